@@ -1,0 +1,27 @@
+"""The exceptions that jaxeval raises on purpose.
+
+Each message is one sentence that names the offending file or value and says what to do; the command line prints it
+as it stands.
+"""
+
+__all__ = ["InputError", "JaxevalError", "WeightsError", "WeightsMissingError"]
+
+
+class JaxevalError(Exception):
+    """Base of every error that a user can mend; carries the command line's exit code."""
+
+    exit_code = 2
+
+
+class InputError(JaxevalError, ValueError):
+    """Data, a file or an argument is not what was expected."""
+
+
+class WeightsError(JaxevalError):
+    """A weights file is not what it claims to be: wrong checksum, names, shapes or format."""
+
+
+class WeightsMissingError(WeightsError):
+    """An extractor's weights are not in the cache folder."""
+
+    exit_code = 3
