@@ -1,0 +1,12 @@
+"""Feature extractors: networks that turn images into features, and the weights that they need."""
+
+from jaxeval.extractors.extractor import Extractor, Normalisation, from_function
+from jaxeval.extractors.registry import extractor_names, load_extractor
+
+__all__ = [
+    "Extractor",
+    "Normalisation",
+    "extractor_names",
+    "from_function",
+    "load_extractor",
+]

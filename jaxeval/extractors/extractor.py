@@ -1,0 +1,204 @@
+"""What every feature extractor is: parameters beside a pure function, with the facts that identify its features."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Num
+
+from jaxeval.errors import InputError
+
+__all__ = ["Extractor", "Normalisation", "from_function"]
+
+Images = Float[Array, "b h w 3"] | Float[np.ndarray, "b h w 3"]
+Features = dict[str, Float[Array, "b d"]]
+Forward = Callable[[Any, Float[Array, "b h w 3"], tuple[str, ...]], Features]
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalisation:
+    """What a network does to pixel values in 0..255 before its first layer: `(x - offset) * scale`."""
+
+    offset: float
+    scale: float
+
+    def __call__(self, images: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Normalised images."""
+        return (images - self.offset) * self.scale
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Extractor:
+    """A network (or any function) that turns images into feature vectors.
+
+    Call `apply` inside your own jit, vmap, scan or shard_map, with `params` passed in as an argument; call the object
+    itself for a jitted evaluation. Two extractors are equal when they are the same object.
+
+    Attributes:
+        name: the name under which results and caches know it.
+        image_size: (height, width) that images must have; None when any size will do.
+        resize: name of the resize that its own reference applies to reach `image_size`.
+        normalisation: what is done to 0..255 pixel values first, unless a call says otherwise.
+        taps: each tap's name with its feature size (None: depends on the image size).
+        default_tap: the tap that is returned when none is asked for.
+        params: pytree of arrays.
+        forward: `(params, normalised images, taps) -> {tap: features}`, pure.
+        weights_hash: SHA-256 of the weights; None when there are none or they are unknown.
+        weights_published: whether the weights are the published ones, by checksum.
+        fingerprint: everything besides the images that determines the features; None when that is unknown, and then
+            features must not be kept from one run to the next.
+        description: one line for tables.
+        jittable: False for a host function, which `__call__` then leaves untraced.
+    """
+
+    name: str
+    image_size: tuple[int, int] | None
+    resize: str
+    normalisation: Normalisation
+    taps: Mapping[str, int | None]
+    default_tap: str
+    params: Any = dataclasses.field(repr=False)
+    forward: Forward = dataclasses.field(repr=False)
+    weights_hash: str | None = None
+    weights_published: bool = False
+    fingerprint: str | None = None
+    description: str = ""
+    jittable: bool = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "taps", MappingProxyType(dict(self.taps)))
+        if self.default_tap not in self.taps:
+            raise InputError(f"default_tap {self.default_tap!r} is not one of the taps {', '.join(self.taps)}")
+
+    def apply(
+        self,
+        params: Any,
+        images: Images,
+        *,
+        taps: Sequence[str] | None = None,
+        normalisation: Normalisation | None = None,
+    ) -> Features:
+        """Features of a batch of images: pure, for use under any transform.
+
+        Args:
+            params: this extractor's `params`, perhaps replicated over a mesh or being differentiated.
+            images: `[B, H, W, 3]` float32, 0..255, of `image_size`.
+            taps: which features; the default tap if None. The network is computed no deeper than they need.
+            normalisation: in place of the extractor's own.
+
+        Returns:
+            `{tap: [B, d] float32}` in the order asked for.
+
+        Raises:
+            InputError: unknown tap, or images of another size.
+        """
+        wanted = self._checked_taps(taps)
+        if images.ndim != 4 or images.shape[-1] != 3:
+            raise InputError(f"extractor {self.name!r} needs images of shape [B, H, W, 3], not {list(images.shape)}")
+        if self.image_size is not None and images.shape[1:3] != self.image_size:
+            height, width = self.image_size
+            raise InputError(
+                f"extractor {self.name!r} needs {height} x {width} images, not {images.shape[1]} x {images.shape[2]}: "
+                f"resize them first (its reference uses {self.resize!r})"
+            )
+        normalised = (normalisation or self.normalisation)(jnp.asarray(images, jnp.float32))
+        features = self.forward(params, normalised, wanted)
+        return {tap: features[tap] for tap in wanted}
+
+    def __call__(
+        self,
+        images: Num[Array, "b h w 3"] | Num[np.ndarray, "b h w 3"],
+        *,
+        taps: Sequence[str] | None = None,
+        normalisation: Normalisation | None = None,
+    ) -> Features:
+        """`apply` with this extractor's parameters, jitted; images may be uint8."""
+        wanted = self._checked_taps(taps)
+        images = jnp.asarray(images, jnp.float32)
+        if not self.jittable:
+            return self.apply(self.params, images, taps=wanted, normalisation=normalisation)
+        return self._jitted(self.params, images, taps=wanted, normalisation=normalisation)
+
+    @functools.cached_property
+    def _jitted(self) -> Callable[..., Features]:
+        # Parameters go in as an argument: captured ones would be constants, copied into each executable.
+        return jax.jit(self.apply, static_argnames=("taps", "normalisation"))
+
+    def _checked_taps(self, taps: Sequence[str] | None) -> tuple[str, ...]:
+        wanted = (self.default_tap,) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
+        unknown = [tap for tap in wanted if tap not in self.taps]
+        if unknown or not wanted:
+            asked = f"no tap {unknown[0]!r}" if unknown else "to be asked for at least one tap"
+            raise InputError(f"extractor {self.name!r} has {asked}: its taps are {', '.join(self.taps)}")
+        return tuple(dict.fromkeys(wanted))
+
+
+def from_function(
+    function: Callable[..., Any],
+    *,
+    name: str,
+    image_size: tuple[int, int] | None = None,
+    feature_size: int | None = None,
+    params: Any = None,
+    normalisation: Normalisation | None = None,
+    resize: str = "antialias-bilinear",
+    weights_hash: str | None = None,
+    fingerprint: str | None = None,
+    description: str = "",
+    jittable: bool = True,
+) -> Extractor:
+    """An extractor from your own function; its one tap is called `features`.
+
+    Args:
+        function: `images -> [B, d]`, or `(params, images) -> [B, d]` where `params` is given. Images arrive as
+            `[B, H, W, 3]` float32 after `normalisation`.
+        name: what results call it; a Frechet distance over it is `FD-<name>`.
+        image_size: (height, width) it needs; None if it takes any.
+        feature_size: d, if you know it; found by an abstract evaluation where `image_size` is given.
+        params: pytree of its parameters, if it has any.
+        normalisation: what to do to 0..255 values first; nothing by default.
+        resize: how images reach `image_size` when a protocol does not say.
+        weights_hash: a digest of your weights, for the record.
+        fingerprint: any text that changes whenever your function's output would; without it features are not cached.
+        description: one line for tables.
+        jittable: False for a function that computes on the host (NumPy, another framework).
+
+    Raises:
+        InputError: a name that cannot stand in a file name, or features of the wrong shape.
+    """
+    if not name or not all(character.isalnum() or character in "-_." for character in name):
+        raise InputError(f"extractor name {name!r}: use letters, digits, '-', '_' and '.' only")
+    sizes: dict[str, int | None] = {"features": feature_size}
+
+    def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Any]:
+        features = function(images) if params is None else function(params, images)
+        shape = tuple(np.shape(features))
+        if len(shape) != 2 or shape[0] != images.shape[0] or shape[1] != (sizes["features"] or shape[1]):
+            expected = [images.shape[0], sizes["features"] or "d"]
+            raise InputError(f"extractor {name!r} returned features of shape {list(shape)}, not {expected}")
+        return dict.fromkeys(taps, jnp.asarray(features, jnp.float32))
+
+    if feature_size is None and image_size is not None and jittable:
+        images = jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32)
+        found = jax.eval_shape(functools.partial(forward, taps=("features",)), params, images)
+        sizes["features"] = math.prod(found["features"].shape)
+    return Extractor(
+        name=name,
+        image_size=image_size,
+        resize=resize,
+        normalisation=normalisation or Normalisation(0.0, 1.0),
+        taps=sizes,
+        default_tap="features",
+        params=params,
+        forward=forward,
+        weights_hash=weights_hash,
+        fingerprint=None if fingerprint is None else f"{name}:{fingerprint}",
+        description=description or f"user function {name}",
+        jittable=jittable,
+    )
