@@ -1,5 +1,44 @@
-"""jaxeval: metrics for generative image models in JAX."""
+"""jaxeval: metrics for generative image models in JAX.
+
+Names are found when they are first used, so that `import jaxeval` takes no time and starts no JAX backend.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from jaxeval._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from jaxeval import evaluation as evaluation
+    from jaxeval import extractors as extractors
+    from jaxeval import images as images
+    from jaxeval import ops as ops
+    from jaxeval.evaluation import evaluate as evaluate
+    from jaxeval.evaluation import features as features
+    from jaxeval.evaluation import reference_statistics as reference_statistics
+
+_ROOMS = ("evaluation", "extractors", "images", "ops")
+_FUNCTIONS = ("evaluate", "features", "reference_statistics")
+
+__all__ = [
+    "__version__",
+    "evaluate",
+    "evaluation",
+    "extractors",
+    "features",
+    "images",
+    "ops",
+    "reference_statistics",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"jaxeval.{name}")
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module("jaxeval.evaluation"), name)
+    raise AttributeError(f"module 'jaxeval' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -4,13 +4,24 @@ Each message is one sentence that names the offending file or value and says wha
 as it stands.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jaxeval.evaluation import Evaluation
+
 __all__ = ["InputError", "JaxevalError", "WeightsError", "WeightsMissingError"]
 
 
 class JaxevalError(Exception):
-    """Base of every error that a user can mend; carries the command line's exit code."""
+    """Base of every error that a user can mend.
+
+    Attributes:
+      exit_code: the command line's.
+      partial: what an evaluation had finished before the error, if anything.
+    """
 
     exit_code = 2
+    partial: "Evaluation | None" = None
 
 
 class InputError(JaxevalError, ValueError):

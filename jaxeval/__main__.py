@@ -1,0 +1,7 @@
+"""`python -m jaxeval`: the command line."""
+
+import sys
+
+from jaxeval.cli import main
+
+sys.exit(main())

@@ -1,0 +1,136 @@
+"""Protocols: whose definition a number follows, pinned to the last default.
+
+The references disagree with one another under the same metric name. A `Protocol` is a frozen value that names one of
+them and holds everything in which they differ, so that each number can be traced to one definition and several can be
+computed from one reading of the images.
+"""
+
+import dataclasses
+
+from jaxeval.errors import InputError
+from jaxeval.extractors import Extractor, Normalisation
+from jaxeval.images import Preparation, ResizeKind
+
+__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "Protocol", "get_protocols"]
+
+_UNIT_128 = Normalisation(offset=128.0, scale=1 / 128)  # y = (x - 128) / 128, as in the 2015 TensorFlow graph
+_UNIT_127 = Normalisation(offset=127.5, scale=1 / 127.5)  # y = 2 (x / 255) - 1, as in torchvision's Inception
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """One reference's definition of the Frechet distance and of the image preparation before it.
+
+    Attributes:
+      name: what `--protocol` takes.
+      follows: the reference implementation.
+      resize: how images reach the FID Inception network's 299 x 299 pixels.
+      resize_every_extractor: whether the reference resizes in this way before any network; other extractors use their
+        own resizing where it is False.
+      quantise: how float images become the uint8 values that every reference starts from.
+      normalisation: what the FID Inception network receives, from 0..255.
+      ddof: subtracted from the count in the covariance's denominator.
+      difference: what the reference does that cannot be seen in its number beyond rounding, and jaxeval leaves out.
+    """
+
+    name: str
+    follows: str
+    resize: ResizeKind
+    normalisation: Normalisation = _UNIT_128
+    resize_every_extractor: bool = False
+    quantise: str = "round"
+    ddof: int = 1
+    difference: str = ""
+
+    def preparation(self, extractor: Extractor) -> Preparation:
+        """How an image becomes the extractor's input under this protocol."""
+        own = extractor.name != "inception" and not self.resize_every_extractor
+        return Preparation(
+            size=extractor.image_size,
+            resize=extractor.resize if own else self.resize,  # pyright: ignore[reportArgumentType]
+            quantise=self.quantise,  # pyright: ignore[reportArgumentType]
+        )
+
+    def normalisation_for(self, extractor: Extractor) -> Normalisation:
+        """What the extractor's network receives: the protocol's rule for the FID Inception, else the network's own."""
+        return self.normalisation if extractor.name == "inception" else extractor.normalisation
+
+
+_ALL = (
+    Protocol(
+        name="torch-fidelity",
+        follows="torch-fidelity 0.3 and 0.4",
+        resize="tf1-bilinear",
+        difference="its mean is summed in float32 (5e-9 relative at 50,000 images)",
+    ),
+    Protocol(
+        name="clean-fid",
+        follows="clean-fid 0.1.35, mode 'clean'",
+        resize="pil-bicubic-float",
+        resize_every_extractor=True,
+        difference="its mean is in float32, and a product that is not finite gets 1e-6 on the diagonal",
+    ),
+    Protocol(
+        name="pytorch-fid",
+        follows="pytorch-fid 0.3.0",
+        resize="bilinear",
+        normalisation=_UNIT_127,
+        difference="a product that is not finite gets 1e-6 on the diagonal",
+    ),
+    Protocol(
+        name="adm",
+        follows="ADM, guided-diffusion's evaluator.py, after the original TTUR code",
+        resize="tf1-bilinear",
+        quantise="truncate",
+        difference="its mean is in float32, and a product that is not finite gets 1e-6 on the diagonal",
+    ),
+    Protocol(
+        name="stylegan3",
+        follows="StyleGAN3, metric fid50k_full",
+        resize="tf1-bilinear",
+        ddof=0,
+    ),
+    Protocol(
+        name="edm2",
+        follows="EDM2, calculate_metrics.py",
+        resize="tf1-bilinear",
+    ),
+    Protocol(
+        name="torchmetrics-1.7",
+        follows="torchmetrics up to 1.7, FrechetInceptionDistance",
+        resize="tf1-bilinear",
+        quantise="truncate",
+        difference="its value is rounded to float32",
+    ),
+    Protocol(
+        name="torchmetrics-1.8",
+        follows="torchmetrics from 1.8, FrechetInceptionDistance",
+        resize="antialiased-bilinear",
+        quantise="truncate",
+        difference="its value is rounded to float32",
+    ),
+)
+
+PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
+DEFAULT_PROTOCOL = "torch-fidelity"
+
+
+def get_protocols(names: "str | Protocol | list[str | Protocol] | tuple[str | Protocol, ...]") -> tuple[Protocol, ...]:
+    """Protocols by name: one, several, or a comma-separated text; a repeated name counts once.
+
+    Raises:
+      InputError: a name is not known; the message lists those that are.
+    """
+    parts = [names] if isinstance(names, str | Protocol) else list(names)
+    found: dict[str, Protocol] = {}
+    for part in parts:
+        if isinstance(part, Protocol):
+            found[part.name] = part
+            continue
+        for name in filter(None, (piece.strip() for piece in part.split(","))):
+            if name not in PROTOCOLS:
+                raise InputError(f"protocol {name!r} is not known; choose from {', '.join(PROTOCOLS)}")
+            found[name] = PROTOCOLS[name]
+    if not found:
+        raise InputError(f"no protocol was given; choose from {', '.join(PROTOCOLS)}")
+    return tuple(found.values())

@@ -1,0 +1,161 @@
+"""Results: numbers that carry their own provenance, as plain frozen records that serialise to JSON."""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxeval.errors import InputError
+
+__all__ = ["SCHEMA_VERSION", "Evaluation", "Result", "check_writable", "metric_label", "write_atomically"]
+
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One number, and everything needed to know what it means.
+
+    Attributes:
+      metric: `fid` over the FID Inception network, `fd-<extractor>` over any other.
+      value: the number, computed in float64 on the host.
+      interval: lower and upper bound, or None where no interval is computed.
+      interval_method: how the interval was found, or why there is none.
+      protocol: whose definition was followed; `definition` says it in words.
+      extractor, tap, weights: the network, its layer, and the SHA-256 of its weights (None for weightless ones).
+      reference, generated: the data sets as the user named them.
+      n_reference, n_generated: images that counted; None where a statistics file does not say.
+      skipped_reference, skipped_generated: files that could not be read and were left out (`on_error="skip"`).
+      feature_size: length of the feature vectors.
+      resize, quantise, normalisation: the image preparation.
+      ddof: what is subtracted from the count in the covariance's denominator.
+      dtype, precision: of the features, and of the contractions that made them.
+      statistics_dtype: of the moments and of the distance.
+      seed: of everything random in the run.
+      device: kind of the device that computed the features.
+      versions: of the packages that took part.
+      warnings: what a reader should know before trusting the number.
+    """
+
+    metric: str
+    value: float
+    interval: tuple[float, float] | None
+    interval_method: str | None
+    protocol: str
+    definition: str
+    extractor: str
+    tap: str
+    weights: str | None
+    reference: str
+    generated: str
+    n_reference: int | None
+    n_generated: int | None
+    skipped_reference: int
+    skipped_generated: int
+    feature_size: int
+    resize: str
+    quantise: str
+    normalisation: tuple[float, float]
+    ddof: int
+    dtype: str
+    precision: str
+    statistics_dtype: str
+    seed: int
+    device: str
+    versions: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The metric's name as it is printed: `FID`, or `FD-<extractor>`."""
+        return metric_label(self.metric)
+
+    def __str__(self) -> str:
+        counts = " vs ".join("?" if n is None else f"{n:,}" for n in (self.n_reference, self.n_generated))
+        return f"{self.label} {self.value:.6g} ({self.protocol}, {self.generated} against {self.reference}, {counts})"
+
+
+def metric_label(metric: str) -> str:
+    """How a metric's key is printed: `fid` as `FID`, `fd-lite0` as `FD-lite0`."""
+    family, _, extractor = metric.partition("-")
+    return family.upper() + (f"-{extractor}" if extractor else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What one call of `evaluate` found: the results, and a manifest of how."""
+
+    results: tuple[Result, ...]
+    manifest: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: `schema_version`, `results`, `manifest`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "results": [dataclasses.asdict(result) for result in self.results],
+            "manifest": dict(self.manifest),
+        }
+
+    def to_json(self) -> str:
+        """The JSON document as text; every number in it is finite."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes `result.json` into a folder, which is made if need be, and returns its path.
+
+        Raises:
+          InputError: the folder cannot be written.
+        """
+        path = Path(folder) / "result.json"
+        check_writable(path.parent)
+        write_atomically(path, (self.to_json() + "\n").encode())
+        return path
+
+    def __str__(self) -> str:
+        return "\n".join(str(result) for result in self.results)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Makes a folder and proves that a file can be written in it, before hours of work depend on it.
+
+    Raises:
+      InputError: it cannot be made or written; the message names it.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write in the folder {str(folder)!r} ({reason}); choose another one") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader, or a run after a kill, sees all of it or nothing.
+
+    Raises:
+      InputError: the file cannot be written; the message names it.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r} ({error.strerror}); choose another place") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())  # mkstemp's private mode is for secrets, which a result is not
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise InputError(f"cannot write {str(path)!r} ({error.strerror}); choose another place") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

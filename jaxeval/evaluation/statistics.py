@@ -1,0 +1,231 @@
+"""Feature statistics on the host in float64: how they accumulate, and the `.npz` files that keep them.
+
+The moments of a data set take d x d numbers however many images there are. While there are fewer images than feature
+dimensions the centred rows are smaller still, and hold more: a covariance of deficient rank has lost half of the
+digits of its root, so that the rows are kept for as long as they are the smaller.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxeval.errors import InputError
+from jaxeval.evaluation.results import write_atomically
+from jaxeval.ops import Gaussian, Moments, covariance, feature_moments, merge_moments
+
+__all__ = [
+    "FeatureStatistics",
+    "StatisticsAccumulator",
+    "is_statistics_file",
+    "load_statistics",
+    "save_statistics",
+]
+
+_FORMAT = "jaxeval-statistics"
+_FORMAT_VERSION = 1
+# A covariance of this many features takes 2 GiB in float64, and its root minutes.
+_LARGEST_FEATURE_SIZE = 16_384
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureStatistics:
+    """Mean and covariance of a data set's features, in float64.
+
+    Attributes:
+      count: number of images; None where a file does not say.
+      mean: shape [d].
+      covariance: shape [d, d], with `count - 1` in the denominator; None where `factor` stands for it.
+      factor: shape [count, d], the centred rows over sqrt(count - 1); kept while count <= d.
+    """
+
+    count: int | None
+    mean: Float[np.ndarray, " d"]
+    covariance: Float[np.ndarray, "d d"] | None = None
+    factor: Float[np.ndarray, "n d"] | None = None
+
+    @property
+    def feature_size(self) -> int:
+        """Length of the feature vectors."""
+        return self.mean.shape[0]
+
+    def gaussian(self, ddof: int = 1) -> Gaussian:
+        """The Gaussian with this mean and the covariance over `count - ddof` (as the file has it, without a count)."""
+        scale = 1.0 if self.count is None else (self.count - 1) / (self.count - ddof)
+        if self.factor is not None:
+            return Gaussian(mean=self.mean, factor=self.factor if scale == 1.0 else self.factor * np.sqrt(scale))
+        assert self.covariance is not None
+        return Gaussian(mean=self.mean, covariance=self.covariance if scale == 1.0 else self.covariance * scale)
+
+    def full_covariance(self, ddof: int = 1) -> Float[np.ndarray, "d d"]:
+        """The covariance as a matrix, formed from the factor where only that is kept."""
+        gaussian = self.gaussian(ddof)
+        if gaussian.covariance is not None:
+            return gaussian.covariance
+        assert gaussian.factor is not None
+        return gaussian.factor.T @ gaussian.factor
+
+
+class StatisticsAccumulator:
+    """Collects feature rows, batch by batch, into `FeatureStatistics`; memory does not grow with their number.
+
+    Args:
+      name: of the data set, for error messages.
+    """
+
+    # Enough rows for a matrix product to run at full speed, few enough to stay small beside the covariance.
+    _BLOCK = 1024
+
+    def __init__(self, name: str):
+        self._name = name
+        self._rows: list[np.ndarray] = []
+        self._pending = 0
+        self._moments: Moments | None = None
+
+    def add(self, rows: Float[np.ndarray, "n d"]) -> None:
+        """Takes the features of some more images.
+
+        Raises:
+          InputError: the feature vectors are too long for a covariance to be formed.
+        """
+        size = rows.shape[1]
+        if size > _LARGEST_FEATURE_SIZE:
+            raise InputError(
+                f"{self._name!r} gives feature vectors of {size:,} numbers, and their covariance would take "
+                f"{8 * size * size / 2**30:,.0f} GiB; choose an extractor with {_LARGEST_FEATURE_SIZE:,} or fewer"
+            )
+        self._rows.append(rows)
+        self._pending += rows.shape[0]
+        if self._pending > max(size, self._BLOCK):
+            self._fold()
+
+    def _fold(self) -> None:
+        moments = feature_moments(np.concatenate(self._rows))
+        self._moments = moments if self._moments is None else merge_moments(self._moments, moments)
+        self._rows, self._pending = [], 0
+
+    def finish(self) -> FeatureStatistics:
+        """The statistics of all rows.
+
+        Raises:
+          InputError: there were fewer than two images, so that no covariance exists.
+        """
+        count = self._pending + (0 if self._moments is None else int(self._moments.count))
+        if count < 2:
+            raise InputError(f"{self._name!r} has {count} image{'s'[: count != 1]}; a covariance needs at least 2")
+        if self._moments is None and count <= self._rows[0].shape[1]:
+            rows = np.concatenate(self._rows).astype(np.float64)
+            mean = rows.mean(0)
+            return FeatureStatistics(count=count, mean=mean, factor=(rows - mean) / np.sqrt(count - 1))
+        if self._pending:
+            self._fold()
+        assert self._moments is not None
+        return FeatureStatistics(
+            count=count,
+            mean=np.asarray(self._moments.mean, np.float64),
+            covariance=np.asarray(covariance(self._moments, ddof=1), np.float64),
+        )
+
+
+def save_statistics(path: str | Path, statistics: FeatureStatistics, identity: Mapping[str, Any]) -> None:
+    """Writes statistics with all that identifies them, in one step: a reader finds all of the file or none.
+
+    The arrays `mu` and `sigma` are those that pytorch-fid and ADM read; `sigma` has `identity["ddof"]` in it.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    arrays = {
+        "mu": statistics.mean,
+        "sigma": statistics.full_covariance(int(identity["ddof"])),
+        "count": np.asarray(statistics.count),
+    }
+    if statistics.factor is not None:
+        arrays["factor"] = statistics.factor
+    metadata = {"format": _FORMAT, "format_version": _FORMAT_VERSION, "checksum": _checksum(arrays), **identity}
+    buffer = io.BytesIO()
+    np.savez(buffer, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def is_statistics_file(path: object) -> bool:
+    """Whether a path is an `.npz` that holds `mu` and `sigma`, be it ours, pytorch-fid's or ADM's."""
+    if not isinstance(path, str | Path) or Path(path).suffix.lower() != ".npz" or not Path(path).is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False  # whoever reads it as images says what is wrong with it
+    return {"mu.npy", "sigma.npy"} <= names
+
+
+def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any] | None]:
+    """Reads a statistics file: what it holds, and its identity, or None for a foreign file that carries none.
+
+    Raises:
+      InputError: the file is damaged, needs pickling, or its arrays are not a mean and a covariance.
+    """
+    name = str(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            # An ADM file also holds its images, which can be gigabytes.
+            arrays = {key: file[key] for key in ("mu", "sigma", "count", "factor", "metadata") if key in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise InputError(f"cannot read the statistics in {name!r} ({error}); write the file again") from error
+    mu, sigma = (np.asarray(arrays[key]) for key in ("mu", "sigma"))
+    if mu.dtype.kind != "f" or sigma.dtype.kind != "f" or mu.ndim != 1 or sigma.shape != mu.shape * 2:
+        raise InputError(
+            f"{name!r} holds mu {mu.dtype}{list(mu.shape)} and sigma {sigma.dtype}{list(sigma.shape)}; "
+            "a mean of shape [d] and a covariance of shape [d, d] are expected"
+        )
+    mu, sigma = mu.astype(np.float64), sigma.astype(np.float64)
+    for key, value in (("mu", mu), ("sigma", sigma)):
+        if not np.isfinite(value).all():
+            raise InputError(f"{key} in {name!r} has values that are not finite; compute the statistics again")
+    if not np.allclose(sigma, sigma.T, rtol=1e-4, atol=1e-6 * float(np.abs(sigma).max(initial=0.0))):
+        raise InputError(f"sigma in {name!r} is not symmetric, so it is no covariance; compute the statistics again")
+    if "metadata" not in arrays:
+        return FeatureStatistics(count=None, mean=mu, covariance=(sigma + sigma.T) / 2), None
+    return _own_statistics(name, arrays, mu, sigma)
+
+
+def _own_statistics(
+    name: str, arrays: dict[str, np.ndarray], mu: np.ndarray, sigma: np.ndarray
+) -> tuple[FeatureStatistics, dict[str, Any]]:
+    damaged = f"{name!r} is damaged: {{}}; write it again with `jaxeval stats`"
+    try:
+        metadata = json.loads(str(arrays.pop("metadata")[()]))
+        count, ddof, version = int(arrays["count"]), int(metadata["ddof"]), int(metadata["format_version"])
+        checksum = metadata.pop("checksum")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(damaged.format("its metadata cannot be read")) from error
+    if version != _FORMAT_VERSION or metadata["format"] != _FORMAT:
+        raise InputError(
+            f"{name!r} has statistics format {version}, this jaxeval reads {_FORMAT_VERSION}; write it again"
+        )
+    if checksum != _checksum(arrays):
+        raise InputError(damaged.format("its numbers do not match its checksum"))
+    factor = arrays.get("factor")
+    if count < 2 or (factor is not None and factor.shape != (count, mu.shape[0])):
+        raise InputError(damaged.format("its count and its arrays disagree"))
+    if factor is not None:
+        return FeatureStatistics(count=count, mean=mu, factor=factor), metadata
+    return FeatureStatistics(count=count, mean=mu, covariance=sigma * ((count - ddof) / (count - 1))), metadata
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(arrays):
+        value = np.ascontiguousarray(arrays[key])
+        digest.update(f"{key}:{value.dtype.str}:{value.shape};".encode())
+        digest.update(value.data)
+    return digest.hexdigest()

@@ -1,0 +1,124 @@
+"""Progress of a long run: a bar with rate and time left on a terminal, plain lines elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+__all__ = ["BarProgress", "LineProgress", "progress_for"]
+
+
+def progress_for(console: Console) -> "BarProgress | LineProgress":
+    """Bars where the console is a terminal, lines where it is a file or a pipe."""
+    return BarProgress(console) if console.is_terminal else LineProgress(console)
+
+
+class BarProgress:
+    """A bar for each data set, drawn while it is read, with a line left behind."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
+        self._tally = _Tally("", 0)
+
+    def begin(self, name: str, total: int) -> None:
+        """Starts the bar of a data set."""
+        self._tally = _Tally(name, total)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bars.add_task(name, total=total, rate="")
+        self._bars.start()
+
+    def advance(self, images: int) -> None:
+        """Moves the bar."""
+        self._tally.done += images
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, advance=images, rate=self._tally.rate())
+
+    def end(self, note: str = "") -> None:
+        """Takes the bar away and leaves a line."""
+        self.close()
+        self._console.print(self._tally.summary(note), highlight=False, soft_wrap=True, markup=False)
+
+    def close(self) -> None:
+        """Gives the terminal back, also after an error."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+
+class LineProgress:
+    """A line when a data set is begun, every ten seconds, and when it is done."""
+
+    _EVERY = 10.0
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._tally = _Tally("", 0)
+        self._spoken = 0.0
+
+    def begin(self, name: str, total: int) -> None:
+        """Starts a data set."""
+        self._tally = _Tally(name, total)
+        self._spoken = time.monotonic()
+
+    def advance(self, images: int) -> None:
+        """Speaks when it has been silent for a while."""
+        self._tally.done += images
+        if time.monotonic() - self._spoken >= self._EVERY:
+            self._spoken = time.monotonic()
+            self._say(
+                f"{self._tally.name}: {self._tally.done:,} of {self._tally.total:,}, {self._tally.rate()}, "
+                f"{self._tally.left()} left"
+            )
+
+    def end(self, note: str = "") -> None:
+        """Says how it went."""
+        self._say(self._tally.summary(note))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+class _Tally:
+    """Images done, and how fast."""
+
+    def __init__(self, name: str, total: int):
+        self.name = name
+        self.total = total
+        self.done = 0
+        self._begun = time.monotonic()
+
+    def _rate(self) -> float:
+        return self.done / max(time.monotonic() - self._begun, 1e-9)
+
+    def rate(self) -> str:
+        rate = self._rate()
+        return f"{rate:,.0f} images/s" if rate >= 10 else f"{rate:.1f} images/s"
+
+    def left(self) -> str:
+        seconds = (self.total - self.done) / max(self._rate(), 1e-9)
+        return (
+            f"{seconds / 3600:.1f} h"
+            if seconds >= 3600
+            else f"{seconds / 60:.0f} min"
+            if seconds >= 90
+            else f"{seconds:.0f} s"
+        )
+
+    def summary(self, note: str) -> str:
+        if self.done == 0:
+            return f"{self.name}: {self.total:,} images" + (f", {note}" if note else "")
+        seconds = time.monotonic() - self._begun
+        return f"{self.name}: {self.done:,} images in {seconds:,.1f} s, {self.rate()}" + (f", {note}" if note else "")

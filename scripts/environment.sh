@@ -1,0 +1,41 @@
+# Sourced by the scripts beside it: makes .venv and installs into it, once for each state of the requirements.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=$root/.venv/bin/python
+
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+    [ -n "$candidate" ] || continue
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "Python 3.11 or newer is needed and none was found; install it, or name it with PYTHON=..." >&2
+  return 1
+}
+
+# ensure_installed NAME PIP_ARGUMENTS...: does nothing when the same was installed from the same requirements before.
+ensure_installed() {
+  local name=$1 stamp state found
+  shift
+  stamp=$root/.venv/.installed-$name
+  state=$(cat "$root/pyproject.toml" "$root/constraints.txt" "${BASH_SOURCE[0]}" | cksum)" $*"
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && return
+  if [ ! -x "$python" ]; then
+    found=$(find_python)
+    "$found" -m venv "$root/.venv"
+  fi
+  echo "installing ($name) into .venv ..."
+  "$python" -m pip install --quiet --disable-pip-version-check "$@"
+  echo "$state" > "$stamp"
+}
+
+# The exact versions of constraints.txt were resolved for Python 3.11; newer Pythons take what pip finds.
+constraints() {
+  local interpreter=$python
+  [ -x "$interpreter" ] || interpreter=$(find_python)
+  "$interpreter" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' && printf '%s\n' -c "$root/constraints.txt"
+  return 0
+}
