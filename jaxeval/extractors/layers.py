@@ -1,0 +1,123 @@
+"""Building blocks of the networks: convolutions with batch norm folded in, and pooling as each reference does it.
+
+The forms are those that measured fastest on XLA:CPU without changing a digit that matters: 1 x 1 convolutions as matrix
+products, pooling as shifted slices (4 to 5 times faster than `reduce_window`), no unpadded convolutions (see `convolve`).
+"""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float
+
+__all__ = [
+    "Convolution",
+    "Linear",
+    "average_pool_3x3",
+    "convolve",
+    "fold_batch_norm",
+    "max_pool_3x3",
+    "pointwise",
+]
+
+Pairs = tuple[tuple[int, int], tuple[int, int]]
+
+
+def fold_batch_norm(
+    state: Mapping[str, np.ndarray], convolution: str, norm: str, *, epsilon: float
+) -> tuple[Float[np.ndarray, "kh kw i o"], Float[np.ndarray, " o"]]:
+    """Kernel and bias of a convolution and the inference-time batch norm after it, as one convolution.
+
+    Args:
+        state: tensors by name, in torch's layout (`[out, in, height, width]`).
+        convolution: the convolution's prefix: `<convolution>.weight`.
+        norm: the batch norm's prefix: `.weight`, `.bias`, `.running_mean`, `.running_var`.
+        epsilon: the batch norm's own.
+
+    Returns:
+        float32 kernel `[height, width, in, out]` and bias `[out]`; the arithmetic is in float64.
+    """
+    weight, bias, mean, variance = (
+        state[f"{norm}.{part}"].astype(np.float64) for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale = weight / np.sqrt(variance + epsilon)
+    kernel = state[f"{convolution}.weight"].astype(np.float64).transpose(2, 3, 1, 0)
+    return (kernel * scale).astype(np.float32), (bias - mean * scale).astype(np.float32)
+
+
+class Convolution(nnx.Module):
+    """Parameters of a convolution with its batch norm folded in: `kernel [kh, kw, in, out]`, `bias [out]`."""
+
+    def __init__(self, kernel: Float[np.ndarray, "kh kw i o"], bias: Float[np.ndarray, " o"]):
+        self.kernel = nnx.Param(jnp.asarray(kernel))
+        self.bias = nnx.Param(jnp.asarray(bias))
+
+
+class Linear(nnx.Module):
+    """Parameters of a fully connected layer: `kernel [in, out]`, `bias [out]`."""
+
+    def __init__(self, kernel: Float[np.ndarray, "i o"], bias: Float[np.ndarray, " o"]):
+        self.kernel = nnx.Param(jnp.asarray(kernel))
+        self.bias = nnx.Param(jnp.asarray(bias))
+
+    def product(self, features: Float[Array, "b i"]) -> Float[Array, "b o"]:
+        """The matrix product without the bias."""
+        return jnp.matmul(features, self.kernel[...], precision=lax.Precision.HIGHEST)
+
+
+def convolve(
+    images: Float[Array, "b h w i"],
+    layer: Convolution,
+    *,
+    stride: int = 1,
+    padding: Pairs = ((0, 0), (0, 0)),
+    groups: int = 1,
+) -> Float[Array, "b h2 w2 o"]:
+    """Convolution with zero padding, and bias; no activation."""
+    # XLA:CPU runs a stride-1 convolution without any padding 2 to 5 times slower than a padded one; so a column of
+    # zeros is added, and what it gives is cut off again (a slice that fuses with the bias and the activation).
+    (top, bottom), (left, right) = padding
+    spare = int(stride == 1 and not (top or bottom or left or right))
+    out = lax.conv_general_dilated(
+        images,
+        layer.kernel[...],
+        window_strides=(stride, stride),
+        padding=((top, bottom), (left, right + spare)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+        precision=lax.Precision.HIGHEST,
+    )
+    return out[:, :, : out.shape[2] - spare] + layer.bias[...]
+
+
+def pointwise(images: Float[Array, "b h w i"], layer: Convolution) -> Float[Array, "b h w o"]:
+    """A 1 x 1 convolution as the matrix product that it is, without the bias."""
+    return jnp.einsum("bhwi,io->bhwo", images, layer.kernel[0, 0], precision=lax.Precision.HIGHEST)
+
+
+def max_pool_3x3(images: Float[Array, "b h w c"], *, stride: int, padding: int = 0) -> Float[Array, "b h2 w2 c"]:
+    """Maximum over 3 x 3 windows; padding never wins."""
+    for axis in (1, 2):
+        widths = [(padding, padding) if i == axis else (0, 0) for i in range(4)]
+        padded = jnp.pad(images, widths, constant_values=-jnp.inf) if padding else images
+        size = (padded.shape[axis] - 3) // stride + 1
+        slices = [
+            lax.slice_in_dim(padded, start, start + stride * (size - 1) + 1, stride, axis) for start in range(3)
+        ]
+        images = jnp.maximum(jnp.maximum(slices[0], slices[1]), slices[2])
+    return images
+
+
+def average_pool_3x3(images: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Average over 3 x 3 windows at stride 1, of the pixels that exist: padding does not count."""
+    counts = []
+    for axis in (1, 2):
+        size = images.shape[axis]
+        padded = jnp.pad(images, [(1, 1) if i == axis else (0, 0) for i in range(4)])
+        slices = [lax.slice_in_dim(padded, start, start + size, axis=axis) for start in range(3)]
+        images = slices[0] + slices[1] + slices[2]
+        position = np.arange(size)
+        counts.append(np.minimum(position + 1, size - 1) - np.maximum(position - 1, 0) + 1)
+    return images / (counts[0][:, None] * counts[1])[:, :, None].astype(np.float32)
