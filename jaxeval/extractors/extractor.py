@@ -121,9 +121,9 @@ class Extractor:
         """`apply` with this extractor's parameters, jitted; images may be uint8."""
         wanted = self._checked_taps(taps)
         images = jnp.asarray(images, jnp.float32)
-        if not self.jittable:
-            return self.apply(self.params, images, taps=wanted, normalisation=normalisation)
-        return self._jitted(self.params, images, taps=wanted, normalisation=normalisation)
+        evaluate = self._jitted if self.jittable else self.apply
+        features = evaluate(self.params, images, taps=wanted, normalisation=normalisation)
+        return {tap: features[tap] for tap in wanted}  # jit sorts dictionaries
 
     @functools.cached_property
     def _jitted(self) -> Callable[..., Features]:
@@ -147,7 +147,7 @@ def from_function(
     feature_size: int | None = None,
     params: Any = None,
     normalisation: Normalisation | None = None,
-    resize: str = "antialias-bilinear",
+    resize: str = "antialiased-bilinear",
     weights_hash: str | None = None,
     fingerprint: str | None = None,
     description: str = "",

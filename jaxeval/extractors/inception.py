@@ -1,9 +1,9 @@
 """The FID Inception network: Inception v3 as TensorFlow's 2015 graph has it, with every tap that metrics read.
 
-It differs from torchvision's Inception v3 in its weights, its 1008 classes, average pools that do not count padding, and
-a maximum pool in the last block. Batch norms are folded into the convolutions, the 1 x 1 convolutions that read the same
-input are one matrix product, and the average pool comes after the 1 x 1 convolution that follows it in the original (they
-commute, and the product is narrower).
+It differs from torchvision's Inception v3 in its weights, its 1008 classes, average pools that do not count padding,
+and a maximum pool in the last block. Batch norms are folded into the convolutions, the 1 x 1 convolutions that read the
+same input are one matrix product, and the average pool comes after the 1 x 1 convolution that follows it in the
+original (they commute, and the product is narrower).
 
 References: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015; Heusel et al., "GANs
 Trained by a Two Time-Scale Update Rule", 2017; pytorch-fid and torch-fidelity, whose tensor names are used here.
@@ -47,7 +47,7 @@ _EPSILON = 1e-3
 
 
 class _Layer(NamedTuple):
-    """One convolution of the original network: torch's name, channels, kernel, stride, and whether it keeps the size."""
+    """One convolution of the original network, by torch's name; `same` means that padding keeps the size."""
 
     name: str
     inputs: int

@@ -1,7 +1,8 @@
 """Building blocks of the networks: convolutions with batch norm folded in, and pooling as each reference does it.
 
-The forms are those that measured fastest on XLA:CPU without changing a digit that matters: 1 x 1 convolutions as matrix
-products, pooling as shifted slices (4 to 5 times faster than `reduce_window`), no unpadded convolutions (see `convolve`).
+The forms are those that measured fastest on XLA:CPU without changing a digit that matters: 1 x 1 convolutions as
+matrix products, pooling as shifted slices (4 to 5 times faster than `reduce_window`), and no convolution without any
+padding (see `convolve`).
 """
 
 from collections.abc import Mapping
@@ -17,9 +18,11 @@ __all__ = [
     "Linear",
     "average_pool_3x3",
     "convolve",
+    "depthwise",
     "fold_batch_norm",
     "max_pool_3x3",
     "pointwise",
+    "same_padding",
 ]
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
@@ -73,7 +76,6 @@ def convolve(
     *,
     stride: int = 1,
     padding: Pairs = ((0, 0), (0, 0)),
-    groups: int = 1,
 ) -> Float[Array, "b h2 w2 o"]:
     """Convolution with zero padding, and bias; no activation."""
     # XLA:CPU runs a stride-1 convolution without any padding 2 to 5 times slower than a padded one; so a column of
@@ -86,7 +88,6 @@ def convolve(
         window_strides=(stride, stride),
         padding=((top, bottom), (left, right + spare)),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
         precision=lax.Precision.HIGHEST,
     )
     return out[:, :, : out.shape[2] - spare] + layer.bias[...]
@@ -97,15 +98,37 @@ def pointwise(images: Float[Array, "b h w i"], layer: Convolution) -> Float[Arra
     return jnp.einsum("bhwi,io->bhwo", images, layer.kernel[0, 0], precision=lax.Precision.HIGHEST)
 
 
+def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
+    """TensorFlow's "SAME": `ceil(size / stride)` outputs, the odd pixel of padding at the end."""
+    total = max((-(-size // stride) - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
+
+
+def depthwise(images: Float[Array, "b h w c"], layer: Convolution, *, stride: int) -> Float[Array, "b h2 w2 c"]:
+    """Depthwise convolution with "SAME" padding, and bias; `layer.kernel` is `[k, k, 1, channels]`.
+
+    A sum of shifted products: on XLA:CPU 30 times faster than a grouped convolution, and one fused loop elsewhere.
+    """
+    kernel = layer.kernel[:, :, 0]
+    side = kernel.shape[0]
+    pads = [same_padding(size, side, stride) for size in images.shape[1:3]]
+    padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
+    height, width = (stride * (-(-size // stride) - 1) + 1 for size in images.shape[1:3])
+    out = jnp.zeros((), images.dtype)
+    for row in range(side):
+        for column in range(side):
+            shifted = padded[:, row : row + height : stride, column : column + width : stride]
+            out = out + shifted * kernel[row, column]
+    return out + layer.bias[...]
+
+
 def max_pool_3x3(images: Float[Array, "b h w c"], *, stride: int, padding: int = 0) -> Float[Array, "b h2 w2 c"]:
     """Maximum over 3 x 3 windows; padding never wins."""
     for axis in (1, 2):
         widths = [(padding, padding) if i == axis else (0, 0) for i in range(4)]
         padded = jnp.pad(images, widths, constant_values=-jnp.inf) if padding else images
         size = (padded.shape[axis] - 3) // stride + 1
-        slices = [
-            lax.slice_in_dim(padded, start, start + stride * (size - 1) + 1, stride, axis) for start in range(3)
-        ]
+        slices = [lax.slice_in_dim(padded, start, start + stride * (size - 1) + 1, stride, axis) for start in range(3)]
         images = jnp.maximum(jnp.maximum(slices[0], slices[1]), slices[2])
     return images
 

@@ -28,7 +28,7 @@ def pixels() -> Extractor:
     return Extractor(
         name="pixels",
         image_size=None,
-        resize="antialias-bilinear",
+        resize="antialiased-bilinear",
         normalisation=Normalisation(0.0, 1 / 255),
         taps={"pixels": None},
         default_tap="pixels",
@@ -60,7 +60,7 @@ def random_convolutions(seed: int = 0) -> Extractor:
     return Extractor(
         name=f"random-conv-{seed}",
         image_size=_IMAGE_SIZE,
-        resize="antialias-bilinear",
+        resize="antialiased-bilinear",
         normalisation=Normalisation(127.5, 1 / 127.5),
         taps={"512": 2 * _LAYERS[-1][0]},
         default_tap="512",

@@ -1,0 +1,276 @@
+"""Reads the pickle inside a torch checkpoint without executing it.
+
+An interpreter for the few opcodes, and the few globals, that a state dict is made of. Nothing is imported or called: a
+global is a token, and the only "calls" build dictionaries and tensor descriptions. Whatever else a file asks for is
+refused by name. `pickletools` does the reading of opcodes; it only parses.
+"""
+
+import dataclasses
+import io
+import pickletools
+from typing import Any, NoReturn
+
+from jaxeval.errors import WeightsError
+
+__all__ = ["STORAGE_DTYPES", "Storage", "Tensor", "read_pickle"]
+
+# Storage classes by name, and what NumPy calls their elements.
+STORAGE_DTYPES = {
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "DoubleStorage": "float64",
+    "LongStorage": "int64",
+}
+_MAX_BYTES = 16 * 2**20  # a state dict's pickle holds names and shapes only: the largest networks stay below 1 MiB
+_MARK = object()
+_ORDERED_DICT = ("collections", "OrderedDict")
+_REBUILD_TENSOR = ("torch._utils", "_rebuild_tensor_v2")
+_REBUILD_PARAMETER = ("torch._utils", "_rebuild_parameter")
+_GLOBALS = {_ORDERED_DICT, _REBUILD_TENSOR, _REBUILD_PARAMETER} | {("torch", name) for name in STORAGE_DTYPES}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Global:
+    name: tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Storage:
+    """A run of elements kept outside the pickle, under a key."""
+
+    key: str
+    dtype: str
+    numel: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A strided view of a storage; offset and strides count elements. Nothing about it has been checked yet."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _MalformedError(Exception):
+    """The pickle contradicts itself; becomes a `WeightsError` that names the file."""
+
+
+def read_pickle(stream: io.BytesIO, source: str) -> Any:
+    """The object of one pickle: dictionaries, lists, tuples, text, numbers, None, `Tensor`.
+
+    Args:
+        stream: left just behind the pickle.
+        source: the file's name, for messages.
+
+    Raises:
+        WeightsError: it needs a global or an opcode that no state dict needs, or it is damaged.
+    """
+    reader = _Reader(source)
+    start = stream.tell()
+    try:
+        for opcode, argument, _ in pickletools.genops(stream):
+            if stream.tell() - start > _MAX_BYTES:
+                raise _MalformedError(f"its index is larger than {_MAX_BYTES} bytes")
+            if opcode.name == "STOP":
+                return reader.pop()
+            reader.step(opcode.name, argument)
+    except WeightsError:
+        raise
+    # `genops` raises ValueError for anything cut short or malformed; a hostile stack shows as the others.
+    except (_MalformedError, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+        detail = str(error).split("\n")[0] or type(error).__name__
+        raise WeightsError(f"{source}: damaged torch checkpoint ({detail}): get the file again") from error
+    raise WeightsError(f"{source}: damaged torch checkpoint (its index has no end): get the file again")
+
+
+class _Reader:
+    """The stack machine."""
+
+    def __init__(self, source: str):
+        self.source = source
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        """Runs one opcode."""
+        if name in _PUSHED_ARGUMENT:
+            self.stack.append(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name]())
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = self.top()
+        elif name == "MEMOIZE":
+            self.memo[len(self.memo)] = self.top()
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            self.stack.append(self.memo[argument])
+        else:
+            handler = _HANDLERS.get(name)
+            if handler is None:
+                self.refuse(f"the pickle operation {name}")
+            handler(self, argument)
+
+    def top(self) -> Any:
+        if not self.stack or self.stack[-1] is _MARK:
+            raise _MalformedError("an operand is missing")
+        return self.stack[-1]
+
+    def pop(self) -> Any:
+        value = self.top()
+        self.stack.pop()
+        return value
+
+    def pop_to_mark(self) -> list[Any]:
+        for index in range(len(self.stack) - 1, -1, -1):
+            if self.stack[index] is _MARK:
+                items = self.stack[index + 1 :]
+                del self.stack[index:]
+                return items
+        raise _MalformedError("a mark is missing")
+
+    def refuse(self, what: str) -> NoReturn:
+        raise WeightsError(
+            f"{self.source}: refused, because it asks for {what}, which a state dict has no need of; nothing was "
+            f"executed: save the plain state dict with safetensors, or get the file from its publisher"
+        )
+
+    def ignore(self, argument: Any) -> None:
+        """PROTO and FRAME say nothing that matters here."""
+
+    def mark(self, argument: Any) -> None:
+        self.stack.append(_MARK)
+
+    def tuple_of(self, size: int) -> None:
+        items = [self.pop() for _ in range(size)]
+        self.stack.append(tuple(reversed(items)))
+
+    def tuple_to_mark(self, argument: Any) -> None:
+        self.stack.append(tuple(self.pop_to_mark()))
+
+    def append(self, argument: Any) -> None:
+        value = self.pop()
+        self.expect(list).append(value)
+
+    def appends(self, argument: Any) -> None:
+        values = self.pop_to_mark()
+        self.expect(list).extend(values)
+
+    def set_item(self, argument: Any) -> None:
+        value, key = self.pop(), self.pop()
+        self.fill(self.expect(dict), [(key, value)])
+
+    def set_items(self, argument: Any) -> None:
+        items = self.pop_to_mark()
+        if len(items) % 2:
+            raise _MalformedError("a dictionary key has no value")
+        self.fill(self.expect(dict), list(zip(items[::2], items[1::2], strict=True)))
+
+    def fill(self, target: dict[str, Any], items: list[Any]) -> None:
+        for item in items:
+            # Text alone: hashing a deeply nested tuple would overflow the C stack.
+            if not isinstance(item, list | tuple) or len(item) != 2 or not isinstance(item[0], str):
+                raise _MalformedError("a dictionary has a key that is not text")
+            target[item[0]] = item[1]
+
+    def expect(self, kind: type) -> Any:
+        if not isinstance(self.top(), kind):
+            raise _MalformedError(f"a {kind.__name__} was expected")
+        return self.top()
+
+    def global_name(self, argument: Any) -> None:
+        self.push_global(*argument.split(" ", 1))
+
+    def stack_global(self, argument: Any) -> None:
+        name, module = self.pop(), self.pop()
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise _MalformedError("a global has no name")
+        self.push_global(module, name)
+
+    def push_global(self, module: str, name: str) -> None:
+        if (module, name) not in _GLOBALS:
+            self.refuse(f"the global {module}.{name}")
+        self.stack.append(_Global((module, name)))
+
+    def persistent(self, argument: Any) -> None:
+        """`("storage", class, key, device, elements[, view])`: the data lies outside the pickle."""
+        identity = self.pop()
+        if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
+            raise _MalformedError("a storage is not described as torch does it")
+        kind, key, _, numel = identity[1:5]
+        if len(identity) == 6 and identity[5] is not None:
+            self.refuse("a view of a storage, as only torch before 0.4 wrote it")
+        if not isinstance(kind, _Global) or kind.name[1] not in STORAGE_DTYPES:
+            raise _MalformedError("a storage has no element type")
+        if not isinstance(key, str) or not _is_count(numel):
+            raise _MalformedError("a storage has no key or no size")
+        self.stack.append(Storage(key, STORAGE_DTYPES[kind.name[1]], numel))
+
+    def reduce(self, argument: Any) -> None:
+        arguments, function = self.pop(), self.pop()
+        if not isinstance(function, _Global) or not isinstance(arguments, tuple):
+            raise _MalformedError("a call has no function or no arguments")
+        if function.name == _ORDERED_DICT:
+            if len(arguments) > 1 or not all(isinstance(items, list) for items in arguments):
+                raise _MalformedError("a dictionary is made in an unknown way")
+            self.stack.append({})
+            self.fill(self.stack[-1], arguments[0] if arguments else [])
+        elif function.name == _REBUILD_TENSOR:
+            self.stack.append(_tensor(arguments))
+        elif function.name == _REBUILD_PARAMETER and arguments and isinstance(arguments[0], Tensor):
+            self.stack.append(arguments[0])
+        else:
+            raise _MalformedError(f"{'.'.join(function.name)} is called in an unknown way")
+
+    def build(self, argument: Any) -> None:
+        """Attributes of an ordered dictionary: torch's `_metadata`, of no use here."""
+        self.pop()
+        self.expect(dict)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**48
+
+
+def _tensor(arguments: tuple[Any, ...]) -> Tensor:
+    if len(arguments) not in (6, 7) or not isinstance(arguments[0], Storage):
+        raise _MalformedError("a tensor is not described as torch does it")
+    storage, offset, shape, strides = arguments[:4]
+    if not isinstance(shape, tuple) or not isinstance(strides, tuple) or len(shape) != len(strides) or len(shape) > 32:
+        raise _MalformedError("a tensor's shape and strides do not agree")
+    if not all(_is_count(number) for number in (offset, *shape, *strides)):
+        raise _MalformedError("a tensor's offset, shape or strides are not counts")
+    return Tensor(storage, offset, shape, strides)
+
+
+_PUSHED_ARGUMENT = {
+    "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "BINFLOAT",
+    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE",
+}  # fmt: skip
+_CONSTANTS = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+}
+_HANDLERS = {
+    "PROTO": _Reader.ignore,
+    "FRAME": _Reader.ignore,
+    "MARK": _Reader.mark,
+    "TUPLE": _Reader.tuple_to_mark,
+    "TUPLE1": lambda reader, _: reader.tuple_of(1),
+    "TUPLE2": lambda reader, _: reader.tuple_of(2),
+    "TUPLE3": lambda reader, _: reader.tuple_of(3),
+    "APPEND": _Reader.append,
+    "APPENDS": _Reader.appends,
+    "SETITEM": _Reader.set_item,
+    "SETITEMS": _Reader.set_items,
+    "GLOBAL": _Reader.global_name,
+    "STACK_GLOBAL": _Reader.stack_global,
+    "BINPERSID": _Reader.persistent,
+    "REDUCE": _Reader.reduce,
+    "BUILD": _Reader.build,
+}
