@@ -1,0 +1,42 @@
+"""Pure functions on arrays: what every metric is made of.
+
+NumPy arguments are computed on the host in float64, JAX arguments on the device in float32 under any transformation.
+"""
+
+from jaxeval.ops.frechet import frechet_distance as frechet_distance
+from jaxeval.ops.frechet import frechet_distance_between as frechet_distance_between
+from jaxeval.ops.frechet import frechet_distance_from_features as frechet_distance_from_features
+from jaxeval.ops.frechet_on_device import frechet_distance_on_device as frechet_distance_on_device
+from jaxeval.ops.gaussian import Gaussian as Gaussian
+from jaxeval.ops.gaussian import gaussian_from_features as gaussian_from_features
+from jaxeval.ops.gaussian import gaussian_from_moments as gaussian_from_moments
+from jaxeval.ops.matrix_sqrt import MatrixSqrt as MatrixSqrt
+from jaxeval.ops.matrix_sqrt import matrix_sqrt as matrix_sqrt
+from jaxeval.ops.moments import Moments as Moments
+from jaxeval.ops.moments import covariance as covariance
+from jaxeval.ops.moments import empty_moments as empty_moments
+from jaxeval.ops.moments import feature_moments as feature_moments
+from jaxeval.ops.moments import merge_moments as merge_moments
+from jaxeval.ops.moments import moments_on_device as moments_on_device
+from jaxeval.ops.moments import moments_on_host as moments_on_host
+from jaxeval.ops.moments import reduce_moments as reduce_moments
+
+__all__ = [
+    "Gaussian",
+    "MatrixSqrt",
+    "Moments",
+    "covariance",
+    "empty_moments",
+    "feature_moments",
+    "frechet_distance",
+    "frechet_distance_between",
+    "frechet_distance_from_features",
+    "frechet_distance_on_device",
+    "gaussian_from_features",
+    "gaussian_from_moments",
+    "matrix_sqrt",
+    "merge_moments",
+    "moments_on_device",
+    "moments_on_host",
+    "reduce_moments",
+]

@@ -1,0 +1,286 @@
+"""Streaming mean and scatter of feature vectors: the state under every Fréchet distance.
+
+Rows are centred before their scatter is formed and states merge by Chan's formula, so features whose mean is large
+beside their spread keep their digits. States form a commutative monoid: any split of the rows over batches, devices
+or hosts gives the same moments.
+
+The type of the features decides where the work runs:
+
+- NumPy arrays: on the host, in float64, block by block, so that no float64 copy of all rows ever exists;
+- JAX arrays and tracers: on the device, in float32, under any transformation. A float32 sum over a million rows would
+  drop digits that the distance needs, so a device state carries what rounding cut off in `mean_lo` and `scatter_lo`:
+  the value is the unevaluated sum of both parts (TwoSum, Knuth, TAOCP vol. 2, 4.2.2).
+
+Reference: Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from jaxeval.errors import InputError
+from jaxeval.ops._arrays import AnyArray, Numbers, check_shape, contract, on_host
+
+__all__ = [
+    "Moments",
+    "covariance",
+    "device_mean_and_rows",
+    "empty_moments",
+    "feature_moments",
+    "host_moments",
+    "merge_moments",
+    "moments_on_device",
+    "moments_on_host",
+    "reduce_moments",
+]
+
+# A block of rows converted to float64: 32 MB, large enough for the multiplication to run at full speed.
+_BLOCK_ELEMENTS = 1 << 22
+
+
+class Moments(NamedTuple):
+    """Count, mean and scatter of a set of rows: a pytree, on the host or on the device.
+
+    Attributes:
+      count: number of rows, shape []; int64 on the host, int32 on the device (two thousand million rows).
+      mean: mean of the rows, shape [d]; float64 on the host, float32 on the device.
+      scatter: sum of the outer products of the centred rows, shape [d, d]; same dtypes.
+      mean_lo: what rounding cut off `mean`, shape [d], float32; on the host a zero of shape [].
+      scatter_lo: what rounding cut off `scatter`, shape [d, d], float32; on the host a zero of shape [].
+    """
+
+    count: AnyArray  # pyright: ignore[reportIncompatibleMethodOverride]  (hides tuple.count, which nobody needs here)
+    mean: AnyArray
+    scatter: AnyArray
+    mean_lo: AnyArray = np.zeros(())
+    scatter_lo: AnyArray = np.zeros(())
+
+
+def empty_moments(feature_size: int, *, host: bool = False) -> Moments:
+    """Moments of no rows: the neutral element of `merge_moments`, with the dtypes of a full state.
+
+    Args:
+      feature_size: d.
+      host: whether the state is to accumulate NumPy features in float64 instead of JAX features in float32.
+    """
+    if feature_size < 1:
+        raise InputError(f"feature_size is {feature_size}; a feature has at least one dimension")
+    vector, matrix = (feature_size,), (feature_size, feature_size)
+    if host:
+        return Moments(np.zeros((), np.int64), np.zeros(vector), np.zeros(matrix))
+    f32 = jnp.float32
+    zeros = (jnp.zeros(vector, f32), jnp.zeros(matrix, f32), jnp.zeros(vector, f32), jnp.zeros(matrix, f32))
+    return Moments(jnp.zeros((), jnp.int32), *zeros)
+
+
+def feature_moments(features: Numbers, mask: Bool[AnyArray, "..."] | None = None) -> Moments:
+    """Moments of the rows of `features`; rows where `mask` is False do not count, whatever they hold.
+
+    Args:
+      features: shape [N, d], any real dtype; the type decides where the work runs (see the module).
+      mask: shape [N], boolean.
+
+    Returns:
+      A host state in float64 for NumPy features, a device state in float32 for JAX features. Within one device call
+      the scatter is one float32 product: stream more than some ten thousand rows through `merge_moments`.
+
+    Raises:
+      InputError: a shape is wrong or, on the host, a counted row holds a value that is not finite. (On the device
+        such a value shows up as NaN in the state: raising there would cost a synchronisation.)
+    """
+    check_shape("features", features, (None, None), "one row a sample")
+    if features.shape[1] < 1:
+        raise InputError(f"features has shape {features.shape}; a feature has at least one dimension")
+    if mask is not None:
+        check_shape("mask", mask, (features.shape[0],), "one truth value a row of features")
+    if on_host(features):
+        return host_moments(features, None if mask is None else np.asarray(mask))
+    return _device_moments(jnp.asarray(features), None if mask is None else jnp.asarray(mask))
+
+
+def merge_moments(a: Moments, b: Moments) -> Moments:
+    """Moments of both sets of rows together; associative and commutative to rounding.
+
+    Args:
+      a: a host state or a device state.
+      b: another of the same kind and feature size.
+
+    Raises:
+      InputError: the feature sizes differ, or one state is on the host and the other on the device.
+    """
+    if on_host(a.mean) != on_host(b.mean):
+        raise InputError("merge_moments got a host state and a device state; bring both to the host: moments_on_host")
+    if a.mean.shape != b.mean.shape:
+        raise InputError(f"merge_moments got states of {a.mean.shape[-1]} and {b.mean.shape[-1]} features")
+    return _merge_on_host(a, b) if on_host(a.mean) else _merge_on_device(a, b)
+
+
+def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moments:
+    """Moments over all devices of a mapped axis, inside `shard_map` or `pmap`: sums only, no state is gathered.
+
+    Args:
+      moments: each device's own device state.
+      axis_name: the mapped axis, or several.
+
+    Returns:
+      The same state on every device.
+    """
+    local = jnp.asarray(moments.count, jnp.float32)
+    count = lax.psum(moments.count, axis_name)
+    total = jnp.maximum(count, 1).astype(jnp.float32)
+    # A pilot that all devices share: means are then compared as small differences, which keep their digits in a sum.
+    pilot = lax.psum(local * moments.mean, axis_name) / total
+    # A device without rows has no mean to compare: its zero may be far from the others and would cost digits.
+    offset = jnp.where(local > 0, (moments.mean - pilot) + moments.mean_lo, 0.0)
+    correction = lax.psum(local * offset, axis_name) / total
+    scatter, rest = _two_sum(moments.scatter, local * _outer(offset - correction))
+    mean, mean_lo = _fast_two_sum(pilot, correction)
+    scatter, scatter_lo = _fast_two_sum(lax.psum(scatter, axis_name), lax.psum(moments.scatter_lo + rest, axis_name))
+    return Moments(count, mean, scatter, mean_lo, scatter_lo)
+
+
+def moments_on_host(moments: Moments) -> Moments:
+    """A device state as a host state in float64, both parts joined; a host state as it is."""
+    if on_host(moments.mean):
+        return moments
+    count, mean, scatter, mean_lo, scatter_lo = (np.asarray(part) for part in jax.device_get(moments))
+    return Moments(count.astype(np.int64), mean + mean_lo.astype(np.float64), scatter + scatter_lo.astype(np.float64))
+
+
+def moments_on_device(moments: Moments) -> Moments:
+    """A host state as a device state, each value split into two float32 parts; a device state as it is.
+
+    With `Moments(count, mean, covariance * (count - 1))` it brings stored statistics to the device.
+
+    Raises:
+      InputError: the count does not fit int32.
+    """
+    if not on_host(moments.mean):
+        return moments
+    if not 0 <= int(moments.count) <= np.iinfo(np.int32).max:
+        raise InputError(f"count is {moments.count}; a device state counts up to {np.iinfo(np.int32).max} rows")
+    (mean, mean_lo), (scatter, scatter_lo) = _split(moments.mean), _split(moments.scatter)
+    return Moments(jnp.asarray(moments.count, jnp.int32), mean, scatter, mean_lo, scatter_lo)
+
+
+def covariance(moments: Moments, ddof: int = 1) -> Float[AnyArray, "d d"]:
+    """Covariance matrix with `count - ddof` in the denominator, in the dtype of the state.
+
+    Args:
+      moments: a host or a device state.
+      ddof: 1 for the unbiased estimate, 0 to divide by the count.
+
+    Raises:
+      InputError: a host state has no more than `ddof` rows. (On the device the covariance of so few is zero.)
+    """
+    if on_host(moments.mean):
+        rows = int(moments.count)
+        if rows <= ddof:
+            raise InputError(f"a covariance with ddof={ddof} needs more than {ddof} rows; {rows} counted")
+        return np.asarray(moments.scatter / float(rows - ddof))
+    return (moments.scatter + moments.scatter_lo) / jnp.maximum(moments.count - ddof, 1).astype(jnp.float32)
+
+
+def host_moments(
+    features: Real[np.ndarray, "n d"], mask: Bool[np.ndarray, " n"] | None = None, *, name: str = "features"
+) -> Moments:
+    """`feature_moments` of NumPy features under another name in its messages."""
+    step = max(1, _BLOCK_ELEMENTS // features.shape[1])
+    state = empty_moments(features.shape[1], host=True)
+    for start in range(0, features.shape[0], step):
+        rows = features[start : start + step]
+        if mask is not None:
+            rows = rows[mask[start : start + step]]
+        if not rows.shape[0]:
+            continue
+        block = np.array(rows, np.float64)
+        mean = block.mean(0)
+        if not np.isfinite(mean).all():
+            _report_rows(features, mask, name)
+        block -= mean
+        state = _merge_on_host(state, Moments(np.asarray(len(block)), mean, block.T @ block))
+    return state
+
+
+def device_mean_and_rows(
+    features: Real[Array, "n d"], mask: Bool[Array, " n"] | None
+) -> tuple[Int[Array, ""], Float[Array, " d"], Float[Array, " d"], Float[Array, "n d"]]:
+    """Count, mean in two parts, and centred rows of a batch, in float32; rows that the mask leaves out are zero."""
+    keep = jnp.ones(features.shape[0], bool) if mask is None else mask
+    # `where`, not a product: a masked NaN must leak neither here nor into a gradient.
+    rows = jnp.where(keep[:, None], features.astype(jnp.float32), 0.0)
+    count = keep.sum(dtype=jnp.int32)
+    size = jnp.maximum(count, 1).astype(jnp.float32)
+    pilot = rows.sum(0) / size
+    offsets = jnp.where(keep[:, None], rows - pilot, 0.0)  # exact where the mean is large beside the spread
+    correction = offsets.sum(0) / size
+    mean, mean_lo = _fast_two_sum(pilot, correction)
+    return count, mean, mean_lo, jnp.where(keep[:, None], offsets - correction, 0.0)
+
+
+def _device_moments(features: Real[Array, "n d"], mask: Bool[Array, " n"] | None) -> Moments:
+    count, mean, mean_lo, centred = device_mean_and_rows(features, mask)
+    scatter = contract("nd,ne->de", centred, centred)
+    return Moments(count, mean, scatter, mean_lo, jnp.zeros_like(scatter))
+
+
+def _report_rows(features: Real[np.ndarray, "n d"], mask: Bool[np.ndarray, " n"] | None, name: str) -> None:
+    bad = ~np.isfinite(features).all(1)
+    if mask is not None:
+        bad &= mask
+    indices = np.flatnonzero(bad)
+    if not indices.size:
+        raise InputError(f"{name} holds values so large that their sum overflows float64; scale them down")
+    raise InputError(
+        f"{name} has {indices.size} rows with values that are not finite, the first is row {indices[0]}; "
+        "remove them or leave them out by mask"
+    )
+
+
+def _merge_on_host(a: Moments, b: Moments) -> Moments:
+    count = a.count + b.count
+    share = b.count / max(int(count), 1)
+    shift = b.mean - a.mean
+    scatter = a.scatter + b.scatter
+    scatter += float(a.count * share) * np.outer(shift, shift)
+    return Moments(np.asarray(count, np.int64), a.mean + share * shift, scatter)
+
+
+def _merge_on_device(a: Moments, b: Moments) -> Moments:
+    count = a.count + b.count
+    before, added = a.count.astype(jnp.float32), b.count.astype(jnp.float32)
+    share = added / jnp.maximum(count, 1).astype(jnp.float32)
+    shift, shift_lo = _two_sum(b.mean, -a.mean)
+    shift_lo += b.mean_lo - a.mean_lo
+    mean, cut = _two_sum(a.mean, share * shift)
+    mean, mean_lo = _fast_two_sum(mean, a.mean_lo + cut + share * shift_lo)
+    scatter, cut_within = _two_sum(a.scatter, b.scatter)
+    scatter, cut_between = _two_sum(scatter, before * share * _outer(shift + shift_lo))
+    scatter, scatter_lo = _fast_two_sum(scatter, a.scatter_lo + b.scatter_lo + cut_within + cut_between)
+    return Moments(count, mean, scatter, mean_lo, scatter_lo)
+
+
+def _split(values: AnyArray) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    rounded = np.asarray(values, np.float32)
+    return jnp.asarray(rounded), jnp.asarray(values - rounded, jnp.float32)
+
+
+def _outer(vector: Float[Array, " d"]) -> Float[Array, "d d"]:
+    return vector[:, None] * vector[None, :]
+
+
+def _two_sum(a: AnyArray, b: AnyArray) -> tuple[Array, Array]:
+    """The rounded sum, and what rounding cut off, exactly."""
+    total = jnp.add(a, b)
+    grown = total - a
+    return total, jnp.add(a - (total - grown), b - grown)
+
+
+def _fast_two_sum(a: AnyArray, b: AnyArray) -> tuple[Array, Array]:
+    """`_two_sum` where `a` is the larger in magnitude, or zero; off by a rounding of `b` at worst elsewhere."""
+    total = jnp.add(a, b)
+    return total, jnp.subtract(b, total - a)
