@@ -1,0 +1,29 @@
+"""Images: sources, decoding, resizing, and batches with masks."""
+
+from jaxeval.images.batches import Batch as Batch
+from jaxeval.images.batches import read_batches as read_batches
+from jaxeval.images.device import resize_on_device as resize_on_device
+from jaxeval.images.opening import open_source as open_source
+from jaxeval.images.preparation import Preparation as Preparation
+from jaxeval.images.preparation import prepare as prepare
+from jaxeval.images.report import ReadReport as ReadReport
+from jaxeval.images.resizing import ResizeKind as ResizeKind
+from jaxeval.images.resizing import resize as resize
+from jaxeval.images.resizing import resize_weights as resize_weights
+from jaxeval.images.source import Item as Item
+from jaxeval.images.source import Source as Source
+
+__all__ = [
+    "Batch",
+    "Item",
+    "Preparation",
+    "ReadReport",
+    "ResizeKind",
+    "Source",
+    "open_source",
+    "prepare",
+    "read_batches",
+    "resize",
+    "resize_on_device",
+    "resize_weights",
+]

@@ -1,0 +1,120 @@
+"""Images in .npy and .npz files, streamed: no more than one image of the array is in memory at a time."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from jaxeval.errors import InputError
+from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
+from jaxeval.images.source import Item, Source
+
+__all__ = ["ArrayFileSource"]
+
+_PREFERRED_KEYS = ("arr_0", "images", "samples")
+_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+
+
+class ArrayFileSource(Source):
+    """One array of a .npy or .npz file, read in order as a stream.
+
+    A memory map would count as resident memory as it is read, and a compressed archive cannot be mapped; a stream has
+    neither fault. Nothing is unpickled.
+
+    Args:
+      path: the file.
+      name: for messages.
+      key: the array's name in a .npz; by default the only array, or `arr_0` (as ADM's samples), `images` or `samples`.
+      value_range: the values that mean black and white; needed unless the array is uint8.
+      layout: needed only where the shape can be read in two ways.
+
+    Raises:
+      InputError: not such a file, an array that needs pickle, a file of statistics, or as in `ArraySource`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        key: str | None = None,
+        value_range: tuple[float, float] | None = None,
+        layout: Layout | None = None,
+    ):
+        self.name = name
+        self._path = path
+        self._member = None if path.suffix.lower() == ".npy" else self._choose_member(key)
+        with self._opened() as (_, shape, dtype):
+            self._shape, self._dtype = shape, dtype
+        self._layout: Layout = array_layout(self._shape, self._label, layout)
+        self._range = check_value_range(self._dtype, value_range, self._label)
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def items(self) -> Iterator[Item]:
+        """The images in order, named by index."""
+        shape = self._shape[1:]
+        size = int(np.prod(shape)) * self._dtype.itemsize
+        with self._opened() as (stream, _, _):
+            for index in range(self._shape[0]):
+                data = stream.read(size)
+                if len(data) < size:
+                    raise InputError(f"{self._label} is cut short: it ends inside image {index} of {self._shape[0]}.")
+                pixels = np.frombuffer(data, self._dtype).reshape(shape)
+                yield array_item(pixels, index, self._layout, self._range, self._label)
+
+    @property
+    def _label(self) -> str:
+        return self.name if self._member is None else f"{self.name}: array {self._member.removesuffix('.npy')!r}"
+
+    def _choose_member(self, key: str | None) -> str:
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        except _READ_ERRORS as error:
+            raise InputError(f"{self.name} is not a readable .npz file: {error}.") from error
+        if key is not None:
+            if key not in names:
+                raise InputError(f"{self.name} holds no array {key!r}; it holds {', '.join(names) or 'none'}.")
+            return f"{key}.npy"
+        if {"mu", "sigma"} <= set(names):
+            raise InputError(f"{self.name} holds statistics (mu, sigma), not images; name it as the reference instead.")
+        for name in names if len(names) == 1 else _PREFERRED_KEYS:
+            if name in names:
+                return f"{name}.npy"
+        raise InputError(
+            f"{self.name} holds the arrays {', '.join(names) or '(none)'}; say which are the images with ?key=NAME "
+            "after its name."
+        )
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
+        try:
+            if self._member is None:
+                with self._path.open("rb") as stream:
+                    yield stream, *_read_header(stream)
+            else:
+                with zipfile.ZipFile(self._path) as archive, archive.open(self._member) as stream:
+                    yield stream, *_read_header(stream)
+        except _READ_ERRORS as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self._label} cannot be read: {str(error).splitlines()[0]}.") from error
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"version {version} of the .npy format holds no plain array")
+    shape, fortran_order, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which would have to be unpickled; save a plain array")
+    if fortran_order and len(shape) > 1:
+        raise ValueError("it is stored in Fortran order; save numpy.ascontiguousarray(array) instead")
+    return shape, dtype

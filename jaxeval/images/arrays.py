@@ -1,0 +1,110 @@
+"""Images in an array: layouts, and arrays in memory."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxeval.errors import InputError
+from jaxeval.images.source import Item, Source
+
+__all__ = ["ArraySource", "Layout", "array_layout", "check_value_range"]
+
+Layout = Literal["NHWC", "NCHW", "NHW"]
+
+_CHANNELS = (1, 3, 4)
+
+
+class ArraySource(Source):
+    """An array in memory: uint8, or any real type with a stated range of values.
+
+    Args:
+      array: [N, H, W, C] or [N, C, H, W] with C of 1, 3 or 4, or [N, H, W]; NumPy, JAX or whatever NumPy understands.
+      name: for messages.
+      value_range: the values that mean black and white; needed unless the array is uint8.
+      layout: needed only where the shape can be read in two ways.
+
+    Raises:
+      InputError: a shape, type or range that is not as above, or no image at all.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        *,
+        name: str,
+        value_range: tuple[float, float] | None = None,
+        layout: Layout | None = None,
+    ):
+        self.name = name
+        self._array = np.asarray(array)
+        self._layout: Layout = array_layout(self._array.shape, name, layout)
+        self._range = check_value_range(self._array.dtype, value_range, name)
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def items(self) -> Iterator[Item]:
+        """One view an image, named by its index."""
+        for index, pixels in enumerate(self._array):
+            yield array_item(pixels, index, self._layout, self._range, self.name)
+
+
+def array_item(
+    pixels: np.ndarray, index: int, layout: Layout, value_range: tuple[float, float] | None, name: str
+) -> Item:
+    """The item of one image of an array; channels are moved last, so that equal images have equal fingerprints."""
+    if layout == "NCHW":
+        pixels = pixels.transpose(1, 2, 0)
+    return Item(str(index), pixels, where=f"image {index} of {name}", value_range=value_range)
+
+
+def array_layout(shape: tuple[int, ...], name: str, layout: Layout | None = None) -> Layout:
+    """Which axes of an array are which.
+
+    Raises:
+      InputError: not a non-empty array of images, or channels could be on either side and `layout` does not say.
+    """
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise InputError(
+            f"{name} has shape {list(shape)}; expected [N, H, W, C], [N, C, H, W] or [N, H, W], not empty."
+        )
+    if len(shape) == 3:
+        possible: list[Layout] = ["NHW"]
+    else:
+        possible = [kind for kind in ("NHWC", "NCHW") if shape[kind.index("C")] in _CHANNELS]
+    if layout is not None and layout in possible:
+        return layout
+    if len(possible) == 1 and layout is None:
+        return possible[0]
+    if not possible:
+        raise InputError(f"{name} has shape {list(shape)}; expected 1, 3 or 4 channels on the last or the second axis.")
+    if layout is None:
+        raise InputError(
+            f"{name} has shape {list(shape)}, which can be read as NHWC or as NCHW; say layout='NHWC' or layout='NCHW' "
+            "(after a file's name: ?layout=NHWC)."
+        )
+    raise InputError(f"{name} has shape {list(shape)}, which is not {layout}.")
+
+
+def check_value_range(
+    dtype: np.dtype, value_range: tuple[float, float] | None, name: str
+) -> tuple[float, float] | None:
+    """The range to scale by: None for uint8, whose values are levels already.
+
+    Raises:
+      InputError: not a real type; another type than uint8 without a range; a range that is not `low < high`.
+    """
+    if dtype == np.uint8:
+        return None
+    if dtype.kind not in "iuf" and dtype.name != "bfloat16":  # ml_dtypes' bfloat16 has no kind of its own
+        raise InputError(f"{name} has dtype {dtype}; expected uint8, or floats with a value_range.")
+    if value_range is None:
+        raise InputError(
+            f"{name} has dtype {dtype}; say which values mean black and white with value_range=(low, high), "
+            "for instance (0, 1) or (-1, 1) (after a file's name: ?range=-1,1), or convert it to uint8."
+        )
+    low, high = (float(value) for value in value_range)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise InputError(f"value_range ({low:g}, {high:g}) of {name} must be finite with low < high.")
+    return low, high

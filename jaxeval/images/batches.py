@@ -1,0 +1,174 @@
+"""Reading a source in batches: decoded in threads, in order, every batch of one shape."""
+
+import collections
+import dataclasses
+import itertools
+import os
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from jaxeval.errors import InputError
+from jaxeval.images.decoding import decode
+from jaxeval.images.preparation import Preparation, prepare
+from jaxeval.images.report import ReadReport
+from jaxeval.images.source import Item, Source
+
+__all__ = ["Batch", "read_batches"]
+
+_MOST_THREADS = 32
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batch:
+    """Images that go through the extractors together.
+
+    Attributes:
+      images: for each preparation float32 levels in 0..255; rows after the real ones are zero.
+      mask: which rows are real.
+      names: the items' names, real rows only.
+    """
+
+    images: tuple[Float32[np.ndarray, "b _h _w 3"], ...]
+    mask: Bool[np.ndarray, " b"]
+    names: tuple[str, ...]
+
+
+class _Prepared(NamedTuple):
+    images: tuple[np.ndarray, ...]  # one for each preparation
+    notes: tuple[str, ...]
+
+
+class _Row(NamedTuple):
+    item: Item
+    images: tuple[np.ndarray, ...]
+
+
+def read_batches(
+    source: Source,
+    preparations: Sequence[Preparation],
+    batch_size: int,
+    *,
+    limit: int | None = None,
+    on_error: Literal["fail", "skip"] = "fail",
+    threads: int | None = None,
+    report: ReadReport | None = None,
+) -> Generator[Batch, None, None]:
+    """Batches of prepared images, in the source's order.
+
+    Each image is read and decoded once, for all preparations. Threads work ahead by about one batch while the caller
+    computes, so memory does not grow with the number of images; they end with the generator, however it ends.
+
+    Args:
+      source: where from.
+      preparations: how; `Batch.images` is aligned with it.
+      batch_size: rows of every batch; the last one is padded with zeros.
+      limit: read the first `limit` items only (unreadable ones count).
+      on_error: what an image that cannot be read does: end the reading, or be recorded in `report.skipped`.
+      threads: how many decode; by default one for each processor that this process may use, at most 32.
+      report: filled while reading; complete when the generator has ended.
+
+    Raises:
+      InputError: at once, a bad argument; while reading, an image that cannot be read (with "fail"), a source that
+        cannot be read on, images of several shapes under a preparation without size, or not a single image.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch size {batch_size} must be 1 or more.")
+    if limit is not None and limit < 1:
+        raise InputError(f"limit {limit} must be 1 or more.")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads {threads} must be 1 or more.")
+    if on_error not in ("fail", "skip"):
+        raise InputError(f"on_error {on_error!r} must be 'fail' or 'skip'.")
+    report = ReadReport() if report is None else report
+    rows = _rows(source, tuple(preparations), limit, on_error, threads or _processors(), batch_size, report)
+    return _batches(source, rows, batch_size, tuple(preparations), report)
+
+
+def _processors() -> int:
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, _MOST_THREADS)
+
+
+def _rows(
+    source: Source,
+    preparations: tuple[Preparation, ...],
+    limit: int | None,
+    on_error: str,
+    threads: int,
+    batch_size: int,
+    report: ReadReport,
+) -> Generator[_Row, None, None]:
+    pending: collections.deque[tuple[Item, Future[_Prepared]]] = collections.deque()
+    items = itertools.islice(source.items(), limit)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="jaxeval-images")
+    try:
+        while True:
+            for item in itertools.islice(items, batch_size + 2 * threads - len(pending)):
+                pending.append((item, pool.submit(_prepare_item, item, preparations)))
+            if not pending:
+                break
+            item, future = pending.popleft()
+            try:
+                prepared = future.result()
+            except InputError as error:
+                if on_error == "fail":
+                    raise
+                report.skipped.append((item.name, str(error)))
+                continue
+            report.count += 1
+            report.note_all(prepared.notes)
+            yield _Row(item, prepared.images)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for what, times in source.notes.items():
+            report.note(what, times)
+
+
+def _prepare_item(item: Item, preparations: tuple[Preparation, ...]) -> _Prepared:
+    decoded = decode(item)
+    return _Prepared(tuple(prepare(decoded.pixels, preparation) for preparation in preparations), decoded.notes)
+
+
+def _batches(
+    source: Source,
+    rows: Generator[_Row, None, None],
+    batch_size: int,
+    preparations: tuple[Preparation, ...],
+    report: ReadReport,
+) -> Generator[Batch, None, None]:
+    first: _Row | None = None
+    try:
+        while chunk := list(itertools.islice(rows, batch_size)):
+            first = first or chunk[0]
+            for row in chunk:
+                _check_shapes(first, row)
+            yield _stack(chunk, batch_size, len(preparations))
+    finally:
+        rows.close()  # ends the threads now, not when the collector comes by
+    if first is None:
+        reason = f"; the first: {report.skipped[0][1]}" if report.skipped else "."
+        raise InputError(f"none of the {len(report.skipped)} images of {source.name} could be read{reason}")
+
+
+def _check_shapes(first: _Row, row: _Row) -> None:
+    for expected, image in zip(first.images, row.images, strict=True):
+        if image.shape != expected.shape:  # only possible without a size
+            raise InputError(
+                f"{row.item.where} is {image.shape[0]} x {image.shape[1]} pixels but {first.item.where} is "
+                f"{expected.shape[0]} x {expected.shape[1]}; "
+                "choose an extractor that resizes, or bring the images to one size."
+            )
+
+
+def _stack(chunk: list[_Row], batch_size: int, preparations: int) -> Batch:
+    images = []
+    for index in range(preparations):
+        stacked = np.zeros((batch_size, *chunk[0].images[index].shape), np.float32)
+        for position, row in enumerate(chunk):
+            stacked[position] = row.images[index]
+        images.append(stacked)
+    return Batch(tuple(images), np.arange(batch_size) < len(chunk), tuple(row.item.name for row in chunk))

@@ -1,0 +1,207 @@
+"""From an item to RGB levels, as the reference implementations' `PIL.Image.open(...).convert("RGB")` gives them.
+
+Alpha is dropped, palettes are expanded, gray is replicated, CMYK is converted, orientation tags are left alone (but for
+TIFF, where Pillow itself applies them). The one departure: 16-bit gray is scaled, where Pillow's convert clips.
+"""
+
+import dataclasses
+import io
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from jaxeval.errors import InputError
+from jaxeval.images import report
+from jaxeval.images.source import EXTENSIONS, Item
+
+__all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_file"]
+
+MAX_PIXELS = 89_478_485
+"""Images with more pixels are refused before decoding. It is Pillow's own limit, which only warns up to twice this."""
+
+# Importing a plugin registers its reader; all are imported here because Pillow's own lazy way is not made for threads.
+_READERS = (
+    PngImagePlugin.PngImageFile,
+    JpegImagePlugin.JpegImageFile,
+    WebPImagePlugin.WebPImageFile,
+    BmpImagePlugin.BmpImageFile,
+    GifImagePlugin.GifImageFile,
+    TiffImagePlugin.TiffImageFile,
+)
+_ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 258
+_ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
+_MODE_NOTES = {
+    "1": report.GRAY,
+    "L": report.GRAY,
+    "LA": report.GRAY,
+    "La": report.GRAY,
+    "P": report.PALETTE,
+    "PA": report.PALETTE,
+    "CMYK": report.CMYK,
+    "YCbCr": report.YCBCR,
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Decoded:
+    """Pixels of one image and what was done to them.
+
+    Attributes:
+      pixels: uint8 levels, or floats in 0..255 that are still to be quantised.
+      notes: keys of `ReadReport.notes`.
+    """
+
+    pixels: UInt8[np.ndarray, "h w 3"] | Float[np.ndarray, "h w 3"]
+    notes: tuple[str, ...]
+
+
+def decode(item: Item) -> Decoded:
+    """Reads and decodes one item.
+
+    Raises:
+      InputError: it cannot be read, is not an image of the formats read, is damaged or too large, or has values outside
+        the stated range.
+    """
+    content = item.read()
+    if isinstance(content, bytes):
+        return decode_file(content, item.where)
+    return _decode_pixels(content, item.value_range, item.where)
+
+
+def decode_file(data: bytes, where: str) -> Decoded:
+    """Decodes one PNG, JPEG, WebP, BMP, GIF (first frame) or TIFF (first page) file.
+
+    Args:
+      data: the file.
+      where: its name, for messages.
+
+    Returns:
+      uint8 pixels.
+
+    Raises:
+      InputError: empty, of another format, damaged, cut short, larger than `MAX_PIXELS`, or of a pixel type that has no
+        agreed meaning as RGB (32-bit integers and floats).
+    """
+    if not data:
+        raise InputError(f"{where} is empty (0 bytes).")
+    try:
+        with _open(data, where) as image:
+            _check_size(image.size, where)
+            return _to_rgb(image, data, where)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers raise a dozen types on damaged files
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+
+
+def _open(data: bytes, where: str) -> Image.Image:
+    # Image.open() would try readers until one does not fail, and only warn about too many pixels; picking the reader by
+    # the file's first bytes gives an error about that format, and leaves the limit to us.
+    for reader_class in _READERS:
+        reader, accepts = Image.OPEN[str(reader_class.format)]
+        if accepts is not None and accepts(data[:16]) is True:
+            return reader(io.BytesIO(data), where)
+    formats = ", ".join(sorted(EXTENSIONS))
+    raise InputError(f"{where} is not an image: its content is none of the formats read ({formats}).")
+
+
+def _check_size(size: tuple[int, int], where: str) -> None:
+    width, height = size
+    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+        raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded.")
+
+
+def _to_rgb(image: Image.Image, data: bytes, where: str) -> Decoded:
+    tags = getattr(image, "tag_v2", None) or {}  # TIFF's; decoding changes them
+    tiff_orientation, bits = tags.get(_ORIENTATION, 1), tags.get(_BITS_PER_SAMPLE, (8,))
+    notes = []
+    mode = image.mode
+    if mode.startswith("I;16") or (mode == "I" and image.format == "PNG"):
+        image.load()
+        pixels = _from_16_bits(np.asarray(image), bits[0] if tags else 16, where)
+        notes += [report.WIDE_GRAY, report.GRAY]
+    elif mode in ("I", "F"):
+        raise InputError(
+            f"{where} has 32-bit {'float' if mode == 'F' else 'integer'} pixels, whose range is not known; save it "
+            "with 8 or 16 bits, or give the pixels as an array with value_range."
+        )
+    else:
+        pixels = np.asarray(image if mode == "RGB" else image.convert("RGB"))
+        if mode in _MODE_NOTES:
+            notes.append(_MODE_NOTES[mode])
+        if bits[0] == 16 or (image.format == "PNG" and data[24] == 16):
+            notes.append(report.WIDE_COLOUR)
+    if mode in _ALPHA_MODES or "transparency" in image.info:
+        notes.append(report.ALPHA)
+    if tags:
+        notes += [report.TIFF_ORIENTATION] * (tiff_orientation in range(2, 9))
+    elif _exif_orientation(image) in range(2, 9):
+        notes.append(report.EXIF)
+    if _has_more_frames(image):
+        notes.append(report.ANIMATION)
+    return Decoded(pixels, tuple(notes))
+
+
+def _from_16_bits(gray: np.ndarray, bits: int, where: str) -> UInt8[np.ndarray, "h w 3"]:
+    """Round(value * 255 / (2^bits - 1)), in integers."""
+    largest = (1 << bits) - 1
+    if not 8 < bits <= 16:
+        raise InputError(f"{where} has {bits} bits a pixel, which is not understood; save it with 8 or 16 bits.")
+    levels = (gray.astype(np.uint32) * 510 + largest) // (2 * largest)
+    return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def _exif_orientation(image: Image.Image) -> Any:
+    if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
+        return 1  # getexif() would parse to find the same
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # a damaged tag in an image that decodes: it would have been ignored anyway
+        return 1
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # a damaged second frame is no reason to refuse the first, which alone is read
+        return True
+
+
+def _decode_pixels(pixels: np.ndarray, value_range: tuple[float, float] | None, where: str) -> Decoded:
+    notes = []
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if value_range is not None:
+        pixels = _to_levels(pixels, value_range, where)
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
+        notes.append(report.GRAY)
+    elif pixels.shape[2] == 4:
+        pixels = pixels[:, :, :3]
+        notes.append(report.ALPHA)
+    return Decoded(pixels, tuple(notes))
+
+
+def _to_levels(pixels: np.ndarray, value_range: tuple[float, float], where: str) -> np.ndarray:
+    # In the array's own precision, in the references' order of operations: (x - low) * (255 / (high - low)) is their
+    # x * 255 and (x + 1) * 127.5, so that truncation falls on the same side.
+    low, high = value_range
+    dtype = np.float64 if pixels.dtype.kind in "iu" or pixels.dtype == np.float64 else np.float32
+    values = pixels.astype(dtype)
+    if not (values.min() >= low and values.max() <= high):  # also true for NaN
+        bad = values[~((values >= low) & (values <= high))][0]
+        raise InputError(f"{where} has the value {bad:g}, outside the stated range {low:g} to {high:g}.")
+    values -= dtype(low)
+    values *= dtype(255.0 / (high - low))
+    return values

@@ -1,0 +1,123 @@
+"""Images in a folder, or a list of image files."""
+
+import functools
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from jaxeval.errors import InputError
+from jaxeval.images import report
+from jaxeval.images.source import MAX_FILE_BYTES, Item, Source, classify_name, no_images
+
+__all__ = ["FileSource", "FolderSource"]
+
+
+class FileSource(Source):
+    """Image files, each with a name, in the given order."""
+
+    def __init__(self, name: str, files: Sequence[tuple[str, str]], notes: Mapping[str, int] | None = None):
+        self.name = name
+        self._files = files
+        self._notes = dict(notes or {})
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """Files that were left out."""
+        return self._notes
+
+    def items(self) -> Iterator[Item]:
+        """The files, read when a worker gets to them."""
+        for name, path in self._files:
+            yield Item(name, functools.partial(read_file, path), where=printable(path))
+
+
+class FolderSource(FileSource):
+    """Every image under a folder, at any depth, sorted by the bytes of its relative path.
+
+    Hidden files and folders, other files, pipes and devices are left out and counted. Links are followed; a folder that
+    two links reach, or a link into itself, is read once.
+
+    Raises:
+      InputError: the folder cannot be listed, or holds no image.
+    """
+
+    def __init__(self, name: str, folder: Path):
+        files, notes = _walk(folder)
+        super().__init__(name, [(printable(relative), os.path.join(folder, relative)) for relative in files], notes)
+        if not files:
+            raise no_images(name, notes)
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of one image file.
+
+    Raises:
+      InputError: it is missing, unreadable or larger than `MAX_FILE_BYTES`.
+    """
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+                raise InputError(
+                    f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for an image."
+                )
+            return file.read()
+    except OSError as error:
+        raise InputError(f"{printable(path)} cannot be read: {error.strerror}.") from error
+
+
+def printable(path: str) -> str:
+    """The path as text that any terminal and any JSON file can hold; names that are not UTF-8 show their bytes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def is_pipe_or_device(path: str) -> bool:
+    """Whether opening the path could wait for ever or have side effects; a missing path is neither."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False  # a broken link: reading it fails by name
+
+
+def _walk(folder: Path) -> tuple[list[str], dict[str, int]]:
+    # Real folders first, links to folders after them: which name a doubly reachable folder gets must not depend on the
+    # order in which the file system lists it.
+    found: list[str] = []
+    tally = report.ReadReport()
+    seen: set[tuple[int, int]] = set()
+    waiting, links = [""], []
+    while waiting or links:
+        if not waiting:
+            links.sort(key=os.fsencode, reverse=True)
+        relative = waiting.pop() if waiting else links.pop()
+        entries, key = _list(os.path.join(folder, relative))
+        if key in seen:
+            tally.note(report.LINKED_FOLDER)
+            continue
+        seen.add(key)
+        for entry in entries:
+            name = f"{relative}/{entry.name}" if relative else entry.name
+            if entry.name.startswith("."):
+                tally.note(report.HIDDEN)
+            elif entry.is_dir():
+                (links if entry.is_symlink() else waiting).append(name)
+            elif reason := classify_name(entry.name):
+                tally.note(reason)
+            elif entry.is_file(follow_symlinks=False) or not is_pipe_or_device(entry.path):
+                found.append(name)
+            else:
+                tally.note(report.NOT_REGULAR)
+    found.sort(key=os.fsencode)
+    return found, tally.notes
+
+
+def _list(path: str) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
+    try:
+        status = os.stat(path)
+        with os.scandir(path) as entries:
+            return list(entries), (status.st_dev, status.st_ino)
+    except OSError as error:
+        raise InputError(f"{printable(path)} cannot be listed: {error.strerror}.") from error

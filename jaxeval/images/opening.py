@@ -1,0 +1,235 @@
+"""From what a user writes to a source of images."""
+
+import glob
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast, get_args
+from urllib.parse import parse_qsl
+
+from jaxeval.errors import InputError
+from jaxeval.images import report
+from jaxeval.images.array_files import ArrayFileSource
+from jaxeval.images.arrays import ArraySource, Layout
+from jaxeval.images.files import FileSource, FolderSource, is_pipe_or_device, printable
+from jaxeval.images.generators import GeneratorSource
+from jaxeval.images.report import ReadReport
+from jaxeval.images.source import Source, classify_name, no_images
+from jaxeval.images.tars import TAR_SUFFIXES, TarSource
+from jaxeval.images.tfds import TfdsSource
+from jaxeval.images.zips import ZipSource
+
+__all__ = ["open_source"]
+
+_ARRAY_OPTIONS = ("key", "layout", "range")
+_TFDS_OPTIONS = ("data_dir", "image_key", "layout", "range")
+_MOST_NAMES = 1_000_000
+
+
+def open_source(
+    spec: Any,
+    *,
+    num_samples: int | None = None,
+    value_range: tuple[float, float] | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    layout: Layout | None = None,
+) -> Source:
+    """A source of images from whatever the user has.
+
+    Args:
+      spec: one of
+        - a folder (recursive), one image file, or a glob of image files;
+        - a `.zip`, or a `.tar`, `.tar.gz` or `.tgz`;
+        - a glob, a brace pattern (`shard-{000..127}.tar`) or a folder of tar archives;
+        - a `.npy` or `.npz`, with options after the name: `samples.npz?key=images&layout=NCHW&range=-1,1`;
+        - `tfds:NAME:SPLIT`, with options: `tfds:fashion_mnist:test?data_dir=FOLDER&image_key=NAME`;
+        - an array [N, H, W, C], [N, C, H, W] or [N, H, W];
+        - a function `(num_images, seed) -> array`;
+        - a `Source`, which is returned as it is.
+      num_samples: how many images a function makes; other sources have their own length.
+      value_range: the values that mean black and white in arrays that are not uint8; other sources need none.
+      seed: for a function.
+      name: for messages and tables; by default the text given, or the function's name.
+      layout: for arrays whose shape can be read as NHWC and as NCHW.
+
+    Raises:
+      InputError: nothing is there, or it is not what it should be; the message names it.
+    """
+    if isinstance(spec, Source):
+        return spec
+    if isinstance(spec, str | os.PathLike):
+        text = os.fspath(spec)
+        if not isinstance(text, str) or not text:
+            raise InputError("the name of a data set must be a text that is not empty.")
+        return _open_text(text, name or printable(text), value_range, layout)
+    if hasattr(spec, "__array__"):
+        shape = list(getattr(spec, "shape", ()))
+        return ArraySource(spec, name=name or f"array {shape}", value_range=value_range, layout=layout)
+    if callable(spec):
+        return GeneratorSource(
+            cast("Callable[[int, int], Any]", spec),
+            num_samples=num_samples,
+            name=name or _function_name(spec),
+            seed=seed,
+            value_range=value_range,
+            layout=layout,
+        )
+    raise InputError(f"cannot read images from a {type(spec).__name__}; give a path, an array, a function or a Source.")
+
+
+def _function_name(function: Any) -> str:
+    named = function if inspect.isroutine(function) else type(function)
+    return f"function {named.__qualname__}"
+
+
+def _open_text(text: str, name: str, value_range: tuple[float, float] | None, layout: Layout | None) -> Source:
+    if text.startswith("tfds:"):
+        dataset, split, options = _parse_tfds(text)
+        return TfdsSource(
+            dataset,
+            split,
+            name=name,
+            data_dir=options.get("data_dir"),
+            image_key=options.get("image_key"),
+            value_range=_parse_range(options, text) or value_range,
+            layout=_parse_layout(options, text) or layout,
+        )
+    path = Path(text).expanduser()
+    array_file = re.fullmatch(r"(.+\.np[yz])(?:\?([^?]*=[^?]*))?", text, re.IGNORECASE)
+    if array_file and not path.is_dir():
+        options = _parse_options(array_file[2] or "", _ARRAY_OPTIONS, text)
+        path = _existing(Path(array_file[1]).expanduser())
+        return ArrayFileSource(
+            path,
+            name=name,
+            key=options.get("key"),
+            value_range=_parse_range(options, text) or value_range,
+            layout=_parse_layout(options, text) or layout,
+        )
+    if os.path.lexists(path):
+        return _open_folder(path, name) if path.is_dir() else _open_files([path], name, path.parent)
+    if re.search(r"[*?\[]|\{.*\}", text):
+        return _open_pattern(str(path), name)
+    _existing(path)
+    raise AssertionError("unreachable: a path that does not exist was refused")
+
+
+def _existing(path: Path) -> Path:
+    if not os.path.lexists(path):
+        raise InputError(f"{printable(str(path))} does not exist.")
+    return path
+
+
+def _open_folder(path: Path, name: str) -> Source:
+    shards = sorted(
+        (entry for entry in path.iterdir() if _is_tar(entry) and not entry.name.startswith(".")), key=_bytes
+    )
+    try:
+        folder = FolderSource(name, path)
+    except InputError:
+        if not shards:
+            raise
+        return TarSource(name, shards)
+    if shards:
+        raise InputError(f"{name} holds images and the archive {shards[0].name}; name the one or the other.")
+    return folder
+
+
+def _open_pattern(pattern: str, name: str) -> Source:
+    paths: set[str] = set()
+    for expanded in _expand_braces(pattern):
+        matches = glob.glob(expanded, recursive=True) if glob.has_magic(expanded) else [expanded]
+        if not matches or not os.path.lexists(matches[0]):
+            raise InputError(f"nothing matches {printable(expanded)}.")
+        paths.update(matches)
+    files = [Path(path) for path in sorted(paths, key=os.fsencode) if not os.path.isdir(path)]
+    if not files:
+        raise InputError(f"{name} matches only folders; give one folder, or end the pattern with /*.png.")
+    root = Path(os.path.commonpath([file.parent for file in files]))
+    return _open_files(files, name, root)
+
+
+def _open_files(files: list[Path], name: str, root: Path) -> Source:
+    first = files[0].suffix.lower()
+    if any(_is_tar(file) for file in files) or first == ".zip":
+        if first == ".zip" and len(files) == 1:
+            return ZipSource(name, files[0])
+        if all(_is_tar(file) for file in files):
+            return TarSource(name, files)
+        raise InputError(f"{name} matches files of several kinds; give one zip, tar archives alone, or images alone.")
+    tally = ReadReport()
+    images = []
+    for file in files:
+        reason = classify_name(file.name) or (report.NOT_REGULAR if is_pipe_or_device(str(file)) else None)
+        if reason:
+            tally.note(reason)
+        else:
+            images.append((printable(file.relative_to(root).as_posix()), str(file)))
+    if not images:
+        raise no_images(name, tally.notes)
+    return FileSource(name, images, tally.notes)
+
+
+def _is_tar(path: Path) -> bool:
+    return path.name.lower().endswith(TAR_SUFFIXES)
+
+
+def _bytes(path: Path) -> bytes:
+    return os.fsencode(path)
+
+
+def _expand_braces(pattern: str) -> Iterator[str]:
+    """`a{00..02}b{x,y}` as the shell expands it, leftmost first."""
+    match = re.search(r"\{([^{}]*)\}", pattern)
+    if match is None:
+        yield pattern
+        return
+    span = re.fullmatch(r"(\d+)\.\.(\d+)", match[1])
+    if span:
+        first, last = int(span[1]), int(span[2])
+        if not 0 <= last - first < _MOST_NAMES:
+            raise InputError(f"{match[0]} must count upwards, and to less than {_MOST_NAMES} names.")
+        choices: Any = (f"{number:0{len(span[1])}d}" for number in range(first, last + 1))
+    elif "," in match[1]:
+        choices = match[1].split(",")
+    else:
+        raise InputError(f"{match[0]} is neither a range {{00..99}} nor a list {{a,b}}.")
+    for choice in choices:
+        yield from _expand_braces(f"{pattern[: match.start()]}{choice}{pattern[match.end() :]}")
+
+
+def _parse_tfds(text: str) -> tuple[str, str, dict[str, str]]:
+    body, _, query = text.removeprefix("tfds:").partition("?")
+    # The split may hold colons (train[:100]), and so may the data set (name:1.0.0).
+    match = re.fullmatch(r"(.+):([^:\[\]]+(?:\[[^\]]*\])?(?:\+[^:\[\]]+(?:\[[^\]]*\])?)*)", body)
+    if match is None:
+        raise InputError(f"{text!r} must be tfds:NAME:SPLIT, for instance tfds:fashion_mnist:test.")
+    return match[1], match[2], _parse_options(query, _TFDS_OPTIONS, text)
+
+
+def _parse_options(query: str, known: tuple[str, ...], text: str) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for option in options:
+        if option not in known:
+            raise InputError(f"{text!r}: unknown option {option!r}; choose from {', '.join(known)}.")
+    return options
+
+
+def _parse_range(options: dict[str, str], text: str) -> tuple[float, float] | None:
+    if "range" not in options:
+        return None
+    try:
+        low, high = (float(value) for value in options["range"].split(","))
+    except ValueError as error:
+        raise InputError(f"{text!r}: range must be two numbers, as in range=-1,1.") from error
+    return low, high
+
+
+def _parse_layout(options: dict[str, str], text: str) -> Layout | None:
+    layout = options.get("layout")
+    if layout is not None and layout not in get_args(Layout):
+        raise InputError(f"{text!r}: layout must be one of {', '.join(get_args(Layout))}.")
+    return cast("Layout | None", layout)

@@ -1,0 +1,56 @@
+"""From decoded pixels to the float32 levels that an extractor is given, by one protocol's rules."""
+
+import dataclasses
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from jaxeval.errors import InputError
+from jaxeval.images.resizing import ResizeKind, check_kind, check_size, resize
+
+__all__ = ["Preparation", "Quantise", "prepare"]
+
+Quantise = Literal["round", "truncate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """How images are made ready, before any normalisation of the network's own.
+
+    Attributes:
+      size: height and width, or None for images as they are.
+      resize: the kind of resizing.
+      quantise: how float images become 8-bit levels, before resizing: floor(level + 0.5), or floor(level) as ADM and
+        torchmetrics do. Images that are uint8 already are not touched.
+    """
+
+    size: tuple[int, int] | None = None
+    resize: ResizeKind = "tf1-bilinear"
+    quantise: Quantise = "round"
+
+    def __post_init__(self):
+        check_kind(self.resize)
+        if self.quantise not in get_args(Quantise):
+            raise InputError(f"unknown quantisation {self.quantise!r}; choose from {', '.join(get_args(Quantise))}.")
+        if self.size is not None:
+            object.__setattr__(self, "size", check_size(self.size))
+
+
+def prepare(
+    image: UInt8[np.ndarray, "h w 3"] | Float[np.ndarray, "h w 3"], preparation: Preparation
+) -> Float32[np.ndarray, "out_h out_w 3"]:
+    """Quantises and resizes one image.
+
+    Args:
+      image: uint8 levels, or float levels in 0..255.
+      preparation: the rules.
+
+    Returns:
+      Levels in 0..255, not rounded after resizing (but for `pil-bicubic-uint8`).
+    """
+    if image.dtype != np.uint8:
+        image = np.floor(image + 0.5 if preparation.quantise == "round" else image).astype(np.uint8)
+    if preparation.size is None:
+        return image.astype(np.float32)
+    return resize(image, preparation.size, preparation.resize)

@@ -1,0 +1,49 @@
+"""What happened while a source was read: how many images, which were skipped, and what was changed in the others."""
+
+import dataclasses
+from collections.abc import Iterable
+
+__all__ = ["ReadReport"]
+
+# The keys of `ReadReport.notes`. Each is counted once an image (or once a file, for the ignored ones).
+ALPHA = "alpha dropped"
+ANIMATION = "first frame of several"
+CMYK = "CMYK converted"
+EXIF = "exif-orientation ignored"
+GRAY = "gray to RGB"
+PALETTE = "palette expanded"
+TIFF_ORIENTATION = "TIFF orientation applied"
+WIDE_COLOUR = "16-bit colour cut to 8 bits"
+WIDE_GRAY = "16-bit scaled"
+YCBCR = "YCbCr converted"
+
+DUPLICATE_ENTRY = "duplicate entry name"
+HIDDEN = "hidden file or folder ignored"
+LINKED_FOLDER = "link to a folder that is read already ignored"
+NOT_IMAGE = "file without an image extension ignored"
+NOT_REGULAR = "link, pipe or device ignored"
+
+
+@dataclasses.dataclass
+class ReadReport:
+    """Mutable record of one reading of a source.
+
+    Attributes:
+      count: images delivered.
+      skipped: `(name, reason)` of each image that could not be read, in order; only with `on_error="skip"`.
+      notes: how often each conversion or omission happened, for instance `{"alpha dropped": 12}`.
+    """
+
+    count: int = 0
+    skipped: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    notes: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def note(self, what: str, times: int = 1) -> None:
+        """Counts `what` as having happened `times` more."""
+        if times:
+            self.notes[what] = self.notes.get(what, 0) + times
+
+    def note_all(self, whats: Iterable[str]) -> None:
+        """Counts each of `whats` once more."""
+        for what in whats:
+            self.note(what)

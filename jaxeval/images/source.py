@@ -1,0 +1,128 @@
+"""What a source of images is: a name, a length, a fingerprint of its content and an ordered stream of items."""
+
+import abc
+import dataclasses
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from jaxeval.errors import InputError
+from jaxeval.images import report
+
+__all__ = ["EXTENSIONS", "MAX_FILE_BYTES", "Item", "Source"]
+
+EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Names that end in one of these, in any case, are images; others are ignored and counted."""
+
+MAX_FILE_BYTES = 512 * 2**20
+"""One encoded image larger than this is refused unread: it would not fit the pixel limit of `decoding` either."""
+
+_FINGERPRINT_VERSION = b"jaxeval images 1"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Item:
+    """One image before decoding.
+
+    Attributes:
+      name: what tells it from the others of its source, independent of where the source lies: a relative path with
+        forward slashes, or the index in an array.
+      content: an encoded file, or pixels [H, W] or [H, W, C], or a function that reads either when a worker needs it.
+      where: how messages call it.
+      value_range: the values that mean black and white; None for encoded files and uint8 pixels.
+    """
+
+    name: str
+    content: bytes | np.ndarray | Callable[[], bytes | np.ndarray]
+    where: str
+    value_range: tuple[float, float] | None = None
+
+    def read(self) -> bytes | np.ndarray:
+        """The encoded file or the pixels.
+
+        Raises:
+          InputError: it cannot be read.
+        """
+        return self.content() if callable(self.content) else self.content
+
+
+class Source(abc.ABC):
+    """An ordered set of images. Iterating twice gives the same items in the same order.
+
+    Attributes:
+      name: the source as the user wrote it; for messages and tables.
+    """
+
+    name: str
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Number of items, unreadable ones included."""
+
+    @abc.abstractmethod
+    def items(self) -> Iterator[Item]:
+        """The items in a deterministic order.
+
+        Raises:
+          InputError: the source as a whole cannot be read on, as with a corrupt archive.
+        """
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """What the source left out, with the keys of `ReadReport.notes`; complete once items() has ended."""
+        return {}
+
+    def fingerprint(self) -> str | None:
+        """SHA-256 (hex) of names and content in order: equal for equal images, wherever and in whatever they lie.
+
+        Streams the content. An item that cannot be read counts as such, so that a source with a broken file still has a
+        fingerprint. None where the content cannot be known without making it.
+        """
+        digest = hashlib.sha256(_FINGERPRINT_VERSION)
+        for item in self.items():
+            for part in (item.name.encode("utf-8", "surrogateescape"), *_content_parts(item)):
+                digest.update(len(part).to_bytes(8, "little"))  # lengths first: no two sources share one byte stream
+                digest.update(part)
+        return digest.hexdigest()
+
+
+def _content_parts(item: Item) -> tuple[bytes | memoryview, ...]:
+    try:
+        content = item.read()
+    except InputError:
+        return (b"unreadable",)
+    if isinstance(content, bytes):
+        return b"file", content
+    header = f"{content.dtype.str} {content.dtype.name} {content.shape} {item.value_range}"
+    return header.encode(), np.ascontiguousarray(content).view(np.uint8).reshape(-1).data
+
+
+def classify_name(name: str) -> str | None:
+    """Why an entry with this relative name is not read (a key of `ReadReport.notes`), or None for an image."""
+    path = PurePosixPath(name)
+    if any(part.startswith(".") for part in path.parts if part not in (".", "..")):
+        return report.HIDDEN
+    return None if path.suffix.lower() in EXTENSIONS else report.NOT_IMAGE
+
+
+def check_entry_name(archive: str, name: str) -> None:
+    """Refuses an archive entry whose name leaves the archive's own folder.
+
+    Nothing is ever written to disk here, but such an archive was made to harm whoever unpacks it, or by mistake.
+
+    Raises:
+      InputError: the name is absolute, starts with a drive, or climbs out by `..`.
+    """
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+        raise InputError(
+            f"{archive}: the entry {name!r} points outside the archive; rebuild the archive with relative names."
+        )
+
+
+def no_images(where: str, notes: Mapping[str, int]) -> InputError:
+    """The error for a place without a single image."""
+    ignored = "".join(f" ({what}: {count})" for what, count in notes.items())
+    return InputError(f"{where} holds no images{ignored}; the extensions read are {', '.join(sorted(EXTENSIONS))}.")
