@@ -65,11 +65,9 @@ def evaluate(
     Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. REFERENCE
     can also be the .npz that `jaxeval stats` writes, or one with mu and sigma as pytorch-fid and ADM have it.
     """
-    from rich.console import Console
-
     from jaxeval.evaluation import Evaluation, check_writable
     from jaxeval.evaluation import evaluate as run
-    from jaxeval.report import print_results
+    from jaxeval.report import output_console, print_results
 
     if out is not None:
         check_writable(out)
@@ -79,7 +77,7 @@ def evaluate(
         if as_json:
             click.echo(evaluation.to_json())
         elif evaluation.results:
-            print_results(evaluation.results, Console(highlight=False))
+            print_results(evaluation.results, output_console())
         if written is not None:
             click.echo(f"wrote {written}", err=as_json)
 

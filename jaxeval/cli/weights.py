@@ -61,8 +61,9 @@ def _store(folder: str | None) -> Any:
 
 def _print(rows: Any) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("name", "state", "description", "licence", "sha256", "size"):
@@ -70,4 +71,4 @@ def _print(rows: Any) -> None:
     for row in rows:
         size = "" if not row.bytes else f"{row.bytes / 1e6:.1f} MB"
         table.add_row(row.name, row.state, row.description, row.licence, (row.sha256 or "")[:12], size)
-    Console().print(table)
+    output_console().print(table)

@@ -9,7 +9,15 @@ from rich.text import Text
 
 from jaxeval.evaluation import Result, metric_label
 
-__all__ = ["format_count", "format_value", "print_results"]
+__all__ = ["format_count", "format_value", "output_console", "print_results"]
+
+_FILE_WIDTH = 200
+
+
+def output_console() -> Console:
+    """The console on stdout; where that is a file or a pipe, wide enough for no column to be cut."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_FILE_WIDTH)
 
 
 def format_value(value: float) -> str:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import scipy.linalg
 from image_sets import crops, write_pngs
-from PIL import Image
 
 import jaxeval
 from jaxeval.errors import InputError, WeightsMissingError
 from jaxeval.extractors import from_function, load_extractor
-from jaxeval.images import open_source
+from jaxeval.images import batches, open_source
 
 
 def scipy_distance(a: np.ndarray, b: np.ndarray, ddof: int = 1) -> float:
@@ -64,7 +63,8 @@ def test_the_batch_size_changes_nothing(images, batch_size):
     assert found.n_generated == len(generated)
 
 
-def test_the_order_of_the_images_changes_nothing(images, rng=np.random.default_rng(4)):
+def test_the_order_of_the_images_changes_nothing(images):
+    rng = np.random.default_rng(4)
     real, generated = images
     (expected,) = jaxeval.evaluate(real, generated, extractor="pixels").results
     shuffled = real[rng.permutation(len(real))], generated[rng.permutation(len(generated))]
@@ -108,24 +108,22 @@ def test_one_network_run_serves_all_protocols_that_prepare_alike(images):
 
 def test_each_image_is_decoded_once_for_protocols_that_prepare_differently(tmp_path, images, monkeypatch):
     folder = write_pngs(tmp_path / "real", images[0][:40])
-    opened = []
-    original = Image.open
-    monkeypatch.setattr(
-        Image, "open", lambda file, *rest, **more: (opened.append(file), original(file, *rest, **more))[1]
-    )
+    decoded = []
+    original = batches.decode
+    monkeypatch.setattr(batches, "decode", lambda item: (decoded.append(item), original(item))[1])
     evaluation = jaxeval.evaluate(
         folder, images[1], extractor="random-conv", protocol="torch-fidelity,clean-fid,pytorch-fid"
     )
     assert len({result.value for result in evaluation.results}) > 1
-    assert len(opened) == 40
+    assert len(decoded) == 40 + 150
 
 
 def test_a_generating_function_is_seeded():
     def generate(num_images, seed):
-        return np.random.default_rng(seed).integers(0, 256, (num_images, 4, 4, 3), dtype=np.uint8)
+        return np.random.default_rng(seed).integers(0, 256, (num_images, 5, 4, 3), dtype=np.uint8)
 
     arguments = {"extractor": "pixels", "num_samples": 120}
-    real = crops(120, (4, 4))
+    real = crops(120, (5, 4))
     first, second = (jaxeval.evaluate(real, generate, seed=5, **arguments).results[0] for _ in range(2))
     other = jaxeval.evaluate(real, generate, seed=6, **arguments).results[0]
     assert first.value == second.value != other.value

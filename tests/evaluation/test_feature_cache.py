@@ -13,6 +13,7 @@ from image_sets import crops, write_pngs
 import jaxeval
 from jaxeval.errors import InputError
 from jaxeval.extractors import from_function
+from jaxeval.images import batches
 
 
 @pytest.fixture
@@ -22,14 +23,10 @@ def folders(tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    from PIL import Image
-
-    opened = []
-    original = Image.open
-    monkeypatch.setattr(
-        Image, "open", lambda file, *rest, **more: (opened.append(file), original(file, *rest, **more))[1]
-    )
-    return opened
+    items = []
+    original = batches.decode
+    monkeypatch.setattr(batches, "decode", lambda item: (items.append(item), original(item))[1])
+    return items
 
 
 def run(folders, tmp_path, **arguments):
@@ -129,7 +126,7 @@ def test_a_function_that_does_not_identify_itself_is_not_cached(folders, tmp_pat
 
 def test_a_folder_that_cannot_be_written_is_named(folders, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write in the folder .*file"):
+    with pytest.raises(InputError, match=r"cannot write in the folder .*file"):
         run(folders, tmp_path, cache=tmp_path / "file" / "cache")
 
 
@@ -140,7 +137,8 @@ def test_after_a_kill_the_second_run_is_right(folders, tmp_path):
         "def waiting(x):\n"
         "    print('batch', flush=True); sys.stdin.readline()\n"
         "    return np.asarray(x).mean((1, 2))\n"
-        "e = from_function(waiting, name='waiting', image_size=(5, 4), feature_size=3, fingerprint='1', jittable=False)\n"
+        "e = from_function(waiting, name='waiting', image_size=(5, 4), feature_size=3, fingerprint='1',\n"
+        "                  jittable=False)\n"
         "r = jaxeval.evaluate(sys.argv[1], sys.argv[2], extractor=e, cache=sys.argv[3], batch_size=4)\n"
         "print('value', r.results[0].value.hex())\n"
     )

@@ -27,8 +27,11 @@ def test_ten_times_the_images_take_the_same_memory(tmp_path):
         for path in few.iterdir():
             (many / f"{copy}-{path.name}").hardlink_to(path)
     peaks = [
-        int(subprocess.run([sys.executable, "-c", _SCRIPT, str(folder), str(count)], capture_output=True, text=True,
-                           check=True).stdout)
+        int(
+            subprocess.run(
+                [sys.executable, "-c", _SCRIPT, str(folder), str(count)], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for folder, count in ((few, 2_000), (many, 20_000))
     ]
     assert np.ptp(peaks) / min(peaks) < 0.10, peaks
