@@ -5,13 +5,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
-from jaxeval.images.source import Item, Source
+from jaxeval.images.source import Item, Source, ValueRange
 
 __all__ = ["ArrayFileSource"]
 
@@ -42,7 +42,7 @@ class ArrayFileSource(Source):
         *,
         name: str,
         key: str | None = None,
-        value_range: tuple[float, float] | None = None,
+        value_range: ValueRange | None = None,
         layout: Layout | None = None,
     ):
         self.name = name
@@ -93,21 +93,23 @@ class ArrayFileSource(Source):
         )
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
+    def _opened(self) -> Iterator[tuple[Any, tuple[int, ...], np.dtype]]:
         try:
             if self._member is None:
                 with self._path.open("rb") as stream:
-                    yield stream, *_read_header(stream)
+                    shape, dtype = _read_header(stream)
+                    yield stream, shape, dtype
             else:
                 with zipfile.ZipFile(self._path) as archive, archive.open(self._member) as stream:
-                    yield stream, *_read_header(stream)
+                    shape, dtype = _read_header(stream)
+                    yield stream, shape, dtype
         except _READ_ERRORS as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self._label} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+def _read_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(stream)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxeval.errors import InputError
-from jaxeval.images.source import Item, Source
+from jaxeval.images.source import Item, Source, ValueRange
 
 __all__ = ["ArraySource", "Layout", "array_layout", "check_value_range"]
 
@@ -33,7 +33,7 @@ class ArraySource(Source):
         array: Any,
         *,
         name: str,
-        value_range: tuple[float, float] | None = None,
+        value_range: ValueRange | None = None,
         layout: Layout | None = None,
     ):
         self.name = name
@@ -50,9 +50,7 @@ class ArraySource(Source):
             yield array_item(pixels, index, self._layout, self._range, self.name)
 
 
-def array_item(
-    pixels: np.ndarray, index: int, layout: Layout, value_range: tuple[float, float] | None, name: str
-) -> Item:
+def array_item(pixels: np.ndarray, index: int, layout: Layout, value_range: ValueRange | None, name: str) -> Item:
     """The item of one image of an array; channels are moved last, so that equal images have equal fingerprints."""
     if layout == "NCHW":
         pixels = pixels.transpose(1, 2, 0)
@@ -87,9 +85,7 @@ def array_layout(shape: tuple[int, ...], name: str, layout: Layout | None = None
     raise InputError(f"{name} has shape {list(shape)}, which is not {layout}.")
 
 
-def check_value_range(
-    dtype: np.dtype, value_range: tuple[float, float] | None, name: str
-) -> tuple[float, float] | None:
+def check_value_range(dtype: np.dtype, value_range: ValueRange | None, name: str) -> ValueRange | None:
     """The range to scale by: None for uint8, whose values are levels already.
 
     Raises:
@@ -104,7 +100,7 @@ def check_value_range(
             f"{name} has dtype {dtype}; say which values mean black and white with value_range=(low, high), "
             "for instance (0, 1) or (-1, 1) (after a file's name: ?range=-1,1), or convert it to uint8."
         )
-    low, high = (float(value) for value in value_range)
+    low, high = float(value_range[0]), float(value_range[1])
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise InputError(f"value_range ({low:g}, {high:g}) of {name} must be finite with low < high.")
     return low, high

@@ -22,7 +22,7 @@ from PIL import (
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
-from jaxeval.images.source import EXTENSIONS, Item
+from jaxeval.images.source import EXTENSIONS, Item, ValueRange
 
 __all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_file"]
 
@@ -178,7 +178,7 @@ def _has_more_frames(image: Image.Image) -> bool:
         return True
 
 
-def _decode_pixels(pixels: np.ndarray, value_range: tuple[float, float] | None, where: str) -> Decoded:
+def _decode_pixels(pixels: np.ndarray, value_range: ValueRange | None, where: str) -> Decoded:
     notes = []
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
@@ -193,7 +193,7 @@ def _decode_pixels(pixels: np.ndarray, value_range: tuple[float, float] | None, 
     return Decoded(pixels, tuple(notes))
 
 
-def _to_levels(pixels: np.ndarray, value_range: tuple[float, float], where: str) -> np.ndarray:
+def _to_levels(pixels: np.ndarray, value_range: ValueRange, where: str) -> np.ndarray:
     # In the array's own precision, in the references' order of operations: (x - low) * (255 / (high - low)) is their
     # x * 255 and (x + 1) * 127.5, so that truncation falls on the same side.
     low, high = value_range

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
-from jaxeval.images.source import Item, Source
+from jaxeval.images.source import Item, Source, ValueRange
 
 __all__ = ["GeneratorSource"]
 
@@ -38,7 +38,7 @@ class GeneratorSource(Source):
         num_samples: int | None,
         name: str,
         seed: int = 0,
-        value_range: tuple[float, float] | None = None,
+        value_range: ValueRange | None = None,
         layout: Layout | None = None,
     ):
         if num_samples is None or num_samples < 1:

@@ -16,7 +16,7 @@ from jaxeval.images.arrays import ArraySource, Layout
 from jaxeval.images.files import FileSource, FolderSource, is_pipe_or_device, printable
 from jaxeval.images.generators import GeneratorSource
 from jaxeval.images.report import ReadReport
-from jaxeval.images.source import Source, classify_name, no_images
+from jaxeval.images.source import Source, ValueRange, classify_name, no_images
 from jaxeval.images.tars import TAR_SUFFIXES, TarSource
 from jaxeval.images.tfds import TfdsSource
 from jaxeval.images.zips import ZipSource
@@ -32,7 +32,7 @@ def open_source(
     spec: Any,
     *,
     num_samples: int | None = None,
-    value_range: tuple[float, float] | None = None,
+    value_range: ValueRange | None = None,
     seed: int = 0,
     name: str | None = None,
     layout: Layout | None = None,
@@ -85,7 +85,7 @@ def _function_name(function: Any) -> str:
     return f"function {named.__qualname__}"
 
 
-def _open_text(text: str, name: str, value_range: tuple[float, float] | None, layout: Layout | None) -> Source:
+def _open_text(text: str, name: str, value_range: ValueRange | None, layout: Layout | None) -> Source:
     if text.startswith("tfds:"):
         dataset, split, options = _parse_tfds(text)
         return TfdsSource(
@@ -218,7 +218,7 @@ def _parse_options(query: str, known: tuple[str, ...], text: str) -> dict[str, s
     return options
 
 
-def _parse_range(options: dict[str, str], text: str) -> tuple[float, float] | None:
+def _parse_range(options: dict[str, str], text: str) -> ValueRange | None:
     if "range" not in options:
         return None
     try:

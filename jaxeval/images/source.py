@@ -17,6 +17,8 @@ __all__ = ["EXTENSIONS", "MAX_FILE_BYTES", "Item", "Source"]
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Names that end in one of these, in any case, are images; others are ignored and counted."""
 
+ValueRange = tuple[float | int, float | int]
+
 MAX_FILE_BYTES = 512 * 2**20
 """One encoded image larger than this is refused unread: it would not fit the pixel limit of `decoding` either."""
 
@@ -38,7 +40,7 @@ class Item:
     name: str
     content: bytes | np.ndarray | Callable[[], bytes | np.ndarray]
     where: str
-    value_range: tuple[float, float] | None = None
+    value_range: ValueRange | None = None
 
     def read(self) -> bytes | np.ndarray:
         """The encoded file or the pixels.

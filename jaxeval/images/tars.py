@@ -1,12 +1,13 @@
 """Images in one tar archive or a set of tar shards, plain or gzipped, read in one sequential pass."""
 
 import gzip
+import io
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
@@ -110,7 +111,7 @@ def _opened(path: Path) -> Iterator["_Archive"]:
 class _Archive:
     """A tar archive read forwards, in constant memory, in which damage is an error."""
 
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile):
+    def __init__(self, stream: io.BufferedIOBase):
         self._stream = _Recorder(stream)
         self._tar: Any = tarfile.TarFile(fileobj=cast("Any", self._stream))
 
@@ -135,7 +136,7 @@ class _Recorder:
     mode = "rb"
     name = ""
 
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile):
+    def __init__(self, stream: io.BufferedIOBase):
         self._stream = stream
         self.seek = stream.seek
         self.tell = stream.tell

@@ -1,7 +1,7 @@
 """A TFDS data set, read through its ArrayRecord files without importing TensorFlow."""
 
 import functools
-import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
-from jaxeval.images.source import Item, Source
+from jaxeval.images.source import Item, Source, ValueRange
 
 __all__ = ["TfdsSource"]
 
@@ -42,7 +42,7 @@ class TfdsSource(Source):
         name: str,
         data_dir: str | None = None,
         image_key: str | None = None,
-        value_range: tuple[float, float] | None = None,
+        value_range: ValueRange | None = None,
         layout: Layout | None = None,
     ):
         self.name = name
@@ -51,7 +51,7 @@ class TfdsSource(Source):
         self._records = _data_source(builder, split, self._key, encoded, name)
         if not len(self._records):
             raise InputError(f"{name} is an empty split.")
-        self._range: tuple[float, float] | None = None
+        self._range: ValueRange | None = None
         self._layout: Layout = "NHWC"
         if not encoded:
             feature = builder.info.features[self._key]
@@ -82,12 +82,12 @@ class TfdsSource(Source):
 def _tfds() -> Any:
     import tensorflow_datasets  # seconds to import: only for who reads such a data set
 
-    logging.getLogger("absl").addFilter(lambda record: "OpenCV" not in record.getMessage())  # Pillow decodes here
     return tensorflow_datasets
 
 
 def _builder(dataset: str, data_dir: str | None, name: str) -> Any:
     tfds = _tfds()
+    data_dir = data_dir and os.path.expanduser(data_dir)
     try:
         return tfds.core.read_only_builder.builder_from_files(dataset, data_dir=data_dir)
     except Exception as error:  # not found, several versions, damaged metadata: TFDS raises many types
@@ -110,11 +110,11 @@ def _image_feature(features: Any, image_key: str | None, name: str) -> tuple[str
         candidates = images or tensors
         if len(candidates) != 1 and "image" not in candidates:
             raise InputError(
-                f"{name} has the features {', '.join(features)}; say which are the images: ?image_key=NAME."
+                f"{name} has the features {', '.join(sorted(features))}; say which are the images: ?image_key=NAME."
             )
         image_key = "image" if "image" in candidates else candidates[0]
     if image_key not in images and image_key not in tensors:
-        raise InputError(f"{name} has no image feature {image_key!r}; it has {', '.join(features)}.")
+        raise InputError(f"{name} has no image feature {image_key!r}; it has {', '.join(sorted(features))}.")
     if image_key in images and features[image_key].np_dtype == np.float32:
         raise InputError(f"{name}: float images are stored as packed bytes, which only TFDS can read.")
     return image_key, image_key in images
@@ -126,11 +126,11 @@ def _data_source(builder: Any, split: str, key: str, encoded: bool, name: str) -
         return builder.as_data_source(split, decoders=decoders)
     except NotImplementedError as error:
         raise InputError(
-            f"{name} is stored as {builder.info.file_format}, not as ArrayRecord; prepare it again with "
+            f"{name} is stored as {builder.info.file_format.value}, not as ArrayRecord; prepare it again with "
             "file_format='array_record'."
         ) from error
     except Exception as error:  # an unknown split or missing shards: TFDS raises many types
         raise InputError(
             f"{name}: split {split!r} cannot be read ({str(error).splitlines()[0]}); "
-            f"the splits are {', '.join(builder.info.splits)}."
+            f"the splits are {', '.join(sorted(builder.info.splits))}."
         ) from error
