@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers, check_shape, contract, on_host
+from jaxeval.ops._error_free import fast_two_sum, settled, two_sum
 
 __all__ = [
     "Moments",
@@ -133,13 +134,13 @@ def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moment
     count = lax.psum(moments.count, axis_name)
     total = jnp.maximum(count, 1).astype(jnp.float32)
     # A pilot that all devices share: means are then compared as small differences, which keep their digits in a sum.
-    pilot = lax.psum(local * moments.mean, axis_name) / total
+    pilot = lax.stop_gradient(settled(lax.psum(local * moments.mean, axis_name) / total))
     # A device without rows has no mean to compare: its zero may be far from the others and would cost digits.
     offset = jnp.where(local > 0, (moments.mean - pilot) + moments.mean_lo, 0.0)
-    correction = lax.psum(local * offset, axis_name) / total
-    scatter, rest = _two_sum(moments.scatter, local * _outer(offset - correction))
-    mean, mean_lo = _fast_two_sum(pilot, correction)
-    scatter, scatter_lo = _fast_two_sum(lax.psum(scatter, axis_name), lax.psum(moments.scatter_lo + rest, axis_name))
+    correction = settled(lax.psum(local * offset, axis_name) / total)
+    scatter, rest = two_sum(moments.scatter, settled(local * _outer(offset - correction)))
+    mean, mean_lo = fast_two_sum(pilot, correction)
+    scatter, scatter_lo = fast_two_sum(lax.psum(scatter, axis_name), lax.psum(moments.scatter_lo + rest, axis_name))
     return Moments(count, mean, scatter, mean_lo, scatter_lo)
 
 
@@ -215,10 +216,10 @@ def device_mean_and_rows(
     rows = jnp.where(keep[:, None], features.astype(jnp.float32), 0.0)
     count = keep.sum(dtype=jnp.int32)
     size = jnp.maximum(count, 1).astype(jnp.float32)
-    pilot = rows.sum(0) / size
+    pilot = lax.stop_gradient(settled(rows.sum(0) / size))
     offsets = jnp.where(keep[:, None], rows - pilot, 0.0)  # exact where the mean is large beside the spread
-    correction = offsets.sum(0) / size
-    mean, mean_lo = _fast_two_sum(pilot, correction)
+    correction = settled(offsets.sum(0) / size)
+    mean, mean_lo = fast_two_sum(pilot, correction)
     return count, mean, mean_lo, jnp.where(keep[:, None], offsets - correction, 0.0)
 
 
@@ -254,13 +255,14 @@ def _merge_on_device(a: Moments, b: Moments) -> Moments:
     count = a.count + b.count
     before, added = a.count.astype(jnp.float32), b.count.astype(jnp.float32)
     share = added / jnp.maximum(count, 1).astype(jnp.float32)
-    shift, shift_lo = _two_sum(b.mean, -a.mean)
+    shift, shift_lo = two_sum(b.mean, -a.mean)
     shift_lo += b.mean_lo - a.mean_lo
-    mean, cut = _two_sum(a.mean, share * shift)
-    mean, mean_lo = _fast_two_sum(mean, a.mean_lo + cut + share * shift_lo)
-    scatter, cut_within = _two_sum(a.scatter, b.scatter)
-    scatter, cut_between = _two_sum(scatter, before * share * _outer(shift + shift_lo))
-    scatter, scatter_lo = _fast_two_sum(scatter, a.scatter_lo + b.scatter_lo + cut_within + cut_between)
+    step = settled(share * shift)
+    mean, cut = two_sum(a.mean, step)
+    mean, mean_lo = fast_two_sum(mean, a.mean_lo + (cut + ((share * shift - step) + share * shift_lo)))
+    scatter, cut_within = two_sum(a.scatter, b.scatter)
+    scatter, cut_between = two_sum(scatter, settled(before * share * _outer(shift + shift_lo)))
+    scatter, scatter_lo = fast_two_sum(scatter, a.scatter_lo + b.scatter_lo + cut_within + cut_between)
     return Moments(count, mean, scatter, mean_lo, scatter_lo)
 
 
@@ -271,16 +273,3 @@ def _split(values: AnyArray) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
 
 def _outer(vector: Float[Array, " d"]) -> Float[Array, "d d"]:
     return vector[:, None] * vector[None, :]
-
-
-def _two_sum(a: AnyArray, b: AnyArray) -> tuple[Array, Array]:
-    """The rounded sum, and what rounding cut off, exactly."""
-    total = jnp.add(a, b)
-    grown = total - a
-    return total, jnp.add(a - (total - grown), b - grown)
-
-
-def _fast_two_sum(a: AnyArray, b: AnyArray) -> tuple[Array, Array]:
-    """`_two_sum` where `a` is the larger in magnitude, or zero; off by a rounding of `b` at worst elsewhere."""
-    total = jnp.add(a, b)
-    return total, jnp.subtract(b, total - a)

@@ -1,0 +1,290 @@
+"""One law, every way of running it: the moments of all rows, whatever the split, the transform and the mesh."""
+
+import functools
+import tracemalloc
+
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxpr_checks import equations
+
+from jaxeval.errors import InputError
+from jaxeval.ops import (
+    Moments,
+    covariance,
+    empty_moments,
+    feature_moments,
+    frechet_distance_between,
+    gaussian_from_moments,
+    merge_moments,
+    moments_on_device,
+    moments_on_host,
+    reduce_moments,
+)
+
+ROWS, FEATURES, DEVICES = 64, 7, 8
+UNIT = 2.0**-24  # rounding of one float32 operation
+FEW = settings(max_examples=25, deadline=None)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def batch(seed=3, rows=ROWS, mean=30.0):
+    rng = np.random.default_rng(seed)
+    features = (mean + rng.standard_normal((rows, FEATURES)) @ rng.standard_normal((FEATURES, FEATURES))).astype("f4")
+    mask = rng.random(rows) < 0.8
+    features[~mask] = np.nan
+    return features, mask
+
+
+def assert_numpys_moments(state: Moments, rows: np.ndarray, rounding: float):
+    """`rounding` is the error allowed in a covariance, as a share of the product of the two standard deviations."""
+    rows = rows.astype(np.float64)
+    state = moments_on_host(state)
+    deviation = rows.std(0, ddof=1)
+    assert int(state.count) == len(rows)
+    np.testing.assert_array_less(np.abs(state.mean - rows.mean(0)), (rounding + 1e-15) * deviation + 1e-13)
+    error = np.abs(covariance(state) - np.cov(rows, rowvar=False))
+    np.testing.assert_array_less(error, rounding * np.outer(deviation, deviation))
+
+
+def assert_same(a: Moments, b: Moments, rounding: float):
+    a, b = moments_on_host(a), moments_on_host(b)
+    assert int(a.count) == int(b.count)
+    deviation = np.sqrt(np.diag(covariance(b)))
+    np.testing.assert_array_less(np.abs(a.mean - b.mean), rounding * deviation)
+    np.testing.assert_array_less(np.abs(covariance(a) - covariance(b)), rounding * np.outer(deviation, deviation))
+
+
+def _whole(features, mask):
+    return feature_moments(features, mask)
+
+
+def _scan(features, mask):
+    steps = (features.reshape(8, -1, FEATURES), mask.reshape(8, -1))
+    step = lambda state, rows: (merge_moments(state, feature_moments(*rows)), None)  # noqa: E731 (as users write it)
+    return jax.lax.scan(step, empty_moments(FEATURES), steps)[0]
+
+
+def _jit_on_mesh(axis_type, features, mask):
+    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(axis_type,))
+    place = functools.partial(jax.device_put, device=NamedSharding(mesh, PartitionSpec("batch")))
+    with jax.set_mesh(mesh):
+        step = jax.jit(lambda state, f, m: merge_moments(state, feature_moments(f, m)))
+        return step(empty_moments(FEATURES), place(features), place(mask))
+
+
+def _shard_map(features, mask):
+    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(AxisType.Auto,))
+    local = lambda f, m: reduce_moments(feature_moments(f, m), "batch")  # noqa: E731 (as users write it)
+    mapped = jax.shard_map(local, mesh=mesh, in_specs=PartitionSpec("batch"), out_specs=PartitionSpec())
+    return jax.jit(mapped)(features, mask)
+
+
+def _pmap(features, mask):
+    local = lambda f, m: reduce_moments(feature_moments(f, m), "batch")  # noqa: E731 (as users write it)
+    states = jax.pmap(local, axis_name="batch")(features.reshape(DEVICES, -1, FEATURES), mask.reshape(DEVICES, -1))
+    return jax.tree.map(lambda leaf: leaf[-1], states)
+
+
+WAYS = {
+    "eager": _whole,
+    "jit": jax.jit(_whole),
+    "scan": _scan,
+    "jit of scan": jax.jit(_scan),
+    "auto mesh": functools.partial(_jit_on_mesh, AxisType.Auto),
+    "explicit mesh": functools.partial(_jit_on_mesh, AxisType.Explicit),
+    "shard_map": _shard_map,
+    "pmap": _pmap,
+}
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0, 1e4])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_every_way_gives_numpys_moments(way, mean):
+    features, mask = batch(mean=mean)
+    state = way(jnp.asarray(features), jnp.asarray(mask))
+    # A product of 64 float32 terms is off by 64 roundings at worst; centring adds two to each factor.
+    assert_numpys_moments(state, features[mask], rounding=(ROWS + 4) * UNIT)
+
+
+@pytest.mark.parametrize("empty", [[0], [0, 3, 7], [1, 2, 3, 4, 5, 6, 7]], ids=["one", "three", "all but one"])
+@pytest.mark.parametrize("way", [_shard_map, _pmap, _scan], ids=["shard_map", "pmap", "scan"])
+def test_shards_without_a_row_change_nothing(way, empty):
+    features, mask = batch(mean=100.0)
+    for shard in empty:
+        mask[shard * ROWS // DEVICES : (shard + 1) * ROWS // DEVICES] = False
+    state = way(jnp.asarray(features), jnp.asarray(mask))
+    assert_numpys_moments(state, features[mask], rounding=(ROWS + 4) * UNIT)
+
+
+def test_reduce_gathers_nothing():
+    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(AxisType.Auto,))
+    local = jax.shard_map(
+        lambda f: reduce_moments(feature_moments(f), "batch"),
+        mesh=mesh,
+        in_specs=PartitionSpec("batch"),
+        out_specs=PartitionSpec(),
+    )
+    names = {equation.primitive.name for equation in equations(jax.make_jaxpr(local)(jnp.zeros((ROWS, FEATURES))))}
+    assert any(name.startswith("psum") for name in names)
+    assert not [name for name in names if "gather" in name or "all_to_all" in name or "permute" in name]
+
+
+def test_state_keeps_its_types_from_empty_to_merged():
+    empty = empty_moments(FEATURES)
+    merged = merge_moments(empty, feature_moments(jnp.zeros((3, FEATURES), jnp.bfloat16)))
+    assert [(leaf.shape, leaf.dtype) for leaf in empty] == [(leaf.shape, leaf.dtype) for leaf in merged]
+    host = empty_moments(FEATURES, host=True)
+    merged = merge_moments(host, feature_moments(np.zeros((3, FEATURES), np.uint8)))
+    assert [(leaf.shape, leaf.dtype) for leaf in host] == [(leaf.shape, leaf.dtype) for leaf in merged]
+
+
+def test_a_million_rows_far_from_the_origin_keep_their_digits_on_the_device():
+    rows, size, block = 1_000_000, 6, 500
+    reference = 100.0 + np.random.default_rng(8).standard_normal((rows, size), np.float32)
+    generated = np.float32(1.05) * reference - np.float32(4.95)
+
+    @jax.jit
+    def accumulate(blocks):
+        step = lambda state, batch: (merge_moments(state, feature_moments(batch)), None)  # noqa: E731 (as users write it)
+        return jax.lax.scan(step, empty_moments(size), blocks)[0]
+
+    device, host = [], []
+    for features in (reference, generated):
+        device.append(moments_on_host(accumulate(features.reshape(-1, block, size))))
+        host.append(feature_moments(features))
+        # The 500 products of a batch's entry are off by some 10 roundings, and 2,000 batches average that away.
+        np.testing.assert_allclose(device[-1].mean, features.mean(0, np.float64), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(covariance(device[-1]), np.cov(features, rowvar=False), rtol=0, atol=UNIT)
+    distances = [frechet_distance_between(*map(gaussian_from_moments, pair)) for pair in (device, host)]
+    assert distances[0] == pytest.approx(distances[1], rel=1e-6)
+
+
+KINDS = {
+    "host": (np.asarray, feature_moments, merge_moments, 1e-12),
+    "device": (jnp.asarray, jax.jit(feature_moments), jax.jit(merge_moments), 16 * UNIT),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@FEW
+@given(seed=SEEDS, parts=st.integers(1, 6), mean=st.sampled_from([0.0, 1.0, 50.0]))
+def test_any_split_in_any_order_gives_the_whole(kind, seed, parts, mean):
+    convert, moments, merge, rounding = KINDS[kind]
+    rng = np.random.default_rng(seed)
+    features = convert((mean + rng.standard_normal((24, 4))).astype("f4"))
+    owner = rng.integers(parts, size=24)
+    states = [moments(features, convert(owner == part)) for part in rng.permutation(parts)]
+    whole = moments(features)
+    assert_same(functools.reduce(merge, states), whole, rounding)
+    assert_same(functools.reduce(lambda late, early: merge(early, late), states), whole, rounding)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@FEW
+@given(seed=SEEDS)
+def test_merge_is_associative_commutative_and_has_a_neutral_element(kind, seed):
+    convert, moments, merge, rounding = KINDS[kind]
+    rng = np.random.default_rng(seed)
+    a, b, c = (moments(convert(rng.normal(m, 1.0, (9, 4)).astype("f4"))) for m in (3.0, 4.0, -20.0))
+    assert_same(merge(merge(a, b), c), merge(a, merge(b, c)), rounding)
+    assert_same(merge(a, c), merge(c, a), rounding)
+    empty = empty_moments(4, host=kind == "host")
+    for state in (merge(a, empty), merge(empty, a)):
+        jax.tree.map(np.testing.assert_array_equal, state, a)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@FEW
+@given(seed=SEEDS, poison=st.sampled_from([np.nan, np.inf, 3e38]))
+def test_a_mask_is_indexing_whatever_the_masked_rows_hold(kind, seed, poison):
+    convert, moments, _, rounding = KINDS[kind]
+    rng = np.random.default_rng(seed)
+    features, mask = rng.standard_normal((24, 4)).astype("f4"), rng.random(24) < 0.7
+    mask[:2] = True
+    features[~mask] = poison
+    assert_same(moments(convert(features), convert(mask)), feature_moments(features[mask]), rounding)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@FEW
+@given(seed=SEEDS)
+def test_the_order_of_rows_does_not_matter(kind, seed):
+    convert, moments, _, rounding = KINDS[kind]
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((24, 4)).astype("f4")
+    assert_same(moments(convert(features[rng.permutation(24)])), moments(convert(features)), rounding)
+
+
+def test_a_masked_nan_leaks_into_no_gradient():
+    features, mask = batch()
+    gradient = jax.grad(lambda f: covariance(feature_moments(f, jnp.asarray(mask))).sum())(jnp.asarray(features))
+    assert np.isfinite(gradient).all()
+    assert not np.asarray(gradient)[~mask].any()
+
+
+def test_all_rows_masked_is_the_empty_state():
+    features, mask = batch()
+    for convert in (np.asarray, jnp.asarray):
+        state = feature_moments(convert(features), convert(mask & False))
+        jax.tree.map(np.testing.assert_array_equal, state, empty_moments(FEATURES, host=convert is np.asarray))
+    assert not np.asarray(covariance(state)).any()  # on the device: zero, never NaN
+
+
+def test_host_states_are_float64_from_any_dtype_and_many_blocks():
+    rng = np.random.default_rng(1)
+    tall = (50.0 + rng.standard_normal((150_000, 64))).astype(np.float16)  # 65,536 rows a block
+    assert_numpys_moments(feature_moments(tall), tall, rounding=1e-12)
+    pixels = rng.integers(0, 256, (500, 12)).astype(np.uint8)
+    assert_numpys_moments(feature_moments(pixels), pixels, rounding=1e-13)
+
+
+def test_host_moments_never_copy_all_rows_in_float64():
+    features = np.ones((200_000, 128), np.float32)  # 195 MiB in float64
+    tracemalloc.start()
+    feature_moments(features)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * 2**20
+
+
+def test_states_move_between_host_and_device_without_loss():
+    features, mask = batch(mean=100.0)
+    host = feature_moments(features, mask)
+    there_and_back = moments_on_host(moments_on_device(host))
+    assert_same(there_and_back, host, rounding=1e-12)  # two float32 parts hold 48 bits
+    assert moments_on_host(host) is host
+    with pytest.raises(InputError, match="count is 3000000000"):
+        moments_on_device(host._replace(count=np.asarray(3_000_000_000)))
+
+
+def test_covariance_takes_ddof():
+    features = np.random.default_rng(2).standard_normal((9, 3))
+    for convert, tolerance in ((np.asarray, 1e-12), (lambda f: jnp.asarray(f, jnp.float32), 1e-5)):
+        for ddof in (0, 1):
+            expected = np.cov(features, rowvar=False, ddof=ddof)
+            np.testing.assert_allclose(covariance(feature_moments(convert(features)), ddof), expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: feature_moments(np.zeros(3)), r"features has shape \(3,\)"),
+        (lambda: feature_moments(jnp.zeros((2, 3, 4))), r"features has shape \(2, 3, 4\)"),
+        (lambda: feature_moments(np.zeros((3, 0))), "at least one dimension"),
+        (lambda: feature_moments(np.zeros((3, 2)), np.ones(2, bool)), r"mask has shape \(2,\); expected \(3\)"),
+        (lambda: feature_moments(np.array([[1.0], [np.nan], [np.inf]])), "features has 2 rows .* first is row 1"),
+        (lambda: feature_moments(np.full((3, 1), 1e308)), "overflows"),
+        (lambda: empty_moments(0), "feature_size is 0"),
+        (lambda: merge_moments(empty_moments(3), empty_moments(4)), "3 and 4 features"),
+        (lambda: merge_moments(empty_moments(3), empty_moments(3, host=True)), "moments_on_host"),
+        (lambda: covariance(feature_moments(np.ones((1, 3)))), "needs more than 1 rows; 1 counted"),
+    ],
+)
+def test_mistakes_are_named(call, message):
+    with np.errstate(over="ignore"), pytest.raises(InputError, match=message):
+        call()
