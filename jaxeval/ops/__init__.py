@@ -10,8 +10,15 @@ from jaxeval.ops.frechet_on_device import frechet_distance_on_device as frechet_
 from jaxeval.ops.gaussian import Gaussian as Gaussian
 from jaxeval.ops.gaussian import gaussian_from_features as gaussian_from_features
 from jaxeval.ops.gaussian import gaussian_from_moments as gaussian_from_moments
+from jaxeval.ops.kid import KernelDistance as KernelDistance
+from jaxeval.ops.kid import kid as kid
 from jaxeval.ops.matrix_sqrt import MatrixSqrt as MatrixSqrt
 from jaxeval.ops.matrix_sqrt import matrix_sqrt as matrix_sqrt
+from jaxeval.ops.mmd import Discrepancy as Discrepancy
+from jaxeval.ops.mmd import cmmd as cmmd
+from jaxeval.ops.mmd import kid_full as kid_full
+from jaxeval.ops.mmd import median_distance as median_distance
+from jaxeval.ops.mmd import mmd as mmd
 from jaxeval.ops.moments import Moments as Moments
 from jaxeval.ops.moments import covariance as covariance
 from jaxeval.ops.moments import empty_moments as empty_moments
@@ -22,9 +29,12 @@ from jaxeval.ops.moments import moments_on_host as moments_on_host
 from jaxeval.ops.moments import reduce_moments as reduce_moments
 
 __all__ = [
+    "Discrepancy",
     "Gaussian",
+    "KernelDistance",
     "MatrixSqrt",
     "Moments",
+    "cmmd",
     "covariance",
     "empty_moments",
     "feature_moments",
@@ -34,8 +44,12 @@ __all__ = [
     "frechet_distance_on_device",
     "gaussian_from_features",
     "gaussian_from_moments",
+    "kid",
+    "kid_full",
     "matrix_sqrt",
+    "median_distance",
     "merge_moments",
+    "mmd",
     "moments_on_device",
     "moments_on_host",
     "reduce_moments",
