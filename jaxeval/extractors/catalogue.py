@@ -1,9 +1,9 @@
 """The networks whose weights jaxeval knows: where they come from, their checksums, and what must be in them."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 
+import ml_dtypes
 import numpy as np
 
 from jaxeval.errors import InputError, WeightsError
@@ -110,9 +110,9 @@ def check_tensors(known: KnownWeights, tensors: Mapping[str, np.ndarray], source
     checked = {}
     for name, shape in shapes.items():
         array = given[name]
-        if array.shape != shape or math.prod(shape) != array.size:
+        if array.shape != shape:
             raise WeightsError(f"{source}: tensor {name!r} has shape {list(array.shape)}, not {list(shape)}")
-        if array.dtype.kind not in "fV" and array.dtype.name != "bfloat16":
+        if array.dtype.kind != "f" and array.dtype != ml_dtypes.bfloat16:
             raise WeightsError(f"{source}: tensor {name!r} is {array.dtype}, not floating point")
         checked[name] = np.ascontiguousarray(array, dtype=np.float32)
         if not np.isfinite(checked[name]).all():

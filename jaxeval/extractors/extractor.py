@@ -16,7 +16,8 @@ from jaxeval.errors import InputError
 
 __all__ = ["Extractor", "Normalisation", "from_function"]
 
-Images = Float[Array, "b h w 3"] | Float[np.ndarray, "b h w 3"]
+# Any shape: `apply` checks it itself, and says more about it than a type can.
+Images = Num[Array, "*shape"] | Num[np.ndarray, "*shape"]
 Features = dict[str, Float[Array, "b d"]]
 Forward = Callable[[Any, Float[Array, "b h w 3"], tuple[str, ...]], Features]
 
@@ -113,7 +114,7 @@ class Extractor:
 
     def __call__(
         self,
-        images: Num[Array, "b h w 3"] | Num[np.ndarray, "b h w 3"],
+        images: Images,
         *,
         taps: Sequence[str] | None = None,
         normalisation: Normalisation | None = None,

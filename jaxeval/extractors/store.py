@@ -311,7 +311,7 @@ def _fetch(known: KnownWeights, url: str, progress: Callable[[int, int], None] |
                 if progress is not None:
                     progress(len(content), known.bytes)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
         raise WeightsMissingError(
             f"{url}: cannot be downloaded ({reason}); get it on a machine with a connection and run "
             f"`jaxeval weights import {known.name} FILE`"
