@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = ["Extractor", "Normalisation", "from_function"]
 
 # Any shape: `apply` checks it itself, and says more about it than a type can.
 Images = Num[Array, "*shape"] | Num[np.ndarray, "*shape"]
-Features = dict[str, Float[Array, "b d"]]
+Features = dict[str, Float[Array, "b _"]]
 Forward = Callable[[Any, Float[Array, "b h w 3"], tuple[str, ...]], Features]
 
 
@@ -82,7 +82,7 @@ class Extractor:
         params: Any,
         images: Images,
         *,
-        taps: Sequence[str] | None = None,
+        taps: Iterable[str] | None = None,
         normalisation: Normalisation | None = None,
     ) -> Features:
         """Features of a batch of images: pure, for use under any transform.
@@ -116,7 +116,7 @@ class Extractor:
         self,
         images: Images,
         *,
-        taps: Sequence[str] | None = None,
+        taps: Iterable[str] | None = None,
         normalisation: Normalisation | None = None,
     ) -> Features:
         """`apply` with this extractor's parameters, jitted; images may be uint8."""
@@ -131,7 +131,7 @@ class Extractor:
         # Parameters go in as an argument: captured ones would be constants, copied into each executable.
         return jax.jit(self.apply, static_argnames=("taps", "normalisation"))
 
-    def _checked_taps(self, taps: Sequence[str] | None) -> tuple[str, ...]:
+    def _checked_taps(self, taps: Iterable[str] | None) -> tuple[str, ...]:
         wanted = (self.default_tap,) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)
         unknown = [tap for tap in wanted if tap not in self.taps]
         if unknown or not wanted:

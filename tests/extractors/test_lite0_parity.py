@@ -23,12 +23,12 @@ def _torch_network():
     from torch import nn
 
     class Same(nn.Conv2d):
-        def forward(self, x):
+        def forward(self, input):  # torch's own name for it
             pads = []
-            for size, side, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True):
+            for size, side, stride in zip(input.shape[2:], self.kernel_size, self.stride, strict=True):
                 total = max((-(-size // stride) - 1) * stride + side - size, 0)
                 pads = [total // 2, total - total // 2, *pads]
-            return super().forward(nn.functional.pad(x, pads))
+            return super().forward(nn.functional.pad(input, pads))
 
     def norm(channels):
         return nn.BatchNorm2d(channels, eps=1e-3)

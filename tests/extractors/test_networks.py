@@ -154,6 +154,7 @@ def test_custom_weights_are_not_called_published(name, request):
 @pytest.mark.parametrize(("name", "at_least"), [("inception", 60), ("lite0", 34), ("random-conv", 4)])
 def test_every_contraction_runs_in_full_precision(name, at_least, weights_dir):
     extractor = load_extractor(name, weights_dir=weights_dir)
+    assert extractor.image_size is not None
     images = jnp.zeros((1, *extractor.image_size, 3))
     assert_full_precision(
         lambda params, x: extractor.apply(params, x, taps=tuple(extractor.taps)),
