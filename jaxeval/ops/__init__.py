@@ -12,6 +12,12 @@ from jaxeval.ops.gaussian import gaussian_from_features as gaussian_from_feature
 from jaxeval.ops.gaussian import gaussian_from_moments as gaussian_from_moments
 from jaxeval.ops.kid import KernelDistance as KernelDistance
 from jaxeval.ops.kid import kid as kid
+from jaxeval.ops.manifold import PRDC as PRDC
+from jaxeval.ops.manifold import Membership as Membership
+from jaxeval.ops.manifold import membership as membership
+from jaxeval.ops.manifold import prdc as prdc
+from jaxeval.ops.manifold import rarity as rarity
+from jaxeval.ops.manifold import realism as realism
 from jaxeval.ops.matrix_sqrt import MatrixSqrt as MatrixSqrt
 from jaxeval.ops.matrix_sqrt import matrix_sqrt as matrix_sqrt
 from jaxeval.ops.mmd import Discrepancy as Discrepancy
@@ -29,10 +35,12 @@ from jaxeval.ops.moments import moments_on_host as moments_on_host
 from jaxeval.ops.moments import reduce_moments as reduce_moments
 
 __all__ = [
+    "PRDC",
     "Discrepancy",
     "Gaussian",
     "KernelDistance",
     "MatrixSqrt",
+    "Membership",
     "Moments",
     "cmmd",
     "covariance",
@@ -48,9 +56,13 @@ __all__ = [
     "kid_full",
     "matrix_sqrt",
     "median_distance",
+    "membership",
     "merge_moments",
     "mmd",
     "moments_on_device",
     "moments_on_host",
+    "prdc",
+    "rarity",
+    "realism",
     "reduce_moments",
 ]

@@ -1,0 +1,251 @@
+"""Nearest-neighbour metrics against brute force in float64, closed forms, documented weaknesses, and references."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+import jaxeval.ops.neighbours as neighbours
+from jaxeval.errors import InputError
+from jaxeval.ops.manifold import membership, prdc, rarity, realism
+from jaxeval.ops.neighbours import nearest, prepare_rows, squared_distances
+
+
+def exact_squares(x, y):
+    """All squared distances as sums of squared differences in float64."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    return ((x[:, None, :] - y[None, :, :]) ** 2).sum(-1)
+
+
+def brute(x, y, k, tie):
+    xx, yy, xy = exact_squares(x, x), exact_squares(y, y), exact_squares(x, y)
+    rx, ry = (np.sort(d, axis=1)[:, k] for d in (xx, yy))  # place 0 is the row itself, or a copy of it
+    inside = np.less_equal if tie == "inclusive" else np.less
+    in_x, in_y = inside(xy, rx[:, None]), inside(xy, ry[None, :])
+    return (in_x.any(0).mean(), in_y.any(1).mean(), in_x.sum() / (k * len(y)), in_x.any(1).mean()), rx, xy
+
+
+@pytest.fixture
+def small_strips(monkeypatch):
+    monkeypatch.setattr(neighbours, "_STRIP_ROWS", 16)
+
+
+@pytest.mark.parametrize("tie", ["inclusive", "exclusive"])
+@pytest.mark.parametrize(("n", "m", "d", "k"), [(50, 70, 3, 5), (33, 20, 40, 1), (7, 300, 2, 6)])
+def test_prdc_equals_brute_force(small_strips, n, m, d, k, tie):
+    rng = np.random.default_rng(n)
+    x, y = rng.standard_normal((n, d)), 0.9 * rng.standard_normal((m, d)) + 0.1
+    assert prdc(reference=x, generated=y, k=k, tie=tie) == pytest.approx(brute(x, y, k, tie)[0], rel=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([(24, 18, 2, 3), (12, 30, 3, 1)]),  # few shapes, so few compilations
+    st.integers(0, 2**31),
+    st.sampled_from(["inclusive", "exclusive"]),
+)
+def test_ties_and_copies_are_decided_exactly(sizes, seed, tie):
+    n, m, d, k = sizes
+    # Rows on a coarse grid, with an offset that float32 products would drown in: most distances are tied.
+    rng = np.random.default_rng(seed)
+    x, y = rng.integers(0, 3, (n, d)) / 3 + 1000.0, rng.integers(0, 3, (m, d)) / 3 + 1000.0
+    assert tuple(prdc(reference=x, generated=y, k=k, tie=tie)) == pytest.approx(brute(x, y, k, tie)[0], rel=1e-12)
+
+
+def test_generated_copies_of_the_reference():
+    x = np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32)
+    k = 5
+    # Every ball holds its own centre's copy and its neighbours' copies, the last of them on the surface.
+    inclusive = prdc(reference=x, generated=x.copy(), k=k, tie="inclusive")
+    exclusive = prdc(reference=x, generated=x.copy(), k=k, tie="exclusive")
+    assert inclusive == (1, 1, (k + 1) / k, 1)
+    assert exclusive == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3e3])
+def test_neighbours_are_those_of_float64(small_strips, offset):
+    rng = np.random.default_rng(1)
+    x = (rng.standard_normal((90, 100)) + offset).astype(np.float32)
+    x[10:20] = x[0:10]
+    x[30] = x[31] + np.float32(1e-3)
+    (rows,) = prepare_rows(x)
+    found = nearest(rows, rows, 4)
+    distances = exact_squares(x, x)
+    np.fill_diagonal(distances, np.inf)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :4]
+    np.testing.assert_array_equal(found.indices, order)
+    np.testing.assert_allclose(found.squared_distances, np.take_along_axis(distances, order, 1), rtol=1e-13)
+
+
+def test_one_repeated_row_has_zero_distances():
+    (rows,) = prepare_rows(np.full((20, 3), 7.0))
+    assert not nearest(rows, rows, 3).squared_distances.any()
+
+
+@pytest.mark.parametrize("width", [2, 50, 2048, 20_000])
+def test_float32_distances_stay_within_the_slack(width):
+    rng = np.random.default_rng(width)
+    x = np.abs(rng.standard_normal((64, width))) ** 3
+    y = np.concatenate([x[:32] * (1 + 1e-6), rng.standard_normal((32, width))])  # near copies cancel worst
+    a, b = prepare_rows(x, y)
+    approximate, error = neighbours.float32_pairs(np.int32(0), neighbours.strip_arrays(a, b), a.slack, a.strip)
+    i, j = (index.ravel() for index in np.indices((64, 64)))
+    exact = squared_distances(x, i, y, j).reshape(64, 64) * a.scale**2
+    share = np.abs(np.asarray(approximate)[:64, :64] - exact) / np.asarray(error)[:64, :64]
+    assert share.max() < 1
+    assert share.max() > 1e-4  # the bound is of use
+
+
+def test_swapping_roles_swaps_precision_and_recall():
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((100, 4)), 0.5 * rng.standard_normal((80, 4))
+    one, other = prdc(reference=x, generated=y, k=3), prdc(reference=y, generated=x, k=3)
+    assert (one.precision, one.recall) == (other.recall, other.precision)
+    assert one.precision > one.recall
+
+
+def test_masks_have_the_metrics_as_means():
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((100, 4)), 0.7 * rng.standard_normal((80, 4))
+    masks, values = membership(reference=x, generated=y, k=3), prdc(reference=x, generated=y, k=3, tie="inclusive")
+    assert masks.generated.shape == (80,)
+    assert masks.reference.shape == (100,)
+    assert (masks.generated.mean(), masks.reference.mean()) == (values.precision, values.recall)
+
+
+# --- closed forms and documented behaviour ---
+
+
+def gaussians(seed, shift=0.0, scale=1.0, n=1000, d=64):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)), scale * rng.standard_normal((n, d)) + shift
+
+
+def test_same_distribution_in_64_dimensions():
+    results = np.array([prdc(reference=x, generated=y, k=5) for x, y in (gaussians(s) for s in range(6))])
+    # One draw gave P .732, R .722, D 1.033, C .972. The density's mean is 1 whatever the distribution (a sample is
+    # within a ball with probability k/N) and the coverage's is known; hubs spread single densities by .08.
+    assert (np.abs(results.mean(0) - [0.726, 0.726, 1.0, 0.969]) < [0.02, 0.02, 0.12, 0.01]).all()
+    assert (np.abs(results - [0.732, 0.722, 1.033, 0.972]) < [0.06, 0.06, 0.25, 0.03]).all()
+
+
+@pytest.mark.parametrize("k", [3, 5])
+def test_coverage_of_the_same_distribution(k):
+    n = m = 600
+    expected = 1 - np.prod([(n - i) / (n + m - i) for i in range(1, k + 1)])
+    values = [prdc(reference=x, generated=y, k=k).coverage for x, y in (gaussians(s, n=n, d=8) for s in range(6))]
+    assert np.mean(values) == pytest.approx(expected, abs=0.012)
+
+
+def test_one_outlier_in_the_reference_lifts_precision():
+    results = []
+    for seed in range(3):
+        x, y = gaussians(seed, shift=1.0)
+        x[0] = 1.0
+        results.append(prdc(reference=x, generated=y, k=5))
+    precision, recall, density, coverage = np.mean(results, axis=0)
+    assert 0.85 < precision < 0.97
+    assert recall < 0.03
+    assert 0.1 < density < 0.3
+    assert coverage < 0.02
+
+
+def test_a_shrunken_generator_has_precision_without_recall():
+    x, y = gaussians(0, scale=0.5)
+    values = prdc(reference=x, generated=y, k=5)
+    assert (values.precision, values.recall, values.coverage) == (1, 0, 1)
+    assert values.density == pytest.approx(121, rel=0.1)
+
+
+# --- scores of single samples ---
+
+
+def test_realism_equals_brute_force(small_strips):
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((61, 6)), rng.standard_normal((45, 6))
+    y[3] = x[np.argmin(brute(x, y, 3, "inclusive")[1])]
+    _, squared, xy = brute(x, y, 3, "inclusive")
+    radii = np.sqrt(squared)
+    small = radii < np.median(radii)
+    with np.errstate(divide="ignore"):
+        expected = (radii[small][:, None] / np.sqrt(xy[small])).max(0)
+    found = realism(reference=x, generated=y, k=3)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert found[3] == np.inf
+
+
+def test_realism_without_a_small_ball_is_undefined():
+    assert np.isnan(realism(reference=np.eye(6), generated=np.ones((2, 6)), k=2)).all()
+
+
+@pytest.mark.parametrize("tie", ["inclusive", "exclusive"])
+def test_rarity_equals_brute_force(small_strips, tie):
+    rng = np.random.default_rng(6)
+    x, y = rng.integers(0, 4, (61, 2)).astype(float), rng.integers(-1, 5, (45, 2)).astype(float)
+    y[0] = 100
+    _, squared, xy = brute(x, y, 3, tie)
+    inside = xy <= squared[:, None] if tie == "inclusive" else xy < squared[:, None]
+    expected = np.where(inside, np.sqrt(squared)[:, None], np.inf).min(0)
+    expected[np.isinf(expected)] = np.nan
+    found = rarity(reference=x, generated=y, k=3, tie=tie)
+    assert np.isnan(found[0])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k": 5}, "generated has 5 rows, too few for their 5 nearest"),
+        ({"k": 6}, "reference has 6 rows"),
+        ({"k": 0}, "at least 1"),
+        ({"tie": "both"}, "both"),
+        ({"generated": np.full((5, 4), np.inf)}, "5 rows with values that are not finite"),
+        ({"generated": np.ones((5, 3))}, "same extractor"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    rng = np.random.default_rng(0)
+    valid = {"reference": rng.standard_normal((6, 4)), "generated": rng.standard_normal((5, 4)), "k": 2}
+    with pytest.raises(InputError, match=message):
+        prdc(**(valid | arguments))
+
+
+# --- parity ---
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("k", [3, 5])
+def test_package_prdc(k):
+    compute_prdc = pytest.importorskip("prdc").compute_prdc
+    rng = np.random.default_rng(7)
+    x, y = (np.abs(rng.standard_normal((400, 128)) + 0.1 * i).astype(np.float32) for i in range(2))
+    theirs = compute_prdc(real_features=x, fake_features=y, nearest_k=k)
+    assert prdc(reference=x, generated=y, k=k)._asdict() == pytest.approx(theirs, rel=1e-12)
+
+
+@pytest.mark.parity
+def test_torch_fidelity():
+    from parity_stub import torchvision_stub
+
+    torchvision_stub()
+    import torch
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    rng = np.random.default_rng(8)
+    x, y = (np.abs(rng.standard_normal((400, 128)) + 0.1 * i).astype(np.float32) for i in range(2))
+    theirs = prc_features_to_metric(torch.from_numpy(y), torch.from_numpy(x), verbose=False)
+    ours = prdc(reference=x, generated=y, k=3, tie="inclusive")
+    # torch-fidelity returns float32 means.
+    assert ours.precision == pytest.approx(theirs["precision"], rel=1e-6)
+    assert ours.recall == pytest.approx(theirs["recall"], rel=1e-6)
+    assert 0.05 < ours.precision < 0.95
+
+
+def test_against_scipy_distances():
+    rng = np.random.default_rng(9)
+    x, y = rng.standard_normal((80, 16)), rng.standard_normal((60, 16))
+    a, b = prepare_rows(x, y)
+    np.testing.assert_allclose(
+        np.sqrt(nearest(b, a, 3).squared_distances), np.sort(cdist(y, x), axis=1)[:, :3], rtol=1e-12
+    )
