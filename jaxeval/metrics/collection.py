@@ -1,0 +1,199 @@
+"""Several metrics from one batch: features are extracted once, and what metrics share is kept once."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from jax.sharding import Mesh
+
+from jaxeval.errors import InputError
+from jaxeval.metrics.metric import AxisName, Metric, renamed
+from jaxeval.metrics.value import MetricValue
+
+__all__ = ["Collection", "FeatureExtractor"]
+
+_IMAGES = {"reference": "reference_images", "generated": "images"}
+States = dict[str, Any]
+
+
+class FeatureExtractor(Protocol):
+    """What a collection needs of an extractor, such as those of `jaxeval.extractors`."""
+
+    @property
+    def default_tap(self) -> str:
+        """The tap that is used where none is named."""
+        ...
+
+    def apply(self, params: Any, images: Any, *, taps: Sequence[str]) -> Mapping[str, Any]:
+        """`{tap: features}` of a batch of images, pure."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Collection(Metric[States]):
+    """Metrics by name, updated together.
+
+    With an extractor, features of `images` (generated) and `reference_images` are computed once and go to every metric
+    that takes `generated` and `reference`. Metrics that would accumulate the same, such as two buffered metrics with
+    equal buffers over the same tap, share one state. A metric whose inputs a batch does not bring is left as it is.
+
+    Attributes:
+      metrics: by name.
+      extractor: of `jaxeval.extractors`, or alike.
+      taps: for a metric's name, which of the extractor's taps it takes; the default tap where none is named.
+      names: for a metric's name, by which keywords of the batch its inputs go, `{"psnr": {"generated": "images"}}`.
+
+    Raises:
+      InputError: there is no metric, or `taps` or `names` is about a metric that is not there.
+    """
+
+    metrics: Mapping[str, Metric]
+    extractor: FeatureExtractor | None = None
+    taps: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    names: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    name: str = "collection"
+
+    def __post_init__(self):
+        for field in ("metrics", "taps", "names"):
+            object.__setattr__(self, field, MappingProxyType(dict(getattr(self, field))))
+        if not self.metrics:
+            raise InputError("a collection needs at least one metric")
+        unknown = [name for name in (*self.taps, *self.names) if name not in self.metrics]
+        if unknown:
+            raise InputError(f"the collection has no metric {unknown[0]!r}; it has {', '.join(self.metrics)}")
+        if self.taps and self.extractor is None:
+            raise InputError("taps are an extractor's: give the collection one")
+        inputs = dict.fromkeys(key for name, metric in self.metrics.items() for key in self._keywords(name, metric))
+        object.__setattr__(self, "inputs", tuple(inputs))
+
+    def _keywords(self, name: str, metric: Metric) -> list[str]:
+        """What a batch calls the inputs of one metric."""
+        names = self.names.get(name, {})
+        keywords = [names.get(key, key) for key in metric.inputs]
+        if self.extractor is not None:
+            keywords += [_IMAGES[key] for key in metric.inputs if key in _IMAGES and key not in names]
+        return keywords
+
+    def _key(self) -> tuple[Any, ...]:
+        names = tuple((name, *sorted(names.items())) for name, names in sorted(self.names.items()))
+        return tuple(self.metrics.items()), self.extractor, tuple(sorted(self.taps.items())), names, self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Collection) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _owners(self) -> dict[str, str]:
+        """For each metric, the first that accumulates the same from the same inputs: whose state it is."""
+        first: dict[Any, str] = {}
+        owners = {}
+        for name, metric in self.metrics.items():
+            key = (metric.accumulates, self.taps.get(name), tuple(sorted(self.names.get(name, {}).items())))
+            owners[name] = first.setdefault(key, name)
+        return owners
+
+    def _own(self) -> dict[str, Metric]:
+        """The metrics that have a state of their own."""
+        return {name: self.metrics[name] for name, owner in self._owners().items() if name == owner}
+
+    def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> States:
+        """The states of no data, by the name of the first metric that each belongs to."""
+        return {name: metric.init(shards=shards, axis_name=axis_name) for name, metric in self._own().items()}
+
+    def update(self, state: States, *, params: Any = None, **inputs: Any) -> States:
+        """The states with one batch added.
+
+        Args:
+          state: before.
+          params: the extractor's parameters, an argument of your jitted function too: captured in it they would
+            become constants of the executable.
+          inputs: everything that the metrics take; `images` and `reference_images`, [B, H, W, 3] as the extractor
+            takes them, in the place of `generated` and `reference`; masks and indices as the metrics take them.
+
+        Raises:
+          InputError: the batch has no input of any metric, images come without `params`, or as the metrics say.
+        """
+        given = self._given(params, inputs)
+        return {
+            name: metric.update(state[name], **given[name]) if name in given else state[name]
+            for name, metric in self._own().items()
+        }
+
+    def accumulate(self, state: States, *, axis_name: AxisName, params: Any = None, **inputs: Any) -> States:
+        """`update` inside `shard_map` or `pmap`, from whole states to whole states."""
+        given = self._given(params, inputs)
+        return {
+            name: metric.accumulate(state[name], axis_name=axis_name, **given[name]) if name in given else state[name]
+            for name, metric in self._own().items()
+        }
+
+    def _given(self, params: Any, inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """What each metric with a state of its own gets from a batch; nothing for those that the batch is not for."""
+        features = self._features(params, inputs)
+        found = {}
+        for name, metric in self._own().items():
+            names = self.names.get(name, {})
+            by_tap = {side: taps[self._tap(name)] for side, taps in features.items() if side not in names}
+            given = renamed({**inputs, **by_tap}, names)
+            if any(given.get(key) is not None for key in metric.inputs):
+                found[name] = given
+        if not found:
+            raise InputError(f"the batch is for none of the metrics: they take {', '.join(self.inputs)}")
+        return found
+
+    def _tap(self, name: str) -> str:
+        assert self.extractor is not None  # only asked for where it has made features
+        return self.taps.get(name, self.extractor.default_tap)
+
+    def _features(self, params: Any, inputs: dict[str, Any]) -> dict[str, Mapping[str, Any]]:
+        if self.extractor is None:
+            return {}
+        sides = {side: keyword for side, keyword in _IMAGES.items() if inputs.get(keyword) is not None}
+        if sides and params is None:
+            raise InputError("images need params=: pass the extractor's params through your jitted function")
+        found = {}
+        for side, keyword in sides.items():
+            takers = [name for name, metric in self._own().items() if side in metric.inputs]
+            takers = [name for name in takers if side not in self.names.get(name, {})]
+            if takers:
+                taps = tuple(dict.fromkeys(map(self._tap, takers)))
+                found[side] = self.extractor.apply(params, inputs[keyword], taps=taps)
+        return found
+
+    def merge(self, a: States, b: States) -> States:
+        """The states of both."""
+        return {name: metric.merge(a[name], b[name]) for name, metric in self._own().items()}
+
+    def reduce(self, state: States, axis_name: AxisName) -> States:
+        """The states of all devices."""
+        return {name: metric.reduce(state[name], axis_name) for name, metric in self._own().items()}
+
+    def state_specs(self, axis_name: AxisName) -> States:
+        """The layout of every state on a mesh."""
+        return {name: metric.state_specs(axis_name) for name, metric in self._own().items()}
+
+    def compute(self, state: States) -> Mapping[str, MetricValue]:
+        """Each metric's value on the host, by name.
+
+        Raises:
+          InputError: as the metrics say; the message names the metric.
+        """
+        return {name: self._one(name, state) for name in self.metrics}
+
+    def _one(self, name: str, state: States) -> Any:
+        try:
+            return self.metrics[name].compute(state[self._owners()[name]])
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+
+    def compute_on_device(
+        self, state: States, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
+    ) -> dict[str, Any]:
+        """Each metric's value on the device, by name."""
+        owners = self._owners()
+        return {
+            name: metric.compute_on_device(state[owners[name]], axis_name=axis_name, mesh=mesh)
+            for name, metric in self.metrics.items()
+        }

@@ -1,0 +1,174 @@
+"""The one interface of every streaming metric: a frozen configuration, and pure functions on a pytree of state."""
+
+import abc
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float
+
+from jaxeval.errors import InputError
+from jaxeval.metrics.value import MetricValue
+from jaxeval.ops._arrays import Numbers
+
+__all__ = ["AxisName", "Metric", "counted_rows", "own_input", "renamed", "require_input", "vary_over"]
+
+AxisName = str | tuple[str, ...]
+State = TypeVar("State")
+
+
+class Metric(abc.ABC, Generic[State]):
+    """A streaming metric: configuration only, frozen and hashable; every array lives in the state that it makes.
+
+    `update` and `merge` are pure and keep dtypes, shapes and shardings, so that a state can be carried through
+    `lax.scan`, donated to a jitted step, and updated under jit with sharded inputs (Auto and Explicit mesh axes),
+    `shard_map` and `pmap`. States form a commutative monoid under `merge`, with `init()` as its neutral element.
+
+    A state has leaves of two kinds, which `state_specs` tells apart: sums, of constant size, whole on every device;
+    and buffers of rows, whose leading axis is sharded. Inside `shard_map` or `pmap` there are two ways to accumulate:
+
+    - every step, from a whole state to a whole state: `accumulate(state, axis_name=..., ...)`;
+    - at the end: start from `init(axis_name=...)`, `update` at each step, and `reduce` once, after the last. A state
+      that is already reduced must not be updated and reduced again: its sums would count once per device.
+
+    Attributes:
+      name: what results call the metric.
+      inputs: the keywords of `update` that carry its data; at least one of them must be given.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+
+    @abc.abstractmethod
+    def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> State:
+        """The state of no data.
+
+        Args:
+          shards: into how many parts buffers are divided: the size of the mesh axis that they will lie on. Without
+            meaning for metrics that hold sums only.
+          axis_name: inside `shard_map` or `pmap`, the mapped axis: gives this device's part of the state.
+        """
+
+    @abc.abstractmethod
+    def update(self, state: State, **inputs: Any) -> State:
+        """The state with one batch added. Keywords that the metric does not know are ignored.
+
+        Raises:
+          InputError: none of the metric's inputs is given, or one has the wrong shape or dtype.
+        """
+
+    @abc.abstractmethod
+    def merge(self, a: State, b: State) -> State:
+        """The state of both sets of data together; associative and commutative."""
+
+    @abc.abstractmethod
+    def reduce(self, state: State, axis_name: AxisName) -> State:
+        """The state of all devices of a mapped axis, from each device's own, inside `shard_map` or `pmap`.
+
+        Sums become the same on every device; buffers stay as they are, each device with its part.
+        """
+
+    @abc.abstractmethod
+    def compute(self, state: State) -> MetricValue | Mapping[str, MetricValue]:
+        """The metric's value, in float64 on the host.
+
+        Raises:
+          InputError: there are too few rows, rows were lost, or a value is not finite.
+        """
+
+    @abc.abstractmethod
+    def compute_on_device(self, state: State, *, axis_name: AxisName | None = None, mesh: Mesh | None = None) -> Any:
+        """The metric's value in float32 on the device, jit-able; differentiable where the metric is.
+
+        Args:
+          state: a whole state; inside `shard_map` or `pmap`, as `reduce` leaves it.
+          axis_name: the axis over which buffers are sharded: needed inside `shard_map` and `pmap`, and inside jit
+            on Auto axes; otherwise it is found out. Without meaning for metrics that hold sums only.
+          mesh: beside `axis_name` inside jit on Auto axes.
+        """
+
+    def accumulate(self, state: State, *, axis_name: AxisName, **inputs: Any) -> State:
+        """`update` inside `shard_map` or `pmap`, from a whole state to a whole state.
+
+        Args:
+          state: as `reduce` leaves it.
+          axis_name: the mapped axis.
+          inputs: of `update`; this device's rows.
+        """
+        return self.merge(state, self.reduce(self.update(self.init(axis_name=axis_name), **inputs), axis_name))
+
+    def init_on(self, mesh: Mesh, axis_name: AxisName) -> State:
+        """The state of no data, placed on a mesh: sums on every device, buffers divided along `axis_name`."""
+        axes = (axis_name,) if isinstance(axis_name, str) else axis_name
+        shards = math.prod(mesh.shape[axis] for axis in axes)
+        placed = jax.tree.map(lambda spec: NamedSharding(mesh, spec), self.state_specs(axis_name))
+        return jax.jit(functools.partial(self.init, shards=shards), out_shardings=placed)()
+
+    def state_specs(self, axis_name: AxisName) -> State:
+        """How a whole state lies on a mesh, as a pytree of `PartitionSpec`, for `in_specs`, `out_specs`, placement."""
+        del axis_name
+        return jax.tree.map(lambda _: PartitionSpec(), jax.eval_shape(self.init))
+
+    def from_pmap(self, states: State) -> State:
+        """A whole state from what `pmap` returns, with a leading axis over devices, of a reduced state."""
+        specs = self.state_specs("devices")
+
+        def join(leaf: Array, spec: PartitionSpec) -> Array:
+            return leaf[0] if spec == PartitionSpec() else leaf.reshape(-1, *leaf.shape[2:])
+
+        return jax.tree.map(join, states, specs)
+
+    @property
+    def accumulates(self) -> tuple[Any, ...]:
+        """What the state holds: metrics for which this is equal, fed the same inputs, can share one state."""
+        return (self,)
+
+
+def require_input(metric: Metric, given: Mapping[str, Any]) -> None:
+    """Raises InputError unless one of the metric's inputs is given."""
+    if all(given.get(name) is None for name in metric.inputs):
+        wanted = " or ".join(f"{name}=" for name in metric.inputs)
+        raise InputError(f"{metric.name} got nothing to add: pass {wanted} to update")
+
+
+def renamed(inputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Keywords of a batch as one metric knows them: `names` maps the metric's own to the batch's."""
+    return {**inputs, **{own: inputs.get(theirs) for own, theirs in names.items()}}
+
+
+def own_input(side: str, name: str, given: Mapping[str, Any]) -> Any:
+    """The `mask` or `index` of one side: its own (`generated_mask`), or else the one for all sides."""
+    own = given.get(f"{side}_{name}")
+    return given.get(name) if own is None else own
+
+
+def counted_rows(
+    side: str, features: Numbers, size: int, mask: Array | None
+) -> tuple[Float[Array, "n d"], Bool[Array, " n"]]:
+    """A batch on the device, float32, and which of its rows count.
+
+    Raises:
+      InputError: `features` is not [N, size] or `mask` is not [N] of truth values.
+    """
+    rows = jnp.asarray(features)
+    if rows.ndim != 2 or rows.shape[1] != size:
+        raise InputError(f"{side} has shape {tuple(rows.shape)}; the metric was made for [N, {size}]")
+    if mask is None:
+        return rows.astype(jnp.float32), jnp.ones(rows.shape[:1], bool)
+    mask = jnp.asarray(mask)
+    if mask.shape != rows.shape[:1] or mask.dtype != bool:
+        raise InputError(
+            f"the mask of {side} has shape {tuple(mask.shape)} and dtype {mask.dtype}; "
+            f"[{rows.shape[0]}] and bool are expected"
+        )
+    return rows.astype(jnp.float32), mask
+
+
+def vary_over(tree: State, axis_name: AxisName | None) -> State:
+    """Constants as values of each device's own, which is what a `scan` inside `shard_map` carries."""
+    return tree if axis_name is None else lax.pcast(tree, axis_name, to="varying")

@@ -1,0 +1,77 @@
+"""Metrics as `flax.nnx.Metric`, for `nnx.MultiMetric` and training loops in the NNX style."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+from jax.core import Tracer
+from jax.sharding import Mesh
+
+from jaxeval.metrics.metric import AxisName, Metric, renamed
+
+__all__ = ["NnxMetric", "to_nnx"]
+
+
+class NnxMetric(nnx.Metric):
+    """A metric together with its state, which `update` changes in place; made by `to_nnx`.
+
+    Attributes:
+      metric: the metric.
+      leaves: its state, one `nnx.metrics.MetricState` a leaf.
+    """
+
+    def __init__(self, metric: Metric, names: Mapping[str, str], mesh: Mesh | None, axis_name: AxisName | None):
+        self.metric = metric
+        self._names = tuple(sorted(names.items()))
+        self._mesh, self._axis_name = mesh, axis_name
+        leaves, self._treedef = jax.tree.flatten(self._empty())
+        self.leaves = nnx.List([nnx.metrics.MetricState(leaf) for leaf in leaves])
+
+    def _empty(self) -> Any:
+        if self._mesh is None or self._axis_name is None:
+            return self.metric.init()
+        return self.metric.init_on(self._mesh, self._axis_name)
+
+    @property
+    def state(self) -> Any:
+        """The state, as the metric's functions take it; may be assigned."""
+        return jax.tree.unflatten(self._treedef, [leaf[...] for leaf in self.leaves])
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        for variable, leaf in zip(self.leaves, jax.tree.leaves(state), strict=True):
+            variable.set_value(leaf)
+
+    def reset(self) -> None:
+        """Forgets all data."""
+        self.state = self._empty()
+
+    def update(self, **kwargs: Any) -> None:
+        """Adds a batch; keywords that the metric does not know are ignored."""
+        self.state = self.metric.update(self.state, **renamed(kwargs, dict(self._names)))
+
+    def compute(self) -> Any:
+        """The metric's `MetricValue`, or inside jit its `compute_on_device`."""
+        state = self.state
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(state)):
+            return self.metric.compute_on_device(state, mesh=self._mesh, axis_name=self._axis_name)
+        return self.metric.compute(state)
+
+
+def to_nnx(
+    metric: Metric,
+    *,
+    names: Mapping[str, str] | None = None,
+    mesh: Mesh | None = None,
+    axis_name: AxisName | None = None,
+) -> NnxMetric:
+    """A metric as an `nnx.Metric`: `reset`, `update`, `compute`; under `nnx.jit`, and in an `nnx.MultiMetric`.
+
+    Args:
+      metric: any metric of this package, a `Collection` too.
+      names: for an input of the metric, the keyword by which the training loop passes it, `{"generated": "logits"}`.
+      mesh: a mesh on which to keep the state, with `axis_name`; without them it lies where JAX puts it.
+      axis_name: the axis over which batches are sharded.
+    """
+    return NnxMetric(metric, names or {}, mesh, axis_name)

@@ -1,0 +1,146 @@
+"""One set of data with every hazard in it, the metrics under test, and what NumPy and SciPy say in float64."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
+
+from jaxeval.metrics import Collection, FrechetDistance, InceptionScore, KernelDistance, Mean, Metric
+
+STEPS, BATCH, FEATURES, CLASSES, K = 6, 16, 5, 7, 3
+CAPACITY = STEPS * BATCH
+
+
+def make_batches(devices: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
+    """Arrays of [STEPS, BATCH, ...]: one step is masked throughout, and so is the first of several devices.
+
+    What is masked is NaN, means are large beside the spread, and the sides have different masks.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (STEPS, BATCH, FEATURES)
+    mix = rng.normal(size=(FEATURES, FEATURES))
+    batches = {
+        "reference": 10 + rng.normal(size=shape) @ mix,
+        "generated": 10.3 + 1.2 * rng.normal(size=shape) @ mix,
+        "logits": 3 * rng.normal(size=(STEPS, BATCH, CLASSES)),
+        "loss": 5 + rng.normal(size=(STEPS, BATCH)),
+    }
+    masks = {name: rng.random((STEPS, BATCH)) < 0.8 for name in ("reference_mask", "generated_mask")}
+    for mask in masks.values():
+        mask[2] = False
+        if devices > 1:
+            mask[:, : BATCH // devices] = False
+    for name, values in batches.items():
+        mask = masks["reference_mask" if name == "reference" else "generated_mask"]
+        batches[name] = np.where(mask if values.ndim == 2 else mask[..., None], values, np.nan).astype(np.float32)
+    index = np.arange(STEPS * BATCH, dtype=np.int32).reshape(STEPS, BATCH)
+    return {**batches, **masks, "index": index}
+
+
+def squared_error(reference: Any, generated: Any) -> Any:
+    """A per-sample function of both sides."""
+    return ((reference - generated) ** 2).mean(-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A metric, which arrays of a batch it gets by which keyword, and its value by an independent computation."""
+
+    metric: Metric
+    inputs: dict[str, str]
+    expected: Callable[[dict[str, np.ndarray]], Any]
+    tolerance: float  # relative, of the host value; see docs/precision.md
+    device_tolerance: float  # relative, of the device value
+
+    def pick(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {key: batch[name] for key, name in self.inputs.items()}
+
+
+def counted(batches: dict[str, np.ndarray], name: str, mask: str) -> np.ndarray:
+    """The rows that count, float64."""
+    return batches[name][batches[mask]].astype(np.float64)
+
+
+def sides(batches: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    return counted(batches, "reference", "reference_mask"), counted(batches, "generated", "generated_mask")
+
+
+def frechet_by_scipy(x: np.ndarray, y: np.ndarray) -> float:
+    a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = np.sqrt(scipy.linalg.eigvals(a @ b).real).sum()
+    return np.square(x.mean(0) - y.mean(0)).sum() + np.trace(a) + np.trace(b) - 2 * root
+
+
+def kernel_distance_by_numpy(x: np.ndarray, y: np.ndarray) -> float:
+    def mean(a: np.ndarray, b: np.ndarray, off: bool) -> float:
+        values = (a @ b.T / a.shape[1] + 1) ** 3
+        return (values.sum() - off * np.trace(values)) / (len(a) * (len(b) - off))
+
+    return mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
+
+
+def manifold_by_scipy(x: np.ndarray, y: np.ndarray, k: int = K) -> dict[str, float]:
+    radius_x, radius_y = (np.sort(cdist(rows, rows), axis=1)[:, k] for rows in (x, y))
+    distances = cdist(x, y)
+    return {
+        "precision": (distances < radius_x[:, None]).any(0).mean(),
+        "recall": (distances < radius_y[None, :]).any(1).mean(),
+        "density": (distances < radius_x[:, None]).sum() / (k * len(y)),
+        "coverage": (distances < radius_x[:, None]).any(1).mean(),
+    }
+
+
+def inception_score_by_numpy(batches: dict[str, np.ndarray], splits: int) -> float:
+    p = softmax(counted(batches, "logits", "generated_mask"), axis=1)
+    index = batches["index"][batches["generated_mask"]]
+    scores = []
+    for split in range(splits):
+        part = p[index % splits == split]
+        scores.append(np.exp((part * np.log(part / part.mean(0))).sum(1).mean()))
+    return float(np.mean(scores))
+
+
+def mean_squared_error(batches: dict[str, np.ndarray]) -> float:
+    both = batches["reference_mask"] & batches["generated_mask"]
+    x, y = (batches[name][both].astype(np.float64) for name in ("reference", "generated"))
+    return float(np.square(x - y).mean())
+
+
+_BOTH = {name: name for name in ("reference", "generated", "reference_mask", "generated_mask")}
+_LOGITS = {"generated": "logits", "mask": "generated_mask", "index": "index"}
+
+CASES: dict[str, Case] = {
+    "frechet distance": Case(
+        FrechetDistance(FEATURES), _BOTH, lambda b: frechet_by_scipy(*sides(b)), 3e-6, 2e-5
+    ),
+    "inception score": Case(
+        InceptionScore(CLASSES), _LOGITS, lambda b: inception_score_by_numpy(b, 1), 1e-6, 1e-6
+    ),
+    "inception score, 4 splits": Case(
+        InceptionScore(CLASSES, splits=4), _LOGITS, lambda b: inception_score_by_numpy(b, 4), 1e-6, 1e-6
+    ),
+    "kernel distance": Case(
+        KernelDistance(FEATURES, CAPACITY), _BOTH, lambda b: kernel_distance_by_numpy(*sides(b)), 1e-6, 1e-5
+    ),
+    "kernel distance, reservoir": Case(
+        KernelDistance(FEATURES, CAPACITY, overflow="reservoir"),
+        {**_BOTH, "index": "index"},
+        lambda b: kernel_distance_by_numpy(*sides(b)),
+        1e-6,
+        1e-5,
+    ),
+    "mean": Case(
+        Mean("loss"),
+        {"loss": "loss", "mask": "generated_mask"},
+        lambda b: counted(b, "loss", "generated_mask").mean(),
+        1e-7,
+        1e-6,
+    ),
+    "mean of a function": Case(
+        Mean("squared error", squared_error, ("reference", "generated")), _BOTH, mean_squared_error, 1e-6, 1e-6
+    ),
+}
