@@ -102,7 +102,7 @@ def _walk(folder: Path) -> tuple[list[str], dict[str, int]]:
             name = f"{relative}/{entry.name}" if relative else entry.name
             if entry.name.startswith("."):
                 tally.note(report.HIDDEN)
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 (links if entry.is_symlink() else waiting).append(name)
             elif reason := classify_name(entry.name):
                 tally.note(reason)
@@ -112,6 +112,13 @@ def _walk(folder: Path) -> tuple[list[str], dict[str, int]]:
                 tally.note(report.NOT_REGULAR)
     found.sort(key=os.fsencode)
     return found, tally.notes
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself: reading it fails by name
 
 
 def _list(path: str) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:

@@ -124,9 +124,8 @@ def _existing(path: Path) -> Path:
 
 
 def _open_folder(path: Path, name: str) -> Source:
-    shards = sorted(
-        (entry for entry in path.iterdir() if _is_tar(entry) and not entry.name.startswith(".")), key=_bytes
-    )
+    found = glob.glob(os.path.join(glob.escape(str(path)), "*"))  # none where the folder cannot be listed
+    shards = [Path(entry) for entry in sorted(found, key=os.fsencode) if _is_tar(Path(entry))]
     try:
         folder = FolderSource(name, path)
     except InputError:
@@ -175,10 +174,6 @@ def _open_files(files: list[Path], name: str, root: Path) -> Source:
 
 def _is_tar(path: Path) -> bool:
     return path.name.lower().endswith(TAR_SUFFIXES)
-
-
-def _bytes(path: Path) -> bytes:
-    return os.fsencode(path)
 
 
 def _expand_braces(pattern: str) -> Iterator[str]:

@@ -61,6 +61,14 @@ def test_a_broken_link_is_an_unreadable_image(tmp_path):
         read_all(tmp_path)
 
 
+def test_a_link_to_itself_is_an_unreadable_image(tmp_path):
+    write_folder(tmp_path, {"b.png": ONE})
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    report = ReadReport()
+    assert list(read_all(tmp_path, on_error="skip", report=report)) == ["b.png"]
+    assert [name for name, _ in report.skipped] == ["a.png"]
+
+
 def test_names_that_are_not_utf8_are_read_and_printable(tmp_path):
     with open(os.path.join(os.fsencode(tmp_path), b"caf\xe9.png"), "wb") as file:
         file.write(ONE)

@@ -1,0 +1,46 @@
+"""A part of a source: what one process of several reads, or what is left of a reading that was interrupted."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+from jaxeval.errors import InputError
+from jaxeval.images.source import Item, Source
+
+__all__ = ["SourcePart"]
+
+
+class SourcePart(Source):
+    """Every `step`-th item of a source, from `start` on and below `stop`, as a slice of a list would have them.
+
+    With `start=process` and `step=processes` the parts of all processes are the whole, each item in exactly one, and
+    differ in length by one at most.
+
+    Args:
+      source: the whole.
+      start: index of the first item.
+      stop: index behind the last; None for the end.
+      step: distance of the items.
+
+    Raises:
+      InputError: a negative start or a step below one.
+    """
+
+    def __init__(self, source: Source, start: int = 0, stop: int | None = None, step: int = 1):
+        if start < 0 or step < 1:
+            raise InputError(f"a part of {source.name} cannot start at {start} with step {step}.")
+        self.name = source.name
+        self._source = source
+        self._start, self._stop, self._step = start, stop, step
+
+    def __len__(self) -> int:
+        """Number of items in the part."""
+        return len(range(len(self._source))[self._start : self._stop : self._step])
+
+    def items(self) -> Iterator[Item]:
+        """The part's items, in the source's order."""
+        return itertools.islice(self._source.items(), self._start, self._stop, self._step)
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """What the whole source left out."""
+        return self._source.notes
