@@ -3,6 +3,8 @@
 NumPy arguments are computed on the host in float64, JAX arguments on the device in float32 under any transformation.
 """
 
+from jaxeval.ops.clipped import ClippedDensityCoverage as ClippedDensityCoverage
+from jaxeval.ops.clipped import clipped_density_coverage as clipped_density_coverage
 from jaxeval.ops.frechet import frechet_distance as frechet_distance
 from jaxeval.ops.frechet import frechet_distance_between as frechet_distance_between
 from jaxeval.ops.frechet import frechet_distance_from_features as frechet_distance_from_features
@@ -33,15 +35,25 @@ from jaxeval.ops.moments import merge_moments as merge_moments
 from jaxeval.ops.moments import moments_on_device as moments_on_device
 from jaxeval.ops.moments import moments_on_host as moments_on_host
 from jaxeval.ops.moments import reduce_moments as reduce_moments
+from jaxeval.ops.prd import PRDCurve as PRDCurve
+from jaxeval.ops.prd import prd_curve as prd_curve
+from jaxeval.ops.prd import prd_f_scores as prd_f_scores
+from jaxeval.ops.prd import precision_recall_distribution as precision_recall_distribution
+from jaxeval.ops.probabilistic import ProbabilisticPrecisionRecall as ProbabilisticPrecisionRecall
+from jaxeval.ops.probabilistic import probabilistic_precision_recall as probabilistic_precision_recall
 
 __all__ = [
     "PRDC",
+    "ClippedDensityCoverage",
     "Discrepancy",
     "Gaussian",
     "KernelDistance",
     "MatrixSqrt",
     "Membership",
     "Moments",
+    "PRDCurve",
+    "ProbabilisticPrecisionRecall",
+    "clipped_density_coverage",
     "cmmd",
     "covariance",
     "empty_moments",
@@ -61,7 +73,11 @@ __all__ = [
     "mmd",
     "moments_on_device",
     "moments_on_host",
+    "prd_curve",
+    "prd_f_scores",
     "prdc",
+    "precision_recall_distribution",
+    "probabilistic_precision_recall",
     "rarity",
     "realism",
     "reduce_moments",
