@@ -11,6 +11,7 @@ from jaxeval.metrics.frechet_distance import FrechetState as FrechetState
 from jaxeval.metrics.inception_score import InceptionScore as InceptionScore
 from jaxeval.metrics.inception_score import InceptionScoreState as InceptionScoreState
 from jaxeval.metrics.kernel_distance import KernelDistance as KernelDistance
+from jaxeval.metrics.manifold import Manifold as Manifold
 from jaxeval.metrics.mean import Mean as Mean
 from jaxeval.metrics.metric import Metric as Metric
 from jaxeval.metrics.nnx_adapter import NnxMetric as NnxMetric
@@ -28,6 +29,7 @@ __all__ = [
     "InceptionScore",
     "InceptionScoreState",
     "KernelDistance",
+    "Manifold",
     "Mean",
     "Metric",
     "MetricValue",

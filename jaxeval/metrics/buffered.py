@@ -179,9 +179,9 @@ class BufferedMetric(Metric[BufferedState]):
         """
         if axis_name is None and mesh is None:
             mesh, axis_name = _placement(state.reference.rows)
-        if mesh is None:
-            return self._compute_part(state, axis_name)
-        return _compute_spread(self, state, mesh, axis_name)
+        if mesh is not None:
+            return _compute_spread(self, state, mesh, axis_name)
+        return _compute_whole(self, state) if axis_name is None else self._compute_part(state, axis_name)
 
     def _compute_part(self, state: BufferedState, axis_name: AxisName | None) -> Any:
         def rows(part: FeatureBufferState) -> DeviceRows:
@@ -202,6 +202,11 @@ def _placement(rows: Array) -> tuple[Any, AxisName | None]:
     if not isinstance(sharding, NamedSharding) or not len(sharding.spec) or sharding.spec[0] is None:
         return None, None
     return sharding.mesh, sharding.spec[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _compute_whole(metric: BufferedMetric, state: BufferedState) -> Any:
+    return metric._compute_part(state, None)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2, 3))

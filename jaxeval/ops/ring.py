@@ -24,6 +24,7 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import square_block
 from jaxeval.ops.compensated import CompensatedSum, add_terms, empty_sum, reduce_sum
 from jaxeval.ops.kernels import Polynomial, deviations
+from jaxeval.ops.neighbours import Tie
 
 __all__ = ["ManifoldShares", "kernel_distance_on_device", "manifold_on_device"]
 
@@ -126,7 +127,7 @@ def manifold_on_device(
     reference: Float[Array, "n d"],
     generated: Float[Array, "m d"],
     k: int,
-    inclusive: bool,
+    tie: Tie,
     reference_mask: Bool[Array, " n"] | None = None,
     generated_mask: Bool[Array, " m"] | None = None,
     axis_name: AxisName | None = None,
@@ -137,7 +138,7 @@ def manifold_on_device(
       reference: shape [N, D], of this device.
       generated: shape [M, D], of this device.
       k: a ball reaches to the k-th nearest other row of its own side.
-      inclusive: whether a row at exactly the radius lies inside.
+      tie: whether a row at exactly the radius lies inside, "inclusive" or "exclusive".
       reference_mask: shape [N]; rows where it is False do not count.
       generated_mask: shape [M], likewise.
       axis_name: as in `kernel_distance_on_device`.
@@ -157,7 +158,7 @@ def manifold_on_device(
         _in_blocks(rows, mask, jnp.square(rows).sum(1))
         for rows, mask in ((reference, reference_mask), (generated, generated_mask))
     )
-    inside = jnp.less_equal if inclusive else jnp.less
+    inside = jnp.less_equal if tie == "inclusive" else jnp.less
     radii_x, radii_y = _radii(x, y, k, axis_name)
 
     def meet(step: Int[Array, ""], visiting: Any, resident: Any) -> Any:
