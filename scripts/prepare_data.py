@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 _INSTALLED = Path("/usr/share/datasets/fashion-mnist")
-_PER_SET = 1500
+_PER_SET = 1300
 _BLUR = 1.0  # standard deviation, pixels
 _NOISE = 32.0  # standard deviation, grey levels
 
