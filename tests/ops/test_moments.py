@@ -65,28 +65,46 @@ def _whole(features, mask):
 
 def _scan(features, mask):
     steps = (features.reshape(8, -1, FEATURES), mask.reshape(8, -1))
-    step = lambda state, rows: (merge_moments(state, feature_moments(*rows)), None)  # noqa: E731 (as users write it)
-    return jax.lax.scan(step, empty_moments(FEATURES), steps)[0]
+    return jax.lax.scan(_merge_batch, empty_moments(FEATURES), steps)[0]
+
+
+def _merge_batch(state, batch):
+    return merge_moments(state, feature_moments(*batch)), None
+
+
+@functools.cache
+def _mesh(axis_type):
+    return jax.make_mesh((DEVICES,), ("batch",), axis_types=(axis_type,))
+
+
+_step = jax.jit(lambda state, features, mask: merge_moments(state, feature_moments(features, mask)))
 
 
 def _jit_on_mesh(axis_type, features, mask):
-    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(axis_type,))
-    place = functools.partial(jax.device_put, device=NamedSharding(mesh, PartitionSpec("batch")))
-    with jax.set_mesh(mesh):
-        step = jax.jit(lambda state, f, m: merge_moments(state, feature_moments(f, m)))
-        return step(empty_moments(FEATURES), place(features), place(mask))
+    place = functools.partial(jax.device_put, device=NamedSharding(_mesh(axis_type), PartitionSpec("batch")))
+    with jax.set_mesh(_mesh(axis_type)):
+        return _step(empty_moments(FEATURES), place(features), place(mask))
+
+
+def _reduced(features, mask):
+    return reduce_moments(feature_moments(features, mask), "batch")
+
+
+@functools.cache
+def _mapped():
+    spec = PartitionSpec("batch")
+    return jax.jit(jax.shard_map(_reduced, mesh=_mesh(AxisType.Auto), in_specs=spec, out_specs=PartitionSpec()))
 
 
 def _shard_map(features, mask):
-    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(AxisType.Auto,))
-    local = lambda f, m: reduce_moments(feature_moments(f, m), "batch")  # noqa: E731 (as users write it)
-    mapped = jax.shard_map(local, mesh=mesh, in_specs=PartitionSpec("batch"), out_specs=PartitionSpec())
-    return jax.jit(mapped)(features, mask)
+    return _mapped()(features, mask)
+
+
+_pmapped = jax.pmap(_reduced, axis_name="batch")
 
 
 def _pmap(features, mask):
-    local = lambda f, m: reduce_moments(feature_moments(f, m), "batch")  # noqa: E731 (as users write it)
-    states = jax.pmap(local, axis_name="batch")(features.reshape(DEVICES, -1, FEATURES), mask.reshape(DEVICES, -1))
+    states = _pmapped(features.reshape(DEVICES, -1, FEATURES), mask.reshape(DEVICES, -1))
     return jax.tree.map(lambda leaf: leaf[-1], states)
 
 
@@ -122,21 +140,15 @@ def test_shards_without_a_row_change_nothing(way, empty):
 
 
 def test_reduce_gathers_nothing():
-    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(AxisType.Auto,))
-    local = jax.shard_map(
-        lambda f: reduce_moments(feature_moments(f), "batch"),
-        mesh=mesh,
-        in_specs=PartitionSpec("batch"),
-        out_specs=PartitionSpec(),
-    )
-    names = {equation.primitive.name for equation in equations(jax.make_jaxpr(local)(jnp.zeros((ROWS, FEATURES))))}
+    features, mask = jnp.zeros((ROWS, FEATURES)), jnp.ones(ROWS, bool)
+    names = {equation.primitive.name for equation in equations(jax.make_jaxpr(_mapped())(features, mask))}
     assert any(name.startswith("psum") for name in names)
     assert not [name for name in names if "gather" in name or "all_to_all" in name or "permute" in name]
 
 
 def test_state_keeps_its_types_from_empty_to_merged():
     empty = empty_moments(FEATURES)
-    merged = merge_moments(empty, feature_moments(jnp.zeros((3, FEATURES), jnp.bfloat16)))
+    merged = jax.eval_shape(_step, empty, jnp.zeros((3, FEATURES), jnp.bfloat16), jnp.ones(3, bool))
     assert [(leaf.shape, leaf.dtype) for leaf in empty] == [(leaf.shape, leaf.dtype) for leaf in merged]
     host = empty_moments(FEATURES, host=True)
     merged = merge_moments(host, feature_moments(np.zeros((3, FEATURES), np.uint8)))
@@ -149,9 +161,8 @@ def test_a_million_rows_far_from_the_origin_keep_their_digits_on_the_device():
     generated = np.float32(1.05) * reference - np.float32(4.95)
 
     @jax.jit
-    def accumulate(blocks):
-        step = lambda state, batch: (merge_moments(state, feature_moments(batch)), None)  # noqa: E731 (as users write it)
-        return jax.lax.scan(step, empty_moments(size), blocks)[0]
+    def accumulate(batches):
+        return jax.lax.scan(_merge_batch, empty_moments(size), (batches,))[0]
 
     device, host = [], []
     for features in (reference, generated):
@@ -222,7 +233,7 @@ def test_the_order_of_rows_does_not_matter(kind, seed):
 
 def test_a_masked_nan_leaks_into_no_gradient():
     features, mask = batch()
-    gradient = jax.grad(lambda f: covariance(feature_moments(f, jnp.asarray(mask))).sum())(jnp.asarray(features))
+    gradient = jax.jit(jax.grad(lambda f: covariance(feature_moments(f, mask)).sum()))(features)
     assert np.isfinite(gradient).all()
     assert not np.asarray(gradient)[~mask].any()
 

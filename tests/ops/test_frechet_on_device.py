@@ -1,0 +1,214 @@
+"""Fréchet distance on the device against the host's: values, gradients, and every way of running it."""
+
+import functools
+
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxeval.errors import InputError
+from jaxeval.ops import (
+    feature_moments,
+    frechet_distance_from_features,
+    frechet_distance_on_device,
+    moments_on_device,
+    reduce_moments,
+)
+
+UNIT = 2.0**-24  # rounding of one float32 operation
+DEVICES = 8
+# Relative tolerance of a value and of a directional derivative: some twenty roundings in a row of float32, more where
+# a covariance was squared and rooted again.
+VALUE, DERIVATIVE = 40 * UNIT, 300 * UNIT
+
+
+def _features(rows_x, rows_y, size, mean=0.3):
+    rng = np.random.default_rng(rows_x * rows_y + size)
+    x, y = rng.standard_normal((rows_x, size)), 1.3 * rng.standard_normal((rows_y, size)) + mean
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def on_host(x, y):
+    return frechet_distance_from_features(reference=np.asarray(x), generated=np.asarray(y))
+
+
+def by_features(x, y):
+    return frechet_distance_on_device(reference=x, generated=y)
+
+
+def by_moments(x, y):
+    return frechet_distance_on_device(reference=feature_moments(x), generated=feature_moments(y))
+
+
+def by_both(x, y):
+    return frechet_distance_on_device(reference=feature_moments(x), generated=y)
+
+
+DISTANCES = {"features": by_features, "moments": by_moments, "moments and features": by_both}
+# Compiled once for a shape: most of the time of these tests.
+FORMS = {name: jax.jit(jax.value_and_grad(distance, argnums=(0, 1))) for name, distance in DISTANCES.items()}
+SIZES = [(24, 24, 8), (10, 12, 32), (2, 3, 1)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_value_and_gradient_are_the_hosts(form, sizes):
+    x, y = _features(*sizes)
+    value, gradient = FORMS[form](x, y)
+    assert float(value) == pytest.approx(on_host(x, y), rel=VALUE)
+    rng = np.random.default_rng(0)
+    moves, step = [rng.standard_normal(side.shape) for side in (x, y)], 1e-5
+    there, back = (on_host(x + sign * step * moves[0], y + sign * step * moves[1]) for sign in (1, -1))
+    directional = sum(float(np.vdot(g, m)) for g, m in zip(gradient, moves, strict=True))
+    assert directional == pytest.approx((there - back) / (2.0 * step), abs=DERIVATIVE * on_host(x, y))
+
+
+def _hard():
+    """Pairs of one shape that are hard in one way each."""
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((24, 8)), 1.2 * rng.standard_normal((24, 8)) + 0.2
+    dead = x.copy()
+    dead[:, 2:5] = 1.5
+    turn = np.linalg.qr(rng.standard_normal((8, 8)))[0]
+    return {
+        "equal": (x, x),
+        "equal up to order": (x, x[::-1]),
+        "constant features": (dead, y),
+        "constant on both sides": (dead, 0.5 * dead[::-1]),
+        "ranges that meet in part, turned": (x * (np.arange(8) < 5) @ turn, y * (np.arange(8) > 2) @ turn),
+        "a point and a cloud": (np.ones((24, 8)), y),
+        "two points": (np.ones((24, 8)), np.zeros((24, 8))),
+        "repeated singular values": (np.tile(np.eye(8), (3, 1)), np.tile(2.0 * np.eye(8), (3, 1))),
+        "far from zero": (1e4 + x, 1e4 + y),
+        "small": (1e-6 * x, 1e-6 * y),
+        "large": (1e6 * x, 1e6 * y),
+    }
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", _hard())
+def test_hard_inputs_have_finite_values_and_gradients(form, name):
+    x, y = (side.astype(np.float32) for side in _hard()[name])
+    value, gradient = FORMS[form](x, y)
+    assert float(value) >= 0.0
+    assert all(np.isfinite(g).all() for g in gradient)
+    spread = np.sqrt(float(x.var(0).sum() * y.var(0).sum()))
+    # A covariance that is singular in float32 is known to 1e-7 of its size, its root to the square root of that.
+    unknown = (0.0 if form == "features" else 1e-4) * spread if name not in ("equal", "equal up to order") else 0.0
+    assert float(value) == pytest.approx(on_host(x, y), rel=2 * VALUE, abs=unknown + (100 * UNIT) ** 2 * spread)
+    if name == "equal":
+        assert max(np.abs(g).max() for g in gradient) < 100 * UNIT * np.sqrt(spread)
+
+
+def test_one_row_counts_as_a_point():
+    x, y = jnp.full((1, 4), 2.0), jnp.zeros((3, 4))
+    distances = jax.jit(lambda x, y: [distance(x, y) for distance in DISTANCES.values()])(x, y)
+    np.testing.assert_allclose(distances, 16.0, rtol=VALUE)
+
+
+def test_a_masked_batch_is_its_valid_rows():
+    x, y = _features(40, 30, 6)
+    mask = np.arange(30) % 3 > 0
+    padded = np.where(mask[:, None], y, np.nan)
+    distance = jax.jit(lambda x, y, m: frechet_distance_on_device(reference=x, generated=feature_moments(y, m)))
+    assert float(distance(x, padded, mask)) == pytest.approx(on_host(x, y[mask]), rel=VALUE)
+
+
+def test_host_statistics_serve_as_the_reference_of_a_loss():
+    x, y = _features(400, 20, 16, mean=50.0)
+    reference = moments_on_device(feature_moments(x + np.float32(50.0)))
+    loss = jax.jit(lambda generated: frechet_distance_on_device(reference=reference, generated=generated))
+    assert float(loss(y)) == pytest.approx(on_host(x + np.float32(50.0), y), rel=VALUE)
+
+
+def test_descending_the_gradient_moves_a_batch_onto_the_reference():
+    x, y = _features(24, 24, 8, mean=2.0)
+    start = on_host(x, y)
+    for _ in range(60):
+        y = y - 4.0 * FORMS["features"](x, y)[1][1]
+    assert on_host(x, y) < 1e-4 * start
+
+
+def test_ddof_zero_divides_by_the_counts():
+    x, y = _features(9, 7, 5)
+    expected = frechet_distance_from_features(reference=x, generated=y, ddof=0)
+    for convert in (jnp.asarray, feature_moments):
+        distance = jax.jit(lambda x, y, c=convert: frechet_distance_on_device(reference=c(x), generated=c(y), ddof=0))
+        assert float(distance(x, y)) == pytest.approx(expected, rel=VALUE)
+
+
+def _jit_on_mesh(axis_type, form, x, y):
+    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(axis_type,))
+    place = functools.partial(jax.device_put, device=NamedSharding(mesh, PartitionSpec("batch")))
+    with jax.set_mesh(mesh):
+        return jax.jit(jax.value_and_grad(DISTANCES[form], argnums=(0, 1)))(place(x), place(y))
+
+
+def _reduced(x, y):
+    moments = (reduce_moments(feature_moments(side), "batch") for side in (x, y))
+    return frechet_distance_on_device(**dict(zip(("reference", "generated"), moments, strict=True)))
+
+
+def _shard_map(_, x, y):
+    mesh = jax.make_mesh((DEVICES,), ("batch",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("batch")
+    distance = jax.shard_map(_reduced, mesh=mesh, in_specs=spec, out_specs=PartitionSpec())
+    return jax.jit(jax.value_and_grad(distance, argnums=(0, 1)))(x, y)
+
+
+def _pmap(_, x, y):
+    shards = (side.reshape(DEVICES, -1, side.shape[1]) for side in (x, y))
+    return jax.pmap(_reduced, axis_name="batch")(*shards)[0], None
+
+
+WAYS = {
+    "auto mesh": functools.partial(_jit_on_mesh, AxisType.Auto),
+    "explicit mesh": functools.partial(_jit_on_mesh, AxisType.Explicit),
+    "shard_map": _shard_map,
+    "pmap": _pmap,
+}
+
+
+@pytest.mark.parametrize(
+    ("way", "form"),
+    # Inside shard_map and pmap, features are reduced as moments.
+    [(way, form) for way in WAYS for form in ("moments", "features") if form == "moments" or "mesh" in way],
+)
+def test_every_way_gives_the_hosts_value_and_the_same_gradient(way, form):
+    x, y = _features(24, 24, 8)
+    value, gradient = WAYS[way](form, jnp.asarray(x), jnp.asarray(y))
+    assert float(value) == pytest.approx(on_host(x, y), rel=VALUE)
+    if gradient is not None:
+        for ours, expected in zip(gradient, FORMS[form](x, y)[1], strict=True):
+            np.testing.assert_allclose(ours, expected, atol=DERIVATIVE * np.abs(expected).max())
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_turning_moving_and_reordering_changes_nothing(seed):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((24, 8)).astype("f4"), (rng.standard_normal((24, 8)) + 0.5).astype("f4")
+    turn, move = np.linalg.qr(rng.standard_normal((8, 8)))[0].astype("f4"), rng.normal(0.0, 3.0, 8).astype("f4")
+    for form in FORMS.values():
+        distance = float(form(x, y)[0])
+        assert distance == pytest.approx(on_host(x, y), rel=VALUE)
+        assert float(form(x @ turn + move, y @ turn + move)[0]) == pytest.approx(distance, rel=4 * VALUE)
+        assert float(form(rng.permutation(x), rng.permutation(y))[0]) == pytest.approx(distance, rel=VALUE)
+        assert float(form(y, x)[0]) == pytest.approx(distance, rel=VALUE)
+
+
+@pytest.mark.parametrize(
+    ("reference", "generated", "message"),
+    [
+        (np.zeros((3, 2)), np.zeros((3, 4)), "reference has 2 features, generated has 4"),
+        (np.zeros(3), np.zeros((3, 4)), r"reference has shape \(3,\)"),
+        (feature_moments(np.zeros((3, 2))), np.zeros((3, 4)), "reference has 2 features, generated has 4"),
+    ],
+)
+def test_mistakes_are_named(reference, generated, message):
+    with pytest.raises(InputError, match=message):
+        jax.eval_shape(lambda: frechet_distance_on_device(reference=reference, generated=generated))
