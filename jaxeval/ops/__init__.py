@@ -12,6 +12,8 @@ from jaxeval.ops.frechet_on_device import frechet_distance_on_device as frechet_
 from jaxeval.ops.gaussian import Gaussian as Gaussian
 from jaxeval.ops.gaussian import gaussian_from_features as gaussian_from_features
 from jaxeval.ops.gaussian import gaussian_from_moments as gaussian_from_moments
+from jaxeval.ops.inception_score import InceptionScore as InceptionScore
+from jaxeval.ops.inception_score import inception_score as inception_score
 from jaxeval.ops.kid import KernelDistance as KernelDistance
 from jaxeval.ops.kid import kid as kid
 from jaxeval.ops.manifold import PRDC as PRDC
@@ -47,6 +49,7 @@ __all__ = [
     "ClippedDensityCoverage",
     "Discrepancy",
     "Gaussian",
+    "InceptionScore",
     "KernelDistance",
     "MatrixSqrt",
     "Membership",
@@ -64,6 +67,7 @@ __all__ = [
     "frechet_distance_on_device",
     "gaussian_from_features",
     "gaussian_from_moments",
+    "inception_score",
     "kid",
     "kid_full",
     "matrix_sqrt",

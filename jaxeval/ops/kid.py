@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_pair
+from jaxeval.ops._torch_random import torch_permutation
 from jaxeval.ops.kernels import OVERFLOW, Exponential, Polynomial, PreparedSets, deviations, prepare
 
 __all__ = ["KernelDistance", "SubsetRule", "kid", "subset_indices"]
@@ -119,23 +120,13 @@ def _draws(
 ) -> Iterator[tuple[Int[np.ndarray, " s"], Int[np.ndarray, " s"]]]:
     for _ in range(subsets):
         if rule == "torchmetrics":
-            yield _torch_permutation(state, n, size), _torch_permutation(state, m, size)
+            yield torch_permutation(state, n, size), torch_permutation(state, m, size)
         elif rule == "dgm-eval":
             first = state.choice(n, size, replace=False)
             yield first, state.choice(m, size, replace=False)
         else:
             first = state.choice(m, size, replace=False)
             yield state.choice(n, size, replace=False), first
-
-
-def _torch_permutation(state: np.random.RandomState, count: int, taken: int) -> Int[np.ndarray, " taken"]:
-    """The first entries of `torch.randperm(count)` on torch's CPU generator, a Mersenne twister seeded as NumPy's."""
-    order = np.arange(count)
-    words = state.randint(0, 2**32, size=count - 1, dtype=np.uint32)
-    for i in range(min(taken, count - 1)):
-        other = i + int(words[i]) % (count - i)
-        order[i], order[other] = order[other], order[i]
-    return order[:taken]
 
 
 def _unbiased(prepared: PreparedSets, reference: Int[np.ndarray, " s"], generated: Int[np.ndarray, " s"]) -> float:

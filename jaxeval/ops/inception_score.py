@@ -1,0 +1,125 @@
+"""Inception score by each reference implementation's rule for splitting.
+
+Reference: Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016.
+"""
+
+import itertools
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.special import log_softmax, xlogy
+
+from jaxeval.errors import InputError
+from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._features import feature_rows
+from jaxeval.ops._torch_random import torch_permutation
+
+__all__ = ["InceptionScore", "SplitRule", "inception_score"]
+
+SplitRule = Literal["torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"]
+
+_ADM_SPLIT = 5000
+
+
+class InceptionScore(NamedTuple):
+    """Mean and standard deviation of the score over the splits, from 1 to the number of classes."""
+
+    mean: float
+    std: float
+
+
+def inception_score(
+    *,
+    logits: Numbers | None = None,
+    probabilities: Numbers | None = None,
+    splits: int = 10,
+    seed: int = 2020,
+    rule: SplitRule = "torch-fidelity",
+) -> InceptionScore:
+    """Inception score: exp of the mean over samples of KL(p(class | sample) || p(class)), for each split.
+
+    Computed in float64 on the host. The rules:
+
+    - "torch-fidelity": shuffled by `RandomState(seed)`; split i from i N // splits to (i + 1) N // splits;
+    - "torchmetrics": shuffled as torch does after `torch.manual_seed(seed)`; splits of ceil(N / splits) rows, which may
+      be fewer than asked for (6 for N = 12 and 10 splits); standard deviation with ddof 1;
+    - "stylegan3": as torch-fidelity, not shuffled;
+    - "dgm-eval": shuffled as torch-fidelity; splits of N // splits rows, the remainder dropped;
+    - "adm": not shuffled; splits of 5,000 rows, the last with what is left; `splits` is not used.
+
+    The standard deviation is over splits of one sample, with ddof 0 unless said otherwise: it is not a standard error.
+
+    Args:
+      logits: shape [N, C]; for the FID Inception network its 1008 logits without the bias. Give these or probabilities.
+      probabilities: shape [N, C], each row not negative and of sum 1 (to 1e-3; rows are used as they are).
+      splits: how many splits.
+      seed: of the shuffle.
+      rule: whose splits.
+
+    Raises:
+      InputError: both or neither input, a wrong shape, dtype or value, fewer rows than splits, or an unknown rule.
+    """
+    if (logits is None) == (probabilities is None):
+        raise InputError("give either logits or probabilities")
+    if logits is not None:
+        rows = feature_rows("logits", logits)
+        parts = _splits(len(rows), splits, seed, rule)
+        scores = np.array([_score_of_logits(rows[part].astype(np.float64)) for part in parts])
+    else:
+        rows = _checked_probabilities(probabilities)
+        parts = _splits(len(rows), splits, seed, rule)
+        scores = np.array([_score_of_probabilities(rows[part].astype(np.float64)) for part in parts])
+    ddof = 1 if rule == "torchmetrics" else 0
+    return InceptionScore(float(scores.mean()), float(scores.std(ddof=ddof)) if len(scores) > ddof else float("nan"))
+
+
+def _score_of_logits(logits: Float[np.ndarray, "n c"]) -> float:
+    log_p = log_softmax(logits, axis=1)
+    p = np.exp(log_p)
+    # log p from the logits keeps its digits where p rounds to 1; where p is 0, so is p log p.
+    return _score(np.where(p > 0, p * log_p, 0), p)
+
+
+def _score_of_probabilities(p: Float[np.ndarray, "n c"]) -> float:
+    return _score(xlogy(p, p), p)
+
+
+def _score(p_log_p: Float[np.ndarray, "n c"], p: Float[np.ndarray, "n c"]) -> float:
+    """Exp of the mean of sum_c p log p - p log q, with q the mean of p."""
+    mean = p.mean(0)
+    return float(np.exp(p_log_p.sum(1).mean() - xlogy(mean, mean).sum()))
+
+
+def _checked_probabilities(probabilities: Numbers | None) -> np.ndarray:
+    rows = feature_rows("probabilities", np.asarray(probabilities))
+    sums = rows.sum(1, dtype=np.float64)
+    if rows.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        worst = int(np.argmax(np.abs(sums - 1)))
+        raise InputError(
+            f"probabilities has negative values or rows that do not sum to 1 (row {worst} sums to {sums[worst]:.4g}); "
+            "pass logits as logits"
+        )
+    return rows
+
+
+def _splits(count: int, splits: int, seed: int, rule: SplitRule) -> list[Int[np.ndarray, " s"]]:
+    """Row numbers of each split."""
+    if rule not in ("torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"):
+        raise InputError(f"rule is {rule!r}; choose torch-fidelity, torchmetrics, stylegan3, dgm-eval or adm")
+    if rule != "adm" and not 1 <= splits <= count:
+        raise InputError(f"splits is {splits} for {count} rows; it must be from 1 to the number of rows")
+    order = np.arange(count)
+    if rule in ("torch-fidelity", "dgm-eval"):
+        order = np.random.RandomState(seed).permutation(count)
+    elif rule == "torchmetrics":
+        order = torch_permutation(np.random.RandomState(seed), count)
+    if rule == "adm":
+        bounds = [*range(0, count, _ADM_SPLIT), count]
+    elif rule == "torchmetrics":
+        bounds = [*range(0, count, -(-count // splits)), count]
+    elif rule == "dgm-eval":
+        bounds = [i * (count // splits) for i in range(splits + 1)]
+    else:
+        bounds = [i * count // splits for i in range(splits + 1)]
+    return [order[start:stop] for start, stop in itertools.pairwise(bounds)]
