@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -96,7 +96,7 @@ class CacheWriter:
         self._file = os.fdopen(handle, "wb")
         self._part = Path(name)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "CacheWriter":
         return self
 
     def __exit__(

@@ -7,7 +7,7 @@ agree on all of it share the features; those that differ only in the preparation
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = ["DataSet", "FeatureSpec", "Progress", "ReadOptions", "extract_feature
 Rows = Float[np.ndarray, "n d"]
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Who is told how far a long run has come."""
 

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import overload
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
@@ -47,9 +48,30 @@ class FolderSource(FileSource):
 
     def __init__(self, name: str, folder: Path):
         files, notes = _walk(folder)
-        super().__init__(name, [(printable(relative), os.path.join(folder, relative)) for relative in files], notes)
+        super().__init__(name, _Below(folder, files), notes)
         if not files:
             raise no_images(name, notes)
+
+
+class _Below(Sequence[tuple[str, str]]):
+    """Names and paths of files under a folder, put together when asked for: a million of them are only listed once."""
+
+    def __init__(self, folder: Path, relative: list[str]):
+        self._folder = folder
+        self._relative = relative
+
+    def __len__(self) -> int:
+        return len(self._relative)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, str]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[str, str]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[str, str] | Sequence[tuple[str, str]]:
+        if isinstance(index, slice):
+            return _Below(self._folder, self._relative[index])
+        relative = self._relative[index]
+        return printable(relative), os.path.join(self._folder, relative)
 
 
 def read_file(path: str) -> bytes:
