@@ -5,6 +5,11 @@ NumPy arguments are computed on the host in float64, JAX arguments on the device
 
 from jaxeval.ops.clipped import ClippedDensityCoverage as ClippedDensityCoverage
 from jaxeval.ops.clipped import clipped_density_coverage as clipped_density_coverage
+from jaxeval.ops.diversity import ClassDiversity as ClassDiversity
+from jaxeval.ops.diversity import class_diversity as class_diversity
+from jaxeval.ops.diversity import rke as rke
+from jaxeval.ops.diversity import vendi_score as vendi_score
+from jaxeval.ops.diversity import vendi_score_of_similarities as vendi_score_of_similarities
 from jaxeval.ops.frechet import frechet_distance as frechet_distance
 from jaxeval.ops.frechet import frechet_distance_between as frechet_distance_between
 from jaxeval.ops.frechet import frechet_distance_from_features as frechet_distance_from_features
@@ -43,9 +48,13 @@ from jaxeval.ops.prd import prd_f_scores as prd_f_scores
 from jaxeval.ops.prd import precision_recall_distribution as precision_recall_distribution
 from jaxeval.ops.probabilistic import ProbabilisticPrecisionRecall as ProbabilisticPrecisionRecall
 from jaxeval.ops.probabilistic import probabilistic_precision_recall as probabilistic_precision_recall
+from jaxeval.ops.sliced import SlicedDistance as SlicedDistance
+from jaxeval.ops.sliced import mind as mind
+from jaxeval.ops.sliced import sliced_wasserstein as sliced_wasserstein
 
 __all__ = [
     "PRDC",
+    "ClassDiversity",
     "ClippedDensityCoverage",
     "Discrepancy",
     "Gaussian",
@@ -56,6 +65,8 @@ __all__ = [
     "Moments",
     "PRDCurve",
     "ProbabilisticPrecisionRecall",
+    "SlicedDistance",
+    "class_diversity",
     "clipped_density_coverage",
     "cmmd",
     "covariance",
@@ -74,6 +85,7 @@ __all__ = [
     "median_distance",
     "membership",
     "merge_moments",
+    "mind",
     "mmd",
     "moments_on_device",
     "moments_on_host",
@@ -85,4 +97,8 @@ __all__ = [
     "rarity",
     "realism",
     "reduce_moments",
+    "rke",
+    "sliced_wasserstein",
+    "vendi_score",
+    "vendi_score_of_similarities",
 ]
