@@ -28,7 +28,7 @@ def test_value_is_that_of_the_rows_that_count(way: str, devices: int, case: str)
     tested, state = CASES[case], final_states(way, devices)[case]
     computed = tested.metric.compute(state)
     found = dict(computed.values) if case == "manifold" else computed.value
-    assert found == pytest.approx(tested.expected(make_batches(devices)), rel=tested.tolerance)
+    assert found == tested.close_to(make_batches(devices))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -37,7 +37,7 @@ def test_value_on_the_device_agrees(way: str, devices: int, case: str):
     tested, state = CASES[case], final_states(way, devices)[case]
     computed = tested.metric.compute_on_device(state)
     found = computed._asdict() if case == "manifold" else computed
-    assert found == pytest.approx(tested.expected(make_batches(devices)), rel=tested.device_tolerance)
+    assert found == tested.close_to(make_batches(devices), device=True)
 
 
 def test_every_run_sees_the_hazards():

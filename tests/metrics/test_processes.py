@@ -1,0 +1,43 @@
+"""Two processes with two devices each: the same numbers on both, equal to those of all rows."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from metric_cases import CASES, make_batches
+
+HERE = Path(__file__).parent
+PROCESSES = 2
+
+
+@pytest.mark.slow
+def test_two_processes_compute_the_value_of_all_rows(tmp_path: Path):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = str(probe.getsockname()[1])
+    outputs = [tmp_path / f"{number}.json" for number in range(PROCESSES)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(HERE / "process_worker.py"), port, str(number), str(PROCESSES), str(out)],
+            env={"PYTHONPATH": f"{HERE.parents[1]}", "PATH": ""},
+            stderr=subprocess.PIPE,
+        )
+        for number, out in enumerate(outputs)
+    ]
+    try:
+        messages = [worker.communicate(timeout=600)[1].decode() for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0, 0], messages
+    first, second = (json.loads(out.read_text()) for out in outputs)
+    assert first == second
+    batches = make_batches(devices=4)
+    for name, case in CASES.items():
+        found = first[name]["values"] if name == "manifold" else first[name]["value"]
+        buffered = name in ("kernel distance", "manifold")
+        assert found == case.close_to(batches, device=buffered)
+        assert any("computed in float32 on the devices" in warning for warning in first[name]["warnings"]) == buffered
