@@ -90,6 +90,8 @@ def evaluate(
     specs = {item.name: _spec(item, network) for item in protocols}
 
     opened = [_open(data, name, value_range, num_samples, seed) for name, data in _named(generated)]
+    if not opened:
+        raise InputError("no generated images were given; name at least one set")
     reference_source = None if is_statistics_file(reference) else _open(reference, None, value_range, num_samples, seed)
     kept = FeatureCache(cache) if cache is not None else None
     prints = {id(source): source.fingerprint() for source in [*opened, reference_source] if source is not None}
@@ -417,14 +419,9 @@ def _load(name: str, weights_dir: str | Path | None, seed: int) -> Extractor:
 
 def _named(generated: Any) -> list[tuple[str | None, Any]]:
     if isinstance(generated, Mapping):
-        pairs = [(str(name), data) for name, data in generated.items()]
-    elif isinstance(generated, list | tuple):
-        pairs = [(None, data) for data in generated]
-    else:
-        pairs = [(None, generated)]
-    if not pairs:
-        raise InputError("no generated images were given; name at least one set")
-    return pairs
+        return [(str(name), data) for name, data in generated.items()]
+    several = generated if isinstance(generated, list | tuple) else [generated]
+    return [(None, data) for data in several]
 
 
 def _open(

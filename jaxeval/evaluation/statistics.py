@@ -69,9 +69,9 @@ class FeatureStatistics:
         """The covariance as a matrix, formed from the factor where only that is kept."""
         gaussian = self.gaussian(ddof)
         if gaussian.covariance is not None:
-            return gaussian.covariance
-        assert gaussian.factor is not None
-        return gaussian.factor.T @ gaussian.factor
+            return np.asarray(gaussian.covariance)
+        factor = np.asarray(gaussian.factor)
+        return factor.T @ factor
 
 
 class StatisticsAccumulator:

@@ -145,7 +145,7 @@ def test_the_help_names_the_extractors_and_protocols_that_exist(capfd):
 
     option = next(parameter for parameter in evaluate_command.params if parameter.name == "extractor")
     for name in extractor_names():
-        assert name in option.help
+        assert name in str(option.help)
     assert main(["protocols"]) == 0
     out = capfd.readouterr().out
     for name in PROTOCOLS:

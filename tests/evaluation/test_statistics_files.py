@@ -1,6 +1,7 @@
 """Statistics files: the same number as from the images, and never the wrong statistics without a word."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ def images():
 
 
 def value(reference, generated, **arguments):
-    (result,) = jaxeval.evaluate(reference, generated, **({"extractor": "pixels"} | arguments)).results
+    everything: dict[str, Any] = {"extractor": "pixels"} | arguments
+    (result,) = jaxeval.evaluate(reference, generated, **everything).results
     return result
 
 
