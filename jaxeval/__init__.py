@@ -9,24 +9,28 @@ from typing import TYPE_CHECKING, Any
 from jaxeval._version import __version__
 
 if TYPE_CHECKING:
+    from jaxeval import distributed as distributed
     from jaxeval import evaluation as evaluation
     from jaxeval import extractors as extractors
     from jaxeval import images as images
+    from jaxeval import metrics as metrics
     from jaxeval import ops as ops
     from jaxeval.evaluation import evaluate as evaluate
     from jaxeval.evaluation import features as features
     from jaxeval.evaluation import reference_statistics as reference_statistics
 
-_ROOMS = ("evaluation", "extractors", "images", "ops")
+_ROOMS = ("distributed", "evaluation", "extractors", "images", "metrics", "ops")
 _FUNCTIONS = ("evaluate", "features", "reference_statistics")
 
 __all__ = [
     "__version__",
+    "distributed",
     "evaluate",
     "evaluation",
     "extractors",
     "features",
     "images",
+    "metrics",
     "ops",
     "reference_statistics",
 ]

@@ -4,6 +4,7 @@ from jaxeval.images.batches import Batch as Batch
 from jaxeval.images.batches import read_batches as read_batches
 from jaxeval.images.device import resize_on_device as resize_on_device
 from jaxeval.images.opening import open_source as open_source
+from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
 from jaxeval.images.preparation import prepare as prepare
 from jaxeval.images.report import ReadReport as ReadReport
@@ -20,6 +21,7 @@ __all__ = [
     "ReadReport",
     "ResizeKind",
     "Source",
+    "SourcePart",
     "open_source",
     "prepare",
     "read_batches",

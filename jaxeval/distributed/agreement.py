@@ -1,0 +1,97 @@
+"""What processes tell one another: sums, gathered rows, and whether they do the same work.
+
+Each is a computation that all processes run together, and gives the same bits on all of them.
+"""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float, Shaped
+
+from jaxeval.errors import InputError
+
+__all__ = ["agree_on", "gather_bytes", "gather_rows", "largest", "process_mesh", "sum_over_processes"]
+
+_AXIS = "process"
+
+
+def process_mesh() -> Mesh:
+    """A mesh of one device of each process, in their order."""
+    first = {device.process_index: device for device in reversed(jax.devices())}
+    return Mesh(np.asarray([first[index] for index in sorted(first)]), (_AXIS,), axis_types=(AxisType.Auto,))
+
+
+def sum_over_processes(array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The sum of every process's array, in float64: a reduction, no process ever holds all of the summands.
+
+    Args:
+      array: of the same shape on every process.
+    """
+    if jax.process_count() == 1:
+        return np.asarray(array, np.float64)
+    with jax.enable_x64(True):  # for this sum alone: whoever calls us keeps their own setting
+        stacked = _stack(np.asarray(array, np.float64)[None])
+        total = jax.jit(lambda parts: parts.sum(0), out_shardings=_everywhere())(stacked)
+        return np.asarray(total.addressable_data(0))
+
+
+def gather_rows(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]:
+    """Every process's rows, in the order of the processes; for few rows, as all processes receive all of them.
+
+    Args:
+      rows: float32 or float64; any number on each process, also none, of the same d.
+    """
+    if jax.process_count() == 1:
+        return rows
+    counts = _gather(np.asarray([rows.shape[0]]))[:, 0]
+    padded = np.zeros((int(counts.max()), rows.shape[1]), rows.dtype)
+    padded[: rows.shape[0]] = rows
+    parts = _gather(padded.view(np.uint32))  # bits, since float64 would be cut to float32 on the way
+    return np.concatenate([part.view(rows.dtype)[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def gather_bytes(value: bytes) -> list[bytes]:
+    """Every process's bytes, in the order of the processes; of the same, small length on each."""
+    if jax.process_count() == 1:
+        return [value]
+    return [row.tobytes() for row in _gather(np.frombuffer(value, np.uint8))]
+
+
+def largest(value: int) -> int:
+    """The largest of every process's numbers, for instance of the steps that each one needs."""
+    return value if jax.process_count() == 1 else int(_gather(np.asarray([value])).max())
+
+
+def agree_on(what: str, value: str) -> None:
+    """Makes sure that all processes have the same text, for instance the same command.
+
+    Raises:
+      InputError: on every process, if one differs.
+    """
+    if jax.process_count() == 1:
+        return
+    found = gather_bytes(hashlib.sha256(value.encode()).digest())
+    differing = [index for index, digest in enumerate(found) if digest != found[0]]
+    if differing:
+        raise InputError(
+            f"process {differing[0]} has another {what} than process 0; start all processes with the same arguments "
+            "and the same data"
+        )
+
+
+def _everywhere() -> NamedSharding:
+    return NamedSharding(process_mesh(), PartitionSpec())
+
+
+def _stack(part: Shaped[np.ndarray, "1 ..."]) -> jax.Array:
+    return jax.make_array_from_process_local_data(NamedSharding(process_mesh(), PartitionSpec(_AXIS)), part)
+
+
+def _gather(value: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "p ..."]:
+    """Every process's value, of at most 32 bits an element, stacked."""
+    narrow = value.astype(np.int32) if value.dtype == np.int64 else value
+    together = jax.jit(jnp.asarray, out_shardings=_everywhere())(_stack(narrow[None]))
+    return np.asarray(together.addressable_data(0))

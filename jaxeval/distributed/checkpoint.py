@@ -1,0 +1,124 @@
+"""Resumable accumulation: every process's state, saved together through Orbax and restored bit for bit.
+
+A state is bytes that its process alone understands. All processes save at the same step; Orbax puts a step in place
+when all of it is written, so that a kill leaves the step before. What is read back is verified against its checksum,
+and against the configuration that wrote it.
+"""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxeval.distributed.agreement import gather_bytes, largest, process_mesh
+from jaxeval.errors import InputError
+
+__all__ = ["Checkpointer"]
+
+_KEPT = 2  # the last one, and the one before in case that the last cannot be read
+_FORMAT = 1
+
+
+class Checkpointer:
+    """A folder of checkpoints of one run.
+
+    Args:
+      folder: on a file system that all processes see.
+      configuration: plain values; a checkpoint of any other configuration is refused.
+
+    Raises:
+      InputError: the folder cannot be used.
+    """
+
+    def __init__(self, folder: str | Path, configuration: dict[str, Any]):
+        import orbax.checkpoint as ocp
+
+        # Orbax reports each step on the root logger at a level that training jobs often show.
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._ocp = ocp
+        self._folder = Path(folder).expanduser().absolute()
+        self._configuration = json.loads(json.dumps(configuration, sort_keys=True))
+        options = ocp.CheckpointManagerOptions(max_to_keep=_KEPT, enable_async_checkpointing=False, create=True)
+        try:
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot keep checkpoints in {str(self._folder)!r} ({error}); choose another") from error
+
+    def save(self, step: int, state: bytes) -> None:
+        """Saves this process's state; called by all processes with the same step, which grows from save to save."""
+        length = largest(len(state))
+        padded = np.zeros((1, max(4, -(-length // 4) * 4)), np.uint8)
+        padded[0, : len(state)] = np.frombuffer(state, np.uint8)
+        records = gather_bytes(hashlib.sha256(state).digest() + len(state).to_bytes(8, "little"))
+        metadata = {
+            "format": _FORMAT,
+            "configuration": self._configuration,
+            "processes": [
+                {"sha256": record[:32].hex(), "bytes": int.from_bytes(record[32:], "little")} for record in records
+            ],
+        }
+        array = jax.make_array_from_process_local_data(self._sharding(), padded.view(np.uint32))
+        arguments = self._ocp.args.Composite(
+            state=self._ocp.args.StandardSave({"state": array}), metadata=self._ocp.args.JsonSave(metadata)
+        )
+        self._manager.save(step, args=arguments, force=True)
+        self._manager.wait_until_finished()
+
+    def restore(self) -> tuple[int, bytes] | None:
+        """Step and state of the newest checkpoint that is whole on every process; None where there is none.
+
+        Raises:
+          InputError: the checkpoints are those of another configuration.
+        """
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            state = self._read(step)
+            if largest(0 if state is not None else 1) == 0 and state is not None:
+                return step, state
+            logging.getLogger("jaxeval").warning("checkpoint %s in %s is not whole and was skipped", step, self._folder)
+        return None
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        self._manager.close()
+
+    def _sharding(self) -> NamedSharding:
+        mesh = process_mesh()
+        return NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
+
+    def _read(self, step: int) -> bytes | None:
+        ocp = self._ocp
+        try:
+            found = self._manager.restore(step, args=ocp.args.Composite(metadata=ocp.args.JsonRestore()))
+            metadata = found["metadata"]
+            configuration, processes = metadata["configuration"], metadata["processes"]
+            known = metadata["format"] == _FORMAT
+        except Exception:  # whatever Orbax raises on damaged files: the step before takes over
+            return None
+        if not known or configuration != self._configuration:
+            raise InputError(
+                f"the checkpoint in {str(self._folder)!r} is of another run ({self._difference(configuration)}); "
+                "give the same arguments and data as then, or another folder"
+            )
+        record = processes[jax.process_index()]
+        width = max(4, -(-max(process["bytes"] for process in processes) // 4) * 4) // 4
+        shape = jax.ShapeDtypeStruct((len(processes), width), np.uint32, sharding=self._sharding())
+        try:
+            restored = self._manager.restore(
+                step, args=ocp.args.Composite(state=ocp.args.StandardRestore({"state": shape}))
+            )
+            local = np.asarray(restored["state"]["state"].addressable_data(0))
+        except Exception:  # as above
+            return None
+        state = local.view(np.uint8).reshape(-1)[: record["bytes"]].tobytes()
+        return state if hashlib.sha256(state).hexdigest() == record["sha256"] else None
+
+    def _difference(self, other: Any) -> str:
+        if not isinstance(other, dict):
+            return "its configuration cannot be read"
+        keys = [key for key in sorted({*self._configuration, *other}) if self._configuration.get(key) != other.get(key)]
+        return f"other {', '.join(keys)}" if keys else "written by another version"
