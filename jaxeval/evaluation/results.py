@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxeval._files import replace_file
 from jaxeval.errors import InputError
 
 __all__ = ["SCHEMA_VERSION", "Evaluation", "Result", "check_writable", "metric_label", "write_atomically"]
@@ -140,22 +140,6 @@ def write_atomically(path: Path, content: bytes) -> None:
       InputError: the file cannot be written; the message names it.
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        replace_file(path, content)
     except OSError as error:
         raise InputError(f"cannot write {str(path)!r} ({error.strerror}); choose another place") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp's private mode is for secrets, which a result is not
-        os.replace(name, path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise InputError(f"cannot write {str(path)!r} ({error.strerror}); choose another place") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

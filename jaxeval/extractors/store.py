@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import os
 import re
-import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import numpy as np
 import platformdirs
 import safetensors.numpy
 
+from jaxeval._files import replace_file
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, check_tensors, known_weights
 from jaxeval.extractors.tensor_files import read_tensors
@@ -190,10 +190,10 @@ class WeightsStore:
         )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self._path(entry.sha256), stored)
+            replace_file(self._path(entry.sha256), stored)
             entries = {name: dataclasses.asdict(kept) for name, kept in self._entries().items()}
             entries[known.name] = dataclasses.asdict(entry)
-            _write(self.folder / _INDEX, json.dumps({"version": 1, "weights": entries}, indent=2).encode())
+            replace_file(self.folder / _INDEX, json.dumps({"version": 1, "weights": entries}, indent=2).encode())
         except OSError as error:
             raise WeightsError(
                 f"{self.folder}: cannot write there ({error.strerror or error}): set JAXEVAL_WEIGHTS to another"
@@ -282,20 +282,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing: a reader, or a run that is killed, never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _fetch(known: KnownWeights, url: str, progress: Callable[[int, int], None] | None) -> bytes:

@@ -116,7 +116,8 @@ def _rows(
                 prepared = future.result()
             except InputError as error:
                 if on_error == "fail":
-                    raise
+                    advice = "mend or remove it, or have such images skipped and counted (--on-error skip)"
+                    raise InputError(f"{str(error).rstrip('.')}; {advice}.") from error
                 report.skipped.append((item.name, str(error)))
                 continue
             report.count += 1
