@@ -12,7 +12,6 @@ from jaxeval.errors import InputError
 from jaxeval.metrics.buffered import BufferedMetric
 from jaxeval.metrics.collection import Collection
 from jaxeval.metrics.metric import Metric, own_input, renamed
-from jaxeval.metrics.value import MetricValue
 
 __all__ = ["to_clu"]
 
@@ -59,7 +58,6 @@ def to_clu(metric: Metric, *, value: str | None = None, names: Mapping[str, str]
             if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(self.state)):
                 return _on_device(metric.compute_on_device(self.state), value)
             found = metric.compute(self.state)
-            assert isinstance(found, MetricValue)  # a collection was refused above
             return found.value if value is None else found.values[value]
 
     CluMetric.__name__ = CluMetric.__qualname__ = f"Clu{type(metric).__name__}"

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jax.sharding import Mesh
 
@@ -17,6 +17,7 @@ _IMAGES = {"reference": "reference_images", "generated": "images"}
 States = dict[str, Any]
 
 
+@runtime_checkable
 class FeatureExtractor(Protocol):
     """What a collection needs of an extractor, such as those of `jaxeval.extractors`."""
 

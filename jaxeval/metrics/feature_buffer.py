@@ -23,6 +23,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt
 
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, counted_rows, vary_over
+from jaxeval.ops._arrays import AnyArray
 
 __all__ = ["FeatureBuffer", "FeatureBufferState"]
 
@@ -134,7 +135,7 @@ class FeatureBuffer:
             raise InputError(f"buffers of shapes {jnp.shape(a.rows)} and {jnp.shape(b.rows)} cannot be merged")
         return _on_auto_axes(jax.vmap(self._merge_shard), a, b)
 
-    def sampled(self, state: FeatureBufferState, axis_name: AxisName | None = None) -> Bool[Array, "shards places"]:
+    def sampled(self, state: FeatureBufferState, axis_name: AxisName | None = None) -> Bool[AnyArray, "shards places"]:
         """Which places hold a row of the sample: in a buffer that never overflowed, of all rows.
 
         Args:

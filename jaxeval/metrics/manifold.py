@@ -54,9 +54,7 @@ class Manifold(BufferedMetric):
         found = prdc(reference=reference, generated=generated, k=self.k, tie=self.tie)
         return self._as_value(found, len(reference), len(generated))
 
-    def _compute_rows(
-        self, reference: DeviceRows, generated: DeviceRows, axis_name: AxisName | None
-    ) -> ManifoldShares:
+    def _compute_rows(self, reference: DeviceRows, generated: DeviceRows, axis_name: AxisName | None) -> ManifoldShares:
         return manifold_on_device(
             reference=reference.rows,
             generated=generated.rows,
@@ -69,6 +67,4 @@ class Manifold(BufferedMetric):
 
     def _as_value(self, computed: PRDC | ManifoldShares, n_reference: int, n_generated: int) -> MetricValue:
         values = {name: float(value) for name, value in computed._asdict().items()}
-        return MetricValue(
-            self.name, values["precision"], values, n_reference=n_reference, n_generated=n_generated
-        )
+        return MetricValue(self.name, values["precision"], values, n_reference=n_reference, n_generated=n_generated)

@@ -13,8 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from jaxeval.errors import InputError
-from jaxeval.metrics.value import MetricValue
-from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._arrays import AnyArray, Numbers
 
 __all__ = ["AxisName", "Metric", "counted_rows", "own_input", "renamed", "require_input", "vary_over"]
 
@@ -74,8 +73,8 @@ class Metric(abc.ABC, Generic[State]):
         """
 
     @abc.abstractmethod
-    def compute(self, state: State) -> MetricValue | Mapping[str, MetricValue]:
-        """The metric's value, in float64 on the host.
+    def compute(self, state: State) -> Any:
+        """The metric's value, in float64 on the host: a `MetricValue`, or a mapping of them by name.
 
         Raises:
           InputError: there are too few rows, rows were lost, or a value is not finite.
@@ -148,7 +147,7 @@ def own_input(side: str, name: str, given: Mapping[str, Any]) -> Any:
 
 
 def counted_rows(
-    side: str, features: Numbers, size: int, mask: Array | None
+    side: str, features: Numbers, size: int, mask: AnyArray | None
 ) -> tuple[Float[Array, "n d"], Bool[Array, " n"]]:
     """A batch on the device, float32, and which of its rows count.
 

@@ -79,7 +79,7 @@ def sides(batches: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def frechet_by_scipy(x: np.ndarray, y: np.ndarray) -> float:
     a, b = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    root = np.sqrt(scipy.linalg.eigvals(a @ b).real).sum()
+    root = np.sqrt(np.real(np.asarray(scipy.linalg.eigvals(a @ b)))).sum()
     return np.square(x.mean(0) - y.mean(0)).sum() + np.trace(a) + np.trace(b) - 2 * root
 
 

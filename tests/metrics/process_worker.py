@@ -25,9 +25,7 @@ def main(port: str, number: int, processes: int, out: str) -> None:
     states = {name: case.metric.init_on(mesh, ways.AXIS) for name, case in CASES.items()}
     update = jax.jit(functools.partial(ways.update_all, CASES), donate_argnums=0)
     for step in range(STEPS):
-        mine = {
-            name: np.split(values, processes)[number] for name, values in ways.step_of(batches, step).items()
-        }
+        mine = {name: np.split(values, processes)[number] for name, values in ways.step_of(batches, step).items()}
         batch = {name: jax.make_array_from_process_local_data(rows, values) for name, values in mine.items()}
         states = update(states, batch)
     results = {name: case.metric.compute(states[name]).to_dict() for name, case in CASES.items()}

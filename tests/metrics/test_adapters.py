@@ -2,7 +2,6 @@
 
 import builtins
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,16 +96,15 @@ def test_nnx_metric_of_a_collection_and_with_names():
 def test_clu_collection_merges_and_computes():
     from clu import metrics as clu_metrics
 
-    @flax.struct.dataclass
-    class Metrics(clu_metrics.Collection):
-        fd: to_clu(FrechetDistance(4))
-        recall: to_clu(Manifold(4, 64, k=3), value="recall")
-        precision: to_clu(Manifold(4, 64, k=3))
-        loss: clu_metrics.Average.from_output("loss")
-        mean: to_clu(Mean("value"), names={"value": "loss"})
-
-    state = Metrics.empty()
-    update = jax.jit(lambda state, batch: state.merge(Metrics.single_from_model_output(**batch)))
+    collection = clu_metrics.Collection.create(
+        fd=to_clu(FrechetDistance(4)),
+        recall=to_clu(Manifold(4, 64, k=3), value="recall"),
+        precision=to_clu(Manifold(4, 64, k=3)),
+        loss=clu_metrics.Average.from_output("loss"),
+        mean=to_clu(Mean("value"), names={"value": "loss"}),
+    )
+    state = collection.empty()
+    update = jax.jit(lambda state, batch: state.merge(collection.single_from_model_output(**batch)))
     for batch in halves():
         state = update(state, batch)
     values = state.compute()
@@ -142,9 +140,7 @@ def test_clu_reservoirs_need_an_index():
     merged = metric.empty()
     for start in (0, 24):
         part = slice(start, start + 24)
-        merged = merged.merge(
-            metric.from_model_output(reference=X[part], generated=Y[part], index=np.arange(48)[part])
-        )
+        merged = merged.merge(metric.from_model_output(reference=X[part], generated=Y[part], index=np.arange(48)[part]))
     whole = KernelDistance(4, 8, "reservoir")
     expected = whole.compute(whole.update(whole.init(), reference=X, generated=Y, index=np.arange(48))).value
     assert merged.compute() == pytest.approx(expected, rel=1e-9)

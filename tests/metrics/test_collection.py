@@ -89,23 +89,24 @@ def test_one_pass_gives_every_metric():
 
 def test_metrics_that_accumulate_the_same_share_a_state():
     shared = Collection(
-        {"kid": KernelDistance(4, 64), "prdc": Manifold(4, 64, k=3), "fd": FrechetDistance(4), "fd0": FrechetDistance(4, 0)}
+        {
+            "kid": KernelDistance(4, 64),
+            "prdc": Manifold(4, 64, k=3),
+            "fd": FrechetDistance(4),
+            "fd0": FrechetDistance(4, 0),
+        }
     )
     assert sorted(shared.init()) == ["fd", "kid"]
     apart = Collection({"kid": KernelDistance(4, 64), "prdc": Manifold(4, 32, k=3)})
     assert sorted(apart.init()) == ["kid", "prdc"]
-    renamed = Collection(
-        {"a": FrechetDistance(4), "b": FrechetDistance(4)}, names={"b": {"generated": "other"}}
-    )
+    renamed = Collection({"a": FrechetDistance(4), "b": FrechetDistance(4)}, names={"b": {"generated": "other"}})
     assert sorted(renamed.init()) == ["a", "b"]
 
 
 def test_names_lead_each_metric_to_its_own_input():
     rng = np.random.default_rng(0)
     x, y, z = rng.normal(size=(3, 30, 4))
-    collection = Collection(
-        {"y": FrechetDistance(4), "z": FrechetDistance(4)}, names={"z": {"generated": "z"}}
-    )
+    collection = Collection({"y": FrechetDistance(4), "z": FrechetDistance(4)}, names={"z": {"generated": "z"}})
     values = collection.compute(collection.update(collection.init(), reference=x, generated=y, z=z))
     assert values["y"].value == pytest.approx(frechet_by_scipy(x, y), rel=1e-5)
     assert values["z"].value == pytest.approx(frechet_by_scipy(x, z), rel=1e-5)
@@ -126,14 +127,16 @@ def test_a_batch_may_be_for_some_metrics_only():
 def test_merged_collections_are_those_of_all_batches():
     rng = np.random.default_rng(0)
     collection = Collection({"fd": FrechetDistance(4), "prdc": Manifold(4, 64, k=2)})
-    x, y = rng.normal(size=(2, 40, 4))
+    x, y = rng.normal(size=(2, 40, 4)).astype(np.float32)
     parts = [
         collection.update(collection.init(), reference=x[half], generated=y[half])
         for half in (slice(0, 20), slice(20, 40))
     ]
     values = collection.compute(collection.merge(*parts))
     assert values["fd"].value == pytest.approx(frechet_by_scipy(x, y), rel=1e-5)
-    assert dict(values["prdc"].values) == pytest.approx(manifold_by_scipy(x.astype(np.float32), y.astype(np.float32), 2))
+    assert dict(values["prdc"].values) == pytest.approx(
+        manifold_by_scipy(x.astype(np.float32), y.astype(np.float32), 2)
+    )
 
 
 def test_images_need_parameters():

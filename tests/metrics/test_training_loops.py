@@ -1,5 +1,7 @@
 """The examples of docs/metrics.md: a generator in training that is evaluated every few steps, on the device."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +28,7 @@ class Generator(nnx.Module):
     def __init__(self, rngs: nnx.Rngs):
         self.linear = nnx.Linear(8, SIZE * SIZE * 3, rngs=rngs)
 
-    def __call__(self, noise: jax.Array) -> jax.Array:
+    def __call__(self, noise: Any) -> jax.Array:
         return 255 * nnx.sigmoid(self.linear(noise)).reshape(len(noise), SIZE, SIZE, 3)
 
 
@@ -39,14 +41,17 @@ def noise(step: int) -> np.ndarray:
     return np.random.default_rng(1000 + step).normal(size=(BATCH, 8)).astype(np.float32)
 
 
-def moment_loss(generator: Generator, noise: jax.Array, images: jax.Array) -> jax.Array:
+def moment_loss(generator: Generator, noise: Any, images: Any) -> jax.Array:
     made = generator(noise)
     return (jnp.square(made.mean(0) - images.mean(0)).mean() + jnp.square(made.std(0) - images.std(0)).mean()) / 255
 
 
 def expected_distance(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    features = [np.concatenate([np.asarray(EXTRACTOR(images)["features"]) for images in side]) for side in zip(*pairs)]
-    return frechet_by_scipy(*(side.astype(np.float64) for side in features))
+    x, y = (
+        np.concatenate([np.asarray(EXTRACTOR(images)["features"], np.float64) for images in side])
+        for side in zip(*pairs, strict=True)
+    )
+    return frechet_by_scipy(x, y)
 
 
 def test_nnx_training_step_that_evaluates_without_leaving_the_device():
@@ -61,7 +66,7 @@ def test_nnx_training_step_that_evaluates_without_leaving_the_device():
 
     on_device = jax.jit(METRICS.compute_on_device)
     curve, pairs = [], []
-    state = METRICS.init()
+    state = last = METRICS.init()
     with jax.transfer_guard_device_to_host("disallow"):
         for step in range(STEPS):
             images = real_images(step)

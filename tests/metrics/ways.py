@@ -84,7 +84,9 @@ def pmap_steps(cases: Cases, batches: dict[str, np.ndarray], devices: int) -> St
     update = jax.pmap(functools.partial(accumulate_all, cases), axis_name=AXIS, devices=chosen, donate_argnums=0)
     states = init(np.arange(devices))
     for step in range(STEPS):
-        parts = {name: values.reshape(devices, -1, *values.shape[1:]) for name, values in step_of(batches, step).items()}
+        parts = {
+            name: values.reshape(devices, -1, *values.shape[1:]) for name, values in step_of(batches, step).items()
+        }
         states = update(states, parts)
     return _from_pmap(cases, states)
 
