@@ -8,4 +8,4 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 from jaxtyping import install_import_hook
 
 # Left in place, not used as a context: jaxeval's rooms are imported when they are first used.
-install_import_hook("jaxeval", "beartype.beartype")
+install_import_hook("jaxeval", "type_checks.checked")

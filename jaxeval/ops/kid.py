@@ -43,8 +43,8 @@ def kid(
     gamma: float | None = None,
     coef0: float = 1.0,
     seed: int = 2020,
-    rule: SubsetRule = "torch-fidelity",
-    kernel: Literal["polynomial", "rbf"] = "polynomial",
+    rule: SubsetRule | str = "torch-fidelity",
+    kernel: Literal["polynomial", "rbf"] | str = "polynomial",
     bandwidth: float = 10.0,
 ) -> KernelDistance:
     """Kernel distance: the mean over random subsets of the unbiased squared maximum mean discrepancy.
@@ -86,7 +86,7 @@ def kid(
 
 
 def subset_indices(
-    n: int, m: int, subsets: int, subset_size: int, seed: int, rule: SubsetRule
+    n: int, m: int, subsets: int, subset_size: int, seed: int, rule: SubsetRule | str
 ) -> list[tuple[Int[np.ndarray, " s"], Int[np.ndarray, " s"]]]:
     """Row numbers of each subset, (reference, generated), as the rule's implementation draws them.
 
@@ -145,7 +145,7 @@ _Set = tuple[Float[Array, "_ d"], Float[Array, " _"], Int[np.ndarray | Array, " 
 @functools.partial(jax.jit, static_argnums=0)
 def _subset_sums(
     form: Literal["polynomial", "l1", "l2"], coefficients: Float[Array, " c"], x: _Set, y: _Set
-) -> tuple[Float[Array, " 2s"], Float[Array, " s"]]:
+) -> tuple[Float[Array, " 2*s"], Float[Array, " s"]]:
     """For each row of the pooled subset, its sums over different rows of its own set and over the other set."""
     size = x[2].shape[0]
     rows = jnp.concatenate([x[0][x[2]], y[0][y[2]]])
