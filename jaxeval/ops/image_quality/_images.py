@@ -1,0 +1,185 @@
+"""What every image op shares: the checks that name the argument, and one image at a time on the device.
+
+Ops are written for one image, [H, W, C] in float32. On a CPU the batch is mapped image by image, which keeps the
+working set in cache (3 times faster than the whole batch at once); elsewhere it is one batched computation. On a mesh
+with Explicit axes each device does its own images.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float
+
+from jaxeval.errors import InputError
+from jaxeval.ops._arrays import AnyArray, Numbers
+
+__all__ = ["Scores", "check_choice", "check_data_range", "check_images", "each_image", "image_pair"]
+
+Scores = Float[Array, "*n"]  # one value an image
+
+_PIXELS_AT_A_TIME = 128 * 128  # smaller images are taken in groups of about this size
+_OVERSHOOT = 0.5  # how far, as a share of the data range, values may lie outside [0, data_range]
+
+
+def image_pair(
+    op: str, x: Numbers, y: Numbers, data_range: float | None, *, least_side: int = 1, colours: tuple[int, ...] = ()
+) -> float:
+    """Checks the arguments of a full-reference op; returns the data range.
+
+    Args:
+      op: the op's name, for messages.
+      x: images, [N, H, W, C].
+      y: as x.
+      data_range: as given by the user.
+      least_side: least height and width.
+      colours: the numbers of channels that the op takes; empty for any.
+
+    Raises:
+      InputError: one of them is not what the op takes.
+    """
+    for name, images in (("x", x), ("y", y)):
+        check_images(op, name, images, least_side=least_side, colours=colours)
+    if x.shape != y.shape:
+        raise InputError(f"{op}: x has shape {tuple(x.shape)} and y {tuple(y.shape)}; they must be the same")
+    return check_data_range(op, {"x": x, "y": y}, data_range)
+
+
+def check_images(op: str, name: str, images: Numbers, *, least_side: int = 1, colours: tuple[int, ...] = ()) -> None:
+    """Raises InputError unless `images` is [N, H, W, C], large enough and of real numbers."""
+    if images.ndim != 4:
+        raise InputError(f"{op}: {name} has shape {tuple(images.shape)}; a batch [N, H, W, C] is expected")
+    _, height, width, channels = images.shape
+    if min(height, width) < least_side:
+        raise InputError(
+            f"{op}: {name} has images of {height} x {width} pixels; at least {least_side} x {least_side} are needed"
+        )
+    if channels == 0 or (colours and channels not in colours):
+        wanted = " or ".join(str(c) for c in colours) or "at least 1"
+        raise InputError(f"{op}: {name} has {channels} channels; {wanted} expected, as the last axis")
+    if jnp.issubdtype(images.dtype, jnp.complexfloating) or images.dtype == np.bool_:
+        raise InputError(f"{op}: {name} holds {images.dtype} values; real numbers are expected")
+
+
+def check_data_range(op: str, images: dict[str, Numbers], data_range: float | None) -> float:
+    """The data range as a float; raises InputError if it is missing, no positive number, or evidently not the data's.
+
+    What the dtype alone tells is checked under any transformation, what values tell where they are at hand; there also
+    raises InputError if one is not finite.
+    """
+    if data_range is None:
+        raise InputError(f"{op}: data_range is missing; give the width of the values' range, such as 1.0 or 255")
+    try:
+        value = float(data_range)
+    except (TypeError, ValueError, jax.errors.ConcretizationTypeError) as error:
+        raise InputError(f"{op}: data_range must be a plain number such as 1.0 or 255") from error
+    if not (math.isfinite(value) and value > 0):
+        raise InputError(f"{op}: data_range={data_range} is not a positive number")
+    for name, array in images.items():
+        _check_values(op, name, array, value)
+    return value
+
+
+def _check_values(op: str, name: str, array: Numbers, data_range: float) -> None:
+    is_integer = jnp.issubdtype(array.dtype, jnp.integer)
+    if is_integer and data_range < 2:
+        raise InputError(f"{op}: {name} holds {array.dtype} values with data_range={data_range:g}; give 255 for 8 bits")
+    if is_integer and array.dtype.itemsize == 1 and data_range > 255:
+        raise InputError(f"{op}: {name} holds {array.dtype} values, which cannot span data_range={data_range:g}")
+    low, high = _extremes(array)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = np.argwhere(~np.isfinite(np.asarray(array).astype(np.float32)))
+        place = ", ".join(str(i) for i in bad[0])
+        raise InputError(f"{op}: {name} has {len(bad)} values that are not finite, the first at [{place}]")
+    if low < -_OVERSHOOT * data_range or high > (1 + _OVERSHOOT) * data_range:
+        raise InputError(
+            f"{op}: {name} has values from {low:g} to {high:g}, which data_range={data_range:g} does not fit"
+        )
+    # Floats between 0 and 1 with a range of 255: fractions, so that black images of the larger range pass.
+    if not is_integer and data_range >= 100 and 0 < max(-low, high) <= 1.0:
+        values = np.asarray(array).astype(np.float32)
+        if (values != np.rint(values)).any():
+            raise InputError(
+                f"{op}: {name} has fractions from {low:g} to {high:g} with data_range={data_range:g}; give 1.0"
+            )
+
+
+def _extremes(array: AnyArray) -> tuple[float, float]:
+    """Least and greatest value, NaN if there is one; (0, 0) where values cannot be looked at.
+
+    They cannot under a transformation, nor on other hosts.
+    """
+    if isinstance(array, jax.Array):
+        if isinstance(array, jax.core.Tracer) or not array.is_fully_addressable:
+            return 0.0, 0.0
+        if next(iter(array.devices())).platform != "cpu":
+            with jax.ensure_compile_time_eval():
+                low, high = _extremes_on_device(array)
+                return float(low), float(high)
+    values = np.asarray(array)
+    if values.size == 0:
+        return 0.0, 0.0
+    values = values.astype(np.float32) if values.dtype.itemsize == 2 and values.dtype.kind not in "iu" else values
+    return float(values.min()), float(values.max())
+
+
+@jax.jit
+def _extremes_on_device(array: Array) -> tuple[Array, Array]:
+    return array.min(), array.max()
+
+
+def check_choice(op: str, argument: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises InputError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise InputError(f"{op}: {argument}={value!r} is unknown; one of {', '.join(choices)} is expected")
+
+
+def each_image(function: Callable[..., Any], *images: Numbers, **options: Hashable) -> Any:
+    """`function(*image, **options)` for every image of the batches [N, H, W, C], as float32 arrays [H, W, C].
+
+    Args:
+      function: a function of module level, which compilation is cached by; returns arrays of any shapes.
+      *images: batches of the same number of images, of any real dtype.
+      **options: static arguments.
+
+    Returns:
+      What `function` returns, with a leading axis of N.
+    """
+    return _each_image(function, tuple(sorted(options.items())), *images)
+
+
+@functools.partial(jax.jit, static_argnames=("function", "options"))
+def _each_image(function: Callable[..., Any], options: tuple[tuple[str, Hashable], ...], *images: Array) -> Any:
+    def one(*image: Array) -> Any:
+        return function(*(i.astype(jnp.float32) for i in image), **dict(options))
+
+    count, height, width, _ = images[0].shape
+    at_a_time = min(max(1, _PIXELS_AT_A_TIME // (height * width)), max(1, count))
+
+    # Gradients redo an image's forward pass: to keep its maps for the whole batch costs more time, and much memory.
+    one_again = jax.checkpoint(one, prevent_cse=False)
+
+    def in_cache(*batches: Array) -> Any:
+        return lax.map(lambda image: one_again(*image), batches, batch_size=at_a_time if at_a_time > 1 else None)
+
+    def at_once(*batches: Array) -> Any:
+        return jax.vmap(one)(*batches)
+
+    def run(*batches: Array) -> Any:
+        return lax.platform_dependent(*batches, cpu=in_cache, default=at_once)
+
+    sharding = jax.typeof(images[0]).sharding
+    if AxisType.Explicit not in sharding.mesh.axis_types:
+        return run(*images)
+    spec = PartitionSpec(sharding.spec[0])
+    placed = [jax.sharding.reshard(i, NamedSharding(sharding.mesh, spec)) for i in images]
+    # The check of varying axes would refuse branches that return constants.
+    return jax.shard_map(run, mesh=sharding.mesh, in_specs=(spec,) * len(placed), out_specs=spec, check_vma=False)(
+        *placed
+    )

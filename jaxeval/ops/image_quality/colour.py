@@ -1,0 +1,154 @@
+"""Colour spaces: each with the coefficients of the implementation whose numbers are to be met.
+
+All take RGB as the last axis and keep the values' scale unless they say otherwise. A grey image, one channel, is its
+own luma.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxeval.errors import InputError
+from jaxeval.ops._arrays import Numbers
+from jaxeval.ops.image_quality._images import check_data_range, check_images, each_image
+
+__all__ = [
+    "LHM",
+    "LMN",
+    "YIQ",
+    "View",
+    "check_view",
+    "lab",
+    "luma_yiq",
+    "rgb_to_y",
+    "rgb_to_ycbcr",
+    "rounded_mix",
+    "transform",
+    "view",
+]
+
+Pixels = Float[Array, "_ _ _"]
+Plane = Float[Array, "h w"]
+View = Literal["all", "y", "y-rounded"]
+VIEWS: tuple[View, ...] = ("all", "y", "y-rounded")
+
+# ITU-R BT.601, studio swing: 8-bit codes from RGB in [0, 1] (MATLAB's rgb2ycbcr, which super-resolution papers use).
+_YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]])
+_YCBCR_OFFSET = np.array([16.0, 128.0, 128.0])
+YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+LHM = np.array([[0.2989, 0.587, 0.114], [0.3, 0.04, -0.35], [0.34, -0.6, 0.17]])  # MDSI
+LMN = np.array([[0.06, 0.63, 0.27], [0.30, 0.04, -0.35], [0.34, -0.6, 0.17]])  # VSI
+_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+_D50 = np.array([0.9642119944211994, 1.0, 0.8251882845188288])
+
+
+def rgb_to_ycbcr(x: Numbers, *, data_range: float | None = None) -> Float[Array, "n h w 3"]:
+    """RGB to YCbCr after ITU-R BT.601 in studio swing, as MATLAB's and scikit-image's rgb2ycbcr, without rounding.
+
+    Args:
+      x: RGB images, [N, H, W, 3], any real dtype.
+      data_range: width of the values' range.
+
+    Returns:
+      [N, H, W, 3] in float32 on the scale of `x`: black is Y = 16/255 of the data range and white 235/255.
+
+    Raises:
+      InputError: the images or the data range are not that.
+    """
+    check_images("rgb_to_ycbcr", "x", x, colours=(3,))
+    return each_image(_ycbcr, x, data_range=check_data_range("rgb_to_ycbcr", {"x": x}, data_range))
+
+
+def rgb_to_y(x: Numbers, *, data_range: float | None = None, rounded: bool = False) -> Float[Array, "n h w 1"]:
+    """The Y channel of `rgb_to_ycbcr`, on which super-resolution papers report PSNR and SSIM.
+
+    Args:
+      x: RGB images, [N, H, W, 3], any real dtype.
+      data_range: width of the values' range.
+      rounded: round to 8-bit codes, as MATLAB does with uint8 images; gradients pass as if it had not been.
+
+    Returns:
+      [N, H, W, 1] in float32, on the scale of `x`.
+
+    Raises:
+      InputError: the images or the data range are not that.
+    """
+    check_images("rgb_to_y", "x", x, colours=(3,))
+    peak = check_data_range("rgb_to_y", {"x": x}, data_range)
+    return each_image(view, x, data_range=peak, channels="y-rounded" if rounded else "y", crop_border=0)
+
+
+def view(x: Pixels, *, data_range: float, channels: View, crop_border: int) -> Float[Array, "h2 w2 c2"]:
+    """What of one image is compared: without its border; all channels or Y."""
+    if crop_border:
+        x = x[crop_border:-crop_border, crop_border:-crop_border]
+    if channels == "all" or x.shape[-1] == 1:
+        return x
+    if channels == "y-rounded":
+        codes = rounded_mix(x * (255.0 / data_range), (65481, 128553, 24966), 255000) + _YCBCR_OFFSET[0]
+        return codes * (data_range / 255.0)
+    return transform(x, _YCBCR[:1] / 255.0) + _YCBCR_OFFSET[0] / 255.0 * data_range
+
+
+def check_view(op: str, x: Numbers, channels: str, crop_border: int, least_side: int) -> None:
+    """Raises InputError unless the options of `view` fit the images and leave sides of at least `least_side`."""
+    if channels not in VIEWS:
+        raise InputError(f"{op}: channels={channels!r} is unknown; one of {', '.join(VIEWS)} is expected")
+    if channels != "all" and x.shape[-1] not in (1, 3):
+        raise InputError(f"{op}: channels={channels!r} needs RGB or grey images; x has {x.shape[-1]} channels")
+    if not isinstance(crop_border, int) or crop_border < 0:
+        raise InputError(f"{op}: crop_border={crop_border!r} is not a number of pixels >= 0")
+    side = min(x.shape[1], x.shape[2])
+    if side - 2 * crop_border < least_side:
+        raise InputError(
+            f"{op}: crop_border={crop_border} leaves {side - 2 * crop_border} of {side} pixels; at least {least_side} "
+            "are needed"
+        )
+
+
+def rounded_mix(x: Pixels, weights: tuple[int, int, int], denominator: int) -> Float[Array, "h w 1"]:
+    """The mix (w . colour) / denominator of RGB from 0 to 255, rounded half to even, as one plane [H, W, 1].
+
+    For whole colours it is exact, in integers: in float32 one pixel in ten thousand would round the other way. The
+    gradient is that of the mix without rounding.
+    """
+    mix = transform(x, np.array([weights]) / denominator)
+    whole = jnp.round(x)
+    count = (whole.astype(jnp.int32) * jnp.array(weights, jnp.int32)).sum(-1, keepdims=True)
+    fraction = transform(x - whole, np.array([weights], float))
+    quotient = count // denominator
+    rest = ((count - quotient * denominator).astype(jnp.float32) + fraction) / denominator
+    # Half to even of the whole code, not of the rest.
+    code = quotient + jnp.round(rest + (quotient % 2)) - (quotient % 2)
+    return mix + lax.stop_gradient(code - mix)
+
+
+def transform(x: Pixels, matrix: np.ndarray) -> Float[Array, "h w out"]:
+    """Each pixel's colour times a matrix of [channels out, 3].
+
+    Written out as sums of planes: a product over an axis of three is slow everywhere.
+    """
+    planes = [x[..., i] for i in range(3)]
+    return jnp.stack([sum(float(m) * p for m, p in zip(row, planes, strict=True)) for row in matrix], axis=-1)
+
+
+def luma_yiq(x: Pixels) -> Plane:
+    """Luma, 0.299 R + 0.587 G + 0.114 B, of an RGB image; a grey image's only plane."""
+    return x[..., 0] if x.shape[-1] == 1 else transform(x, YIQ[:1])[..., 0]
+
+
+def lab(x: Pixels) -> Pixels:
+    """CIE L*a*b* under D50 of sRGB in [0, 1], with piq's rounded constants."""
+    linear = jnp.where(x <= 0.04045, x / 12.92, ((jnp.maximum(x, 0.04045) + 0.055) / 1.055) ** 2.4)
+    xyz = transform(linear, _XYZ / _D50[:, None])
+    cut = 0.008856
+    f = jnp.where(xyz > cut, jnp.cbrt(jnp.maximum(xyz, cut)), (903.3 * xyz + 16.0) / 116.0)
+    fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
+    return jnp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
+
+
+def _ycbcr(x: Pixels, *, data_range: float) -> Pixels:
+    return transform(x, _YCBCR / 255.0) + jnp.asarray(_YCBCR_OFFSET / 255.0 * data_range, jnp.float32)

@@ -1,0 +1,153 @@
+"""Windows and what is done with them: blurs, pools and pads of one image.
+
+A blur runs along rows of [H, W * C] with the channels left interleaved: neighbours along W are C apart, every tap is one
+shifted slice, and loops run over long rows whatever C is.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+__all__ = [
+    "blur",
+    "blur_transposed",
+    "columns",
+    "fenced",
+    "gaussian_taps",
+    "pad_image",
+    "pool",
+    "rows",
+    "uniform_taps",
+]
+
+Taps = tuple[float, ...]
+Rows = Float[Array, "_ _"]
+
+
+def gaussian_taps(size: int, sigma: float) -> Taps:
+    """A Gaussian sampled at `size` points one apart, centred, with sum 1."""
+    at = np.arange(size) - (size - 1) / 2
+    values = np.exp(-(at**2) / (2 * sigma**2))
+    return _float32_taps(values / values.sum())
+
+
+def uniform_taps(size: int) -> Taps:
+    """`size` equal weights with sum 1."""
+    return _float32_taps(np.full(size, 1.0 / size))
+
+
+def _float32_taps(values: np.ndarray) -> Taps:
+    """Taps as float32 holds them, the middle one adjusted so that their sum stays 1.
+
+    Rounding alone leaves a sum off by 1e-8, and variances, differences of large numbers, off by more, all to one side.
+    """
+    taps = values.astype(np.float32).astype(np.float64)
+    taps[len(taps) // 2] += 1.0 - taps.sum()
+    return tuple(float(t) for t in taps)
+
+
+def rows(x: Float[Array, "h *rest"], taps: Taps) -> Float[Array, "k *rest"]:
+    """Correlation along the first axis, at positions where the window fits."""
+    length = x.shape[0] - len(taps) + 1
+    return _weighted((lax.slice_in_dim(x, i, i + length) for i in range(len(taps))), taps)
+
+
+def columns(x: Rows, taps: Taps, step: int = 1) -> Float[Array, "h k"]:
+    """Correlation along the second axis with taps `step` apart, at positions where the window fits."""
+    length = x.shape[1] - (len(taps) - 1) * step
+    return _weighted((lax.slice_in_dim(x, i * step, i * step + length, axis=1) for i in range(len(taps))), taps)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def blur(maps: tuple[Rows, ...], taps: Taps, step: int = 1) -> tuple[Rows, ...]:
+    """Correlation of maps along both axes with the same taps, at positions where the window fits."""
+    return tuple(columns(v, taps, step) for v in fenced(lambda *m: tuple(rows(i, taps) for i in m), *maps))
+
+
+def blur_transposed(maps: tuple[Rows, ...], taps: Taps, step: int) -> tuple[Rows, ...]:
+    """The transpose of `blur`: from values at windows to values at pixels.
+
+    Written as slices of padded maps: the transposes that JAX derives add up one padded map a tap, which XLA:CPU turns
+    into a test for each tap of each pixel, and minutes of compilation.
+    """
+    reach = len(taps) - 1
+
+    def padded(*maps: Rows) -> tuple[Rows, ...]:
+        return tuple(jnp.pad(m, ((reach, reach), (reach * step, reach * step))) for m in maps)
+
+    return blur(fenced(padded, *maps), taps[::-1], step)
+
+
+def _blur_forward(maps: tuple[Rows, ...], taps: Taps, step: int) -> tuple[tuple[Rows, ...], None]:
+    # The derivatives of what follows use each value several times: it is kept instead of computed again each time.
+    return fenced(lambda *m: blur(m, taps, step), *maps), None
+
+
+def _blur_backward(taps: Taps, step: int, _: None, cotangents: tuple[Rows, ...]) -> tuple[tuple[Rows, ...]]:
+    return (blur_transposed(cotangents, taps, step),)
+
+
+blur.defvjp(_blur_forward, _blur_backward)
+
+
+def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[Array, ...]:
+    """`function(*arrays)`, computed once and kept.
+
+    XLA:CPU would fuse both passes of a separable filter into one loop that redoes the first pass for every tap of the
+    second. It does not fuse across a branch, so the first pass is made one; the other side, taken where the first value
+    is NaN, returns NaN.
+    """
+    first = arrays[0][(0,) * arrays[0].ndim]
+    shapes = jax.eval_shape(function, *arrays)
+    nothing = lambda *_: tuple(jnp.full(s.shape, jnp.nan, s.dtype) for s in shapes)  # noqa: E731
+    return lax.cond(jnp.isnan(first), nothing, function, *arrays)
+
+
+def _weighted(slices: Iterable[Array], taps: Taps) -> Array:
+    """The sum of slices times taps; taps of 0 are left out."""
+    terms = [s if t == 1.0 else s * t for s, t in zip(slices, taps, strict=True) if t != 0.0]
+    return sum(terms[1:], start=terms[0])
+
+
+def pad_image(
+    x: Float[Array, "h w *c"], before: tuple[int, int], after: tuple[int, int], mode: str
+) -> Float[Array, "h2 w2 *c"]:
+    """Pads height and width by (height, width) pixels before and after; modes of `jnp.pad`."""
+    widths = [(before[0], after[0]), (before[1], after[1])] + [(0, 0)] * (x.ndim - 2)
+    return x if not any(map(any, widths)) else jnp.pad(x, widths, mode=mode)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def pool(x: Float[Array, "h w *c"], size: int) -> Float[Array, "h2 w2 *c"]:
+    """Means of non-overlapping `size` x `size` squares; what is left over at the end is dropped."""
+    if size == 1:
+        return x
+    height, width = x.shape[0] // size, x.shape[1] // size
+
+    def pooled(x: Array) -> tuple[Array]:
+        x = x[: height * size, : width * size]
+        tall = sum((x[i::size] for i in range(1, size)), start=x[::size])
+        return (sum((tall[:, i::size] for i in range(1, size)), start=tall[:, ::size]) * (1.0 / size**2),)
+
+    return fenced(pooled, x)[0]
+
+
+def _pool_forward(x: Float[Array, "h w *c"], size: int) -> tuple[Array, tuple[int, ...]]:
+    return pool(x, size), x.shape
+
+
+def _pool_backward(size: int, shape: tuple[int, ...], cotangent: Array) -> tuple[Array]:
+    height, width = cotangent.shape[:2]
+    squares = jnp.broadcast_to(
+        cotangent[:, None, :, None] * (1.0 / size**2), (height, size, width, size, *cotangent.shape[2:])
+    )
+    whole = squares.reshape(height * size, width * size, *cotangent.shape[2:])
+    return (pad_image(whole, (0, 0), (shape[0] - height * size, shape[1] - width * size), "constant"),)
+
+
+pool.defvjp(_pool_forward, _pool_backward)

@@ -1,0 +1,182 @@
+"""What every full-reference op promises, in every way of running it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from quality_ops import FULL_REFERENCE, small_pairs
+
+from jaxeval.errors import InputError
+
+EVERY = pytest.mark.parametrize("op", FULL_REFERENCE.values(), ids=FULL_REFERENCE.keys())
+
+
+def _summed(op):
+    """The sum of finite values, as something to differentiate."""
+    return lambda x, y: jnp.where(jnp.isfinite(v := op.op(x, y, data_range=1.0)), v, 0.0).sum()
+
+
+@EVERY
+def test_values_and_finite_gradients(op):
+    x, y = small_pairs(op)
+    values = np.asarray(op.op(x, y, data_range=1.0))
+    assert values.shape == (5,)
+    assert values.dtype == np.float32
+    assert not np.isnan(values).any()
+    if op.identity is not None:
+        assert values[2] == op.identity
+    gradients = jax.jit(jax.grad(_summed(op), argnums=(0, 1)))(x, y)
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+        assert all(np.abs(gradient[i]).max() > 0 for i in (0, 1)), "no gradient where the images differ"
+
+
+@EVERY
+def test_bfloat16_and_bytes_are_the_same_values_in_float32(op):
+    x, y = (np.rint(i * 255).astype(np.uint8) for i in small_pairs(op))
+    expected = op.op(x.astype(np.float32), y.astype(np.float32), data_range=255)
+    np.testing.assert_array_equal(op.op(x, y, data_range=255), expected)
+    x, y = (i.astype(ml_dtypes.bfloat16) for i in (x, y))
+    expected = op.op(x.astype(np.float32), y.astype(np.float32), data_range=255)
+    np.testing.assert_array_equal(op.op(x, y, data_range=255), expected)
+
+
+@EVERY
+@pytest.mark.parametrize("channels", [1, 3])
+def test_symmetry_identity_and_independence_of_the_batch(op, channels):
+    if channels not in op.channels:
+        pytest.skip("not of these channels")
+    x, y = small_pairs(op, channels)
+    values = np.asarray(op.op(x, y, data_range=1.0))
+    if op.symmetric:
+        np.testing.assert_allclose(op.op(y, x, data_range=1.0), values, rtol=1e-6, atol=1e-6)
+    order = [3, 0, 4]
+    np.testing.assert_allclose(op.op(x[order], y[order], data_range=1.0), values[order], rtol=1e-6, atol=1e-6)
+    if op.identity is not None:
+        np.testing.assert_array_equal(op.op(y, y, data_range=1.0), np.full(5, op.identity))
+
+
+def _jit(op, x, y):
+    return jax.jit(op)(x, y)
+
+
+def _vmap(op, x, y):
+    return jax.vmap(op)(x.reshape(2, 4, *x.shape[1:]), y.reshape(2, 4, *y.shape[1:])).reshape(-1)
+
+
+def _on_mesh(axis_type, op, x, y):
+    mesh = jax.make_mesh((8,), ("batch",), axis_types=(axis_type,))
+    place = functools.partial(jax.device_put, device=NamedSharding(mesh, PartitionSpec("batch")))
+    with jax.set_mesh(mesh):
+        return jax.jit(op)(place(x), place(y))
+
+
+def _shard_map(op, x, y):
+    mesh = jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("batch")
+    return jax.jit(jax.shard_map(op, mesh=mesh, in_specs=(spec, spec), out_specs=spec, check_vma=False))(x, y)
+
+
+def _pmap(op, x, y):
+    return jax.pmap(op)(x[:, None], y[:, None]).reshape(-1)
+
+
+WAYS = {
+    "jit": _jit,
+    "vmap": _vmap,
+    "auto mesh": functools.partial(_on_mesh, AxisType.Auto),
+    "explicit mesh": functools.partial(_on_mesh, AxisType.Explicit),
+    "shard_map": _shard_map,
+    "pmap": _pmap,
+}
+SLOW = [
+    pytest.param(name, way, marks=[] if name in ("psnr", "ssim") or way == "vmap" else [pytest.mark.slow])
+    for name in FULL_REFERENCE
+    for way in WAYS
+]
+
+
+@pytest.mark.parametrize(("name", "way"), SLOW)
+def test_every_way_of_running_gives_the_same_values(name, way):
+    op = FULL_REFERENCE[name]
+    x, y = (np.concatenate([i, i[:3]]) for i in small_pairs(op))
+    expected = np.asarray(op.op(x, y, data_range=1.0))
+    values = WAYS[way](functools.partial(op.op, data_range=1.0), x, y)
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@EVERY
+def test_gradients_are_those_of_finite_differences(op):
+    x, y = (i[:2] for i in small_pairs(op))
+    total = jax.jit(_summed(op))
+    gradient = np.asarray(jax.grad(_summed(op))(x, y))
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        direction = rng.standard_normal(x.shape).astype(np.float32)
+        step = 2e-3
+        slope = (float(total(x + step * direction, y)) - float(total(x - step * direction, y))) / (2 * step)
+        np.testing.assert_allclose(np.vdot(gradient, direction), slope, rtol=0.02, atol=2e-3)
+
+
+@EVERY
+def test_what_is_wrong_with_arguments_is_named(op):
+    x, y = small_pairs(op)
+    call = functools.partial(op.op, data_range=1.0)
+    with pytest.raises(InputError, match="data_range is missing"):
+        op.op(x, y)
+    with pytest.raises(InputError, match=r"y has values from 0\.?.* to .*, which data_range=1 does not fit"):
+        call(x, 255 * y)
+    with pytest.raises(InputError, match="fractions from .* with data_range=255; give 1.0"):
+        op.op(x, y, data_range=255)
+    with pytest.raises(InputError, match="uint8 values with data_range=1"):
+        call((x * 255).astype(np.uint8), (y * 255).astype(np.uint8))
+    with pytest.raises(InputError, match="uint8 values, which cannot span data_range=65535"):
+        op.op((x * 255).astype(np.uint8), (y * 255).astype(np.uint8), data_range=65535)
+    with pytest.raises(InputError, match="data_range=-1 is not a positive number"):
+        op.op(x, y, data_range=-1)
+    with pytest.raises(InputError, match=r"x has shape \(\d+, \d+, \d+\); a batch"):
+        call(x[0], y[0])
+    with pytest.raises(InputError, match="must be the same"):
+        call(x, y[:3])
+    with pytest.raises(InputError, match=r"y has 2 values that are not finite, the first at \[1, 2, 3, 0\]"):
+        bad = y.copy()
+        bad[1, 2, 3, 0], bad[2, 0, 0, 1] = np.nan, np.inf
+        call(x, bad)
+    if op.least > 1:
+        small = x[:, : op.least - 1], y[:, : op.least - 1]
+        with pytest.raises(InputError, match=rf"at least \S+"):
+            call(*small)
+        assert np.asarray(call(x[:, : op.least, : op.least], y[:, : op.least, : op.least])).shape == (5,)
+
+
+@EVERY
+def test_values_on_the_device_are_checked_too_unless_traced(op):
+    x, y = (jnp.asarray(i) for i in small_pairs(op))
+    with pytest.raises(InputError, match="does not fit"):
+        op.op(x * 255, y, data_range=1.0)
+    with pytest.raises(InputError, match="not finite"):
+        op.op(x.at[0, 0, 0, 0].set(jnp.nan), y, data_range=1.0)
+    # A constant that a traced function closes over is at hand too.
+    with pytest.raises(InputError, match="does not fit"):
+        jax.eval_shape(lambda x: op.op(x, 255 * np.asarray(y), data_range=1.0), x)
+
+
+@EVERY
+def test_every_contraction_states_its_precision(op):
+    x, y = small_pairs(op)
+    text = str(jax.make_jaxpr(jax.grad(_summed(op)))(x, y))
+    assert text.count("dot_general[") + text.count("conv_general_dilated[") == text.count("precision=(Precision.HIGHEST")
+
+
+@EVERY
+def test_not_a_number_stays_one_under_transformations(op):
+    x, y = (i[:2] for i in small_pairs(op))
+    x[0, op.side // 2, op.side // 2] = np.nan
+    values = np.asarray(jax.jit(functools.partial(op.op, data_range=1.0))(x, y))
+    assert np.isnan(values[0])
+    assert np.isfinite(values[1])
