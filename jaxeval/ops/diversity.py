@@ -105,7 +105,7 @@ def rke(features: Numbers, *, bandwidth: float) -> float:
 
 
 def class_diversity(
-    features: Numbers, labels: Numbers, *, distance: Literal["cosine", "squared_euclidean"] = "cosine"
+    features: Numbers, labels: Numbers, *, distance: Literal["cosine", "squared_euclidean"] | str = "cosine"
 ) -> ClassDiversity:
     """Mean distance between samples of one class (intra-class) and of two classes (inter-class).
 
@@ -135,12 +135,11 @@ def class_diversity(
         indices = np.flatnonzero(members == number)
         if len(indices) < 2:
             raise InputError(f"class {names[number]} has one sample; a distance within a class needs two")
-        means[number] = sum(block.sum(0) for block in row_blocks(rows, indices)) / len(indices)
-        spreads[number] = sum(((block - means[number]) ** 2).sum() for block in row_blocks(rows, indices)) / len(
-            indices
-        )
+        size = len(indices)
+        mean = sum(block.sum(0) for block in row_blocks(rows, indices)) / size
+        spread = sum(((block - mean) ** 2).sum() for block in row_blocks(rows, indices)) / size
         # Mean |x - y|^2 over ordered pairs of different rows: twice the unbiased total variance.
-        within[number] = 2 * spreads[number] * len(indices) / (len(indices) - 1)
+        means[number], spreads[number], within[number] = mean, spread, 2 * spread * size / (size - 1)
     first, second = np.triu_indices(len(names), 1)
     between = ((means[first] - means[second]) ** 2).sum(1) + spreads[first] + spreads[second]
     scale = 0.5 if distance == "cosine" else 1.0  # |x - y|^2 = 2 (1 - cos) between unit vectors

@@ -35,7 +35,7 @@ def inception_score(
     probabilities: Numbers | None = None,
     splits: int = 10,
     seed: int = 2020,
-    rule: SplitRule = "torch-fidelity",
+    rule: SplitRule | str = "torch-fidelity",
 ) -> InceptionScore:
     """Inception score: exp of the mean over samples of KL(p(class | sample) || p(class)), for each split.
 
@@ -103,7 +103,7 @@ def _checked_probabilities(probabilities: Numbers | None) -> np.ndarray:
     return rows
 
 
-def _splits(count: int, splits: int, seed: int, rule: SplitRule) -> list[Int[np.ndarray, " s"]]:
+def _splits(count: int, splits: int, seed: int, rule: SplitRule | str) -> list[Int[np.ndarray, " s"]]:
     """Row numbers of each split."""
     if rule not in ("torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"):
         raise InputError(f"rule is {rule!r}; choose torch-fidelity, torchmetrics, stylegan3, dgm-eval or adm")

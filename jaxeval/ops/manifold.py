@@ -60,7 +60,7 @@ class Membership(NamedTuple):
     reference: Bool[np.ndarray, " n"]
 
 
-def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie = "exclusive") -> PRDC:
+def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str = "exclusive") -> PRDC:
     """Precision, recall, density and coverage.
 
     precision: share of generated samples in at least one reference ball; recall: share of reference samples in at
@@ -88,7 +88,7 @@ def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie = "excl
     )
 
 
-def membership(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie = "inclusive") -> Membership:
+def membership(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie | str = "inclusive") -> Membership:
     """Which generated samples lie in the reference's manifold, and which reference samples in the generated one's.
 
     Args:
@@ -131,7 +131,9 @@ def realism(*, reference: Numbers, generated: Numbers, k: int = 3) -> Float[np.n
     return np.sqrt(np.divide(1.0, best, out=np.full(len(best), np.inf), where=best > 0))
 
 
-def rarity(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie = "exclusive") -> Float[np.ndarray, " m"]:
+def rarity(
+    *, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie | str = "exclusive"
+) -> Float[np.ndarray, " m"]:
     """Rarity of each generated sample: the radius of the smallest reference ball that holds it.
 
     The authors' published code lets balls reach to neighbour k + 1 and scores samples outside of all balls as 0.
@@ -148,7 +150,7 @@ def rarity(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie = "ex
     Raises:
       InputError: a shape, dtype or value is wrong, or the reference has no more than k rows.
     """
-    _check_tie(tie)
+    tie = _checked_tie(tie)
     centres, points, radii = _reference_balls(reference, generated, k)
     rank = np.empty(len(radii), np.int64)
     rank[np.argsort(radii, kind="stable")] = np.arange(len(radii))
@@ -168,10 +170,10 @@ def rarity(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie = "ex
     return np.append(np.sqrt(np.sort(radii)), np.nan)[smallest]
 
 
-def _ball_counts(reference: Numbers, generated: Numbers, k: int, tie: Tie) -> BallCounts:
+def _ball_counts(reference: Numbers, generated: Numbers, k: int, tie: Tie | str) -> BallCounts:
     rows = feature_pair(reference, generated)
     check_neighbours(k, reference=len(rows[0]), generated=len(rows[1]))
-    _check_tie(tie)
+    tie = _checked_tie(tie)
     centres, points = prepare_rows(*rows)
     return ball_counts(
         centres,
@@ -191,9 +193,10 @@ def _reference_balls(
     return centres, points, nearest(centres, centres, k).squared_distances[:, -1]
 
 
-def _check_tie(tie: Tie) -> None:
+def _checked_tie(tie: Tie | str) -> Tie:
     if tie not in ("inclusive", "exclusive"):
         raise InputError(f"tie is {tie!r}; choose inclusive or exclusive")
+    return tie
 
 
 @functools.partial(jax.jit, static_argnames=("block",))

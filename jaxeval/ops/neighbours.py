@@ -107,10 +107,15 @@ def check_neighbours(k: int, **counts: int) -> None:
             raise InputError(f"{name} has {count} rows, too few for their {k} nearest neighbours; pass more or lower k")
 
 
-def prepare_rows(*sets: np.ndarray) -> tuple[PreparedRows, ...]:
-    """Takes the common centre off all sets, scales them to norms of at most 2, and brings them to the device."""
+def prepare_rows(*sets: np.ndarray, centred: bool = True) -> tuple[PreparedRows, ...]:
+    """Takes the common centre off all sets, scales them to norms of at most 2, and brings them to the device.
+
+    Args:
+      sets: checked features of one size.
+      centred: False to leave the centre where it is, for directions, which are seen from the origin.
+    """
     width = sets[0].shape[1]
-    centre = common_centre(*sets)
+    centre = common_centre(*sets) if centred else np.zeros(width)
     largest = max(
         float(np.einsum("nd,nd->n", offset, offset).max())
         for rows in sets

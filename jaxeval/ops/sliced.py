@@ -4,7 +4,7 @@ References: Bonneel et al., "Sliced and Radon Wasserstein Barycenters of Measure
 Inception Distance for Generative Models Evaluation", 2026 (arXiv 2605.06797).
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ class SlicedDistance(NamedTuple):
 
 
 def sliced_wasserstein(
-    *, reference: Numbers, generated: Numbers, p: Literal[1, 2] = 2, projections: int = 1000, seed: int = 0
+    *, reference: Numbers, generated: Numbers, p: int = 2, projections: int = 1000, seed: int = 0
 ) -> SlicedDistance:
     """Sliced Wasserstein distance SW_p: the p-th root of the mean over directions of W_p^p between projections.
 

@@ -76,6 +76,6 @@ def test_a_seed_repeats():
 
 def test_wrong_arguments_are_named():
     with pytest.raises(InputError, match="p is 3"):
-        sliced_wasserstein(reference=np.eye(3), generated=np.eye(3), p=3)  # pyright: ignore[reportArgumentType]
+        sliced_wasserstein(reference=np.eye(3), generated=np.eye(3), p=3)
     with pytest.raises(InputError, match="projections 0"):
         mind(reference=np.eye(3), generated=np.eye(3), projections=0)
