@@ -185,7 +185,7 @@ class BufferedMetric(Metric[BufferedState]):
 
     def _compute_part(self, state: BufferedState, axis_name: AxisName | None) -> Any:
         def rows(part: FeatureBufferState) -> DeviceRows:
-            mask = self.buffer.sampled(part, axis_name)
+            mask = jnp.asarray(self.buffer.sampled(part, axis_name))
             return DeviceRows(part.rows.reshape(-1, self.feature_size), mask.reshape(-1))
 
         return self._compute_rows(rows(state.reference), rows(state.generated), axis_name)

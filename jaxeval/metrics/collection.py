@@ -136,7 +136,8 @@ class Collection(Metric[States]):
         found = {}
         for name, metric in self._own().items():
             names = self.names.get(name, {})
-            by_tap = {side: taps[self._tap(name)] for side, taps in features.items() if side not in names}
+            # A side has only the taps that the metrics of that side asked for.
+            by_tap = {side: taps.get(self._tap(name)) for side, taps in features.items() if side not in names}
             given = renamed({**inputs, **by_tap}, names)
             if any(given.get(key) is not None for key in metric.inputs):
                 found[name] = given

@@ -35,21 +35,21 @@ class NnxMetric(nnx.Metric):
 
     @property
     def state(self) -> Any:
-        """The state, as the metric's functions take it; may be assigned."""
+        """The state, as the metric's functions take it."""
         return jax.tree.unflatten(self._treedef, [leaf[...] for leaf in self.leaves])
 
-    @state.setter
-    def state(self, state: Any) -> None:
+    # A property's setter is out of the question: NNX takes every assignment for one of a static attribute.
+    def _assign(self, state: Any) -> None:
         for variable, leaf in zip(self.leaves, jax.tree.leaves(state), strict=True):
             variable.set_value(leaf)
 
     def reset(self) -> None:
         """Forgets all data."""
-        self.state = self._empty()
+        self._assign(self._empty())
 
     def update(self, **kwargs: Any) -> None:
         """Adds a batch; keywords that the metric does not know are ignored."""
-        self.state = self.metric.update(self.state, **renamed(kwargs, dict(self._names)))
+        self._assign(self.metric.update(self.state, **renamed(kwargs, dict(self._names))))
 
     def compute(self) -> Any:
         """The metric's `MetricValue`, or inside jit its `compute_on_device`."""

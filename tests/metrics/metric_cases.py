@@ -24,7 +24,7 @@ def make_batches(devices: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     shape = (STEPS, BATCH, FEATURES)
     mix = rng.normal(size=(FEATURES, FEATURES))
-    batches = {
+    batches: dict[str, np.ndarray] = {
         "reference": 10 + rng.normal(size=shape) @ mix,
         "generated": 10.3 + 1.2 * rng.normal(size=shape) @ mix,
         "logits": 3 * rng.normal(size=(STEPS, BATCH, CLASSES)),

@@ -143,7 +143,8 @@ def test_clu_reservoirs_need_an_index():
         merged = merged.merge(metric.from_model_output(reference=X[part], generated=Y[part], index=np.arange(48)[part]))
     whole = KernelDistance(4, 8, "reservoir")
     expected = whole.compute(whole.update(whole.init(), reference=X, generated=Y, index=np.arange(48))).value
-    assert merged.compute() == pytest.approx(expected, rel=1e-9)
+    # The same rows in another order: the kernel of each pair is float32 (docs/precision.md).
+    assert merged.compute() == pytest.approx(expected, rel=2e-7)
 
 
 def test_without_clu_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -32,7 +32,10 @@ def structures(devices: int = 1) -> dict[str, jax.ShapeDtypeStruct]:
 def test_update_multiplies_in_full_precision(name: str):
     case = CASES[name]
     state = jax.eval_shape(case.metric.init)
-    assert_full_precision(case.metric.update, state, **case.pick(structures()))
+    # An Inception score multiplies nothing: there is then nothing that could be cut.
+    least = 1 if name == "frechet distance" else 0
+    update = lambda state, inputs: case.metric.update(state, **inputs)  # noqa: E731
+    assert_full_precision(update, state, case.pick(structures()), at_least=least)
 
 
 @pytest.mark.parametrize("name", ["frechet distance", "kernel distance", "manifold"])

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import contract
 
-__all__ = ["magnitude", "map_mean", "map_sum", "power", "root", "similarity"]
+__all__ = ["magnitude", "map_mean", "map_sum", "power", "root", "similarity", "stretched", "weighted_similarity"]
 
 Map = Float[Array, "*shape"]
 
@@ -46,3 +46,17 @@ def map_sum(x: Float[Array, "h ..."]) -> Float[Array, ""]:
 def map_mean(x: Float[Array, "h ..."]) -> Float[Array, ""]:
     """Mean of all values."""
     return map_sum(x) / x.size
+
+
+def weighted_similarity(similar: Float[Array, "h w"], weights: Float[Array, "h w"]) -> Float[Array, ""]:
+    """The weighted mean of a map, as distance from 1: maps of ones give exactly 1, whatever the weights; no weight too."""
+    total = map_sum(weights)
+    positive = total > 0
+    return 1.0 - map_sum((1.0 - similar) * weights) / jnp.where(positive, total, 1.0) + 0.0 * total
+
+
+def stretched(x: Float[Array, "h w"], least: float = 0.0) -> Float[Array, "h w"]:
+    """Values shifted and scaled to [0, 1]; 0 if they span no more than `least`."""
+    low, span = x.min(), jnp.ptp(x)
+    wide = span > least
+    return jnp.where(wide, (x - low) / jnp.where(wide, span, 1.0), 0.0 * x)
