@@ -13,9 +13,7 @@ from jaxeval.errors import InputError
 __all__ = ["batch_mesh", "pad_batch", "replicate_on", "shard_batch"]
 
 
-def batch_mesh(
-    devices: Sequence[Any] | None = None, *, axis_name: str = "batch", explicit: bool = False
-) -> Mesh:
+def batch_mesh(devices: Sequence[Any] | None = None, *, axis_name: str = "batch", explicit: bool = False) -> Mesh:
     """A mesh of one axis over which the rows of a batch are split.
 
     Args:

@@ -39,7 +39,7 @@ FULL_REFERENCE = {
 
 
 def small_pairs(op: Op, channels: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Five pairs of small float32 images in [0, 1]: two photographs and their noisy copies, equal, constant, opposite."""
+    """Five pairs of small float32 images in [0, 1]: two photographs with noisy copies, equal, constant, opposite."""
     height, width = op.side, op.side + 5
     a = photograph("astronaut", height, width).astype(np.float32) / 255
     b = photograph("coffee", height, width).astype(np.float32) / 255

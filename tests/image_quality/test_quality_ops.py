@@ -131,7 +131,7 @@ def test_what_is_wrong_with_arguments_is_named(op):
         op.op(x, y)
     with pytest.raises(InputError, match=r"y has values from 0\.?.* to .*, which data_range=1 does not fit"):
         call(x, 255 * y)
-    with pytest.raises(InputError, match="fractions from .* with data_range=255; give 1.0"):
+    with pytest.raises(InputError, match=r"fractions from .* with data_range=255; give 1\.0"):
         op.op(x, y, data_range=255)
     with pytest.raises(InputError, match="uint8 values with data_range=1"):
         call((x * 255).astype(np.uint8), (y * 255).astype(np.uint8))
@@ -143,13 +143,13 @@ def test_what_is_wrong_with_arguments_is_named(op):
         call(x[0], y[0])
     with pytest.raises(InputError, match="must be the same"):
         call(x, y[:3])
+    bad = y.copy()
+    bad[1, 2, 3, 0], bad[2, 0, 0, 1] = np.nan, np.inf
     with pytest.raises(InputError, match=r"y has 2 values that are not finite, the first at \[1, 2, 3, 0\]"):
-        bad = y.copy()
-        bad[1, 2, 3, 0], bad[2, 0, 0, 1] = np.nan, np.inf
         call(x, bad)
     if op.least > 1:
         small = x[:, : op.least - 1], y[:, : op.least - 1]
-        with pytest.raises(InputError, match=rf"at least \S+"):
+        with pytest.raises(InputError, match=r"at least \S+"):
             call(*small)
         assert np.asarray(call(x[:, : op.least, : op.least], y[:, : op.least, : op.least])).shape == (5,)
 
@@ -170,7 +170,9 @@ def test_values_on_the_device_are_checked_too_unless_traced(op):
 def test_every_contraction_states_its_precision(op):
     x, y = small_pairs(op)
     text = str(jax.make_jaxpr(jax.grad(_summed(op)))(x, y))
-    assert text.count("dot_general[") + text.count("conv_general_dilated[") == text.count("precision=(Precision.HIGHEST")
+    assert text.count("dot_general[") + text.count("conv_general_dilated[") == text.count(
+        "precision=(Precision.HIGHEST"
+    )
 
 
 @EVERY

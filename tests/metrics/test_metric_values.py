@@ -109,7 +109,9 @@ def test_a_generated_copy_of_the_reference_lies_on_its_balls_by_the_rule_that_wa
         state = filled(metric, reference=line, generated=line)
         host, device = metric.compute(state).values, metric.compute_on_device(state)
         if tie == "exclusive":  # on the device float32 rounding decides exact ties, one way or the other
-            assert dict(host) == pytest.approx({name: float(value) for name, value in device._asdict().items()}, rel=1e-6)
+            assert dict(host) == pytest.approx(
+                {name: float(value) for name, value in device._asdict().items()}, rel=1e-6
+            )
         found[tie] = host["density"]
     # A copy lies in its own ball; with the surface, in those of its neighbours too: two, or one at the ends.
     assert found == pytest.approx({"exclusive": 1.0, "inclusive": 2.8})

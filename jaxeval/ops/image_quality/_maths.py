@@ -49,7 +49,7 @@ def map_mean(x: Float[Array, "h ..."]) -> Float[Array, ""]:
 
 
 def weighted_similarity(similar: Float[Array, "h w"], weights: Float[Array, "h w"]) -> Float[Array, ""]:
-    """The weighted mean of a map, as distance from 1: maps of ones give exactly 1, whatever the weights; no weight too."""
+    """The weighted mean of a map, as distance from 1: maps of ones give exactly 1, whatever the weights."""
     total = map_sum(weights)
     positive = total > 0
     return 1.0 - map_sum((1.0 - similar) * weights) / jnp.where(positive, total, 1.0) + 0.0 * total

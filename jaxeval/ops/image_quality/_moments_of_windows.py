@@ -58,7 +58,6 @@ class Losses(NamedTuple):
 
 def window_moments(s: Rows, d: Rows, taps: Taps, step: int, centres: tuple[Array, Array]) -> WindowMoments:
     """Moments in the windows of centred sums and differences, [H, W * C] with `step` = C channels interleaved."""
-
     mean_s, mean_d, square_s, square_d = _means_and_squares(s, d, taps, step)
     # A shift leaves variances as they are, and being small, centred means cost them few digits.
     return WindowMoments(
@@ -124,9 +123,7 @@ def losses_by_channel(
     def strip(s: Rows, d: Rows, weights: Float[Array, "2 r"]) -> Float[Array, "2 j"]:
         a, b = window_moments(s, d, taps, channels, centres).losses(c1, c2, sample)
         b = jnp.minimum(b, 1.0) if clip else b
-        return jnp.stack(
-            [contract("h,hj->j", weights[0], a + b - a * b), contract("h,hj->j", weights[1], b)]
-        )
+        return jnp.stack([contract("h,hj->j", weights[0], a + b - a * b), contract("h,hj->j", weights[1], b)])
 
     weights = jnp.zeros((2, windows[0]), jnp.float32).at[0].set(1.0).at[1, margin : windows[0] - margin].set(1.0)
     rows_at_a_time = max(_CACHED_VALUES // s.shape[1], 2 * len(taps))

@@ -34,8 +34,8 @@ def haarpsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
 
-    Reference: Reisenhofer, Bosse, Kutyniok, Wiegand, "A Haar wavelet-based perceptual similarity index for image quality
-    assessment", Signal Processing: Image Communication 61, 2018.
+    Reference: Reisenhofer, Bosse, Kutyniok, Wiegand, "A Haar wavelet-based perceptual similarity index for image
+    quality assessment", Signal Processing: Image Communication 61, 2018.
     """
     peak = image_pair("haarpsi", x, y, data_range, least_side=16, colours=(1, 3))
     return each_image(_haarpsi, x, y, data_range=peak)
@@ -54,8 +54,8 @@ def _haarpsi(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
         chroma = [(_smoothed(x[..., c]), _smoothed(y[..., c])) for c in (1, 2)]
         losses.append((_loss(*chroma[0]) + _loss(*chroma[1])) / 2.0)
         weights.append((weights[0] + weights[1]) / 2.0)
-    # The score is the square of 1/alpha of the logit of the weighted mean of sigmoid(alpha * similarity). Written with that
-    # mean's distance from sigmoid(alpha), and its complement's, it is exactly 1 for equal images.
+    # The score is the square of 1/alpha of the logit of the weighted mean of sigmoid(alpha * similarity). Written with
+    # that mean's distance from sigmoid(alpha), and its complement's, it is exactly 1 for equal images.
     small = math.exp(-_ALPHA)
     total, below, above = (jnp.float32(0.0) for _ in range(3))
     for weight, loss in zip(weights, losses, strict=True):

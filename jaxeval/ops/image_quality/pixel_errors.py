@@ -85,7 +85,13 @@ def _errors(op: str, x: Numbers, y: Numbers, data_range: float | None, channels:
 
 
 def _error(
-    x: Float[Array, "h w c"], y: Float[Array, "h w c"], *, kind: str, data_range: float, channels: View, crop_border: int
+    x: Float[Array, "h w c"],
+    y: Float[Array, "h w c"],
+    *,
+    kind: str,
+    data_range: float,
+    channels: View,
+    crop_border: int,
 ) -> Float[Array, ""]:
     x, y = (view(i, data_range=data_range, channels=channels, crop_border=crop_border) for i in (x, y))
     difference = x - y

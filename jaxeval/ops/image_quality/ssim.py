@@ -213,6 +213,4 @@ def _terms(x: Pixels, y: Pixels, **options) -> SsimTerms:
         return jnp.mean(values[margin : values.shape[0] - margin, margin : values.shape[1] - margin])
 
     loss = a + b - a * b
-    return SsimTerms(
-        1.0 - mean(loss), 1.0 - mean(a), mean(contrast), mean(structure), 1.0 - mean(b), 1.0 - loss
-    )
+    return SsimTerms(1.0 - mean(loss), 1.0 - mean(a), mean(contrast), mean(structure), 1.0 - mean(b), 1.0 - loss)

@@ -1,7 +1,7 @@
 """Windows and what is done with them: blurs, pools and pads of one image.
 
-A blur runs along rows of [H, W * C] with the channels left interleaved: neighbours along W are C apart, every tap is one
-shifted slice, and loops run over long rows whatever C is.
+A blur runs along rows of [H, W * C] with the channels left interleaved: neighbours along W are C apart, every tap is
+one shifted slice, and loops run over long rows whatever C is.
 """
 
 import functools
