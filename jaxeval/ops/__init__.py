@@ -10,6 +10,8 @@ from jaxeval.ops.diversity import class_diversity as class_diversity
 from jaxeval.ops.diversity import rke as rke
 from jaxeval.ops.diversity import vendi_score as vendi_score
 from jaxeval.ops.diversity import vendi_score_of_similarities as vendi_score_of_similarities
+from jaxeval.ops.extrapolation import ExtrapolatedFrechet as ExtrapolatedFrechet
+from jaxeval.ops.extrapolation import fd_infinity as fd_infinity
 from jaxeval.ops.frechet import frechet_distance as frechet_distance
 from jaxeval.ops.frechet import frechet_distance_between as frechet_distance_between
 from jaxeval.ops.frechet import frechet_distance_from_features as frechet_distance_from_features
@@ -29,6 +31,10 @@ from jaxeval.ops.manifold import rarity as rarity
 from jaxeval.ops.manifold import realism as realism
 from jaxeval.ops.matrix_sqrt import MatrixSqrt as MatrixSqrt
 from jaxeval.ops.matrix_sqrt import matrix_sqrt as matrix_sqrt
+from jaxeval.ops.memorisation import MemorisationInformedFrechet as MemorisationInformedFrechet
+from jaxeval.ops.memorisation import authenticity as authenticity
+from jaxeval.ops.memorisation import memorisation_distance as memorisation_distance
+from jaxeval.ops.memorisation import mifid as mifid
 from jaxeval.ops.mmd import Discrepancy as Discrepancy
 from jaxeval.ops.mmd import cmmd as cmmd
 from jaxeval.ops.mmd import kid_full as kid_full
@@ -57,20 +63,24 @@ __all__ = [
     "ClassDiversity",
     "ClippedDensityCoverage",
     "Discrepancy",
+    "ExtrapolatedFrechet",
     "Gaussian",
     "InceptionScore",
     "KernelDistance",
     "MatrixSqrt",
     "Membership",
+    "MemorisationInformedFrechet",
     "Moments",
     "PRDCurve",
     "ProbabilisticPrecisionRecall",
     "SlicedDistance",
+    "authenticity",
     "class_diversity",
     "clipped_density_coverage",
     "cmmd",
     "covariance",
     "empty_moments",
+    "fd_infinity",
     "feature_moments",
     "frechet_distance",
     "frechet_distance_between",
@@ -84,7 +94,9 @@ __all__ = [
     "matrix_sqrt",
     "median_distance",
     "membership",
+    "memorisation_distance",
     "merge_moments",
+    "mifid",
     "mind",
     "mmd",
     "moments_on_device",
