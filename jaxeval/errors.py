@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jaxeval.evaluation import Evaluation
 
-__all__ = ["InputError", "JaxevalError", "WeightsError", "WeightsMissingError"]
+__all__ = ["InputError", "JaxevalError", "PreemptedError", "WeightsError", "WeightsMissingError"]
 
 
 class JaxevalError(Exception):
@@ -18,14 +18,22 @@ class JaxevalError(Exception):
     Attributes:
       exit_code: the command line's.
       partial: what an evaluation had finished before the error, if anything.
+      said_elsewhere: whether another process of the same run tells the user.
     """
 
-    exit_code = 2
+    exit_code: int = 2
     partial: "Evaluation | None" = None
+    said_elsewhere: bool = False
 
 
 class InputError(JaxevalError, ValueError):
     """Data, a file or an argument is not what was expected."""
+
+
+class PreemptedError(JaxevalError):
+    """The run was told to end, has saved what it had, and goes on from there when it is started again."""
+
+    exit_code = 75  # EX_TEMPFAIL, which schedulers take for "try again"
 
 
 class WeightsError(JaxevalError):

@@ -3,8 +3,24 @@
 NumPy arguments are computed on the host in float64, JAX arguments on the device in float32 under any transformation.
 """
 
+from jaxeval.ops.alpha_precision import AlphaPrecision as AlphaPrecision
+from jaxeval.ops.alpha_precision import alpha_precision as alpha_precision
+from jaxeval.ops.class_conditional import ClassFrechet as ClassFrechet
+from jaxeval.ops.class_conditional import ClassificationAccuracy as ClassificationAccuracy
+from jaxeval.ops.class_conditional import class_frechet as class_frechet
+from jaxeval.ops.class_conditional import classification_accuracy_score as classification_accuracy_score
+from jaxeval.ops.clip_score import ClipScore as ClipScore
+from jaxeval.ops.clip_score import clip_score as clip_score
 from jaxeval.ops.clipped import ClippedDensityCoverage as ClippedDensityCoverage
 from jaxeval.ops.clipped import clipped_density_coverage as clipped_density_coverage
+from jaxeval.ops.data_copying import DataCopying as DataCopying
+from jaxeval.ops.data_copying import c_t_score as c_t_score
+from jaxeval.ops.differences import PRDCDifference as PRDCDifference
+from jaxeval.ops.differences import cmmd_difference as cmmd_difference
+from jaxeval.ops.differences import inception_score_difference as inception_score_difference
+from jaxeval.ops.differences import mean_difference as mean_difference
+from jaxeval.ops.differences import mmd_difference as mmd_difference
+from jaxeval.ops.differences import prdc_difference as prdc_difference
 from jaxeval.ops.diversity import ClassDiversity as ClassDiversity
 from jaxeval.ops.diversity import class_diversity as class_diversity
 from jaxeval.ops.diversity import rke as rke
@@ -16,13 +32,23 @@ from jaxeval.ops.frechet import frechet_distance as frechet_distance
 from jaxeval.ops.frechet import frechet_distance_between as frechet_distance_between
 from jaxeval.ops.frechet import frechet_distance_from_features as frechet_distance_from_features
 from jaxeval.ops.frechet_on_device import frechet_distance_on_device as frechet_distance_on_device
+from jaxeval.ops.frechet_resampling import FrechetJackknife as FrechetJackknife
+from jaxeval.ops.frechet_resampling import frechet_difference as frechet_difference
+from jaxeval.ops.frechet_resampling import frechet_jackknife as frechet_jackknife
+from jaxeval.ops.frechet_resampling import frechet_jackknife_of_groups as frechet_jackknife_of_groups
+from jaxeval.ops.frechet_resampling import frechet_witness as frechet_witness
+from jaxeval.ops.frechet_uncertainty import FrechetUncertainty as FrechetUncertainty
+from jaxeval.ops.frechet_uncertainty import frechet_uncertainty as frechet_uncertainty
 from jaxeval.ops.gaussian import Gaussian as Gaussian
 from jaxeval.ops.gaussian import gaussian_from_features as gaussian_from_features
 from jaxeval.ops.gaussian import gaussian_from_moments as gaussian_from_moments
 from jaxeval.ops.inception_score import InceptionScore as InceptionScore
 from jaxeval.ops.inception_score import inception_score as inception_score
+from jaxeval.ops.inception_score import inception_score_error as inception_score_error
 from jaxeval.ops.kid import KernelDistance as KernelDistance
 from jaxeval.ops.kid import kid as kid
+from jaxeval.ops.likelihood import FeatureLikelihood as FeatureLikelihood
+from jaxeval.ops.likelihood import fld as fld
 from jaxeval.ops.manifold import PRDC as PRDC
 from jaxeval.ops.manifold import Membership as Membership
 from jaxeval.ops.manifold import membership as membership
@@ -54,44 +80,87 @@ from jaxeval.ops.prd import prd_f_scores as prd_f_scores
 from jaxeval.ops.prd import precision_recall_distribution as precision_recall_distribution
 from jaxeval.ops.probabilistic import ProbabilisticPrecisionRecall as ProbabilisticPrecisionRecall
 from jaxeval.ops.probabilistic import probabilistic_precision_recall as probabilistic_precision_recall
+from jaxeval.ops.resampling import Difference as Difference
+from jaxeval.ops.resampling import Interval as Interval
+from jaxeval.ops.resampling import Jackknife as Jackknife
+from jaxeval.ops.resampling import Subsampling as Subsampling
+from jaxeval.ops.resampling import group_numbers as group_numbers
+from jaxeval.ops.resampling import interval as interval
+from jaxeval.ops.resampling import jackknife as jackknife
+from jaxeval.ops.resampling import mean_interval as mean_interval
+from jaxeval.ops.resampling import permutation_p_value as permutation_p_value
+from jaxeval.ops.resampling import subsampling as subsampling
+from jaxeval.ops.resampling import two_sided_p_value as two_sided_p_value
 from jaxeval.ops.sliced import SlicedDistance as SlicedDistance
 from jaxeval.ops.sliced import mind as mind
 from jaxeval.ops.sliced import sliced_wasserstein as sliced_wasserstein
 
 __all__ = [
     "PRDC",
+    "AlphaPrecision",
     "ClassDiversity",
+    "ClassFrechet",
+    "ClassificationAccuracy",
+    "ClipScore",
     "ClippedDensityCoverage",
+    "DataCopying",
+    "Difference",
     "Discrepancy",
     "ExtrapolatedFrechet",
+    "FeatureLikelihood",
+    "FrechetJackknife",
+    "FrechetUncertainty",
     "Gaussian",
     "InceptionScore",
+    "Interval",
+    "Jackknife",
     "KernelDistance",
     "MatrixSqrt",
     "Membership",
     "MemorisationInformedFrechet",
     "Moments",
+    "PRDCDifference",
     "PRDCurve",
     "ProbabilisticPrecisionRecall",
     "SlicedDistance",
+    "Subsampling",
+    "alpha_precision",
     "authenticity",
+    "c_t_score",
     "class_diversity",
+    "class_frechet",
+    "classification_accuracy_score",
+    "clip_score",
     "clipped_density_coverage",
     "cmmd",
+    "cmmd_difference",
     "covariance",
     "empty_moments",
     "fd_infinity",
     "feature_moments",
+    "fld",
+    "frechet_difference",
     "frechet_distance",
     "frechet_distance_between",
     "frechet_distance_from_features",
     "frechet_distance_on_device",
+    "frechet_jackknife",
+    "frechet_jackknife_of_groups",
+    "frechet_uncertainty",
+    "frechet_witness",
     "gaussian_from_features",
     "gaussian_from_moments",
+    "group_numbers",
     "inception_score",
+    "inception_score_difference",
+    "inception_score_error",
+    "interval",
+    "jackknife",
     "kid",
     "kid_full",
     "matrix_sqrt",
+    "mean_difference",
+    "mean_interval",
     "median_distance",
     "membership",
     "memorisation_distance",
@@ -99,11 +168,14 @@ __all__ = [
     "mifid",
     "mind",
     "mmd",
+    "mmd_difference",
     "moments_on_device",
     "moments_on_host",
+    "permutation_p_value",
     "prd_curve",
     "prd_f_scores",
     "prdc",
+    "prdc_difference",
     "precision_recall_distribution",
     "probabilistic_precision_recall",
     "rarity",
@@ -111,6 +183,8 @@ __all__ = [
     "reduce_moments",
     "rke",
     "sliced_wasserstein",
+    "subsampling",
+    "two_sided_p_value",
     "vendi_score",
     "vendi_score_of_similarities",
 ]

@@ -13,7 +13,17 @@ from jaxtyping import Array, Float
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 
-__all__ = ["common_centre", "device_rows", "feature_pair", "feature_rows", "padded_size", "row_blocks", "unit_rows"]
+__all__ = [
+    "common_centre",
+    "device_rows",
+    "feature_pair",
+    "feature_rows",
+    "feature_trio",
+    "padded_size",
+    "row_blocks",
+    "squared_deviations",
+    "unit_rows",
+]
 
 # Rows converted to float64 at a time: 1 MB, which stays in a core's cache.
 _BLOCK_ELEMENTS = 1 << 17
@@ -52,6 +62,22 @@ def feature_pair(reference: Numbers, generated: Numbers) -> tuple[np.ndarray, np
     return rows
 
 
+def feature_trio(reference: Numbers, held_out: Numbers, generated: Numbers) -> list[np.ndarray]:
+    """Three sets, checked as by `feature_rows` and for one feature size.
+
+    Raises:
+      InputError: as `feature_rows`, or the feature sizes differ.
+    """
+    sets = {"reference": reference, "held_out": held_out, "generated": generated}
+    rows = [feature_rows(name, features) for name, features in sets.items()]
+    if len({part.shape[1] for part in rows}) > 1:
+        raise InputError(
+            f"reference, held_out and generated have {', '.join(str(part.shape[1]) for part in rows)} features a row; "
+            "all must come from the same extractor"
+        )
+    return rows
+
+
 def row_blocks(rows: np.ndarray, indices: np.ndarray | None = None):
     """Consecutive blocks of rows (or of the rows at `indices`) as float64, never all at once."""
     count = len(rows) if indices is None else len(indices)
@@ -65,6 +91,11 @@ def common_centre(*sets: np.ndarray) -> Float[np.ndarray, " d"]:
     """Mean of the rows of all sets together, float64."""
     total = sum(block.sum(0) for rows in sets for block in row_blocks(rows))
     return np.asarray(total) / sum(map(len, sets))
+
+
+def squared_deviations(rows: np.ndarray, centre: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
+    """Sum over the rows of (row - centre)^2, feature by feature, float64."""
+    return np.asarray(sum(np.square(block - centre).sum(0) for block in row_blocks(rows)))
 
 
 def device_rows(

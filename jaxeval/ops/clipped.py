@@ -21,7 +21,7 @@ __all__ = ["ClippedDensityCoverage", "clipped_density_coverage", "expected_clipp
 
 
 class ClippedDensityCoverage(NamedTuple):
-    """Both from 0 to 1: the share of generated samples that are as good as reference samples.
+    """Both from 0 to 1 (unless not cut): the share of generated samples that are as good as reference samples.
 
     Attributes:
       density: fidelity.
@@ -32,7 +32,9 @@ class ClippedDensityCoverage(NamedTuple):
     coverage: float
 
 
-def clipped_density_coverage(*, reference: Numbers, generated: Numbers, k: int = 5) -> ClippedDensityCoverage:
+def clipped_density_coverage(
+    *, reference: Numbers, generated: Numbers, k: int = 5, cut: bool = True
+) -> ClippedDensityCoverage:
     """Clipped density and clipped coverage.
 
     density: each generated sample's number of reference balls around it (of radii no larger than the median radius,
@@ -45,6 +47,9 @@ def clipped_density_coverage(*, reference: Numbers, generated: Numbers, k: int =
       reference: shape [N, D], any real dtype, NumPy or JAX.
       generated: shape [M, D].
       k: which neighbour a ball reaches to.
+      cut: False to leave both as they are beyond 1, coverage along its calibration's last slope. A sample of the
+        data's own distribution is above 1 half of the time; the spread of the values that were cut understates how
+        much they vary.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has no more than k rows.
@@ -65,8 +70,10 @@ def clipped_density_coverage(*, reference: Numbers, generated: Numbers, k: int =
     covered = np.minimum(held / k, 1).mean()
     expected = expected_clipped_coverage(len(rows[0]), len(rows[1]), k)
     expected[:k] = 0
-    below = np.searchsorted(expected, covered)
-    return ClippedDensityCoverage(float(min(density, 1.0)), float(below / (len(rows[1]) + 1)))
+    coverage = float(np.searchsorted(expected, covered))
+    if not cut and covered > expected[-1]:
+        coverage += float((covered - expected[-1]) / (expected[-1] - expected[-2]))
+    return ClippedDensityCoverage(float(min(density, 1.0) if cut else density), coverage / (len(rows[1]) + 1))
 
 
 def expected_clipped_coverage(n: int, m: int, k: int) -> Float[np.ndarray, " m1"]:

@@ -51,4 +51,4 @@ def reduce_sum(state: CompensatedSum, axis_name: str | tuple[str, ...]) -> Compe
 
 def sum_on_host(state: CompensatedSum) -> Float[np.ndarray, "..."]:
     """The sum in float64 on the host."""
-    return np.asarray(state.total, np.float64) + np.asarray(state.rest, np.float64)
+    return np.asarray(np.asarray(state.total, np.float64) + np.asarray(state.rest, np.float64))

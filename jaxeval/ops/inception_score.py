@@ -15,7 +15,7 @@ from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_rows
 from jaxeval.ops._torch_random import torch_permutation
 
-__all__ = ["InceptionScore", "SplitRule", "inception_score"]
+__all__ = ["InceptionScore", "SplitRule", "inception_score", "inception_score_error"]
 
 SplitRule = Literal["torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"]
 
@@ -72,6 +72,28 @@ def inception_score(
         scores = np.array([_score_of_probabilities(rows[part].astype(np.float64)) for part in parts])
     ddof = 1 if rule == "torchmetrics" else 0
     return InceptionScore(float(scores.mean()), float(scores.std(ddof=ddof)) if len(scores) > ddof else float("nan"))
+
+
+def inception_score_error(*, logits: Numbers) -> float:
+    """Standard error of the logarithm of an Inception score, over the choice of images.
+
+    The score's logarithm is a mean over images of KL(p(class | image) || p(class)); the mean p(class) moves with the
+    images too, but to first order not the score (the delta method).
+
+    Args:
+      logits: shape [N, C].
+
+    Raises:
+      InputError: a wrong shape, dtype or value, or fewer than two rows.
+    """
+    rows = feature_rows("logits", logits)
+    if len(rows) < 2:
+        raise InputError(f"logits has {len(rows)} rows; a standard error needs at least 2")
+    log_p = log_softmax(rows.astype(np.float64), axis=1)
+    p = np.exp(log_p)
+    mean = p.mean(0)
+    divergence = np.where(p > 0, p * log_p, 0).sum(1) - (p * np.log(np.where(mean > 0, mean, 1))).sum(1)
+    return float(divergence.std(ddof=1) / np.sqrt(len(rows)))
 
 
 def _score_of_logits(logits: Float[np.ndarray, "n c"]) -> float:

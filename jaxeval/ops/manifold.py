@@ -27,16 +27,16 @@ from jaxeval.ops.neighbours import (
     ball_counts,
     check_neighbours,
     device_radii,
+    exact_pairs,
     float32_pairs,
+    kth_squared_distances,
     nearest,
     pair_strips,
-    places,
     prepare_rows,
-    squared_distances,
     strip_arrays,
 )
 
-__all__ = ["PRDC", "Membership", "membership", "prdc", "rarity", "realism"]
+__all__ = ["PRDC", "Membership", "manifold_counts", "membership", "prdc", "prdc_of_counts", "rarity", "realism"]
 
 
 class PRDC(NamedTuple):
@@ -78,14 +78,7 @@ def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str =
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has no more than k rows.
     """
-    counts = _ball_counts(reference, generated, k, tie)
-    held = counts.held
-    return PRDC(
-        precision=float((counts.holding > 0).mean()),
-        recall=float((counts.reached > 0).mean()),
-        density=float(held.sum() / (k * len(counts.holding))),
-        coverage=float((held > 0).mean()),
-    )
+    return prdc_of_counts(manifold_counts(reference, generated, k, tie), k)
 
 
 def membership(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie | str = "inclusive") -> Membership:
@@ -100,7 +93,7 @@ def membership(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie |
     Raises:
       InputError: as `prdc`.
     """
-    counts = _ball_counts(reference, generated, k, tie)
+    counts = manifold_counts(reference, generated, k, tie)
     return Membership(counts.holding > 0, counts.reached > 0)
 
 
@@ -163,14 +156,14 @@ def rarity(
     compute = functools.partial(_smallest_ball, arrays=arrays, none=np.int32(none), slack=points.slack)
     for start, stop, (found, doubtful) in pair_strips(points, compute):
         smallest[start:stop] = found[: stop - start]
-        row, column = places(doubtful[: stop - start])
-        row += start
-        held = inside(squared_distances(points.original, row, centres.original, column), radii[column])
-        np.minimum.at(smallest, row[held], rank[column[held]])
+        for _, row, column, exact in exact_pairs(doubtful[: stop - start], start, points, centres):
+            held = inside(exact, radii[column])
+            np.minimum.at(smallest, row[held], rank[column[held]])
     return np.append(np.sqrt(np.sort(radii)), np.nan)[smallest]
 
 
-def _ball_counts(reference: Numbers, generated: Numbers, k: int, tie: Tie | str) -> BallCounts:
+def manifold_counts(reference: Numbers, generated: Numbers, k: int, tie: Tie | str) -> BallCounts:
+    """The counts that precision, recall, density and coverage are made of; arguments as for `prdc`."""
     rows = feature_pair(reference, generated)
     check_neighbours(k, reference=len(rows[0]), generated=len(rows[1]))
     tie = _checked_tie(tie)
@@ -178,9 +171,19 @@ def _ball_counts(reference: Numbers, generated: Numbers, k: int, tie: Tie | str)
     return ball_counts(
         centres,
         points,
-        centre_radii=nearest(centres, centres, k).squared_distances[:, -1],
-        point_radii=nearest(points, points, k).squared_distances[:, -1],
+        centre_radii=kth_squared_distances(centres, k),
+        point_radii=kth_squared_distances(points, k),
         tie=tie,
+    )
+
+
+def prdc_of_counts(counts: BallCounts, k: int) -> PRDC:
+    """Precision, recall, density and coverage from `manifold_counts`."""
+    return PRDC(
+        precision=float((counts.holding > 0).mean()),
+        recall=float((counts.reached > 0).mean()),
+        density=float(counts.held.sum() / (k * len(counts.holding))),
+        coverage=float((counts.held > 0).mean()),
     )
 
 
@@ -190,7 +193,7 @@ def _reference_balls(
     rows = feature_pair(reference, generated)
     check_neighbours(k, reference=len(rows[0]))
     centres, points = prepare_rows(*rows)
-    return centres, points, nearest(centres, centres, k).squared_distances[:, -1]
+    return centres, points, kth_squared_distances(centres, k)
 
 
 def _checked_tie(tie: Tie | str) -> Tie:

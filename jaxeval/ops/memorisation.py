@@ -18,7 +18,15 @@ from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_pair, unit_rows
 from jaxeval.ops.frechet import frechet_distance_from_features
-from jaxeval.ops.neighbours import check_neighbours, nearest, pair_strips, places, prepare_rows, strip_arrays
+from jaxeval.ops.neighbours import (
+    check_neighbours,
+    kth_squared_distances,
+    nearest,
+    pair_strips,
+    places,
+    prepare_rows,
+    strip_arrays,
+)
 
 __all__ = ["MemorisationInformedFrechet", "authenticity", "memorisation_distance", "mifid"]
 
@@ -115,7 +123,7 @@ def authenticity(*, reference: Numbers, generated: Numbers) -> float:
     rows = feature_pair(reference, generated)
     check_neighbours(1, reference=len(rows[0]))
     x, y = prepare_rows(*rows)
-    fellow = nearest(x, x, 1).squared_distances[:, 0]
+    fellow = kth_squared_distances(x, 1)
     found = nearest(y, x, 1)
     return float(100 * (fellow[found.indices[:, 0]] < found.squared_distances[:, 0]).mean())
 

@@ -67,16 +67,7 @@ def mmd(
       InputError: a shape, dtype or value is wrong, fewer than two rows in a set, or an unknown kernel.
     """
     rows = feature_pair(reference, generated)
-    if kernel in ("rbf", "laplacian"):
-        norm = "l2" if kernel == "rbf" else "l1"
-        chosen = Exponential(_bandwidths(rows, bandwidth, norm), norm)
-    elif kernel == "polynomial":
-        chosen = Polynomial(degree, gamma, coef0)
-    elif kernel == "linear":
-        chosen = Polynomial(1, 1.0, 0.0)
-    else:
-        raise InputError(f"kernel is {kernel!r}; choose rbf, laplacian, linear or polynomial")
-    return _discrepancy(*rows, chosen, biased)
+    return _discrepancy(*rows, chosen_kernel(rows, kernel, bandwidth, degree, gamma, coef0), biased)
 
 
 def kid_full(
@@ -134,6 +125,29 @@ def median_distance(*, reference: Numbers, generated: Numbers, norm: Literal["l1
     return _median_distance(feature_pair(reference, generated), norm)
 
 
+def chosen_kernel(
+    rows: tuple[np.ndarray, np.ndarray],
+    kernel: str,
+    bandwidth: float | Sequence[float] | str,
+    degree: int,
+    gamma: float | None,
+    coef0: float,
+) -> Kernel:
+    """The kernel that `mmd` calls by these names; a median distance is that of both sets together.
+
+    Raises:
+      InputError: an unknown kernel, or a parameter is wrong.
+    """
+    if kernel in ("rbf", "laplacian"):
+        norm = "l2" if kernel == "rbf" else "l1"
+        return Exponential(_bandwidths(rows, bandwidth, norm), norm)
+    if kernel == "polynomial":
+        return Polynomial(degree, gamma, coef0)
+    if kernel == "linear":
+        return Polynomial(1, 1.0, 0.0)
+    raise InputError(f"kernel is {kernel!r}; choose rbf, laplacian, linear or polynomial")
+
+
 def _median_distance(sets: tuple[np.ndarray, np.ndarray], norm: Literal["l1", "l2"]) -> float:
     draws = np.random.RandomState(0)
     chosen = [
@@ -179,43 +193,78 @@ def _standard_error(xx: PairSums, yy: PairSums, xy: PairSums) -> float:
 
         4/n Var h(x) + 4/m Var h(y) + 2/(n(n-1)) Var k~_xx + 2/(m(m-1)) Var k~_yy + 4/(nm) Var k~_xy,
 
-    each variance by its unbiased U-statistic over distinct rows, which is a polynomial in the sums at hand; one that
-    comes out below 0 counts as 0. A constant added to the kernel drops out of each.
+    each variance by its unbiased U-statistic over distinct rows, which is a polynomial in the sums at hand. A constant
+    added to the kernel drops out of each. See `standard_error` for what comes out below 0.
     """
     n, m = len(xx.rows), len(yy.rows)
     if min(n, m) < 4:
         return math.nan
-    first_x, rest_x, total_x = _within(xx, n)
-    first_y, rest_y, total_y = _within(yy, m)
-    total = xy.rows.sum()
-    by_row, by_column = float(xy.rows @ xy.rows), float(xy.columns @ xy.columns)
-    mean_square = (total**2 - by_row - by_column + xy.squares) / (n * (n - 1) * m * (m - 1))
-    cross_x = (by_row - xy.squares) / (n * m * (m - 1)) - mean_square
-    cross_y = (by_column - xy.squares) / (m * n * (n - 1)) - mean_square
-    rest = xy.squares / (n * m) - mean_square - cross_x - cross_y
-    first_x += cross_x - 2 * _covariance(xx.rows, xy.rows, total_x, total, n, m)
-    first_y += cross_y - 2 * _covariance(yy.rows, xy.columns, total_y, total, m, n)
-    parts = (
-        4 * first_x / n,
-        4 * first_y / m,
-        2 * rest_x / (n * (n - 1)),
-        2 * rest_y / (m * (m - 1)),
-        4 * rest / (n * m),
-    )
-    return math.sqrt(sum(max(float(part), 0.0) for part in parts))
+    x, y, both = within_parts(xx), within_parts(yy), across_parts(xy)
+    first_x = x.first + both.first_x - 2 * covariance_part(xx.rows, xy.rows, m)
+    first_y = y.first + both.first_y - 2 * covariance_part(yy.rows, xy.columns, n)
+    rests = (2 * x.rest / (n * (n - 1)), 2 * y.rest / (m * (m - 1)), 4 * both.rest / (n * m))
+    return standard_error([4 * first_x / n, 4 * first_y / m], rests)
 
 
-def _within(sums: PairSums, n: int) -> tuple[float, float, float]:
-    """Var E[k(x, x') | x], Var of what is left of k(x, x'), and the sum over all pairs."""
+def standard_error(firsts: Sequence[float], rests: Sequence[float]) -> float:
+    """Square root of a sum of variances: those of first order, and what is left.
+
+    Between equal distributions the former are 0, and their estimates as often below 0 as above. Were each cut off at
+    0, the error would be overstated there by a tenth and its intervals would cover 99 times of 100 (measured); so they
+    may take off up to half of the rest.
+    """
+    rest = sum(max(float(part), 0.0) for part in rests)
+    return math.sqrt(max(float(sum(firsts)) + rest, rest / 2))
+
+
+class WithinParts(NamedTuple):
+    """Variance components of k(x, x') over different rows of one set.
+
+    Attributes:
+      first: of E[k(x, x') | x].
+      rest: of what is left of k(x, x').
+    """
+
+    first: float
+    rest: float
+
+
+class AcrossParts(NamedTuple):
+    """Variance components of k(x, y) over rows of two sets.
+
+    Attributes:
+      first_x: of E[k(x, y) | x].
+      first_y: of E[k(x, y) | y].
+      rest: of what is left of k(x, y).
+    """
+
+    first_x: float
+    first_y: float
+    rest: float
+
+
+def within_parts(sums: PairSums) -> WithinParts:
+    """Unbiased variance components of the kernel within one set of at least four rows, from its sums."""
+    n = len(sums.rows)
     total, by_row = float(sums.rows.sum()), float(sums.rows @ sums.rows)
     mean_square = (total**2 - 4 * by_row + 2 * sums.squares) / (n * (n - 1) * (n - 2) * (n - 3))
     first = (by_row - sums.squares) / (n * (n - 1) * (n - 2)) - mean_square
-    return first, sums.squares / (n * (n - 1)) - mean_square - 2 * first, total
+    return WithinParts(first, sums.squares / (n * (n - 1)) - mean_square - 2 * first)
 
 
-def _covariance(
-    within: Float[np.ndarray, " n"], across: Float[np.ndarray, " n"], total: float, total_across: float, n: int, m: int
-) -> float:
-    """Cov(E[k(x, x') | x], E[k(x, y) | x]) from both row sums and their totals."""
-    joint = float(within @ across)
-    return joint / (n * (n - 1) * m) - (total * total_across - 2 * joint) / (n * (n - 1) * (n - 2) * m)
+def across_parts(sums: PairSums) -> AcrossParts:
+    """Unbiased variance components of the kernel across two sets of at least two rows each, from its sums."""
+    n, m = len(sums.rows), len(sums.columns)
+    total = float(sums.rows.sum())
+    by_row, by_column = float(sums.rows @ sums.rows), float(sums.columns @ sums.columns)
+    mean_square = (total**2 - by_row - by_column + sums.squares) / (n * (n - 1) * m * (m - 1))
+    first_x = (by_row - sums.squares) / (n * m * (m - 1)) - mean_square
+    first_y = (by_column - sums.squares) / (m * n * (n - 1)) - mean_square
+    return AcrossParts(first_x, first_y, sums.squares / (n * m) - mean_square - first_x - first_y)
+
+
+def covariance_part(within: Float[np.ndarray, " n"], across: Float[np.ndarray, " n"], m: int) -> float:
+    """Cov(E[k(x, x') | x], E[k(x, y) | x]) from both sums of each row, the second one over m rows."""
+    n, joint = len(within), float(within @ across)
+    free = float(within.sum() * across.sum()) - 2 * joint
+    return joint / (n * (n - 1) * m) - free / (n * (n - 1) * (n - 2) * m)

@@ -149,10 +149,13 @@ def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moment
 
 def moments_on_host(moments: Moments) -> Moments:
     """A device state as a host state in float64, both parts joined; a host state as it is."""
-    if on_host(moments.mean):
+    # By dtype, not by type: a device state that was fetched or restored holds NumPy arrays, in two float32 parts.
+    if moments.mean.dtype == np.float64:
         return moments
     count, mean, scatter, mean_lo, scatter_lo = (np.asarray(part) for part in jax.device_get(moments))
-    return Moments(count.astype(np.int64), mean + mean_lo.astype(np.float64), scatter + scatter_lo.astype(np.float64))
+    scatter = scatter + scatter_lo.astype(np.float64)
+    # A collective between hosts may add up the two triangles in different orders.
+    return Moments(count.astype(np.int64), mean + mean_lo.astype(np.float64), (scatter + scatter.T) / 2)
 
 
 def moments_on_device(moments: Moments) -> Moments:
@@ -233,6 +236,7 @@ def device_mean_and_rows(
     return count, mean, mean_lo, jnp.where(keep[:, None], offsets - correction, 0.0)
 
 
+@jax.jit  # one program where a caller is not inside jit: eager steps would each be compiled
 def _device_moments(features: Real[Array, "n d"], mask: Bool[Array, " n"] | None) -> Moments:
     count, mean, mean_lo, centred = device_mean_and_rows(features, mask)
     scatter = contract("nd,ne->de", centred, centred)
@@ -261,6 +265,7 @@ def _merge_on_host(a: Moments, b: Moments) -> Moments:
     return Moments(np.asarray(count, np.int64), a.mean + share * shift, scatter)
 
 
+@jax.jit
 def _merge_on_device(a: Moments, b: Moments) -> Moments:
     count = a.count + b.count
     before, added = a.count.astype(jnp.float32), b.count.astype(jnp.float32)

@@ -4,7 +4,8 @@ The device computes squared distances |x|^2 + |y|^2 - 2 x.y in float32, a strip 
 by no more than `slack * (|x|^2 + |y|^2)` (see `_slack`), so nearly every comparison is decided there; the few pairs
 within that margin of a decision go to the host, which takes the sum of squared differences of the original rows in
 float64. The answers are therefore those of a float64 computation, on every device and for every block size, and ties,
-as between copies of one row, are ties.
+as between copies of one row, are ties. Copies share one computation, so that a generator that makes the same image
+over and over, all of whose distances are ties, takes no longer than one whose images differ.
 
 Neighbours are found by k rounds of a masked minimum over the strip: a sort or a top-k over N is several times slower on
 a CPU than the products themselves.
@@ -32,7 +33,9 @@ __all__ = [
     "ball_counts",
     "check_neighbours",
     "device_radii",
+    "exact_pairs",
     "float32_pairs",
+    "kth_squared_distances",
     "nearest",
     "pair_strips",
     "places",
@@ -48,6 +51,8 @@ _STRIP_ELEMENTS = 1 << 23
 _STRIP_ROWS = 1024
 # Pairs gathered in float64 at a time, in numbers: 1 MB.
 _GATHERED = 1 << 17
+# Pairs of a strip looked through for doubtful ones at a time: should all be, their indices take 64 MB.
+_SLAB_ELEMENTS = 1 << 22
 # Far below any distance between scaled rows, far above what underflow takes away from one.
 _TINY = 1e-30
 
@@ -62,6 +67,7 @@ class PreparedRows(NamedTuple):
       scale: the common factor, a power of two.
       slack: bound on the error of a float32 squared distance, as a share of both squared norms.
       strip: how many of the rows are paired with all columns at a time; P is a multiple of it.
+      firsts: for each row the first row that it equals, mostly itself, [N].
     """
 
     original: np.ndarray
@@ -70,6 +76,7 @@ class PreparedRows(NamedTuple):
     scale: float
     slack: float
     strip: int
+    firsts: Int[np.ndarray, " n"]
 
 
 class Neighbours(NamedTuple):
@@ -133,7 +140,7 @@ def prepare_rows(*sets: np.ndarray, centred: bool = True) -> tuple[PreparedRows,
         on_device, norms, _ = device_rows(rows, centre, scale, size)
         filled = np.full(size, np.inf, np.float32)
         filled[: len(rows)] = norms
-        prepared.append(PreparedRows(rows, on_device, jnp.asarray(filled), scale, _slack(width), strip))
+        prepared.append(PreparedRows(rows, on_device, jnp.asarray(filled), scale, _slack(width), strip, _firsts(rows)))
     return tuple(prepared)
 
 
@@ -161,14 +168,39 @@ def nearest(
     )
     distances, indices = np.empty((len(rows.original), k)), np.empty((len(rows.original), k), np.int64)
     for start, stop, mask in pair_strips(rows, compute):
-        row, column = places(mask[: stop - start])
-        row, column = row[usable[column]], column[usable[column]]
-        exact = squared_distances(rows.original, row + start, columns.original, column) * factors[column]
-        order = np.lexsort((column, exact, row))
-        first = np.searchsorted(row, np.arange(stop - start))  # `row` is sorted already, so places are per row
-        chosen = order[first[:, None] + np.arange(k)]
-        distances[start:stop], indices[start:stop] = exact[chosen], column[chosen]
+        mask = mask[: stop - start, :count] & usable
+        for part, row, column, exact in exact_pairs(mask, start, rows, columns):
+            exact *= factors[column]
+            order = np.lexsort((column, exact, row))
+            first = np.searchsorted(row, np.arange(part.start, part.stop))  # `row` is sorted, so places are per row
+            chosen = order[first[:, None] + np.arange(k)]
+            distances[part], indices[part] = exact[chosen], column[chosen]
     return Neighbours(distances, indices)
+
+
+def kth_squared_distances(rows: PreparedRows, k: int) -> Float[np.ndarray, " n"]:
+    """Squared distance of each row to its k-th nearest fellow in the same set, [N], float64.
+
+    The last column of `nearest`, at less cost: neighbours that are surely nearer are only counted.
+
+    Args:
+      rows: from `prepare_rows`, with more than k rows.
+      k: which neighbour.
+    """
+    count = len(rows.original)
+    largest = np.asarray(rows.norms)[:count].max()
+    compute = functools.partial(_kth_strip, arrays=strip_arrays(rows, rows), slack=rows.slack, largest=largest, k=k)
+    distances = np.zeros(count)
+    copied = np.bincount(rows.firsts, minlength=count)[rows.firsts] > k  # k copies at least: the distance is 0
+    for start, stop, (nearer, mask) in pair_strips(rows, compute):
+        mask = mask[: stop - start] & ~copied[start:stop, None]
+        for part, row, _, exact in exact_pairs(mask, start, rows, rows):
+            order = np.lexsort((exact, row))
+            wanted = np.flatnonzero(~copied[part])
+            first = np.searchsorted(row, part.start + wanted)
+            place = k - 1 - nearer[part.start - start : part.stop - start][wanted]
+            distances[part.start + wanted] = exact[order[first + place]]
+    return distances
 
 
 def ball_counts(
@@ -198,14 +230,46 @@ def ball_counts(
         held[start:stop] = by_row[: stop - start]
         reached[start:stop] = other_by_row[: stop - start]
         holding += by_column[:m]
-        row, column = places(doubtful[: stop - start])
-        row += start
-        exact = squared_distances(centres.original, row, points.original, column)
-        held_now, reached_now = inside(exact, centre_radii[row]), inside(exact, other[column])
-        held += np.bincount(row[held_now], minlength=n)
-        holding += np.bincount(column[held_now], minlength=m)
-        reached += np.bincount(row[reached_now], minlength=n)
+        for _, row, column, exact in exact_pairs(doubtful[: stop - start], start, centres, points):
+            held_now, reached_now = inside(exact, centre_radii[row]), inside(exact, other[column])
+            held += np.bincount(row[held_now], minlength=n)
+            holding += np.bincount(column[held_now], minlength=m)
+            reached += np.bincount(row[reached_now], minlength=n)
     return BallCounts(held, holding, reached)
+
+
+def exact_pairs(
+    mask: Bool[np.ndarray, "b q"], start: int, rows: PreparedRows, columns: PreparedRows
+) -> Iterator[tuple[slice, Int[np.ndarray, " p"], Int[np.ndarray, " p"], Float[np.ndarray, " p"]]]:
+    """The pairs that a strip leaves to the host, some of its rows at a time, with their exact squared distances.
+
+    Args:
+      mask: the pairs, for the rows from `start` on.
+      start: the strip's first row.
+      rows: what the strip was computed from.
+      columns: as rows.
+
+    Yields:
+      The rows at hand as a slice of the set; row, column (row by row) and squared distance of each pair.
+    """
+    step = max(1, _SLAB_ELEMENTS // mask.shape[1])
+    distinct = all(np.array_equal(side.firsts, np.arange(len(side.firsts))) for side in (rows, columns))
+    for begin in range(0, len(mask), step):
+        part = slice(start + begin, start + min(begin + step, len(mask)))
+        row, column = places(mask[begin : begin + step])
+        row += part.start
+        if distinct:
+            yield part, row, column, squared_distances(rows.original, row, columns.original, column)
+            continue
+        first, place = np.unique(rows.firsts[row], return_inverse=True)
+        keys = place * mask.shape[1] + columns.firsts[column]
+        needed = np.zeros(len(first) * mask.shape[1], bool)
+        needed[keys] = True
+        chosen = np.flatnonzero(needed)
+        which, of = np.divmod(chosen, mask.shape[1])
+        table = np.empty(len(needed))
+        table[chosen] = squared_distances(rows.original, first[which], columns.original, of)
+        yield part, row, column, table[keys]
 
 
 def squared_distances(
@@ -295,16 +359,60 @@ def _nearest_strip(
     distances, error = float32_pairs(start, arrays[:4], slack, block)
     upper, lower = (distances + error) * arrays[4], (distances - error) * arrays[4]
     if same:
-        own = (start + jnp.arange(block))[:, None] == jnp.arange(upper.shape[1])[None, :]
+        own = _own_pairs(start, upper)
         upper, lower = jnp.where(own, jnp.inf, upper), jnp.where(own, jnp.inf, lower)
+    return lower <= _reach(upper, k)[:, None]
+
+
+@functools.partial(jax.jit, static_argnames=("k", "block"))
+def _kth_strip(
+    start: Int[Array, ""] | np.int32,
+    *,
+    arrays: tuple[Float[Array, "p d"], Float[Array, " p"], Float[Array, "q d"], Float[Array, " q"]],
+    slack: Float[Array, ""] | float,
+    largest: Float[Array, ""] | np.float32,
+    k: int,
+    block: int,
+) -> tuple[Int[Array, " b"], Bool[Array, "b q"]]:
+    """For each row of a strip, how many columns are surely nearer than its k-th nearest, and which may be that one."""
+    distances, error = float32_pairs(start, arrays, slack, block)
+    own = _own_pairs(start, distances)
+    upper, lower = jnp.where(own, jnp.inf, distances + error), jnp.where(own, jnp.inf, distances - error)
+    reach = _reach(upper, k)
+    # No pair of the row is known worse than this. Where the reach is the k-th smallest bound, and not beyond it because
+    # of bounds that are equal, the k-th distance is therefore at least the reach less twice as much; `_slack` has room
+    # for the rounding of that difference.
+    worst = slack * (lax.dynamic_slice_in_dim(arrays[1], start, block) + largest) + _TINY
+    tied = (upper < reach[:, None]).sum(1) >= k
+    surely = (upper < (reach - 2 * worst)[:, None]) & ~tied[:, None]
+    return surely.sum(1), ~surely & (lower <= reach[:, None])
+
+
+def _firsts(rows: np.ndarray) -> Int[np.ndarray, " n"]:
+    """For each row the first one that it equals, found by hashes of their bytes."""
+    firsts = np.arange(len(rows))
+    seen: dict[int, int] = {}
+    for index, row in enumerate(rows):
+        first = seen.setdefault(hash(row.tobytes()), index)
+        if first != index and np.array_equal(rows[first], row):
+            firsts[index] = first
+    return firsts
+
+
+def _own_pairs(start: Int[Array, ""] | np.int32, pairs: Float[Array, "b q"]) -> Bool[Array, "b q"]:
+    """Where a strip of a set's pairs with itself meets the diagonal."""
+    return (start + jnp.arange(pairs.shape[0]))[:, None] == jnp.arange(pairs.shape[1])[None, :]
+
+
+def _reach(upper: Float[Array, "b q"], k: int) -> Float[Array, " b"]:
+    """A distance that at least k columns of each row are within, if each distance is at most `upper`."""
 
     def widen(_: Int[Array, ""], reach: Float[Array, " b"]) -> Float[Array, " b"]:
         following = jnp.where(upper > reach[:, None], upper, jnp.inf).min(1)
         return jnp.where(jnp.isinf(following), reach, following)
 
     # After each round one more column lies surely within reach, or all do; equal bounds are passed in one round.
-    reach = lax.fori_loop(0, k, widen, jnp.full(block, -jnp.inf))
-    return lower <= reach[:, None]
+    return lax.fori_loop(0, k, widen, jnp.full(upper.shape[0], -jnp.inf))
 
 
 @functools.partial(jax.jit, static_argnames=("block",))

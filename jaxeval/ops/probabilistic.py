@@ -19,12 +19,11 @@ from jaxeval.ops._features import feature_pair
 from jaxeval.ops.neighbours import (
     PreparedRows,
     check_neighbours,
+    exact_pairs,
     float32_pairs,
-    nearest,
+    kth_squared_distances,
     pair_strips,
-    places,
     prepare_rows,
-    squared_distances,
     strip_arrays,
 )
 
@@ -71,7 +70,7 @@ def probabilistic_precision_recall(
 
 
 def _mean_radius(name: str, rows: PreparedRows, k: int) -> float:
-    radius = float(np.sqrt(nearest(rows, rows, k).squared_distances[:, -1]).mean())
+    radius = float(np.sqrt(kth_squared_distances(rows, k)).mean())
     if not radius > 0:
         raise InputError(f"every row of {name} has {k} copies, so its samples have no distance to compare with")
     return radius
@@ -89,11 +88,9 @@ def _soft_membership(points: PreparedRows, centres: PreparedRows, radius: float)
     total = np.zeros(len(points.original))
     for start, stop, (logs, near) in pair_strips(points, compute):
         total[start:stop] = logs[: stop - start]
-        row, column = places(near[: stop - start])
-        row += start
-        shares = np.minimum(squared_distances(points.original, row, centres.original, column) / reach, 1)
-        with np.errstate(divide="ignore"):  # a copy is a member for certain: log 0
-            np.add.at(total, row, np.log(shares))
+        for _, row, _, exact in exact_pairs(near[: stop - start], start, points, centres):
+            with np.errstate(divide="ignore"):  # a copy is a member for certain: log 0
+                np.add.at(total, row, np.log(np.minimum(exact / reach, 1)))
     return float(-np.expm1(total / 2).mean())
 
 

@@ -138,7 +138,8 @@ def manifold_on_device(
       reference: shape [N, D], of this device.
       generated: shape [M, D], of this device.
       k: a ball reaches to the k-th nearest other row of its own side.
-      tie: whether a row at exactly the radius lies inside, "inclusive" or "exclusive".
+      tie: whether a row at exactly the radius lies inside, "inclusive" or "exclusive"; as the distances here are
+        rounded, so is the tie: a copy of the row that a ball reaches to may fall on either side.
       reference_mask: shape [N]; rows where it is False do not count.
       generated_mask: shape [M], likewise.
       axis_name: as in `kernel_distance_on_device`.

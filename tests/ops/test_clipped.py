@@ -84,6 +84,23 @@ def test_copies_of_the_reference_score_one():
     assert clipped_density_coverage(reference=x, generated=x.copy()) == (1, 1)
 
 
+def test_values_beyond_one_are_cut_only_if_asked_for():
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((200, 4)), 0.6 * rng.standard_normal((200, 4))
+    assert clipped_density_coverage(reference=x, generated=y).density == 1
+    uncut = clipped_density_coverage(reference=x, generated=y, cut=False)
+    inside = cdist(x, y) <= np.minimum(radii := np.sort(cdist(x, x), axis=1)[:, 5], np.median(radii))[:, None]
+    own = cdist(x, x) + np.diag([np.inf] * 200) <= np.minimum(radii, np.median(radii))[:, None]
+    assert uncut.density == pytest.approx(np.minimum(inside.sum(0), 5).mean() / np.minimum(own.sum(0), 5).mean())
+    assert uncut.density > 1
+    # As good as the data in every respect, and then doubled: more covered than by as many fresh samples.
+    double = clipped_density_coverage(reference=x, generated=x.copy(), cut=False)
+    assert double.coverage > clipped_density_coverage(reference=x, generated=x.copy()).coverage > 0.99
+    other = rng.standard_normal((150, 4)) + 1
+    both = [clipped_density_coverage(reference=x, generated=other, cut=cut) for cut in (True, False)]
+    assert both[0] == both[1]
+
+
 def brute_probabilistic(x, y, k, stretch):
     def membership(centres, points):
         reach = stretch * np.sort(cdist(centres, centres), axis=1)[:, k].mean()

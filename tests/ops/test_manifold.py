@@ -1,15 +1,20 @@
 """Nearest-neighbour metrics against brute force in float64, closed forms, documented weaknesses, and references."""
 
+import functools
+
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jaxpr_checks import equations
 from scipy.spatial.distance import cdist
 
 import jaxeval.ops.neighbours as neighbours
 from jaxeval.errors import InputError
+from jaxeval.ops.clipped import clipped_density_coverage
 from jaxeval.ops.manifold import membership, prdc, rarity, realism
-from jaxeval.ops.neighbours import nearest, prepare_rows, squared_distances
+from jaxeval.ops.neighbours import kth_squared_distances, nearest, prepare_rows, squared_distances
 
 
 def exact_squares(x, y):
@@ -81,6 +86,70 @@ def test_neighbours_are_those_of_float64(small_strips, offset):
 def test_one_repeated_row_has_zero_distances():
     (rows,) = prepare_rows(np.full((20, 3), 7.0))
     assert not nearest(rows, rows, 3).squared_distances.any()
+    assert not kth_squared_distances(rows, 3).any()
+
+
+def kth_by_brute_force(x, k):
+    distances = exact_squares(x, x)
+    np.fill_diagonal(distances, np.inf)
+    return np.sort(distances, axis=1)[:, k - 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([(2, 1), (4, 3), (24, 1), (24, 5), (24, 22), (24, 23)]),
+    st.integers(1, 4),
+    st.integers(0, 2**31),
+)
+def test_kth_distances_among_ties_and_copies(sizes, levels, seed):
+    # Few grid points for many rows: most rows have copies, and most distances are shared by many pairs.
+    (n, k), rng = sizes, np.random.default_rng(seed)
+    x = rng.integers(0, levels + 1, (n, 2)) / 3 + 1000.0
+    (rows,) = prepare_rows(x)
+    np.testing.assert_array_equal(kth_squared_distances(rows, k), kth_by_brute_force(x, k))
+
+
+@pytest.mark.parametrize("k", [1, 4, 40, 88, 89])
+@pytest.mark.parametrize("outlier", [0.0, 1e3, 1e12])
+def test_kth_distances_beside_huge_norms(small_strips, k, outlier):
+    rng = np.random.default_rng(k)
+    x = rng.standard_normal((90, 60)) * 10.0 ** rng.uniform(-3, 0, (90, 1)) + 50.0
+    x[3] = outlier
+    x[20:24] = x[24]
+    x[30] = x[31] * (1 + 1e-7)  # nearer than float32 can tell
+    (rows,) = prepare_rows(x)
+    np.testing.assert_allclose(kth_squared_distances(rows, k), kth_by_brute_force(x, k), rtol=1e-12)
+
+
+def test_most_neighbours_are_only_counted():
+    # What makes it cheaper than `nearest`: of the k nearest, all but a few are known to be nearer than the k-th.
+    (rows,) = prepare_rows(np.random.default_rng(0).standard_normal((400, 256)))
+    arrays = neighbours.strip_arrays(rows, rows)
+    largest = np.asarray(rows.norms).max()
+    counted, left = neighbours._kth_strip(
+        np.int32(0), arrays=arrays, slack=rows.slack, largest=largest, k=40, block=rows.strip
+    )
+    assert np.mean(counted) > 38.5
+    assert np.sum(left, axis=1).mean() < 2.5
+
+
+def test_a_collapsed_generator_is_computed_once(monkeypatch, small_strips):
+    gathered = []
+
+    def counting(rows, at, columns, of):
+        gathered.append(len(at))
+        return squared_distances(rows, at, columns, of)
+
+    monkeypatch.setattr(neighbours, "squared_distances", counting)
+    monkeypatch.setattr(neighbours, "_SLAB_ELEMENTS", 4000)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((120, 6)), np.repeat(rng.standard_normal((2, 6)), 150, axis=0)
+    y[0] += 0.1
+    for tie in ("inclusive", "exclusive"):
+        assert prdc(reference=x, generated=y, k=5, tie=tie) == pytest.approx(brute(x, y, 5, tie)[0], rel=1e-12)
+        assert prdc(reference=y, generated=x, k=5, tie=tie) == pytest.approx(brute(y, x, 5, tie)[0], rel=1e-12)
+    assert sum(gathered) < 10_000  # all pairs would be 4 (120^2 + 300^2 + 36,000)
+    assert clipped_density_coverage(reference=x, generated=y).coverage < 0.1
 
 
 @pytest.mark.parametrize("width", [2, 50, 2048, 20_000])
@@ -95,6 +164,29 @@ def test_float32_distances_stay_within_the_slack(width):
     share = np.abs(np.asarray(approximate)[:64, :64] - exact) / np.asarray(error)[:64, :64]
     assert share.max() < 1
     assert share.max() > 1e-4  # the bound is of use
+
+
+@pytest.mark.parametrize("search", ["nearest", "kth_squared_distances", "ball_counts"])
+def test_nothing_is_sorted_on_the_device(monkeypatch, search):
+    """A sort or a top-k over N takes several times as long on a CPU as the products."""
+    found = set()
+
+    def traced(rows, compute):
+        jaxpr = jax.make_jaxpr(functools.partial(compute, block=rows.strip))(np.int32(0))
+        found.update(equation.primitive.name for equation in equations(jaxpr))
+        return pair_strips(rows, compute)
+
+    pair_strips = neighbours.pair_strips
+    monkeypatch.setattr(neighbours, "pair_strips", traced)
+    x, y = prepare_rows(*np.random.default_rng(0).standard_normal((2, 50, 3)))
+    if search == "nearest":
+        nearest(x, y, 4)
+    elif search == "kth_squared_distances":
+        kth_squared_distances(x, 4)
+    else:
+        neighbours.ball_counts(x, y, centre_radii=np.ones(50), point_radii=np.ones(50), tie="exclusive")
+    assert "dot_general" in found
+    assert not [name for name in found if "sort" in name or "top_k" in name], found
 
 
 def test_swapping_roles_swaps_precision_and_recall():
@@ -136,6 +228,15 @@ def test_coverage_of_the_same_distribution(k):
     expected = 1 - np.prod([(n - i) / (n + m - i) for i in range(1, k + 1)])
     values = [prdc(reference=x, generated=y, k=k).coverage for x, y in (gaussians(s, n=n, d=8) for s in range(6))]
     assert np.mean(values) == pytest.approx(expected, abs=0.012)
+
+
+@pytest.mark.slow
+def test_coverage_of_ten_thousand_samples():
+    x, y = gaussians(0, n=10_000, d=8)
+    for k, expected in ((3, 0.87504), (5, 0.96877)):
+        assert 1 - np.prod([(10_000 - i) / (20_000 - i) for i in range(1, k + 1)]) == pytest.approx(expected, abs=5e-6)
+        # A share of 10,000 has an error of .0033 at most, and balls share samples: half as much again.
+        assert prdc(reference=x, generated=y, k=k).coverage == pytest.approx(expected, abs=0.015)
 
 
 def test_one_outlier_in_the_reference_lifts_precision():

@@ -1,0 +1,125 @@
+"""Differences of two generators against the metrics themselves, their spread over draws, and uniform p-values."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxeval.errors import InputError
+from jaxeval.ops.differences import (
+    cmmd_difference,
+    inception_score_difference,
+    mean_difference,
+    mmd_difference,
+    prdc_difference,
+)
+from jaxeval.ops.inception_score import inception_score
+from jaxeval.ops.manifold import prdc
+from jaxeval.ops.mmd import cmmd, kid_full, mmd
+from jaxeval.ops.resampling import interval
+
+
+def sets(n, a, b, d=6, shifts=(0.3, 0.4), seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)), *(rng.standard_normal((m, d)) + s for m, s in zip((a, b), shifts, strict=True))
+
+
+@pytest.mark.parametrize(("n", "a", "b"), [(50, 40, 40), (60, 30, 45)])
+def test_kernel_differences_are_those_of_the_estimates(n, a, b):
+    x, y, z = sets(n, a, b)
+    found = mmd_difference(reference=x, first=y, second=z, permutations=9)
+    expected = kid_full(reference=x, generated=y).value - kid_full(reference=x, generated=z).value
+    assert found.value == pytest.approx(expected, abs=2e-6)
+    found = mmd_difference(reference=x, first=y, second=z, kernel="rbf", bandwidth=1.5, permutations=9)
+    ours, theirs = (mmd(reference=x, generated=rows, bandwidth=1.5).value for rows in (y, z))
+    assert found.value == pytest.approx(ours - theirs, abs=1e-6)
+    found = cmmd_difference(reference=x, first=y, second=z, permutations=9)
+    ours, theirs = (cmmd(reference=x, generated=rows, biased=False).value for rows in (y, z))
+    assert found.value == pytest.approx(ours - theirs, abs=1e-3)
+
+
+def test_a_median_bandwidth_does_not_depend_on_which_is_first():
+    x, y, z = sets(40, 30, 35)
+    one, other = (
+        mmd_difference(reference=x, first=p, second=q, kernel="rbf", permutations=9) for p, q in ((y, z), (z, y))
+    )
+    assert one.value == pytest.approx(-other.value, rel=1e-5)
+    assert one.standard_error == pytest.approx(other.standard_error, rel=1e-4)
+
+
+@pytest.mark.parametrize("shifts", [(0.0, 0.0), (0.3, 0.5)])
+def test_kernel_errors_are_the_spread_over_draws(shifts):
+    found = [
+        mmd_difference(reference=x, first=y, second=z, kernel="rbf", bandwidth=2.0, permutations=1)
+        for x, y, z in (sets(60, 50, 40, 4, shifts, seed=s) for s in range(150))
+    ]
+    spread = np.std([f.value for f in found], ddof=1)
+    stated = np.sqrt(np.mean([f.standard_error**2 for f in found]))
+    assert 0.85 < stated / spread < 1.18  # 150 draws know a standard deviation to 6%
+
+
+def test_the_shared_reference_cancels():
+    x, y, z = sets(40, 400, 400, 4, (0.5, 0.5))
+    alone = mmd(reference=x, generated=y, bandwidth=2.0).standard_error
+    both = mmd_difference(reference=x, first=y, second=z, kernel="rbf", bandwidth=2.0, permutations=1).standard_error
+    assert both < 0.6 * alone
+
+
+def test_kernel_p_values():
+    without = [
+        mmd_difference(reference=x, first=y, second=z, kernel="linear", permutations=99, seed=s).p_value
+        for s, (x, y, z) in enumerate(sets(40, 30, 35, 3, (0.4, 0.4), seed=s) for s in range(80))
+    ]
+    assert stats.kstest(without, "uniform").pvalue > 0.01
+    x, y, z = sets(200, 200, 200, 3, (0.2, 1.0))
+    assert mmd_difference(reference=x, first=y, second=z, permutations=199).p_value == 1 / 200
+
+
+def test_prdc_differences():
+    x, y, z = sets(240, 240, 200, 4, (0.0, 1.5))
+    found = prdc_difference(reference=x, first=y, second=z, k=3, permutations=199)
+    ours, theirs = (prdc(reference=x, generated=rows, k=3) for rows in (y, z))
+    expected = np.subtract(ours, theirs)
+    np.testing.assert_allclose([part.value for part in found], expected, rtol=1e-12)
+    assert max(part.p_value for part in found) < 0.05
+    assert found.precision.p_value == found.density.p_value == 1 / 200
+    same = prdc_difference(reference=x, first=y, second=sets(1, 1, 200, 4, (0, 0), seed=9)[2], k=3, permutations=199)
+    assert all(part.p_value > 0.01 and abs(part.value) < 4 * part.standard_error for part in same)
+
+
+def test_inception_score_differences():
+    rng = np.random.default_rng(0)
+    y, z = 2 * rng.standard_normal((300, 8)), 2.5 * rng.standard_normal((250, 8))
+    found = inception_score_difference(first=y, second=z, permutations=199)
+    ours, theirs = (inception_score(logits=rows, splits=1).mean for rows in (y, z))
+    assert found.value == pytest.approx(ours - theirs, rel=1e-10)
+    assert found.p_value == 1 / 200
+    repeats = [
+        inception_score_difference(first=a[:150], second=a[150:], permutations=99, seed=s)
+        for s, a in enumerate(2 * np.random.default_rng(s).standard_normal((300, 8)) for s in range(60))
+    ]
+    assert np.mean([r.standard_error for r in repeats]) == pytest.approx(np.std([r.value for r in repeats]), rel=0.3)
+    assert stats.kstest([r.p_value for r in repeats], "uniform").pvalue > 0.01
+
+
+def test_mean_difference_is_welchs():
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal(40), 2 * rng.standard_normal(25) + 0.4
+    found, expected = mean_difference(first=a, second=b), stats.ttest_ind(a, b, equal_var=False)
+    low, high = expected.confidence_interval(0.9)
+    ours = interval(found.value, found.standard_error, degrees=found.degrees, confidence=0.9)
+    assert ours == pytest.approx((low, high), rel=1e-12)
+    assert mean_difference(first=np.ones(3), second=np.ones(4))[:2] == (0, 0)
+
+
+def test_wrong_arguments_are_named():
+    x, y, z = sets(20, 20, 20)
+    with pytest.raises(InputError, match="6, 6, 2 features"):
+        mmd_difference(reference=x, first=y, second=z[:, :2])
+    with pytest.raises(InputError, match="20, 20 and 3 rows"):
+        mmd_difference(reference=x, first=y, second=z[:3])
+    with pytest.raises(InputError, match="kernel is 'cubic'"):
+        mmd_difference(reference=x, first=y, second=z, kernel="cubic")
+    with pytest.raises(InputError, match="6 rows, too few"):
+        prdc_difference(reference=x, first=y, second=z, k=6)
+    with pytest.raises(InputError, match="at least 2"):
+        inception_score_difference(first=x, second=x[:1])
