@@ -13,14 +13,14 @@ import jaxeval.ops.image_quality as iq
 class Op(NamedTuple):
     """A full-reference op with the smallest sensible setting.
 
-    `op(x, y, data_range=...)` on [N, H, W, C]; `identity` is its value at identical images, None where there is no
-    single one; symmetric if op(x, y) == op(y, x).
+    `op(x, y, data_range=...)` on [N, H, W, C]; `identity` is its value at identical images; symmetric if
+    op(x, y) == op(y, x).
     """
 
     op: Callable
     side: int
     least: int
-    identity: float | None
+    identity: float
     symmetric: bool = True
     channels: tuple[int, ...] = (1, 3)
 
@@ -31,11 +31,29 @@ FULL_REFERENCE = {
     "rmse": Op(iq.rmse, 9, 1, 0.0),
     "psnr": Op(iq.psnr, 9, 1, np.inf),
     "psnr of y": Op(functools.partial(iq.psnr, channels="y", crop_border=2), 9, 5, np.inf),
+    "psnr_hvs": Op(iq.psnr_hvs, 16, 8, np.inf),
+    "psnr_hvs_m": Op(iq.psnr_hvs_m, 16, 8, np.inf),
     "ssim": Op(iq.ssim, 24, 11, 1.0),
     "ssim torchmetrics": Op(functools.partial(iq.ssim, convention="torchmetrics"), 16, 6, 1.0),
     "ssim pyiqa": Op(functools.partial(iq.ssim, convention="pyiqa"), 16, 11, 1.0),
     "ms_ssim": Op(functools.partial(iq.ms_ssim, weights=(0.4, 0.6)), 24, 21, 1.0),
+    "cw_ssim": Op(iq.cw_ssim, 64, 64, 1.0),
+    "iw_ssim": Op(iq.iw_ssim, 161, 161, 1.0, symmetric=False),
+    "vif": Op(iq.vif, 41, 41, 1.0, symmetric=False),
+    "fsim": Op(iq.fsim, 24, 4, 1.0, channels=(3,)),
+    "fsim of luma": Op(functools.partial(iq.fsim, chromatic=False), 24, 4, 1.0),
+    "sr_sim": Op(iq.sr_sim, 40, 37, 1.0),
+    "vsi": Op(iq.vsi, 24, 2, 1.0),
+    "gms": Op(iq.gms, 17, 2, 1.0),
+    "gmsd": Op(iq.gmsd, 17, 2, 0.0),
+    "ms_gmsd": Op(iq.ms_gmsd, 24, 17, 0.0),
+    "ms_gmsd chromatic": Op(functools.partial(iq.ms_gmsd, chromatic=True), 24, 17, 0.0, channels=(3,)),
+    "mdsi": Op(iq.mdsi, 17, 1, 0.0),
+    "haarpsi": Op(iq.haarpsi, 24, 16, 1.0),
+    "nlpd": Op(iq.nlpd, 32, 32, 0.0),
 }
+# Compiling the others, and their gradients, takes several seconds each.
+QUICK = ("psnr", "gms")
 
 
 def small_pairs(op: Op, channels: int = 3) -> tuple[np.ndarray, np.ndarray]:

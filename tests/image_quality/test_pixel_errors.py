@@ -1,17 +1,19 @@
 """Pixel errors against scikit-image and NumPy in float64."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import skimage.color
 import skimage.metrics
 from photographs import pairs, photograph
 
-from jaxeval.ops.image_quality import mae, mse, psnr, rgb_to_y, rgb_to_ycbcr, rmse
+from jaxeval.ops.image_quality import View, mae, mse, psnr, rgb_to_y, rgb_to_ycbcr, rmse
 
 SIZE = (61, 84)
 
 
-@pytest.mark.parametrize("scale", [1.0, 255.0, 65535.0])
+@pytest.mark.parametrize("scale", [1.0, pytest.param(255.0, marks=pytest.mark.slow), 65535.0])
 def test_errors_are_those_of_float64(scale):
     for label, x, y in pairs(SIZE):
         x, y = (i[None] / 255.0 * scale for i in (x, y))
@@ -54,7 +56,8 @@ def test_y_channel_and_border_as_in_super_resolution_papers(border):
     for label, x, y in pairs(SIZE, ("astronaut", "coffee")):
         inner = (slice(border, SIZE[0] - border), slice(border, SIZE[1] - border))
         planes = [skimage.color.rgb2ycbcr(i[inner])[..., 0] for i in (x, y)]
-        for channels, of in (("y", np.asarray), ("y-rounded", np.rint)):
+        views: list[tuple[View, Callable]] = [("y", np.asarray), ("y-rounded", np.rint)]
+        for channels, of in views:
             expected = 10 * np.log10(255**2 / np.square(of(planes[0]) - of(planes[1])).mean())
             value = psnr(x[None], y[None], data_range=255, channels=channels, crop_border=border)
             np.testing.assert_allclose(value, [expected], atol=2e-5, err_msg=f"{label} {channels}")

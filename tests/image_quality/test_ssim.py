@@ -1,5 +1,7 @@
 """SSIM and MS-SSIM against scikit-image and against definitions written out in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -7,7 +9,7 @@ import skimage.data
 from photographs import pairs, photograph
 from skimage.metrics import structural_similarity
 
-from jaxeval.ops.image_quality import MS_SSIM_WEIGHTS, ms_ssim, ssim, ssim_terms
+from jaxeval.ops.image_quality import MS_SSIM_WEIGHTS, SsimConvention, ms_ssim, ssim, ssim_terms
 
 WANG = {"gaussian_weights": True, "use_sample_covariance": False, "sigma": 1.5}
 SETTINGS = {"scikit-image": WANG, "scikit-image-default": {}}
@@ -22,12 +24,11 @@ def test_the_oracle_of_the_camera_under_noise():
 
 
 @pytest.mark.parametrize("convention", SETTINGS)
-@pytest.mark.parametrize("size", [(11, 11), (47, 64)])
+@pytest.mark.parametrize("size", [pytest.param((11, 11), marks=pytest.mark.slow), (47, 64)])
 def test_ssim_and_its_map_are_scikit_images(convention, size):
     for label, x, y in pairs(size, ("astronaut", "camera")):
-        expected, expected_map = structural_similarity(
-            x, y, channel_axis=-1, data_range=255, full=True, **SETTINGS[convention]
-        )
+        full: Any = structural_similarity(x, y, channel_axis=-1, data_range=255, full=True, **SETTINGS[convention])
+        expected, expected_map = full
         value = ssim(x[None], y[None], data_range=255, convention=convention)
         terms = ssim_terms(x[None], y[None], data_range=255, convention=convention)
         np.testing.assert_allclose(value, [expected], atol=WITHIN, err_msg=label)
@@ -36,7 +37,7 @@ def test_ssim_and_its_map_are_scikit_images(convention, size):
         np.testing.assert_allclose(terms.map[0], expected_map, atol=1e-4, err_msg=label)
 
 
-@pytest.mark.parametrize("scale", [1.0, 65535.0])
+@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.slow), 65535.0])
 def test_scale_of_the_values_does_not_matter(scale):
     for label, x, y in pairs((48, 50), ("chelsea",)):
         expected = structural_similarity(x, y, channel_axis=-1, data_range=255, **WANG)
@@ -44,7 +45,9 @@ def test_scale_of_the_values_does_not_matter(scale):
         np.testing.assert_allclose(ssim(*floats, data_range=scale), [expected], atol=WITHIN, err_msg=label)
 
 
-@pytest.mark.parametrize("level", [0.02, 0.5, 0.98])
+@pytest.mark.parametrize(
+    "level", [pytest.param(0.02, marks=pytest.mark.slow), 0.5, pytest.param(0.98, marks=pytest.mark.slow)]
+)
 def test_flat_images_keep_the_digits_that_float32_variances_lose(level):
     rng = np.random.default_rng(0)
     x = np.clip(level + 0.002 * rng.standard_normal((128, 128)), 0, 1).astype(np.float32)
@@ -53,6 +56,7 @@ def test_flat_images_keep_the_digits_that_float32_variances_lose(level):
     np.testing.assert_allclose(ssim(x[None, ..., None], y[None, ..., None], data_range=1.0), [expected], atol=2e-7)
 
 
+@pytest.mark.slow
 def test_large_images_go_strip_by_strip_to_the_same_number():
     x = np.tile(photograph("coffee"), (2, 3, 1))
     y = np.random.default_rng(2).integers(-20, 20, x.shape) + x.astype(int)
@@ -87,6 +91,7 @@ def _maps(x, y, peak, margin_mode=None):
     )
 
 
+@pytest.mark.slow
 def test_terms_are_the_papers():
     for label, x, y in pairs((40, 61), ("astronaut",)):
         planes = [_maps(x[..., c].astype(float), y[..., c].astype(float), 255) for c in range(x.shape[-1])]
@@ -103,25 +108,27 @@ def test_terms_are_the_papers():
         assert terms.map.shape == (1, 30, 51, x.shape[-1])
 
 
+@pytest.mark.slow
 def test_torchmetrics_reflects_and_piq_and_pyiqa_prepare():
     for label, x, y in pairs((400, 400), ("coffee",)):
         x, y = x.astype(float), y.astype(float)
 
         def mean_ssim(x, y, **options):
             maps = [_maps(x[..., c], y[..., c], 255, **options) for c in range(x.shape[-1])]
-            return np.mean([m[0] * m[1] * m[2] for m in maps])
+            return float(np.mean([m[0] * m[1] * m[2] for m in maps]))
 
-        expected = {"torchmetrics": mean_ssim(x, y, margin_mode="reflect")}
+        expected: dict[SsimConvention, float] = {"torchmetrics": mean_ssim(x, y, margin_mode="reflect")}
         halves = [i.reshape(200, 2, 200, 2, -1).mean((1, 3)) for i in (x, y)]
         expected["piq"] = mean_ssim(*halves)
         luma = [np.rint(i @ [0.299, 0.587, 0.114] if i.shape[-1] == 3 else i[..., 0]) for i in (x, y)]
-        m = _maps(*luma, 255)
-        expected["pyiqa"] = (m[0] * np.maximum(m[1] * m[2], 0)).mean()
+        m = _maps(luma[0], luma[1], 255)
+        expected["pyiqa"] = float((m[0] * np.maximum(m[1] * m[2], 0)).mean())
         for convention, value in expected.items():
             ours = ssim(x[None], y[None], data_range=255, convention=convention)
             np.testing.assert_allclose(ours, [value], atol=WITHIN, err_msg=f"{label} {convention}")
 
 
+@pytest.mark.slow
 def test_y_channel_and_border_are_cut_first():
     import skimage.color
 
@@ -165,6 +172,7 @@ def _ms_ssim(x, y, convention, weights):
     return np.prod(np.maximum(factors, 0) ** np.array(weights), axis=1).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", ["pytorch-msssim", "piq", "torchmetrics", "pyiqa"])
 def test_ms_ssim_follows_each_convention_at_odd_sizes(convention):
     for label, x, y in pairs((61, 82), ("chelsea",)):
@@ -173,6 +181,7 @@ def test_ms_ssim_follows_each_convention_at_odd_sizes(convention):
         np.testing.assert_allclose(value, [expected], atol=WITHIN, err_msg=label)
 
 
+@pytest.mark.slow
 def test_ms_ssim_of_five_scales_and_of_opposite_images():
     x, y = photograph("camera", 162, 171), photograph("moon", 162, 171)
     expected = _ms_ssim(x.astype(float), y.astype(float), "pytorch-msssim", MS_SSIM_WEIGHTS)

@@ -8,31 +8,71 @@ shapes and values that are not finite are InputErrors wherever values can be loo
 from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
 from jaxeval.ops.image_quality.colour import rgb_to_ycbcr as rgb_to_ycbcr
+from jaxeval.ops.image_quality.cw_ssim import cw_ssim as cw_ssim
+from jaxeval.ops.image_quality.fsim import fsim as fsim
+from jaxeval.ops.image_quality.gmsd import gms as gms
+from jaxeval.ops.image_quality.gmsd import gmsd as gmsd
+from jaxeval.ops.image_quality.gmsd import ms_gmsd as ms_gmsd
+from jaxeval.ops.image_quality.haarpsi import haarpsi as haarpsi
+from jaxeval.ops.image_quality.iw_ssim import iw_ssim as iw_ssim
+from jaxeval.ops.image_quality.mdsi import mdsi as mdsi
 from jaxeval.ops.image_quality.ms_ssim import MS_SSIM_WEIGHTS as MS_SSIM_WEIGHTS
 from jaxeval.ops.image_quality.ms_ssim import MsSsimConvention as MsSsimConvention
 from jaxeval.ops.image_quality.ms_ssim import ms_ssim as ms_ssim
+from jaxeval.ops.image_quality.nlpd import nlpd as nlpd
+from jaxeval.ops.image_quality.no_reference import Exposure as Exposure
+from jaxeval.ops.image_quality.no_reference import colourfulness as colourfulness
+from jaxeval.ops.image_quality.no_reference import entropy as entropy
+from jaxeval.ops.image_quality.no_reference import exposure as exposure
+from jaxeval.ops.image_quality.no_reference import sharpness as sharpness
+from jaxeval.ops.image_quality.no_reference import total_variation as total_variation
 from jaxeval.ops.image_quality.pixel_errors import mae as mae
 from jaxeval.ops.image_quality.pixel_errors import mse as mse
 from jaxeval.ops.image_quality.pixel_errors import psnr as psnr
 from jaxeval.ops.image_quality.pixel_errors import rmse as rmse
+from jaxeval.ops.image_quality.psnr_hvs import psnr_hvs as psnr_hvs
+from jaxeval.ops.image_quality.psnr_hvs import psnr_hvs_m as psnr_hvs_m
+from jaxeval.ops.image_quality.sr_sim import sr_sim as sr_sim
 from jaxeval.ops.image_quality.ssim import SsimConvention as SsimConvention
 from jaxeval.ops.image_quality.ssim import SsimTerms as SsimTerms
 from jaxeval.ops.image_quality.ssim import ssim as ssim
 from jaxeval.ops.image_quality.ssim import ssim_terms as ssim_terms
+from jaxeval.ops.image_quality.vif import vif as vif
+from jaxeval.ops.image_quality.vsi import vsi as vsi
 
 __all__ = [
     "MS_SSIM_WEIGHTS",
+    "Exposure",
     "MsSsimConvention",
     "SsimConvention",
     "SsimTerms",
     "View",
+    "colourfulness",
+    "cw_ssim",
+    "entropy",
+    "exposure",
+    "fsim",
+    "gms",
+    "gmsd",
+    "haarpsi",
+    "iw_ssim",
     "mae",
+    "mdsi",
+    "ms_gmsd",
     "ms_ssim",
     "mse",
+    "nlpd",
     "psnr",
+    "psnr_hvs",
+    "psnr_hvs_m",
     "rgb_to_y",
     "rgb_to_ycbcr",
     "rmse",
+    "sharpness",
+    "sr_sim",
     "ssim",
     "ssim_terms",
+    "total_variation",
+    "vif",
+    "vsi",
 ]

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
@@ -116,7 +117,7 @@ def _extremes(array: AnyArray) -> tuple[float, float]:
     They cannot under a transformation, nor on other hosts.
     """
     if isinstance(array, jax.Array):
-        if isinstance(array, jax.core.Tracer) or not array.is_fully_addressable:
+        if isinstance(array, Tracer) or not array.is_fully_addressable:
             return 0.0, 0.0
         if next(iter(array.devices())).platform != "cpu":
             with jax.ensure_compile_time_eval():

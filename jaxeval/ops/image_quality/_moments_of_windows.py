@@ -12,7 +12,6 @@ so that luminance and contrast-structure terms are 1 - a and 1 - b with
 Four blurs instead of five; identical images give a = b = 0, exactly, and nearly identical ones keep their digits.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -65,8 +64,7 @@ def window_moments(s: Rows, d: Rows, taps: Taps, step: int, centres: tuple[Array
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _means_and_squares(s: Rows, d: Rows, taps: Taps, step: int) -> tuple[Rows, Rows, Rows, Rows]:
+def _means_and_squares_plain(s: Rows, d: Rows, taps: Taps, step: int) -> tuple[Rows, Rows, Rows, Rows]:
     """Windows' means of s, d and of their squares, which are never stored."""
 
     def vertical(s: Rows, d: Rows) -> tuple[Float[Array, "fewer j"], ...]:
@@ -87,6 +85,7 @@ def _means_and_squares_backward(taps: Taps, step: int, maps: tuple[Rows, Rows], 
     return mean_s + 2.0 * s * square_s, mean_d + 2.0 * d * square_d
 
 
+_means_and_squares = jax.custom_vjp(_means_and_squares_plain, nondiff_argnums=(2, 3))
 _means_and_squares.defvjp(_means_and_squares_forward, _means_and_squares_backward)
 
 

@@ -1,4 +1,4 @@
-"""Gradient magnitude similarity deviation (GMSD) and its multi-scale variant (MS-GMSD, MS-GMSDc)."""
+"""Gradient magnitude similarity: its deviation (GMSD, MS-GMSD, MS-GMSDc) and its mean (GMSM)."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -10,7 +10,7 @@ from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.gradients import prewitt
 from jaxeval.ops.image_quality.windows import pad_image, pool
 
-__all__ = ["gmsd", "ms_gmsd"]
+__all__ = ["gms", "gmsd", "ms_gmsd"]
 
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
@@ -41,6 +41,21 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     return each_image(_gmsd, x, y, data_range=peak)
 
 
+def gms(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+    """Mean similarity of gradient magnitudes (GMSM): the mean of the map whose standard deviation is `gmsd`.
+
+    1 less it is a structure loss that looks at edges alone; arguments and errors as for `gmsd`.
+
+    Returns:
+      [N], in [0, 1]; exactly 1 for identical images, and the same for (y, x). Levels do not matter but at the border,
+      beyond which gradients see black.
+
+    Reference: Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity deviation", IEEE TIP 23(2), 2014.
+    """
+    peak = image_pair("gms", x, y, data_range, least_side=2, colours=(1, 3))
+    return each_image(_gms, x, y, data_range=peak)
+
+
 def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = False) -> Scores:
     """Multi-scale GMSD: the weighted root mean square of four scales' deviations, with a masking term, as in piq.
 
@@ -60,6 +75,11 @@ def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromati
     """
     peak = image_pair("ms_gmsd", x, y, data_range, least_side=17, colours=(3,) if chromatic else (1, 3))
     return each_image(_ms_gmsd, x, y, data_range=peak, chromatic=chromatic)
+
+
+def _gms(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
+    x, y = (_halved(_yiq(i * (255.0 / data_range), 1)) for i in (x, y))
+    return 1.0 - map_mean(1.0 - similarity(prewitt(x[..., 0]), prewitt(y[..., 0]), _STABILITY))
 
 
 def _gmsd(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
@@ -93,5 +113,6 @@ def _halved(x: Pixels) -> Pixels:
 
 
 def _deviation(x: Plane, y: Plane, masking: float) -> Float[Array, ""]:
-    similar = similarity(prewitt(x), prewitt(y), _STABILITY, masking)
-    return root(map_mean((similar - map_mean(similar)) ** 2))
+    # Of the distance from 1, whose mean is exactly 0 for equal images; that of ones need not be exactly 1.
+    loss = 1.0 - similarity(prewitt(x), prewitt(y), _STABILITY, masking)
+    return root(map_mean((loss - map_mean(loss)) ** 2))

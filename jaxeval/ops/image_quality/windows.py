@@ -4,7 +4,6 @@ A blur runs along rows of [H, W * C] with the channels left interleaved: neighbo
 one shifted slice, and loops run over long rows whatever C is.
 """
 
-import functools
 from collections.abc import Callable, Iterable
 
 import jax
@@ -63,8 +62,7 @@ def columns(x: Rows, taps: Taps, step: int = 1) -> Float[Array, "h k"]:
     return _weighted((lax.slice_in_dim(x, i * step, i * step + length, axis=1) for i in range(len(taps))), taps)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def blur(maps: tuple[Rows, ...], taps: Taps, step: int = 1) -> tuple[Rows, ...]:
+def _blur(maps: tuple[Rows, ...], taps: Taps, step: int = 1) -> tuple[Rows, ...]:
     """Correlation of maps along both axes with the same taps, at positions where the window fits."""
     return tuple(columns(v, taps, step) for v in fenced(lambda *m: tuple(rows(i, taps) for i in m), *maps))
 
@@ -92,6 +90,8 @@ def _blur_backward(taps: Taps, step: int, _: None, cotangents: tuple[Rows, ...])
     return (blur_transposed(cotangents, taps, step),)
 
 
+# Not as a decorator: type checkers lose the results' type through functools.partial.
+blur = jax.custom_vjp(_blur, nondiff_argnums=(1, 2))
 blur.defvjp(_blur_forward, _blur_backward)
 
 
@@ -122,8 +122,7 @@ def pad_image(
     return x if not any(map(any, widths)) else jnp.pad(x, widths, mode=mode)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def pool(x: Float[Array, "h w *c"], size: int) -> Float[Array, "h2 w2 *c"]:
+def _pool(x: Float[Array, "h w *c"], size: int) -> Float[Array, "h2 w2 *c"]:
     """Means of non-overlapping `size` x `size` squares; what is left over at the end is dropped."""
     if size == 1:
         return x
@@ -150,4 +149,5 @@ def _pool_backward(size: int, shape: tuple[int, ...], cotangent: Array) -> tuple
     return (pad_image(whole, (0, 0), (shape[0] - height * size, shape[1] - width * size), "constant"),)
 
 
+pool = jax.custom_vjp(_pool, nondiff_argnums=(1,))
 pool.defvjp(_pool_forward, _pool_backward)

@@ -1,0 +1,92 @@
+"""Normalised Laplacian pyramid distance (NLPD)."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxeval.ops._arrays import Numbers
+from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
+from jaxeval.ops.image_quality._maths import map_mean, root
+from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.resampling import resampled
+from jaxeval.ops.image_quality.windows import columns, rows
+
+__all__ = ["nlpd"]
+
+Pixels = Float[Array, "h w c"]
+Plane = Float[Array, "h w"]
+Reduced = Float[Array, "h2 w2"]
+
+_TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)
+# Of each band, and of what is left below them: the constant and the weights of the neighbours above, left, right and
+# below (as MATLAB's conv2 has them: turned around) in the divisor.
+_BANDS = (
+    (0.0248, 0.1011, 0.1493, 0.1460, 0.1015),
+    (0.0185, 0.0757, 0.1986, 0.1846, 0.0837),
+    (0.0179, 0.0477, 0.2138, 0.2243, 0.0467),
+    (0.0191, 0.0, 0.2503, 0.2616, 0.0),
+    (0.0220, 0.0, 0.2598, 0.2552, 0.0),
+    (0.2782, 0.0, 0.2215, 0.0717, 0.0),
+)
+
+
+def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+    """Normalised Laplacian pyramid distance of the luma, as in the authors' NLP_dist.m and pyiqa.
+
+    Five bands and a residual, each divided by a weighted mean of its neighbours' magnitudes; the mean over them of the
+    root mean squared difference.
+
+    Args:
+      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 32 x 32 pixels.
+      y: as x.
+      data_range: width of the values' range, such as 1.0 or 255.
+
+    Returns:
+      [N], from 0, for identical images, upwards: lower is better. The same for (y, x).
+
+    Raises:
+      InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
+
+    Reference: Laparra, Ballé, Berardino, Simoncelli, "Perceptual image quality assessment using a normalized Laplacian
+    pyramid", Electronic Imaging 2016.
+    """
+    peak = image_pair("nlpd", x, y, data_range, least_side=32, colours=(1, 3))
+    return each_image(_nlpd, x, y, data_range=peak)
+
+
+def _nlpd(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
+    low_x, low_y = (luma_yiq(i * (1.0 / data_range)) for i in (x, y))
+    total = jnp.float32(0.0)
+    for level, band in enumerate(_BANDS):
+        band_x, band_y = low_x, low_y
+        if level < len(_BANDS) - 1:
+            low_x, band_x = _step(low_x)
+            low_y, band_y = _step(low_y)
+        total = total + root(map_mean((_normalised(band_x, band) - _normalised(band_y, band)) ** 2))
+    return total / len(_BANDS)
+
+
+def _step(x: Plane) -> tuple[Reduced, Plane]:
+    """The plane reduced by half, and what is lost by that."""
+    low = rows(columns(jnp.pad(x, 2, mode="symmetric"), _TAPS)[:, ::2], _TAPS)[::2]
+    return low, x - resampled(low, _expansion(x.shape[0]), _expansion(x.shape[1]))
+
+
+@functools.lru_cache(64)
+def _expansion(size: int) -> Float[np.ndarray, "size half"]:
+    """Weights that expand (size + 1) // 2 pixels to `size`: copied ends, zeros between pixels, the filter."""
+    half = (size + 1) // 2
+    between = np.zeros((2 * (half + 2) + 4, half))
+    between[2:-2:2] = np.pad(np.eye(half), ((1, 1), (0, 0)), mode="edge")
+    filtered = np.sum([2.0 * t * between[i : i + 2 * half + 4] for i, t in enumerate(_TAPS)], axis=0)
+    return np.asarray(filtered[2 : 2 + size], np.float32)
+
+
+def _normalised(band: Plane, weights: tuple[float, ...]) -> Plane:
+    constant, above, left, right, below = weights
+    size = jnp.pad(jnp.abs(band), 1)
+    # conv2 turns its kernel around: the weight written above meets the neighbour below.
+    neighbours = above * size[2:, 1:-1] + below * size[:-2, 1:-1] + left * size[1:-1, 2:] + right * size[1:-1, :-2]
+    return band / (constant + neighbours)

@@ -1,0 +1,60 @@
+"""Resizing one plane by weight matrices, as the metrics' own code does it before or after looking for saliency."""
+
+import functools
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxeval.ops._arrays import contract
+
+__all__ = ["bilinear", "cubic", "resampled"]
+
+Weights = Float[np.ndarray, "_ _"]  # of rows and of columns, whose sizes are their own
+
+
+def resampled(x: Float[Array, "h w"], tall: Weights, wide: Weights) -> Float[Array, "h2 w2"]:
+    """Rows and columns mixed by the weights of `tall` [h2, h] and `wide` [w2, w]."""
+    return contract("oh,hp->op", jnp.asarray(tall), contract("hw,pw->hp", x, jnp.asarray(wide)))
+
+
+@functools.lru_cache(64)
+def bilinear(size: int, to: int, align_corners: bool) -> Weights:
+    """Weights of linear interpolation between the two nearest pixels, without antialiasing."""
+    if align_corners:
+        at = np.arange(to) * ((size - 1) / max(to - 1, 1))
+    else:
+        at = np.maximum((np.arange(to) + 0.5) * (size / to) - 0.5, 0.0)
+    low = np.minimum(np.floor(at).astype(int), size - 1)
+    high = np.minimum(low + 1, size - 1)
+    weights = np.zeros((to, size))
+    np.add.at(weights, (np.arange(to), low), 1.0 - (at - low))
+    np.add.at(weights, (np.arange(to), high), at - low)
+    return _frozen(weights)
+
+
+@functools.lru_cache(64)
+def cubic(size: int, to: int, scale: float) -> Weights:
+    """Weights of MATLAB's imresize: Keys' cubic (a = -0.5), widened when shrinking; edges are mirrored."""
+    stretch = min(scale, 1.0)
+    reach = math.ceil(4 / stretch) + 2
+    at = (np.arange(to) + 0.5) / scale - 0.5
+    first = np.floor(at).astype(int) - reach // 2 + 1
+    taps = first[:, None] + np.arange(reach)
+    distance = np.abs(at[:, None] - taps) * stretch
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1.0
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4.0 * distance + 2.0
+    values = np.where(distance <= 1, near, np.where(distance <= 2, far, 0.0))
+    values /= values.sum(1, keepdims=True)
+    mirrored = np.mod(taps, 2 * size)
+    mirrored = np.minimum(mirrored, 2 * size - 1 - mirrored)
+    weights = np.zeros((to, size))
+    np.add.at(weights, (np.arange(to)[:, None], mirrored), values)
+    return _frozen(weights)
+
+
+def _frozen(weights: np.ndarray) -> Weights:
+    weights = weights.astype(np.float32)
+    weights.setflags(write=False)
+    return weights
