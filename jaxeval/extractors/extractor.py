@@ -13,25 +13,14 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from jaxeval.errors import InputError
+from jaxeval.extractors.normalisation import Normalisation
 
-__all__ = ["Extractor", "Normalisation", "from_function"]
+__all__ = ["Extractor", "from_function"]
 
 # Any shape: `apply` checks it itself, and says more about it than a type can.
 Images = Num[Array, "*shape"] | Num[np.ndarray, "*shape"]
 Features = dict[str, Float[Array, "b _"]]
 Forward = Callable[[Any, Float[Array, "b h w 3"], tuple[str, ...]], Features]
-
-
-@dataclasses.dataclass(frozen=True)
-class Normalisation:
-    """What a network does to pixel values in 0..255 before its first layer: `(x - offset) * scale`."""
-
-    offset: float
-    scale: float
-
-    def __call__(self, images: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Normalised images."""
-        return (images - self.offset) * self.scale
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,6 +44,8 @@ class Extractor:
         fingerprint: everything besides the images that determines the features; None when that is unknown, and then
             features must not be kept from one run to the next.
         description: one line for tables.
+        prepare: what the network's own authors do to one uint8 image of any size, `[H, W, 3]`, to reach `image_size`;
+            None where that is `resize`.
         jittable: False for a host function, which `__call__` then leaves untraced.
     """
 
@@ -70,6 +61,7 @@ class Extractor:
     weights_published: bool = False
     fingerprint: str | None = None
     description: str = ""
+    prepare: Callable[[np.ndarray], np.ndarray] | None = None
     jittable: bool = True
 
     def __post_init__(self):
@@ -118,12 +110,20 @@ class Extractor:
         *,
         taps: Iterable[str] | None = None,
         normalisation: Normalisation | None = None,
+        params: Any = None,
     ) -> Features:
-        """`apply` with this extractor's parameters, jitted; images may be uint8."""
+        """`apply`, jitted; images may be uint8.
+
+        Args:
+            images: as for `apply`; split over a mesh, if `params` are copied to all of it.
+            taps: as for `apply`.
+            normalisation: as for `apply`.
+            params: in place of this extractor's own, for instance a copy on every device of a mesh.
+        """
         wanted = self._checked_taps(taps)
         images = jnp.asarray(images, jnp.float32)
         evaluate = self._jitted if self.jittable else self.apply
-        features = evaluate(self.params, images, taps=wanted, normalisation=normalisation)
+        features = evaluate(self.params if params is None else params, images, taps=wanted, normalisation=normalisation)
         return {tap: features[tap] for tap in wanted}  # jit sorts dictionaries
 
     @functools.cached_property

@@ -20,6 +20,7 @@ __all__ = [
     "convolve",
     "depthwise",
     "fold_batch_norm",
+    "max_pool_2x2",
     "max_pool_3x3",
     "pointwise",
     "same_padding",
@@ -65,7 +66,7 @@ class Linear(nnx.Module):
         self.kernel = nnx.Param(jnp.asarray(kernel))
         self.bias = nnx.Param(jnp.asarray(bias))
 
-    def product(self, features: Float[Array, "b i"]) -> Float[Array, "b o"]:
+    def product(self, features: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
         """The matrix product without the bias."""
         return jnp.matmul(features, self.kernel[...], precision=lax.Precision.HIGHEST)
 
@@ -122,6 +123,14 @@ def depthwise(images: Float[Array, "b h w c"], layer: Convolution, *, stride: in
             shifted = padded[:, row : row + height : stride, column : column + width : stride]
             out = out + shifted * kernel[row, column]
     return out + layer.bias[...]
+
+
+def max_pool_2x2(images: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """Maximum over 2 x 2 windows at stride 2; an odd row or column at the end is left out."""
+    for axis in (1, 2):
+        end = images.shape[axis] // 2 * 2
+        images = jnp.maximum(*(lax.slice_in_dim(images, start, end, 2, axis) for start in (0, 1)))
+    return images
 
 
 def max_pool_3x3(images: Float[Array, "b h w c"], *, stride: int, padding: int = 0) -> Float[Array, "b h2 w2 c"]:

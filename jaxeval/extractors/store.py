@@ -24,8 +24,7 @@ import safetensors.numpy
 
 from jaxeval._files import replace_file
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
-from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, check_tensors, known_weights
-from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, known_weights, tensors_of
 
 __all__ = ["LoadedWeights", "WeightsRow", "WeightsStore"]
 
@@ -135,7 +134,8 @@ class WeightsStore:
 
         Args:
             name: of the network.
-            path: a torch state dict (either format), or safetensors with the same names.
+            path: a torch state dict (either format) or TorchScript archive, or safetensors, under the names of the
+                network's authors or (DINOv2, CLIP) of Hugging Face; for a vocabulary, its text file.
             unverified: take weights that are not the published ones; they are marked as custom.
 
         Raises:
@@ -179,7 +179,7 @@ class WeightsStore:
                 f"{source}: its SHA-256 is {digest}, but that of the published {known.name!r} weights is "
                 f"{known.sha256}: get the file again, or accept weights of your own with --unverified"
             )
-        stored = safetensors.numpy.save(check_tensors(known, read_tensors(content, source), source))
+        stored = safetensors.numpy.save(tensors_of(known, content, source))
         entry = _Entry(
             sha256=hashlib.sha256(stored).hexdigest(),
             source_sha256=digest,
@@ -215,7 +215,7 @@ class WeightsStore:
         with contextlib.suppress(WeightsError):
             self._import(known, content, str(path), unverified=False)
             return self.open(known.name)
-        tensors = check_tensors(known, read_tensors(content, str(path)), str(path))
+        tensors = tensors_of(known, content, str(path))
         return LoadedWeights(tensors, hashlib.sha256(safetensors.numpy.save(tensors)).hexdigest(), published=True)
 
     def _path(self, sha256: str) -> Path:

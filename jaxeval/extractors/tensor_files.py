@@ -3,6 +3,7 @@
 torch since 1.6 writes a zip of `<name>/data.pkl` beside `<name>/data/<key>`; before, and on request since, it wrote
 five pickles followed by the storages' bytes ("legacy"; the published FID Inception checkpoint is one). In both the
 pickle says where each tensor lies, and that is checked against the bytes that are there before it is looked at.
+TorchScript archives are such zips too, with modules in place of a dictionary; their code is not looked at.
 """
 
 import io
@@ -18,7 +19,7 @@ import safetensors
 import safetensors.numpy
 
 from jaxeval.errors import WeightsError
-from jaxeval.extractors.torch_pickle import Storage, Tensor, read_pickle
+from jaxeval.extractors.torch_pickle import ScriptModule, Storage, Tensor, read_pickle
 
 __all__ = ["read_tensors"]
 
@@ -49,7 +50,8 @@ def read_tensors(content: bytes, source: str) -> dict[str, np.ndarray]:
     """Every tensor of a checkpoint by name, in the file's own dtype; arrays are read-only views of `content`.
 
     Args:
-        content: a safetensors file, or a state dict saved by `torch.save` (either format). Told apart by content.
+        content: a safetensors file, a state dict saved by `torch.save` (either format), or a TorchScript archive. Told
+            apart by content.
         source: the file's name, for messages.
 
     Raises:
@@ -139,7 +141,30 @@ def _bytes_of(storage: Storage) -> int:
     return storage.numel * _DTYPES[storage.dtype].itemsize
 
 
+def _tensors_of_modules(root: ScriptModule, source: str) -> dict[str, Tensor]:
+    """Tensors of a tree of modules under torch's names, `block.linear.weight`; other attributes are configuration."""
+    found: dict[str, Tensor] = {}
+    waiting, seen = [("", root)], {id(root)}
+    while waiting:
+        prefix, module = waiting.pop()
+        for name, value in module.items():
+            if isinstance(value, Tensor):
+                found[prefix + name] = value
+            elif isinstance(value, ScriptModule):
+                if id(value) in seen:  # it could contain itself
+                    raise WeightsError(
+                        f"{source}: damaged TorchScript archive (module {prefix + name!r} is there twice)"
+                    )
+                seen.add(id(value))
+                waiting.append((f"{prefix}{name}.", value))
+    if not found:
+        raise WeightsError(f"{source}: a TorchScript archive without tensors: get the file again")
+    return found
+
+
 def _named_tensors(state: Any, source: str) -> dict[str, Tensor]:
+    if isinstance(state, ScriptModule):
+        return _tensors_of_modules(state, source)
     if not isinstance(state, dict) or not state:
         raise WeightsError(f"{source}: not a state dict (a dictionary of tensors): save `model.state_dict()`")
     for name, value in state.items():

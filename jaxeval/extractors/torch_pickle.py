@@ -3,6 +3,9 @@
 An interpreter for the few opcodes, and the few globals, that a state dict is made of. Nothing is imported or called: a
 global is a token, and the only "calls" build dictionaries and tensor descriptions. Whatever else a file asks for is
 refused by name. `pickletools` does the reading of opcodes; it only parses.
+
+TorchScript archives (OpenAI's CLIP checkpoints) hold modules in place of a dictionary: instances of classes that the
+archive itself defines in code. The code is not looked at, and an instance is a `ScriptModule`: its attributes by name.
 """
 
 import dataclasses
@@ -12,7 +15,7 @@ from typing import Any, NoReturn
 
 from jaxeval.errors import WeightsError
 
-__all__ = ["STORAGE_DTYPES", "Storage", "Tensor", "read_pickle"]
+__all__ = ["STORAGE_DTYPES", "ScriptModule", "Storage", "Tensor", "read_pickle"]
 
 # Storage classes by name, and what NumPy calls their elements.
 STORAGE_DTYPES = {
@@ -27,6 +30,7 @@ _MARK = object()
 _ORDERED_DICT = ("collections", "OrderedDict")
 _REBUILD_TENSOR = ("torch._utils", "_rebuild_tensor_v2")
 _REBUILD_PARAMETER = ("torch._utils", "_rebuild_parameter")
+_SCRIPT = "__torch__"  # the package of the classes that a TorchScript archive defines
 _GLOBALS = {_ORDERED_DICT, _REBUILD_TENSOR, _REBUILD_PARAMETER} | {("torch", name) for name in STORAGE_DTYPES}
 
 
@@ -52,6 +56,10 @@ class Tensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+class ScriptModule(dict[str, Any]):
+    """The attributes of one module of a TorchScript archive: tensors, modules, and what neither is."""
 
 
 class _MalformedError(Exception):
@@ -189,7 +197,7 @@ class _Reader:
         self.push_global(module, name)
 
     def push_global(self, module: str, name: str) -> None:
-        if (module, name) not in _GLOBALS:
+        if (module, name) not in _GLOBALS and module.split(".")[0] != _SCRIPT:
             self.refuse(f"the global {module}.{name}")
         self.stack.append(_Global((module, name)))
 
@@ -223,10 +231,20 @@ class _Reader:
         else:
             raise _MalformedError(f"{'.'.join(function.name)} is called in an unknown way")
 
+    def new_object(self, argument: Any) -> None:
+        """An instance of a class: only of those that the archive defines, and those take no arguments."""
+        arguments, kind = self.pop(), self.pop()
+        if not isinstance(kind, _Global) or kind.name[0].split(".")[0] != _SCRIPT or arguments != ():
+            raise _MalformedError("an object is made in an unknown way")
+        self.stack.append(ScriptModule())
+
     def build(self, argument: Any) -> None:
-        """Attributes of an ordered dictionary: torch's `_metadata`, of no use here."""
-        self.pop()
-        self.expect(dict)
+        """Attributes of a module, or of an ordered dictionary: torch's `_metadata`, of no use here."""
+        attributes = self.pop()
+        if isinstance(self.expect(dict), ScriptModule):
+            if not isinstance(attributes, dict):
+                raise _MalformedError("a module has no attributes")
+            self.top().update(attributes)
 
 
 def _is_count(value: Any) -> bool:
@@ -272,5 +290,6 @@ _HANDLERS = {
     "STACK_GLOBAL": _Reader.stack_global,
     "BINPERSID": _Reader.persistent,
     "REDUCE": _Reader.reduce,
+    "NEWOBJ": _Reader.new_object,
     "BUILD": _Reader.build,
 }

@@ -10,7 +10,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, UInt64
 
-from jaxeval.extractors.extractor import Extractor, Normalisation
+from jaxeval.extractors.extractor import Extractor
+from jaxeval.extractors.normalisation import Normalisation
 
 __all__ = ["pixels", "random_convolutions"]
 

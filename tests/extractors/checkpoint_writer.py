@@ -4,7 +4,18 @@ import io
 import struct
 import zipfile
 
-__all__ = ["call", "legacy_file", "number", "ordered_dict", "pickled", "state_dict", "tensor", "text", "zip_file"]
+__all__ = [
+    "call",
+    "legacy_file",
+    "number",
+    "ordered_dict",
+    "pickled",
+    "script_module",
+    "state_dict",
+    "tensor",
+    "text",
+    "zip_file",
+]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -54,6 +65,12 @@ def state_dict(**tensors):
     """With the `_metadata` attribute that torch hangs on the dictionary."""
     state = sequence() + b"0}" + b"(" + text("_metadata") + ordered_dict() + b"u"
     return ordered_dict(**tensors) + state.removeprefix(b"(t0") + b"b"
+
+
+def script_module(*, kind=("__torch__.made.up", "Module"), arguments=b"", **attributes):
+    """An instance of a class that a TorchScript archive defines."""
+    pairs = b"".join(text(name) + value for name, value in attributes.items())
+    return named(*kind) + b"(" + arguments + b"t" + b"\x81}(" + pairs + b"ub"
 
 
 def pickled(body, protocol=2):

@@ -1,9 +1,10 @@
-"""The two networks again in NumPy float64, layer by layer as their references define them, nothing folded or merged."""
+"""The networks again in NumPy float64, layer by layer as their references define them, nothing folded or merged."""
 
 import numpy as np
+import scipy.special
 from numpy.lib.stride_tricks import sliding_window_view
 
-__all__ = ["inception", "lite0", "random_state_dict"]
+__all__ = ["clip_image", "clip_text", "dinov2", "inception", "lite0", "random_state_dict", "vgg"]
 
 
 def random_state_dict(shapes, seed):
@@ -135,3 +136,116 @@ def lite0(state, x):
             x = x + before
     x = conv("_conv_head", "_bn1", x).mean((1, 2))
     return {"1280": x, "logits": x @ state["_fc.weight"].T + state["_fc.bias"]}
+
+
+def vgg(state, x, convolutions, pool=None):
+    """Every map and, at 224 x 224, every tap of a VGG with so many convolutions in each block; `x` is normalised."""
+    state = {name: array.astype(np.float64) for name, array in state.items()}
+    pool = pool or (lambda x: sliding_window_view(x, (2, 2), axis=(1, 2))[:, ::2, ::2].max((4, 5)))
+    found, index = {}, 0
+    for block, count in enumerate(convolutions, 1):
+        x = x if block == 1 else pool(x)
+        index += block > 1
+        for number in range(1, count + 1):
+            kernel, bias = state[f"features.{index}.weight"], state[f"features.{index}.bias"]
+            x = np.maximum(_convolve(x, kernel, 1, ((1, 1), (1, 1))) + bias, 0)
+            found[f"relu{block}_{number}"] = x
+            index += 2
+    if x.shape[1:3] == (14, 14):
+        x = pool(x).transpose(0, 3, 1, 2).reshape(len(x), -1)
+        hidden = np.maximum(x @ state["classifier.0.weight"].T + state["classifier.0.bias"], 0)
+        found["fc2"] = hidden @ state["classifier.3.weight"].T + state["classifier.3.bias"]
+        found["fc2_relu"] = np.maximum(found["fc2"], 0)
+        found["logits"] = found["fc2_relu"] @ state["classifier.6.weight"].T + state["classifier.6.bias"]
+    return found
+
+
+def _layer_norm(x, weight, bias, epsilon):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + epsilon) * weight + bias
+
+
+def _attention(x, weight, bias, heads, causal):
+    """Query, key and value of each head one after the other in the rows of `weight`; a loop over heads."""
+    count, tokens, width = x.shape
+    size = width // heads
+    mixed = np.empty_like(x)
+    for head in range(heads):
+        query, key, value = (
+            x @ weight[part * width + head * size :][:size].T + bias[part * width + head * size :][:size]
+            for part in range(3)
+        )
+        for image in range(count):
+            scores = query[image] @ key[image].T / np.sqrt(size)
+            if causal:
+                scores = np.where(np.arange(tokens)[:, None] >= np.arange(tokens), scores, -np.inf)
+            shares = scipy.special.softmax(scores, axis=1)
+            mixed[image, :, head * size : (head + 1) * size] = shares @ value[image]
+    return mixed
+
+
+def _patches(x, kernel):
+    side = kernel.shape[2]
+    windows = sliding_window_view(x, (side, side), axis=(1, 2))[:, ::side, ::side]
+    return np.tensordot(windows, kernel, axes=((3, 4, 5), (1, 2, 3))).reshape(len(x), -1, len(kernel))
+
+
+def dinov2(state, x, heads, positions):
+    """The class token of a DINOv2 whose patches have these positions; `x` is normalised."""
+    state = {name: array.astype(np.float64) for name, array in state.items()}
+
+    def linear(name, x):
+        return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+
+    def norm(name, x):
+        return _layer_norm(x, state[f"{name}.weight"], state[f"{name}.bias"], 1e-6)
+
+    patches = _patches(x, state["patch_embed.proj.weight"]) + state["patch_embed.proj.bias"] + positions
+    first = np.broadcast_to(state["cls_token"] + state["pos_embed"][:, :1], (len(x), 1, patches.shape[2]))
+    x = np.concatenate([first, patches], 1)
+    for number in range(sum(name.endswith(".ls1.gamma") for name in state)):
+        block = f"blocks.{number}."
+        qkv = state[f"{block}attn.qkv.weight"], state[f"{block}attn.qkv.bias"]
+        mixed = _attention(norm(f"{block}norm1", x), *qkv, heads, causal=False)
+        x = x + state[f"{block}ls1.gamma"] * linear(f"{block}attn.proj", mixed)
+        hidden = linear(f"{block}mlp.fc1", norm(f"{block}norm2", x))
+        hidden = hidden * scipy.special.ndtr(hidden)
+        x = x + state[f"{block}ls2.gamma"] * linear(f"{block}mlp.fc2", hidden)
+    return norm("norm", x)[:, 0]
+
+
+def _clip_blocks(state, prefix, x, heads, causal):
+    def linear(name, x):
+        return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+
+    def norm(name, x):
+        return _layer_norm(x, state[f"{name}.weight"], state[f"{name}.bias"], 1e-5)
+
+    for number in range(sum(name.startswith(prefix) and name.endswith(".ln_1.bias") for name in state)):
+        block = f"{prefix}{number}."
+        qkv = state[f"{block}attn.in_proj_weight"], state[f"{block}attn.in_proj_bias"]
+        x = x + linear(f"{block}attn.out_proj", _attention(norm(f"{block}ln_1", x), *qkv, heads, causal))
+        hidden = linear(f"{block}mlp.c_fc", norm(f"{block}ln_2", x))
+        x = x + linear(f"{block}mlp.c_proj", hidden * scipy.special.expit(1.702 * hidden))
+    return x
+
+
+def clip_image(state, x, heads):
+    """CLIP's embedding of images; `x` is normalised."""
+    state = {name: array.astype(np.float64) for name, array in state.items()}
+    patches = _patches(x, state["visual.conv1.weight"])
+    first = np.broadcast_to(state["visual.class_embedding"], (len(x), 1, patches.shape[2]))
+    x = np.concatenate([first, patches], 1) + state["visual.positional_embedding"]
+    x = _layer_norm(x, state["visual.ln_pre.weight"], state["visual.ln_pre.bias"], 1e-5)
+    x = _clip_blocks(state, "visual.transformer.resblocks.", x, heads, causal=False)[:, 0]
+    return _layer_norm(x, state["visual.ln_post.weight"], state["visual.ln_post.bias"], 1e-5) @ state["visual.proj"]
+
+
+def clip_text(state, tokens, heads):
+    """CLIP's embedding of lists of token numbers, each read at its last."""
+    state = {name: array.astype(np.float64) for name, array in state.items()}
+    rows = []
+    for numbers in tokens:
+        x = state["token_embedding.weight"][numbers] + state["positional_embedding"][: len(numbers)]
+        x = _clip_blocks(state, "transformer.resblocks.", x[None], heads, causal=True)[0, -1]
+        rows.append(_layer_norm(x, state["ln_final.weight"], state["ln_final.bias"], 1e-5) @ state["text_projection"])
+    return np.stack(rows)

@@ -9,7 +9,18 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
-from checkpoint_writer import call, legacy_file, number, ordered_dict, pickled, state_dict, tensor, text, zip_file
+from checkpoint_writer import (
+    call,
+    legacy_file,
+    number,
+    ordered_dict,
+    pickled,
+    script_module,
+    state_dict,
+    tensor,
+    text,
+    zip_file,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +88,35 @@ def test_safetensors():
     np.testing.assert_array_equal(arrays["x"], VALUES.reshape(4, 6))
 
 
+def test_modules_of_a_torchscript_archive():
+    inner = script_module(weight=tensor("0", 24, (6, 4), (4, 1)), training=b"\x88")
+    body = script_module(block=script_module(**{"0": inner}), scale=tensor("1", 2, (), ()), hook=b"N", count=number(3))
+    code = [("archive/code/__torch__/made/up.py", "open('ran', 'w')")]
+    arrays = read(zip_file(body, {"0": VALUES.tobytes(), "1": VALUES[7:9].tobytes()}, extra=code))
+    assert arrays.keys() == {"block.0.weight", "scale"}
+    np.testing.assert_array_equal(arrays["block.0.weight"], VALUES.reshape(6, 4))
+    assert arrays["scale"] == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (script_module(kind=("os", "system")), r"refused, because it asks for the global os\.system"),
+        (script_module(kind=("__torch__x", "Module")), r"refused, because it asks for the global __torch__x\.Module"),
+        (script_module(kind=("collections", "OrderedDict")), "an object is made in an unknown way"),
+        (script_module(arguments=text("x")), "an object is made in an unknown way"),
+        (call("__torch__", "Module", text("x")), "is called in an unknown way"),
+        (script_module()[:-4] + b"\x88b", "a module has no attributes"),
+        (script_module(training=b"\x88"), "a TorchScript archive without tensors"),
+        (b"c__torch__\nA\n)\x81q\x00}(" + text("a") + b"h\x00ub", r"module 'a' is there twice"),
+    ],
+    ids=["global", "prefix", "class", "arguments", "call", "attributes", "empty", "circle"],
+)
+def test_other_objects_are_refused(body, message):
+    with pytest.raises(WeightsError, match=message):
+        read(zip_file(body, {}))
+
+
 class _Harm:
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -124,7 +164,7 @@ def test_other_globals_are_refused(write, call_):
         read(write(ordered_dict(x=call_), {}))
 
 
-@pytest.mark.parametrize("opcode", [b"(ios\nsystem\n", b"(cos\nsystem\no", b"\x82\x01", b"P1\n", b"\x81", b"\x92"])
+@pytest.mark.parametrize("opcode", [b"(ios\nsystem\n", b"(cos\nsystem\no", b"\x82\x01", b"P1\n", b"\x92"])
 def test_other_operations_are_refused(opcode):
     with pytest.raises(WeightsError, match="refused, because it asks for"):
         read(zip_file(opcode, {}))
