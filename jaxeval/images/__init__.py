@@ -13,6 +13,7 @@ from jaxeval.images.resizing import resize as resize
 from jaxeval.images.resizing import resize_weights as resize_weights
 from jaxeval.images.source import Item as Item
 from jaxeval.images.source import Source as Source
+from jaxeval.images.source import combined_digest as combined_digest
 
 __all__ = [
     "Batch",
@@ -22,6 +23,7 @@ __all__ = [
     "ResizeKind",
     "Source",
     "SourcePart",
+    "combined_digest",
     "open_source",
     "prepare",
     "read_batches",

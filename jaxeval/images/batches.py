@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int
 
 from jaxeval.errors import InputError
 from jaxeval.images.decoding import decode
@@ -30,11 +30,13 @@ class Batch:
       images: for each preparation float32 levels in 0..255; rows after the real ones are zero.
       mask: which rows are real.
       names: the items' names, real rows only.
+      indices: the items' places in the source, real rows only.
     """
 
     images: tuple[Float32[np.ndarray, "b _h _w 3"], ...]
     mask: Bool[np.ndarray, " b"]
     names: tuple[str, ...]
+    indices: Int[np.ndarray, " n"]
 
 
 class _Prepared(NamedTuple):
@@ -43,6 +45,7 @@ class _Prepared(NamedTuple):
 
 
 class _Row(NamedTuple):
+    place: int
     item: Item
     images: tuple[np.ndarray, ...]
 
@@ -56,6 +59,7 @@ def read_batches(
     on_error: Literal["fail", "skip"] = "fail",
     threads: int | None = None,
     report: ReadReport | None = None,
+    empty_ok: bool = False,
 ) -> Generator[Batch, None, None]:
     """Batches of prepared images, in the source's order.
 
@@ -69,7 +73,9 @@ def read_batches(
       limit: read the first `limit` items only (unreadable ones count).
       on_error: what an image that cannot be read does: end the reading, or be recorded in `report.skipped`.
       threads: how many decode; by default one for each processor that this process may use, at most 32.
-      report: filled while reading; complete when the generator has ended.
+      report: filled while reading; complete when the generator has ended. When a batch comes out, the items up to
+        its last one are in it and no others.
+      empty_ok: whether not a single image is no error, as where other processes read the rest.
 
     Raises:
       InputError: at once, a bad argument; while reading, an image that cannot be read (with "fail"), a source that
@@ -85,7 +91,7 @@ def read_batches(
         raise InputError(f"on_error {on_error!r} must be 'fail' or 'skip'.")
     report = ReadReport() if report is None else report
     rows = _rows(source, tuple(preparations), limit, on_error, threads or _processors(), batch_size, report)
-    return _batches(source, rows, batch_size, tuple(preparations), report)
+    return _batches(source, rows, batch_size, tuple(preparations), report, empty_ok)
 
 
 def _processors() -> int:
@@ -102,16 +108,16 @@ def _rows(
     batch_size: int,
     report: ReadReport,
 ) -> Generator[_Row, None, None]:
-    pending: collections.deque[tuple[Item, Future[_Prepared]]] = collections.deque()
-    items = itertools.islice(source.items(), limit)
+    pending: collections.deque[tuple[int, Item, Future[_Prepared]]] = collections.deque()
+    items = enumerate(itertools.islice(source.items(), limit))
     pool = ThreadPoolExecutor(threads, thread_name_prefix="jaxeval-images")
     try:
         while True:
-            for item in itertools.islice(items, batch_size + 2 * threads - len(pending)):
-                pending.append((item, pool.submit(_prepare_item, item, preparations)))
+            for index, item in itertools.islice(items, batch_size + 2 * threads - len(pending)):
+                pending.append((index, item, pool.submit(_prepare_item, item, preparations)))
             if not pending:
                 break
-            item, future = pending.popleft()
+            index, item, future = pending.popleft()
             try:
                 prepared = future.result()
             except InputError as error:
@@ -122,11 +128,9 @@ def _rows(
                 continue
             report.count += 1
             report.note_all(prepared.notes)
-            yield _Row(item, prepared.images)
+            yield _Row(index, item, prepared.images)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        for what, times in source.notes.items():
-            report.note(what, times)
 
 
 def _prepare_item(item: Item, preparations: tuple[Preparation, ...]) -> _Prepared:
@@ -140,6 +144,7 @@ def _batches(
     batch_size: int,
     preparations: tuple[Preparation, ...],
     report: ReadReport,
+    empty_ok: bool,
 ) -> Generator[Batch, None, None]:
     first: _Row | None = None
     try:
@@ -150,7 +155,10 @@ def _batches(
             yield _stack(chunk, batch_size, len(preparations))
     finally:
         rows.close()  # ends the threads now, not when the collector comes by
-    if first is None:
+        # Not before the last batch is out: a reading that goes on behind it would count them again.
+        for what, times in source.notes.items():
+            report.note(what, times)
+    if first is None and not empty_ok:
         reason = f"; the first: {report.skipped[0][1]}" if report.skipped else "."
         raise InputError(f"none of the {len(report.skipped)} images of {source.name} could be read{reason}")
 
@@ -172,4 +180,5 @@ def _stack(chunk: list[_Row], batch_size: int, preparations: int) -> Batch:
         for position, row in enumerate(chunk):
             stacked[position] = row.images[index]
         images.append(stacked)
-    return Batch(tuple(images), np.arange(batch_size) < len(chunk), tuple(row.item.name for row in chunk))
+    names, indices = tuple(row.item.name for row in chunk), np.asarray([row.place for row in chunk])
+    return Batch(tuple(images), np.arange(batch_size) < len(chunk), names, indices)

@@ -46,6 +46,7 @@ class GeneratorSource(Source):
         if seed < 0:
             raise InputError(f"seed {seed} for {name} must not be negative.")
         self.name = name
+        self.content_known = False  # what a function makes is known only by making it
         self._function = function
         self._count = num_samples
         self._seed = seed
@@ -54,10 +55,6 @@ class GeneratorSource(Source):
 
     def __len__(self) -> int:
         return self._count
-
-    def fingerprint(self) -> None:
-        """None: what a function makes is known only by making it."""
-        return None
 
     def items(self) -> Iterator[Item]:
         """The images of one chunk after the other, named by index."""

@@ -1,9 +1,11 @@
 """From what a user writes to a source of images."""
 
 import glob
+import importlib
 import inspect
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -48,6 +50,8 @@ def open_source(
         - `tfds:NAME:SPLIT`, with options: `tfds:fashion_mnist:test?data_dir=FOLDER&image_key=NAME`;
         - an array [N, H, W, C], [N, C, H, W] or [N, H, W];
         - a function `(num_images, seed) -> array`;
+        - `call:MODULE:FUNCTION`, such a function by its name, which is imported with the current folder first in the
+          path; `call:MODULE:FUNCTION?key=value&...` calls FUNCTION once with these texts, and it returns the function;
         - a `Source`, which is returned as it is.
       num_samples: how many images a function makes; other sources have their own length.
       value_range: the values that mean black and white in arrays that are not uint8; other sources need none.
@@ -64,6 +68,8 @@ def open_source(
         text = os.fspath(spec)
         if not isinstance(text, str) or not text:
             raise InputError("the name of a data set must be a text that is not empty.")
+        if text.startswith("call:"):
+            return _open_call(text, name or printable(text), num_samples, seed, value_range, layout)
         return _open_text(text, name or printable(text), value_range, layout)
     if hasattr(spec, "__array__"):
         shape = list(getattr(spec, "shape", ()))
@@ -83,6 +89,46 @@ def open_source(
 def _function_name(function: Any) -> str:
     named = function if inspect.isroutine(function) else type(function)
     return f"function {named.__qualname__}"
+
+
+def _open_call(
+    text: str, name: str, num_samples: int | None, seed: int, value_range: ValueRange | None, layout: Layout | None
+) -> Source:
+    match = re.fullmatch(r"call:([\w.]+):(\w+)(\?(.*))?", text, re.DOTALL)
+    if match is None:
+        raise InputError(f"{text!r} must be call:MODULE:FUNCTION?key=value, for instance call:my_model:draw.")
+    function = _import(match[1], match[2], name)
+    if match[3] is not None:
+        function = _called(function, dict(parse_qsl(match[4], keep_blank_values=True)), name)
+    if not callable(function):
+        raise InputError(f"{name} gives a {type(function).__name__}; a function (num_images, seed) -> array is needed.")
+    return GeneratorSource(
+        function, num_samples=num_samples, name=name, seed=seed, value_range=value_range, layout=layout
+    )
+
+
+def _import(module: str, function: str, name: str) -> Any:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` has it, which an installed command has not
+    try:
+        return getattr(importlib.import_module(module), function)
+    except AttributeError as error:
+        raise InputError(f"{name}: module {module} has no {function}.") from error
+    except Exception as error:  # the user's own code may raise anything
+        raise InputError(f"{name}: {module} cannot be imported ({_sentence(error)}).") from error
+
+
+def _called(function: Any, options: dict[str, str], name: str) -> Any:
+    try:
+        return function(**options)
+    except InputError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        raise InputError(f"{name} cannot be called with these options ({_sentence(error)}).") from error
+
+
+def _sentence(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def _open_text(text: str, name: str, value_range: ValueRange | None, layout: Layout | None) -> Source:

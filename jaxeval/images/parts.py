@@ -20,17 +20,22 @@ class SourcePart(Source):
       start: index of the first item.
       stop: index behind the last; None for the end.
       step: distance of the items.
+      with_notes: whether this part reports what the whole source left out; one of several parts should.
 
     Raises:
       InputError: a negative start or a step below one.
     """
 
-    def __init__(self, source: Source, start: int = 0, stop: int | None = None, step: int = 1):
+    def __init__(
+        self, source: Source, start: int = 0, stop: int | None = None, step: int = 1, *, with_notes: bool = True
+    ):
         if start < 0 or step < 1:
             raise InputError(f"a part of {source.name} cannot start at {start} with step {step}.")
         self.name = source.name
+        self.content_known = source.content_known
         self._source = source
         self._start, self._stop, self._step = start, stop, step
+        self._with_notes = with_notes
 
     def __len__(self) -> int:
         """Number of items in the part."""
@@ -42,5 +47,5 @@ class SourcePart(Source):
 
     @property
     def notes(self) -> Mapping[str, int]:
-        """What the whole source left out."""
-        return self._source.notes
+        """What the whole source left out, if this is the part that reports it."""
+        return self._source.notes if self._with_notes else {}

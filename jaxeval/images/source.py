@@ -12,7 +12,7 @@ import numpy as np
 from jaxeval.errors import InputError
 from jaxeval.images import report
 
-__all__ = ["EXTENSIONS", "MAX_FILE_BYTES", "Item", "Source"]
+__all__ = ["EXTENSIONS", "MAX_FILE_BYTES", "Item", "Source", "combined_digest"]
 
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Names that end in one of these, in any case, are images; others are ignored and counted."""
@@ -22,7 +22,7 @@ ValueRange = tuple[float | int, float | int]
 MAX_FILE_BYTES = 512 * 2**20
 """One encoded image larger than this is refused unread: it would not fit the pixel limit of `decoding` either."""
 
-_FINGERPRINT_VERSION = b"jaxeval images 1"
+_FINGERPRINT_VERSION = b"jaxeval images 2"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,9 +56,11 @@ class Source(abc.ABC):
 
     Attributes:
       name: the source as the user wrote it; for messages and tables.
+      content_known: whether the images exist before they are read, so that they can have a fingerprint.
     """
 
     name: str
+    content_known: bool = True
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -77,18 +79,34 @@ class Source(abc.ABC):
         """What the source left out, with the keys of `ReadReport.notes`; complete once items() has ended."""
         return {}
 
+    def item_digests(self) -> bytes | None:
+        """SHA-256 of each item's name and content, 32 bytes an item, one after the other in the source's order.
+
+        Streams the content. An item that cannot be read counts as such, so that a source with a broken file still has
+        digests. None where the content is not known.
+        """
+        return b"".join(map(_item_digest, self.items())) if self.content_known else None
+
     def fingerprint(self) -> str | None:
         """SHA-256 (hex) of names and content in order: equal for equal images, wherever and in whatever they lie.
 
-        Streams the content. An item that cannot be read counts as such, so that a source with a broken file still has a
-        fingerprint. None where the content cannot be known without making it.
+        None where the content is not known.
         """
-        digest = hashlib.sha256(_FINGERPRINT_VERSION)
-        for item in self.items():
-            for part in (item.name.encode("utf-8", "surrogateescape"), *_content_parts(item)):
-                digest.update(len(part).to_bytes(8, "little"))  # lengths first: no two sources share one byte stream
-                digest.update(part)
-        return digest.hexdigest()
+        digests = self.item_digests()
+        return None if digests is None else combined_digest(digests)
+
+
+def combined_digest(item_digests: bytes) -> str:
+    """The fingerprint of a source whose items have these digests, each of 32 bytes."""
+    return hashlib.sha256(_FINGERPRINT_VERSION + item_digests).hexdigest()
+
+
+def _item_digest(item: Item) -> bytes:
+    digest = hashlib.sha256()
+    for part in (item.name.encode("utf-8", "surrogateescape"), *_content_parts(item)):
+        digest.update(len(part).to_bytes(8, "little"))  # lengths first: no two items share one byte stream
+        digest.update(part)
+    return digest.digest()
 
 
 def _content_parts(item: Item) -> tuple[bytes | memoryview, ...]:
