@@ -16,6 +16,7 @@ from jaxeval.metrics.mean import Mean as Mean
 from jaxeval.metrics.metric import Metric as Metric
 from jaxeval.metrics.nnx_adapter import NnxMetric as NnxMetric
 from jaxeval.metrics.nnx_adapter import to_nnx as to_nnx
+from jaxeval.metrics.of_features import OfFeatures as OfFeatures
 from jaxeval.metrics.value import MetricValue as MetricValue
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Metric",
     "MetricValue",
     "NnxMetric",
+    "OfFeatures",
     "to_clu",
     "to_nnx",
 ]

@@ -103,6 +103,10 @@ class Collection(Metric[States]):
         """The states of no data, by the name of the first metric that each belongs to."""
         return {name: metric.init(shards=shards, axis_name=axis_name) for name, metric in self._own().items()}
 
+    def init_on(self, mesh: Mesh, axis_name: AxisName) -> States:
+        """The states of no data, placed on a mesh."""
+        return {name: metric.init_on(mesh, axis_name) for name, metric in self._own().items()}
+
     def update(self, state: States, *, params: Any = None, **inputs: Any) -> States:
         """The states with one batch added.
 

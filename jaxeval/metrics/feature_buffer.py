@@ -12,6 +12,7 @@ Reference: Cohen, Kaplan, "Summarizing Data using Bottom-k Sketches", PODC 2007.
 """
 
 import dataclasses
+import functools
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -133,7 +134,7 @@ class FeatureBuffer:
         """
         if jnp.shape(a.rows) != jnp.shape(b.rows):
             raise InputError(f"buffers of shapes {jnp.shape(a.rows)} and {jnp.shape(b.rows)} cannot be merged")
-        return _on_auto_axes(jax.vmap(self._merge_shard), a, b)
+        return _on_auto_axes(self._merge_shards, a, b)
 
     def sampled(self, state: FeatureBufferState, axis_name: AxisName | None = None) -> Bool[AnyArray, "shards places"]:
         """Which places hold a row of the sample: in a buffer that never overflowed, of all rows.
@@ -171,6 +172,7 @@ class FeatureBuffer:
                 f"{int(seen.sum())} rows; give it capacity={needed}, or overflow='reservoir'"
             )
 
+    @functools.partial(jax.jit, static_argnums=0)  # eagerly, each of its many steps would be compiled by itself
     def _insert_dealt(
         self,
         state: FeatureBufferState,
@@ -201,6 +203,10 @@ class FeatureBuffer:
         key = jax.random.fold_in(jax.random.key(self.seed, impl="threefry2x32"), stream)
         bits = jax.vmap(lambda number: jax.random.bits(jax.random.fold_in(key, number), dtype=jnp.uint32))
         return jnp.minimum(bits(numbers.reshape(-1)).reshape(numbers.shape), _EMPTY - 1)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def _merge_shards(self, a: FeatureBufferState, b: FeatureBufferState) -> FeatureBufferState:
+        return jax.vmap(self._merge_shard)(a, b)
 
     def _merge_shard(self, a: FeatureBufferState, b: FeatureBufferState) -> FeatureBufferState:
         both = self._insert_shard(a, b.rows, b.priority)

@@ -3,13 +3,14 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
-from jaxeval.metrics.metric import AxisName, Metric, counted_rows, own_input, require_input, vary_over
+from jaxeval.metrics.metric import AxisName, Metric, counted_rows, on_device, own_input, require_input, vary_over
 from jaxeval.metrics.value import MetricValue
 from jaxeval.ops.frechet import frechet_distance_between
 from jaxeval.ops.frechet_on_device import frechet_distance_on_device
@@ -81,11 +82,11 @@ class FrechetDistance(Metric[FrechetState]):
         if inputs.get(side) is None:
             return moments
         rows, mask = counted_rows(side, inputs[side], self.feature_size, own_input(side, "mask", inputs))
-        return merge_moments(moments, feature_moments(rows, mask))
+        return merge_moments(on_device(moments), feature_moments(rows, mask))
 
     def merge(self, a: FrechetState, b: FrechetState) -> FrechetState:
         """The state of both."""
-        return FrechetState(*(merge_moments(one, other) for one, other in zip(a, b, strict=True)))
+        return FrechetState(*map(merge_moments, on_device(a), on_device(b)))
 
     def reduce(self, state: FrechetState, axis_name: AxisName) -> FrechetState:
         """The state of all devices, by sums."""
@@ -131,9 +132,12 @@ class FrechetDistance(Metric[FrechetState]):
     ) -> Float[Array, ""]:
         """The distance in float32, jit-able, differentiable. A side of no more than `ddof` rows counts as one point."""
         del axis_name, mesh
-        return frechet_distance_on_device(reference=state.reference, generated=state.generated, ddof=self.ddof)
+        return _distance(reference=state.reference, generated=state.generated, ddof=self.ddof)
 
     @property
     def accumulates(self) -> tuple[Any, ...]:
         """Moments: metrics that differ in `ddof` can share them."""
         return ("moments", self.feature_size)
+
+
+_distance = jax.jit(frechet_distance_on_device, static_argnames="ddof")

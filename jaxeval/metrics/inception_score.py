@@ -1,6 +1,7 @@
 """Inception score as a streaming metric: sums of class probabilities and of their logarithms."""
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, Metric, counted_rows, own_input, require_input, vary_over
@@ -84,9 +85,19 @@ class InceptionScore(Metric[InceptionScoreState]):
         require_input(self, inputs)
         mask = own_input("generated", "mask", inputs)
         logits, mask = counted_rows("generated", inputs["generated"], self.num_classes, mask)
+        return self._add(state, logits, mask, self._split(inputs, logits.shape[0]) if self.splits > 1 else None)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def _add(
+        self,
+        state: InceptionScoreState,
+        logits: Float[Array, "n k"],
+        mask: Bool[Array, " n"],
+        split: Int[Array, " n"] | None,
+    ) -> InceptionScoreState:
         member = mask[:, None]
-        if self.splits > 1:
-            member &= jax.nn.one_hot(self._split(inputs, logits.shape[0]), self.splits, dtype=bool)
+        if split is not None:
+            member &= jax.nn.one_hot(split, self.splits, dtype=bool)
         log_p = jax.nn.log_softmax(jnp.where(mask[:, None], logits, 0.0))
         p = jnp.exp(log_p)
         weights = member.astype(jnp.float32)
@@ -150,8 +161,13 @@ class InceptionScore(Metric[InceptionScoreState]):
     ) -> Float[Array, ""]:
         """The mean score over splits in float32, jit-able, differentiable; NaN where a split has no sample."""
         del axis_name, mesh
-        samples = jnp.asarray(state.samples, jnp.float32)
-        mean_p = state.probabilities.rounded() / samples[:, None]
-        logarithms = jnp.log(jnp.where(mean_p > 0, mean_p, 1.0))
-        scores = jnp.exp(state.negentropies.rounded() / samples - (mean_p * logarithms).sum(1))
-        return scores.mean()
+        return _mean_score(state)
+
+
+@jax.jit
+def _mean_score(state: InceptionScoreState) -> Float[Array, ""]:
+    samples = jnp.asarray(state.samples, jnp.float32)
+    mean_p = state.probabilities.rounded() / samples[:, None]
+    logarithms = jnp.log(jnp.where(mean_p > 0, mean_p, 1.0))
+    scores = jnp.exp(state.negentropies.rounded() / samples - (mean_p * logarithms).sum(1))
+    return scores.mean()

@@ -20,6 +20,11 @@ __all__ = ["Manifold"]
 class Manifold(BufferedMetric):
     """Precision, recall, density and coverage by balls that reach to each row's k-th nearest neighbour.
 
+    `compute` decides every comparison in float64. `compute_on_device`, and `compute` on several processes, compare
+    float32 distances, whose rounding (about 1e-7 of the rows' squared distance from their mean) decides where a
+    distance equals a radius: a copy of the very row that a ball reaches to may count as inside or outside, whatever
+    `tie` says. Of continuous features only copies tie, and only density changes visibly, by up to 1 / k.
+
     Attributes:
       feature_size, capacity, overflow, seed: of the buffers (`BufferedMetric`).
       k: which neighbour a ball reaches to, not counting the row itself; 5 in the package prdc, 3 elsewhere.

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
-from jaxeval.metrics.metric import AxisName, Metric, counted_rows, own_input, require_input, vary_over
+from jaxeval.metrics.metric import AxisName, Metric, counted_rows, on_device, own_input, require_input, vary_over
 from jaxeval.metrics.value import MetricValue
 from jaxeval.ops.moments import (
     Moments,
@@ -78,11 +78,11 @@ class Mean(Metric[Moments]):
         keep = jnp.ones(values.shape, bool)
         for side in ("reference", "generated"):
             keep &= counted_rows(self.name, rows, 1, own_input(side, "mask", inputs))[1]
-        return merge_moments(state, feature_moments(rows, keep))
+        return merge_moments(on_device(state), feature_moments(rows, keep))
 
     def merge(self, a: Moments, b: Moments) -> Moments:
         """The state of both."""
-        return merge_moments(a, b)
+        return merge_moments(on_device(a), on_device(b))
 
     def reduce(self, state: Moments, axis_name: AxisName) -> Moments:
         """The state of all devices, by sums."""

@@ -3,11 +3,12 @@
 import abc
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float
@@ -15,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers
 
-__all__ = ["AxisName", "Metric", "counted_rows", "own_input", "renamed", "require_input", "vary_over"]
+__all__ = ["AxisName", "Metric", "counted_rows", "on_device", "own_input", "renamed", "require_input", "vary_over"]
 
 AxisName = str | tuple[str, ...]
 State = TypeVar("State")
@@ -103,29 +104,51 @@ class Metric(abc.ABC, Generic[State]):
 
     def init_on(self, mesh: Mesh, axis_name: AxisName) -> State:
         """The state of no data, placed on a mesh: sums on every device, buffers divided along `axis_name`."""
-        axes = (axis_name,) if isinstance(axis_name, str) else axis_name
-        shards = math.prod(mesh.shape[axis] for axis in axes)
-        placed = jax.tree.map(lambda spec: NamedSharding(mesh, spec), self.state_specs(axis_name))
-        return jax.jit(functools.partial(self.init, shards=shards), out_shardings=placed)()
+        return _initialiser(self, mesh, axis_name)()
 
     def state_specs(self, axis_name: AxisName) -> State:
         """How a whole state lies on a mesh, as a pytree of `PartitionSpec`, for `in_specs`, `out_specs`, placement."""
         del axis_name
         return jax.tree.map(lambda _: PartitionSpec(), jax.eval_shape(self.init))
 
-    def from_pmap(self, states: State) -> State:
-        """A whole state from what `pmap` returns, with a leading axis over devices, of a reduced state."""
-        specs = self.state_specs("devices")
+    def from_pmap(self, states: State, *, devices: Sequence[Any] | None = None) -> State:
+        """A whole state from what `pmap` returns, with a leading axis over devices, of a reduced state.
+
+        Args:
+          states: each leaf of shape [devices of this process, ...].
+          devices: those that were given to `pmap`; all devices of all processes if none were. Without meaning where
+            there is one process.
+        """
+        everyone = list(jax.devices() if devices is None else devices)
+        apart = len({device.process_index for device in everyone}) > 1
 
         def join(leaf: Array, spec: PartitionSpec) -> Array:
-            return leaf[0] if spec == PartitionSpec() else leaf.reshape(-1, *leaf.shape[2:])
+            if spec == PartitionSpec():
+                return leaf[0]
+            return _join_over_processes(leaf, everyone) if apart else leaf.reshape(-1, *leaf.shape[2:])
 
-        return jax.tree.map(join, states, specs)
+        return jax.tree.map(join, states, self.state_specs("devices"))
 
     @property
     def accumulates(self) -> tuple[Any, ...]:
         """What the state holds: metrics for which this is equal, fed the same inputs, can share one state."""
         return (self,)
+
+
+@functools.lru_cache(maxsize=128)
+def _initialiser(metric: Metric[State], mesh: Mesh, axis_name: AxisName) -> Callable[[], State]:
+    """Kept, as a training loop asks for an empty state before every evaluation."""
+    axes = (axis_name,) if isinstance(axis_name, str) else axis_name
+    shards = math.prod(mesh.shape[axis] for axis in axes)
+    placed = jax.tree.map(lambda spec: NamedSharding(mesh, spec), metric.state_specs(axis_name))
+    return jax.jit(functools.partial(metric.init, shards=shards), out_shardings=placed)
+
+
+def _join_over_processes(leaf: Array, devices: list[Any]) -> Array:
+    """The shards of all processes as one array: `pmap` hands each process its own, as an array by itself."""
+    parts = [shard.data.reshape(leaf.shape[1:]) for shard in leaf.addressable_shards]
+    sharding = NamedSharding(Mesh(np.asarray(devices), ("devices",)), PartitionSpec("devices"))
+    return jax.make_array_from_single_device_arrays((len(devices) * leaf.shape[1], *leaf.shape[2:]), sharding, parts)
 
 
 def require_input(metric: Metric, given: Mapping[str, Any]) -> None:
@@ -166,6 +189,11 @@ def counted_rows(
             f"[{rows.shape[0]}] and bool are expected"
         )
     return rows.astype(jnp.float32), mask
+
+
+def on_device(state: State) -> State:
+    """A state as device arrays, also one that was fetched to the host or restored from a checkpoint."""
+    return jax.tree.map(jnp.asarray, state)
 
 
 def vary_over(tree: State, axis_name: AxisName | None) -> State:

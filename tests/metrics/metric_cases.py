@@ -13,7 +13,7 @@ from scipy.special import softmax
 from jaxeval.metrics import FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean, Metric
 
 STEPS, BATCH, FEATURES, CLASSES, K = 6, 16, 5, 7, 3
-CAPACITY = STEPS * BATCH
+CAPACITY = 2 * STEPS * BATCH  # a buffer's shards are equal: of two hosts, one may get all rows
 
 
 def make_batches(devices: int = 1, seed: int = 0) -> dict[str, np.ndarray]:

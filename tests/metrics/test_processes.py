@@ -1,4 +1,4 @@
-"""Two processes with two devices each: the same numbers on both, equal to those of all rows."""
+"""Two processes of two devices: the same numbers on both, equal to those of all rows, however these are shared."""
 
 import json
 import socket
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ways
 from metric_cases import CASES, make_batches
 
 HERE = Path(__file__).parent
@@ -35,9 +36,12 @@ def test_two_processes_compute_the_value_of_all_rows(tmp_path: Path):
     assert [worker.returncode for worker in workers] == [0, 0], messages
     first, second = (json.loads(out.read_text()) for out in outputs)
     assert first == second
+    assert set(first) == {*ways.SPREAD, "uneven", "none"}
     batches = make_batches(devices=4)
-    for name, case in CASES.items():
-        found = first[name]["values"] if name == "manifold" else first[name]["value"]
-        buffered = name in ("kernel distance", "manifold")
-        assert found == case.close_to(batches, device=buffered)
-        assert any("computed in float32 on the devices" in warning for warning in first[name]["warnings"]) == buffered
+    for way, values in first.items():
+        for name, case in CASES.items():
+            found = values[name]["values"] if name == "manifold" else values[name]["value"]
+            buffered = name in ("kernel distance", "manifold")
+            assert found == case.close_to(batches, device=buffered), (way, name)
+            said = any("computed in float32 on the devices" in warning for warning in values[name]["warnings"])
+            assert said == buffered

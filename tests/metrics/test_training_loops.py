@@ -1,5 +1,8 @@
-"""The examples of docs/metrics.md: a generator in training that is evaluated every few steps, on the device."""
+"""The README's examples: a generator in training that is evaluated every few steps; and distances as losses."""
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,17 +12,23 @@ import optax
 import pytest
 import ways
 from flax import nnx
-from metric_cases import frechet_by_scipy
+from metric_cases import frechet_by_scipy, kernel_distance_by_numpy
 
+from jaxeval import extractors
 from jaxeval.extractors import from_function
+from jaxeval.images import resize_on_device
 from jaxeval.metrics import Collection, FrechetDistance, KernelDistance
 
-SIZE, BATCH, EVERY, STEPS = 4, 32, 5, 10
-WEIGHTS = np.random.default_rng(0).normal(size=(SIZE * SIZE * 3, 6)).astype(np.float32) / 10
-EXTRACTOR = from_function(
-    lambda params, images: jnp.tanh(images.reshape(len(images), -1) / 128 - 1) @ params, name="tiny", params=WEIGHTS
+README = Path(__file__).parents[2] / "README.md"
+SIZE, BATCH, EVERY, STEPS = 6, 32, 5, 10
+WEIGHTS = np.random.default_rng(0).normal(size=(4 * 4 * 3, 6)).astype(np.float32) / 10
+NETWORK = from_function(
+    lambda params, images: jnp.tanh(images.reshape(len(images), -1) / 128 - 1) @ params,
+    name="tiny",
+    params=WEIGHTS,
+    image_size=(4, 4),
 )
-METRICS = Collection({"fd": FrechetDistance(6), "kid": KernelDistance(6, 256)}, extractor=EXTRACTOR)
+RESIZE: Any = NETWORK.resize
 
 
 class Generator(nnx.Module):
@@ -46,80 +55,79 @@ def moment_loss(generator: Generator, noise: Any, images: Any) -> jax.Array:
     return (jnp.square(made.mean(0) - images.mean(0)).mean() + jnp.square(made.std(0) - images.std(0)).mean()) / 255
 
 
-def expected_distance(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    x, y = (
-        np.concatenate([np.asarray(EXTRACTOR(images)["features"], np.float64) for images in side])
-        for side in zip(*pairs, strict=True)
-    )
-    return frechet_by_scipy(x, y)
+def features_of(images: list[Any]) -> np.ndarray:
+    """By NumPy in float64, but for the resize, which has tests of its own."""
+    small = np.concatenate([np.asarray(resize_on_device(jnp.asarray(part), (4, 4), RESIZE)) for part in images])
+    return np.tanh(small.reshape(len(small), -1).astype(np.float64) / 128 - 1) @ WEIGHTS.astype(np.float64)
 
 
-def test_nnx_training_step_that_evaluates_without_leaving_the_device():
-    generator = Generator(nnx.Rngs(0))
-    optimizer = nnx.Optimizer(generator, optax.adam(0.05), wrt=nnx.Param)
+def examples() -> list[str]:
+    """The code blocks of the README's section."""
+    section = README.read_text().split("## Inside your training code\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
-    @nnx.jit
-    def train_step(generator, optimizer, state, params, noise, images):
-        gradients = nnx.grad(moment_loss)(generator, noise, images)
-        optimizer.update(generator, gradients)
-        return METRICS.update(state, params=params, images=generator(noise), reference_images=images)
 
-    on_device = jax.jit(METRICS.compute_on_device)
-    curve, pairs = [], []
-    state = last = METRICS.init()
-    with jax.transfer_guard_device_to_host("disallow"):
+def check_values(found: dict[str, Any], pairs: list[tuple[Any, Any]], printed: str) -> None:
+    """Both points of the curve and the printed distance, from what was generated and shown at each step."""
+    assert len(found["curve"]) == STEPS // EVERY
+    for values, part in zip(found["curve"], (pairs[:EVERY], pairs[EVERY:]), strict=True):
+        x, y = (features_of(list(side)) for side in zip(*part, strict=True))
+        assert np.asarray(values["fid"]) == pytest.approx(frechet_by_scipy(x, y), rel=1e-5)
+        assert np.asarray(values["kid"]) == pytest.approx(kernel_distance_by_numpy(x, y), rel=1e-5)
+    assert np.mean(found["curve"][1]["fid"]) < np.mean(found["curve"][0]["fid"]) / 2  # it learns
+    assert printed.startswith("frechet_distance ")
+    assert float(printed.split()[1]) == pytest.approx(float(np.mean(found["curve"][1]["fid"])), rel=1e-5)
+    assert f"({EVERY * BATCH} vs {EVERY * BATCH})" in printed
+
+
+def test_the_readme_trains_and_evaluates_on_a_mesh(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(extractors, "load_extractor", lambda name: NETWORK)
+    generator, pairs = Generator(nnx.Rngs(0)), []
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for step in range(STEPS):
-            images = real_images(step)
-            state = train_step(generator, optimizer, state, EXTRACTOR.params, noise(step), images)
-            pairs.append((images, generator(noise(step))))
-            if (step + 1) % EVERY == 0:
-                curve.append(on_device(state))
-                last, state = state, METRICS.init()
-    assert float(curve[1]["fd"]) < float(curve[0]["fd"]) / 2  # it learns
-    assert float(curve[1]["kid"]) < float(curve[0]["kid"])
-    expected = expected_distance([(images, np.asarray(made)) for images, made in pairs[EVERY:]])
-    assert METRICS.compute(last)["fd"].value == pytest.approx(expected, rel=1e-4)
-    assert float(curve[1]["fd"]) == pytest.approx(expected, rel=1e-3)
+            yield noise(step), real_images(step)
+            pairs.append((real_images(step), generator(noise(step))))  # the step has been made by now
+
+    given = {
+        "generator": generator,
+        "optimizer": nnx.Optimizer(generator, optax.adam(0.05), wrt=nnx.Param),
+        "loss": moment_loss,
+        "batches": batches(),
+        "batch_size": BATCH,
+        "k": EVERY,
+    }
+    exec(examples()[0], given)
+    assert given["state"]["kid"].reference.rows.sharding.num_devices == jax.device_count() > 1
+    check_values(given, pairs, capsys.readouterr().out)
 
 
-def test_pmap_training_step_that_evaluates():
-    devices = 4
+def test_the_readme_trains_and_evaluates_with_pmap(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    devices, adam = jax.local_device_count(), optax.adam(0.05)
     graph, initial = nnx.split(Generator(nnx.Rngs(0)))
-    adam = optax.adam(0.05)
-    chosen = jax.devices()[:devices]
-
-    def train_step(weights, moments, state, params, noise, images):
-        def loss(weights):
-            return moment_loss(nnx.merge(graph, weights), noise, images)
-
-        gradients = jax.lax.pmean(jax.grad(loss)(weights), "batch")
-        updates, moments = adam.update(gradients, moments)
-        weights = optax.apply_updates(weights, updates)
-        made = nnx.merge(graph, weights)(noise)
-        state = METRICS.accumulate(state, axis_name="batch", params=params, images=made, reference_images=images)
-        return weights, moments, state, made
-
-    step = jax.pmap(train_step, axis_name="batch", in_axes=(0, 0, 0, None, 0, 0), devices=chosen)
-    fresh = jax.pmap(lambda _: METRICS.init(axis_name="batch"), axis_name="batch", devices=chosen)
-    on_device = jax.pmap(
-        lambda state: METRICS.compute_on_device(state, axis_name="batch"), axis_name="batch", devices=chosen
-    )
-    weights, moments = (
-        jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), tree) for tree in (initial, adam.init(initial))
-    )
-    state = fresh(np.arange(devices))
+    made = jax.jit(lambda weights, noise: nnx.merge(graph, weights)(noise))
     pairs = []
-    for number in range(EVERY):
-        images = real_images(number)
-        parts = [values.reshape(devices, -1, *values.shape[1:]) for values in (noise(number), images)]
-        weights, moments, state, made = step(weights, moments, state, EXTRACTOR.params, *parts)
-        pairs.append((images, np.asarray(made).reshape(images.shape)))
-    expected = expected_distance(pairs)
-    values = on_device(state)
-    assert np.asarray(values["fd"]) == pytest.approx(np.full(devices, expected), rel=1e-3)
-    whole = METRICS.compute(METRICS.from_pmap(state))
-    assert whole["fd"].value == pytest.approx(expected, rel=1e-4)
-    assert np.asarray(values["kid"]) == pytest.approx(np.full(devices, whole["kid"].value), rel=1e-3)
+
+    def batches() -> Iterator[tuple[np.ndarray, ...]]:
+        for step in range(STEPS):
+            yield tuple(values.reshape(devices, -1, *values.shape[1:]) for values in (noise(step), real_images(step)))
+            weights = jax.tree.map(lambda leaf: leaf[0], given["weights"])
+            pairs.append((real_images(step), made(weights, noise(step))))
+
+    given: dict[str, Any] = {
+        "metrics": Collection({"fid": FrechetDistance(6), "kid": KernelDistance(6, EVERY * BATCH)}, extractor=NETWORK),
+        "network": NETWORK,
+        "fit": lambda images: resize_on_device(images, (4, 4), RESIZE),
+        "adam": adam,
+        "generate": lambda weights, noise: nnx.merge(graph, weights)(noise),
+        "loss": lambda weights, noise, images: moment_loss(nnx.merge(graph, weights), noise, images),
+        "weights": jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), initial),
+        "moments": jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), adam.init(initial)),
+        "batches": batches(),
+        "k": EVERY,
+    }
+    exec(examples()[1], given)
+    check_values(given, pairs, capsys.readouterr().out)
 
 
 def test_a_distance_can_be_a_loss():
