@@ -1,21 +1,34 @@
 """Several devices and several hosts: JAX's multi-controller runtime, with what a metric needs around it."""
 
-from jaxeval.distributed.agreement import agree_on, gather_rows, largest, sum_over_processes
+from jaxeval.distributed.agreement import (
+    agree_on,
+    any_process,
+    gather_bytes,
+    gather_rows,
+    largest,
+    sum_over_processes,
+    together,
+)
 from jaxeval.distributed.checkpoint import Checkpointer
 from jaxeval.distributed.mesh import batch_mesh, pad_batch, replicate_on, shard_batch
+from jaxeval.distributed.preemption import preemption_notice
 from jaxeval.distributed.startup import Processes, current_processes, start
 
 __all__ = [
     "Checkpointer",
     "Processes",
     "agree_on",
+    "any_process",
     "batch_mesh",
     "current_processes",
+    "gather_bytes",
     "gather_rows",
     "largest",
     "pad_batch",
+    "preemption_notice",
     "replicate_on",
     "shard_batch",
     "start",
     "sum_over_processes",
+    "together",
 ]

@@ -4,6 +4,8 @@ Each is a computation that all processes run together, and gives the same bits o
 """
 
 import hashlib
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +13,21 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Shaped
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, JaxevalError
 
-__all__ = ["agree_on", "gather_bytes", "gather_rows", "largest", "process_mesh", "sum_over_processes"]
+__all__ = [
+    "agree_on",
+    "any_process",
+    "gather_bytes",
+    "gather_rows",
+    "largest",
+    "process_mesh",
+    "sum_over_processes",
+    "together",
+]
 
 _AXIS = "process"
+_Found = TypeVar("_Found")
 
 
 def process_mesh() -> Mesh:
@@ -54,10 +66,13 @@ def gather_rows(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]:
 
 
 def gather_bytes(value: bytes) -> list[bytes]:
-    """Every process's bytes, in the order of the processes; of the same, small length on each."""
+    """Every process's bytes, in the order of the processes; for short ones, as all processes receive all of them."""
     if jax.process_count() == 1:
         return [value]
-    return [row.tobytes() for row in _gather(np.frombuffer(value, np.uint8))]
+    lengths = _gather(np.asarray([len(value)]))[:, 0]
+    padded = np.zeros(max(int(lengths.max()), 1), np.uint8)
+    padded[: len(value)] = np.frombuffer(value, np.uint8)
+    return [row[:length].tobytes() for row, length in zip(_gather(padded), lengths, strict=True)]
 
 
 def largest(value: int) -> int:
@@ -80,6 +95,52 @@ def agree_on(what: str, value: str) -> None:
             f"process {differing[0]} has another {what} than process 0; start all processes with the same arguments "
             "and the same data"
         )
+
+
+def any_process(*conditions: bool) -> tuple[bool, ...]:
+    """For each of the conditions whether it holds on at least one process."""
+    if jax.process_count() == 1:
+        return conditions
+    return tuple(bool(found) for found in _gather(np.asarray(conditions, np.int32)).max(0))
+
+
+def together(work: Callable[[], _Found]) -> _Found:
+    """Does each process's own work, which fails on all of them if it fails on one: nobody is left waiting.
+
+    Args:
+      work: without arguments; it must not exchange anything with the other processes.
+
+    Returns:
+      What this process's work returned.
+
+    Raises:
+      JaxevalError: the work of another process failed; the message names the process and repeats its error.
+      Exception: whatever this process's own work raised.
+    """
+    if jax.process_count() == 1:
+        return work()
+    found, failure = None, None
+    try:
+        found = work()
+    except Exception as error:  # of any kind: the others wait for this process
+        failure = error
+    texts = gather_bytes(b"" if failure is None else _described(failure).encode())
+    if failure is not None:
+        raise failure
+    failed = [index for index, text in enumerate(texts) if text]
+    if failed:
+        code, _, text = texts[failed[0]].decode().partition(" ")
+        error = JaxevalError(f"process {failed[0]} of {len(texts)} stopped: {text}")
+        error.exit_code = int(code)
+        error.said_elsewhere = jax.process_index() > 0
+        raise error
+    return found  # pyright: ignore[reportReturnType]
+
+
+def _described(failure: Exception) -> str:
+    if isinstance(failure, JaxevalError):
+        return f"{failure.exit_code} {failure}"
+    return f"1 {type(failure).__name__}: {' '.join(str(failure).split())}"
 
 
 def _everywhere() -> NamedSharding:

@@ -46,11 +46,13 @@ class Checkpointer:
         options = ocp.CheckpointManagerOptions(max_to_keep=_KEPT, enable_async_checkpointing=False, create=True)
         try:
             self._manager = ocp.CheckpointManager(self._folder, options=options)
+            newest = max(self._manager.all_steps(), default=-1)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot keep checkpoints in {str(self._folder)!r} ({error}); choose another") from error
+        self._next = largest(newest + 1)
 
-    def save(self, step: int, state: bytes) -> None:
-        """Saves this process's state; called by all processes with the same step, which grows from save to save."""
+    def save(self, state: bytes) -> None:
+        """Saves this process's state; called by all processes together."""
         length = largest(len(state))
         padded = np.zeros((1, max(4, -(-length // 4) * 4)), np.uint8)
         padded[0, : len(state)] = np.frombuffer(state, np.uint8)
@@ -66,11 +68,12 @@ class Checkpointer:
         arguments = self._ocp.args.Composite(
             state=self._ocp.args.StandardSave({"state": array}), metadata=self._ocp.args.JsonSave(metadata)
         )
-        self._manager.save(step, args=arguments, force=True)
+        self._manager.save(self._next, args=arguments, force=True)
         self._manager.wait_until_finished()
+        self._next += 1
 
-    def restore(self) -> tuple[int, bytes] | None:
-        """Step and state of the newest checkpoint that is whole on every process; None where there is none.
+    def restore(self) -> bytes | None:
+        """This process's state in the newest checkpoint that is whole on every process; None where there is none.
 
         Raises:
           InputError: the checkpoints are those of another configuration.
@@ -78,7 +81,7 @@ class Checkpointer:
         for step in sorted(self._manager.all_steps(), reverse=True):
             state = self._read(step)
             if largest(0 if state is not None else 1) == 0 and state is not None:
-                return step, state
+                return state
             logging.getLogger("jaxeval").warning("checkpoint %s in %s is not whole and was skipped", step, self._folder)
         return None
 

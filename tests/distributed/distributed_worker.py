@@ -49,12 +49,12 @@ def main() -> None:
     states = {step: bytes([step, index]) * (7 + index) for step in (1, 2, 3)}
     with_steps = Checkpointer(folder, configuration)
     found["nothing yet"] = with_steps.restore() is None
-    for step, state in states.items():
-        with_steps.save(step, state)
+    for state in states.values():
+        with_steps.save(state)
     with_steps.close()
     again = Checkpointer(folder, configuration)
     restored = again.restore()
-    found["restored"] = restored is not None and restored == (3, states[3])
+    found["restored"] = restored is not None and restored == states[3]
     again.close()
     try:
         other = Checkpointer(folder, configuration | {"batch_size": 64})

@@ -115,28 +115,28 @@ def test_alone_nothing_is_exchanged():
 def test_a_checkpoint_that_is_not_whole_gives_way_to_the_one_before(tmp_path, damage, caplog):
     run = Checkpointer(tmp_path / "run", {"data": "abc"})
     for step in (1, 2):
-        run.save(step, bytes([step]) * 5000)
+        run.save(bytes([step]) * 5000)
     run.close()
-    files = [path for path in (tmp_path / "run" / "2" / "state").rglob("*") if path.is_file()]
+    files = [path for path in (tmp_path / "run" / "1" / "state").rglob("*") if path.is_file()]
     assert files
     if damage == "removed":
-        shutil.rmtree(tmp_path / "run" / "2" / "state")
+        shutil.rmtree(tmp_path / "run" / "1" / "state")
     else:
         for path in files:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     again = Checkpointer(tmp_path / "run", {"data": "abc"})
-    assert again.restore() == (1, bytes([1]) * 5000)
-    assert "checkpoint 2" in caplog.text
+    assert again.restore() == bytes([1]) * 5000
+    assert "checkpoint 1" in caplog.text
     again.close()
 
 
 def test_half_written_checkpoints_are_not_seen(tmp_path):
     run = Checkpointer(tmp_path / "run", {"data": "abc"})
-    run.save(1, b"one")
+    run.save(b"one")
     run.close()
-    shutil.copytree(tmp_path / "run" / "1", tmp_path / "run" / "2.orbax-checkpoint-tmp-7")
+    shutil.copytree(tmp_path / "run" / "0", tmp_path / "run" / "1.orbax-checkpoint-tmp-7")
     again = Checkpointer(tmp_path / "run", {"data": "abc"})
-    assert again.restore() == (1, b"one")
+    assert again.restore() == b"one"
     again.close()
 
 
