@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from jaxeval import images as images
     from jaxeval import metrics as metrics
     from jaxeval import ops as ops
+    from jaxeval.evaluation import compare as compare
     from jaxeval.evaluation import evaluate as evaluate
     from jaxeval.evaluation import features as features
     from jaxeval.evaluation import reference_statistics as reference_statistics
 
 _ROOMS = ("distributed", "evaluation", "extractors", "images", "metrics", "ops")
-_FUNCTIONS = ("evaluate", "features", "reference_statistics")
+_FUNCTIONS = ("compare", "evaluate", "features", "reference_statistics")
 
 __all__ = [
     "__version__",
+    "compare",
     "distributed",
     "evaluate",
     "evaluation",

@@ -1,24 +1,35 @@
 """Evaluation: protocols, one pass over the images for every number, results with their provenance."""
 
-from jaxeval.evaluation.evaluator import evaluate, features, reference_statistics
-from jaxeval.evaluation.features import Progress
+from jaxeval.evaluation.captions import load_captions
+from jaxeval.evaluation.comparing import Comparison, Difference
+from jaxeval.evaluation.evaluator import compare, evaluate, features, reference_statistics
+from jaxeval.evaluation.measures import MEASURES
+from jaxeval.evaluation.names import NUMBERS, better, metric_label
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, get_protocols
-from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result, check_writable, metric_label
+from jaxeval.evaluation.reading import Progress
+from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result, check_writable
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, save_statistics
 
 __all__ = [
     "DEFAULT_PROTOCOL",
+    "MEASURES",
+    "NUMBERS",
     "PROTOCOLS",
     "SCHEMA_VERSION",
+    "Comparison",
+    "Difference",
     "Evaluation",
     "FeatureStatistics",
     "Progress",
     "Protocol",
     "Result",
+    "better",
     "check_writable",
+    "compare",
     "evaluate",
     "features",
     "get_protocols",
+    "load_captions",
     "load_statistics",
     "metric_label",
     "reference_statistics",

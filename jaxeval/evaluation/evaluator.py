@@ -1,38 +1,33 @@
 """The evaluator: two or more sets of images in, a table of numbers with their provenance out."""
 
 import dataclasses
-import datetime
-import importlib.metadata
-import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxeval._version import __version__
+from jaxeval.distributed import Processes, agree_on, current_processes, together
 from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.cache import FeatureCache
-from jaxeval.evaluation.features import (
-    DataSet,
-    FeatureSpec,
-    Progress,
-    ReadOptions,
-    extract_features,
-    extract_statistics,
-)
+from jaxeval.evaluation.captions import load_captions
+from jaxeval.evaluation.collecting import Checkpoints, Reader, Wanted, checkpoint_label, has_classes, no_classes
+from jaxeval.evaluation.comparing import Comparison, Difference
+from jaxeval.evaluation.measure import Measure
+from jaxeval.evaluation.measures import choose_measures
+from jaxeval.evaluation.names import inception_stem, metric_key
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
+from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions
 from jaxeval.evaluation.results import Evaluation, Result
-from jaxeval.evaluation.statistics import FeatureStatistics, is_statistics_file, load_statistics, save_statistics
+from jaxeval.evaluation.run import Job, NotComputed, Run, make_jobs, versions
+from jaxeval.evaluation.statistics import FeatureStatistics, is_statistics_file, save_statistics
 from jaxeval.extractors import Extractor, load_extractor
-from jaxeval.images import ReadReport, Source, open_source
-from jaxeval.ops import frechet_distance_between
+from jaxeval.images import Source, open_source
 
-__all__ = ["evaluate", "features", "reference_statistics"]
+__all__ = ["compare", "evaluate", "features", "reference_statistics"]
 
 Protocols = str | Protocol | Sequence[str | Protocol]
-_METRICS = ("fid", "fd")
 
 
 def evaluate(
@@ -40,8 +35,10 @@ def evaluate(
     generated: Any,
     *,
     metrics: str | Sequence[str] | None = None,
-    extractor: str | Extractor = "inception",
+    extractor: str | Extractor | Sequence[str | Extractor] = "inception",
     protocol: Protocols = DEFAULT_PROTOCOL,
+    held_out: Any = None,
+    captions: Mapping[str, str] | str | Path | None = None,
     batch_size: int = 32,
     limit: int | None = None,
     seed: int = 0,
@@ -50,6 +47,10 @@ def evaluate(
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 100,
+    distributed: bool = False,
+    stop: Callable[[], bool] | None = None,
     weights_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -59,11 +60,15 @@ def evaluate(
       reference: the real images: a folder, a zip, tar shards, `.npy`, `.npz`, `tfds:NAME:SPLIT`, an array
         [N, H, W, C], a function `(num_images, seed) -> images`, a `Source`; or an `.npz` of statistics.
       generated: the same, but for statistics; several as a list, or as a mapping from names of your choice.
-      metrics: `fid` (over the FID Inception network only) or `fd` (over any extractor); by default the Frechet
-        distance of the extractor.
-      extractor: a name (see `jaxeval.extractors.extractor_names`) or an `Extractor`.
+      metrics: names of `jaxeval.evaluation.MEASURES` or of their numbers, or `all` that the extractors and the data
+        permit (the manifest names the others); `fid` and `kid` are `fd` and `kd` over the FID Inception network and
+        over no other. By default the Frechet distance.
+      extractor: a name (see `jaxeval.extractors.extractor_names`) or an `Extractor`, or several.
       protocol: whose definition to follow; several give several results from one reading of the images.
-      batch_size: images at a time through the network; the numbers do not depend on it.
+      held_out: real images that the generator has not seen, for `fld` and `c-t`.
+      captions: of the generated images by name, for `clip-score`; or a file of them (`load_captions`).
+      batch_size: images at a time through the network, on all of this process's devices together; the numbers do not
+        depend on it.
       limit: at most so many images of each set.
       seed: of everything random: random extractors, generating functions.
       value_range: (lowest, highest) value of float images.
@@ -71,6 +76,12 @@ def evaluate(
       on_error: `fail` at the first image that cannot be read, or `skip` it and say so in the result.
       threads: that decode images; None for one per processor.
       cache: a folder that keeps features and statistics from one run to the next.
+      checkpoint: a folder, seen by all processes, from which the same call goes on after a kill to the same numbers.
+      checkpoint_every: batches between two checkpoints.
+      distributed: whether all processes of a multi-process JAX program make this call, each to read its share of the
+        images; all of them get the same result. Without it a process evaluates alone.
+      stop: asked after every batch whether to end early, as when the machine is about to be taken away; needs
+        `checkpoint`.
       weights_dir: where weights are kept, if not in the usual place.
       progress: told how far the run has come.
 
@@ -80,36 +91,173 @@ def evaluate(
     Raises:
       InputError: data or an argument is not what was expected; the error's `partial` attribute is the `Evaluation` of
         the sets that were finished before.
+      PreemptedError: `stop` said so; what the run had is saved.
       WeightsMissingError: the extractor's weights have not been imported.
     """
     started = time.time()
-    protocols = get_protocols(protocol)  # pyright: ignore[reportArgumentType]
-    options = _read_options(batch_size, limit, on_error, threads)
-    network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-    keys = _metric_keys(metrics, network)
-    specs = {item.name: _spec(item, network) for item in protocols}
-
-    opened = [_open(data, name, value_range, num_samples, seed) for name, data in _named(generated)]
-    if not opened:
-        raise InputError("no generated images were given; name at least one set")
-    reference_source = None if is_statistics_file(reference) else _open(reference, None, value_range, num_samples, seed)
-    kept = FeatureCache(cache) if cache is not None else None
-    prints = {id(source): source.fingerprint() for source in [*opened, reference_source] if source is not None}
-
-    run = _Run(protocols, specs, network, keys, options, kept, prints, seed, progress)
-    side = run.side_from_file(Path(reference)) if reference_source is None else run.side(reference_source)
+    read = _read_options(batch_size, limit, on_error, threads)
+    saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
+    loading = _Loading(value_range, num_samples, seed, weights_dir)
+    asked = _Asked(reference, generated, held_out, captions, metrics, extractor, protocol)
+    run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress)
+    side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
+    third = None if unseen is None else run.side(unseen, 1, role="held out")
     results: list[Result] = []
     sets = [side]
     try:
-        for source in opened:
-            other = run.side(source)
+        for index, source in enumerate(opened, 2):
+            other = run.side(source, index, role="generated")
             sets.append(other)
-            results += run.results(side, other)
+            for found, missing in run.results(side, other, third):
+                results += found
+                without += [] if missing is None else [missing]
     except JaxevalError as error:
-        manifest = run.manifest(sets, started) | {"incomplete": str(error)}
+        manifest = run.manifest(sets, third, without, started) | {"incomplete": str(error)}
         error.partial = Evaluation(tuple(results), manifest)
         raise
-    return Evaluation(tuple(results), run.manifest(sets, started))
+    return Evaluation(tuple(results), run.manifest(sets, third, without, started))
+
+
+def compare(
+    first: Any,
+    second: Any,
+    *,
+    reference: Any,
+    metrics: str | Sequence[str] | None = "fd,kd-full,prdc",
+    extractor: str | Extractor | Sequence[str | Extractor] = "inception",
+    protocol: Protocols = DEFAULT_PROTOCOL,
+    held_out: Any = None,
+    captions: Mapping[str, str] | str | Path | None = None,
+    batch_size: int = 32,
+    limit: int | None = None,
+    seed: int = 0,
+    value_range: tuple[float, float] | None = None,
+    num_samples: int | None = None,
+    on_error: str = "fail",
+    threads: int | None = None,
+    cache: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 100,
+    distributed: bool = False,
+    stop: Callable[[], bool] | None = None,
+    weights_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compares two sets of generated images by the same reference: how far do their numbers differ beyond chance?
+
+    What the choice of reference images does to both numbers cancels, so that their difference is known better than
+    their own intervals tell.
+
+    Args:
+      first: images of one generator, as for `evaluate`.
+      second: images of the other.
+      reference: the real images.
+      metrics: as for `evaluate`.
+      extractor: as for `evaluate`, as is all that follows.
+      protocol: whose definition to follow.
+      held_out: real images that neither generator has seen.
+      captions: of the generated images, the same names in both sets.
+      batch_size: images at a time.
+      limit: at most so many images of each set.
+      seed: of everything random.
+      value_range: of float images.
+      num_samples: how many images to draw from a generating function.
+      on_error: `fail` or `skip`.
+      threads: that decode images.
+      cache: a folder for features.
+      checkpoint: a folder to go on from after a kill.
+      checkpoint_every: batches between two checkpoints.
+      distributed: whether all processes make this call.
+      stop: asked whether to end early.
+      weights_dir: where weights are kept.
+      progress: told how far the run has come.
+
+    Returns:
+      A `Comparison`: for each number both values, their difference with an interval, and a p-value.
+
+    Raises:
+      InputError: data or an argument is not what was expected.
+      PreemptedError: `stop` said so; what the run had is saved.
+      WeightsMissingError: the extractor's weights have not been imported.
+    """
+    started = time.time()
+    read = _read_options(batch_size, limit, on_error, threads)
+    saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
+    loading = _Loading(value_range, num_samples, seed, weights_dir)
+    asked = _Asked(reference, [first, second], held_out, captions, metrics, extractor, protocol)
+    run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress, with_rows=True)
+    side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
+    third = None if unseen is None else run.side(unseen, 1, role="held out")
+    sides = [run.side(source, index, role="generated") for index, source in enumerate(opened, 2)]
+    differences: list[Difference] = []
+    for found, missing in run.differences(side, *sides, held_out=third):
+        differences += found
+        without += [] if missing is None else [missing]
+    return Comparison(tuple(differences), run.manifest([side, *sides], third, without, started))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """What is to be compared with what, and how."""
+
+    reference: Any
+    generated: Any
+    held_out: Any
+    captions: Mapping[str, str] | str | Path | None
+    metrics: str | Sequence[str] | None
+    extractor: str | Extractor | Sequence[str | Extractor]
+    protocol: Protocols
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loading:
+    """What opening a set or a network needs to know."""
+
+    value_range: tuple[float, float] | None
+    num_samples: int | None
+    seed: int
+    weights_dir: str | Path | None
+
+    def source(self, data: Any, name: str | None = None) -> Source:
+        return _open(data, name, self.value_range, self.num_samples, self.seed)
+
+
+def _set_up(
+    asked: _Asked,
+    loading: _Loading,
+    saving: "_Saving",
+    read: ReadOptions,
+    progress: Progress | None,
+    *,
+    with_rows: bool = False,
+) -> tuple[Run, list[NotComputed], list[Source], Source | None, Source | None]:
+    """The run, what it cannot compute, and the sources: generated, reference (None for statistics), held out."""
+    protocols = get_protocols(asked.protocol)  # pyright: ignore[reportArgumentType]
+    measures, everything = choose_measures(asked.metrics)
+    processes = saving.processes()
+
+    def prepare() -> tuple[
+        list[Job], list[NotComputed], list[Source], Source | None, Source | None, Mapping[str, str] | None
+    ]:
+        networks = _networks(asked.extractor, loading.weights_dir, loading.seed)
+        _check_names(asked.metrics, networks)
+        opened = [loading.source(data, name) for name, data in _named(asked.generated)]
+        if not opened:
+            raise InputError("no generated images were given; name at least one set")
+        real = None if is_statistics_file(asked.reference) else loading.source(asked.reference)
+        unseen = None if asked.held_out is None else loading.source(asked.held_out)
+        captions = load_captions(asked.captions) if isinstance(asked.captions, str | Path) else asked.captions
+        obstacles = _obstacles(measures, real, held_out=unseen is not None, captions=captions is not None)
+        jobs, without = make_jobs(measures, protocols, networks, everything=everything, obstacles=obstacles)
+        return jobs, without, opened, real, unseen, captions
+
+    jobs, without, opened, real, unseen, captions = together(prepare) if processes.count > 1 else prepare()
+    reader = saving.reader(read, progress)
+    prints = {id(source): reader.fingerprint(source) for source in (real, unseen, *opened) if source is not None}
+    if processes.count > 1:
+        agree_on("data", repr(list(prints.values())))
+    run = Run(jobs, everything, reader, prints, loading.seed, captions, with_rows)
+    return run, without, opened, real, unseen
 
 
 def features(
@@ -138,14 +286,11 @@ def features(
     (chosen,) = _one(protocol)
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
     source = _open(data, None, value_range, num_samples, seed)
-    return extract_features(
-        source,
-        _spec(chosen, network, tap),
-        _read_options(batch_size, limit, on_error, threads),
-        fingerprint=source.fingerprint() if cache is not None else None,
-        cache=FeatureCache(cache) if cache is not None else None,
-        progress=progress,
-    )
+    reader = _Saving(cache).reader(_read_options(batch_size, limit, on_error, threads), progress)
+    spec = _spec(chosen, network, tap)
+    wanted = {spec: Wanted(statistics=False, rows=True)}
+    fingerprint = source.fingerprint() if cache is not None else None
+    return reader.collect(source, wanted, fingerprint=fingerprint, label="").rows[spec]
 
 
 def reference_statistics(
@@ -162,6 +307,10 @@ def reference_statistics(
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 100,
+    distributed: bool = False,
+    stop: Callable[[], bool] | None = None,
     weights_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> FeatureStatistics:
@@ -175,18 +324,19 @@ def reference_statistics(
     path = Path(path)
     if path.suffix.lower() != ".npz":
         raise InputError(f"statistics are written as .npz, which {str(path)!r} is not; give a name that ends in .npz")
-    network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
+    saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
+    processes = saving.processes()
+
+    def prepare() -> tuple[Extractor, Source]:
+        network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
+        return network, _open(data, None, value_range, num_samples, seed)
+
+    network, source = together(prepare) if processes.count > 1 else prepare()
+    reader = saving.reader(_read_options(batch_size, limit, on_error, threads), progress)
     spec = _spec(chosen, network)
-    source = _open(data, None, value_range, num_samples, seed)
-    fingerprint = source.fingerprint()
-    found = extract_statistics(
-        source,
-        [spec],
-        _read_options(batch_size, limit, on_error, threads),
-        fingerprint=fingerprint,
-        cache=FeatureCache(cache) if cache is not None else None,
-        progress=progress,
-    )
+    fingerprint = reader.fingerprint(source)
+    wanted = {spec: Wanted(statistics=True)}
+    found = reader.collect(source, wanted, fingerprint=fingerprint, label=checkpoint_label(0, source.name))
     identity = spec.identity() | {
         "protocol": chosen.name,
         "ddof": chosen.ddof,
@@ -195,196 +345,93 @@ def reference_statistics(
         "name": source.name,
         "limit": limit,
         "report": dataclasses.asdict(found.report),
-        "versions": _versions(),
+        "versions": versions(),
     }
-    save_statistics(path, found.statistics[spec], identity)
+    if processes.writes:
+        save_statistics(path, found.statistics[spec], identity)
     return found.statistics[spec]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Side:
-    """One data set as it enters a comparison."""
+class _Saving:
+    """What a caller asked for about keeping and sharing work."""
 
-    name: str
-    fingerprint: str | None
-    report: ReadReport | None
-    statistics: Mapping[FeatureSpec, FeatureStatistics]
-    cached: bool = False
-    seconds: float = 0.0
-    warnings: tuple[str, ...] = ()
+    cache: str | Path | None = None
+    checkpoint: str | Path | None = None
+    checkpoint_every: int = 100
+    distributed: bool = False
+    stop: Callable[[], bool] | None = None
 
-    def describe(self) -> dict[str, Any]:
-        report = None if self.report is None else dataclasses.asdict(self.report)
-        return {
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "report": report,
-            "cached": self.cached,
-            "seconds": round(self.seconds, 3),
-        }
+    def processes(self) -> Processes:
+        """Those that share the work.
+
+        Raises:
+          InputError: two wishes exclude each other.
+        """
+        processes = current_processes() if self.distributed else Processes()
+        if self.checkpoint_every < 1:
+            raise InputError(f"checkpoints every {self.checkpoint_every} batches are not possible; give 1 or more")
+        if self.cache is not None and self.checkpoint is not None:
+            raise InputError("--cache and --checkpoint cannot be combined: a checkpoint keeps what was finished too")
+        if self.cache is not None and processes.count > 1:
+            raise InputError("--cache is for runs of one process; give --checkpoint to keep what several have found")
+        if self.checkpoint is not None and not self.distributed and jax.process_count() > 1:
+            raise InputError("in a program of several processes a checkpoint needs all of them: pass distributed=True")
+        if self.stop is not None and self.checkpoint is None:
+            raise InputError("stop has a use only where there is a checkpoint to save to")
+        return processes
+
+    def reader(self, options: ReadOptions, progress: Progress | None) -> Reader:
+        """How the run's data sets are read."""
+        kept = FeatureCache(self.cache) if self.cache is not None else None
+        saved = Checkpoints(Path(self.checkpoint), self.checkpoint_every) if self.checkpoint is not None else None
+        return Reader(options, Networks(), kept, self.processes(), saved, self.stop, progress)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    """What stays the same from one data set of a run to the next."""
+def _networks(
+    extractor: str | Extractor | Sequence[str | Extractor], weights_dir: str | Path | None, seed: int
+) -> list[Extractor]:
+    given = [extractor] if isinstance(extractor, str | Extractor) else list(extractor)
+    found: dict[str, Extractor] = {}
+    for one in given:
+        parts = [one] if isinstance(one, Extractor) else [name.strip() for name in one.split(",") if name.strip()]
+        for part in parts:
+            network = part if isinstance(part, Extractor) else _load(part, weights_dir, seed)
+            found[network.name] = network
+    if not found:
+        raise InputError("no extractor was given; see `jaxeval weights list`")
+    return list(found.values())
 
-    protocols: tuple[Protocol, ...]
-    specs: Mapping[str, FeatureSpec]
-    network: Extractor
-    keys: tuple[str, ...]
-    options: ReadOptions
-    cache: FeatureCache | None
-    fingerprints: Mapping[int, str | None]
-    seed: int
-    progress: Progress | None
 
-    def side(self, source: Source) -> _Side:
-        begun = time.perf_counter()
-        fingerprint = self.fingerprints[id(source)]
-        found: DataSet = extract_statistics(
-            source,
-            list(self.specs.values()),
-            self.options,
-            fingerprint=fingerprint,
-            cache=self.cache,
-            progress=self.progress,
-        )
-        seconds = time.perf_counter() - begun
-        return _Side(source.name, fingerprint, found.report, found.statistics, found.cached, seconds)
-
-    def side_from_file(self, path: Path) -> _Side:
-        statistics, identity = load_statistics(path)
-        if identity is None:
-            size = self.network.taps[self.network.default_tap]
-            if size is not None and statistics.feature_size != size:
-                raise InputError(
-                    f"{str(path)!r} has statistics of {statistics.feature_size} features and extractor "
-                    f"{self.network.name!r} has {size}; choose the extractor that they were made with"
-                )
-            warning = (
-                f"{path} does not say how its statistics were made: the number means something only if they come from "
-                "the same network, weights and resize"
-            )
-            return _Side(str(path), None, None, dict.fromkeys(self.specs.values(), statistics), warnings=(warning,))
-        for protocol, spec in self.specs.items():
-            _check_identity(path, identity, protocol, spec)
-        report = identity.get("report", {})
-        restored = ReadReport(
-            count=statistics.count or 0, skipped=report.get("skipped", []), notes=report.get("notes", {})
-        )
-        return _Side(str(path), identity.get("data"), restored, dict.fromkeys(self.specs.values(), statistics))
-
-    def results(self, reference: _Side, generated: _Side) -> list[Result]:
-        return [self._result(key, protocol, reference, generated) for protocol in self.protocols for key in self.keys]
-
-    def _result(self, key: str, protocol: Protocol, reference: _Side, generated: _Side) -> Result:
-        spec = self.specs[protocol.name]
-        ours, theirs = reference.statistics[spec], generated.statistics[spec]
-        if ours.feature_size != theirs.feature_size:
+def _check_names(metrics: str | Sequence[str] | None, networks: Sequence[Extractor]) -> None:
+    """`fid` and the like mean the FID Inception network."""
+    asked = [] if metrics is None else ",".join([metrics] if isinstance(metrics, str) else metrics).lower().split(",")
+    others = [network.name for network in networks if network.name != "inception"]
+    for name in map(str.strip, asked):
+        stem = inception_stem(name)
+        if stem is not None and others:
             raise InputError(
-                f"{generated.name!r} gives {theirs.feature_size:,} features an image and {reference.name!r} "
-                f"{ours.feature_size:,}; with extractor {self.network.name!r} both need images of the same size"
-            )
-        return Result(
-            metric=key,
-            value=frechet_distance_between(ours.gaussian(protocol.ddof), theirs.gaussian(protocol.ddof)),
-            interval=None,
-            interval_method=None,
-            protocol=protocol.name,
-            definition=(
-                f"Frechet distance between Gaussians fitted to {self.network.name} features, "
-                f"covariance over N - {protocol.ddof}, as in {protocol.follows}"
-            ),
-            extractor=self.network.name,
-            tap=spec.tap,
-            weights=self.network.weights_hash,
-            reference=reference.name,
-            generated=generated.name,
-            n_reference=ours.count,
-            n_generated=theirs.count,
-            skipped_reference=0 if reference.report is None else len(reference.report.skipped),
-            skipped_generated=0 if generated.report is None else len(generated.report.skipped),
-            feature_size=ours.feature_size,
-            resize=spec.preparation.resize,
-            quantise=spec.preparation.quantise,
-            normalisation=(spec.normalisation.offset, spec.normalisation.scale),
-            ddof=protocol.ddof,
-            dtype="float32",
-            precision="highest",
-            statistics_dtype="float64",
-            seed=self.seed,
-            device=_device(),
-            versions=_versions(),
-            warnings=tuple(self._warnings(reference, generated, ours, theirs)),
-        )
-
-    def _warnings(self, reference: _Side, generated: _Side, ours: FeatureStatistics, theirs: FeatureStatistics):
-        yield from reference.warnings
-        if reference.fingerprint is not None and reference.fingerprint == generated.fingerprint:
-            yield f"{generated.name} and {reference.name} hold the same images"
-        for side, statistics in ((reference, ours), (generated, theirs)):
-            if statistics.count is not None and statistics.count <= statistics.feature_size:
-                yield (
-                    f"{side.name} has {statistics.count:,} images for {statistics.feature_size:,} features: its "
-                    "covariance is singular and the distance biased upwards; compare only with equal counts"
-                )
-        if self.network.name == "inception" and not self.network.weights_published:
-            yield "the Inception weights are not the published FID checkpoint: compare the number with no published one"
-        for side in (reference, generated):
-            if side.report is None:
-                continue
-            if side.report.skipped:
-                first, reason = side.report.skipped[0]
-                yield f"{len(side.report.skipped)} of {side.name} skipped, the first being {first}: {reason}"
-
-    def manifest(self, sets: Sequence[_Side], started: float) -> dict[str, Any]:
-        return {
-            "reference": sets[0].describe(),
-            "generated": [side.describe() for side in sets[1:]],
-            "protocols": {protocol.name: dataclasses.asdict(protocol) for protocol in self.protocols},
-            "features": {name: spec.identity() for name, spec in self.specs.items()},
-            "weights_published": self.network.weights_published,
-            "batch_size": self.options.batch_size,
-            "limit": self.options.limit,
-            "on_error": self.options.on_error,
-            "seed": self.seed,
-            "device": _device(),
-            "devices": len(jax.local_devices()),
-            "versions": _versions(),
-            "platform": platform.platform(),
-            "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - started, 3),
-        }
-
-
-def _check_identity(path: Path, identity: Mapping[str, Any], protocol: str, spec: FeatureSpec) -> None:
-    """Refuses statistics that were made in another way than the one asked for."""
-    for key, wanted in spec.identity().items():
-        if identity.get(key) != wanted:
-            raise InputError(
-                f"the statistics in {str(path)!r} were made with {key} {identity.get(key)!r}; protocol {protocol!r} "
-                f"with this extractor needs {wanted!r}; write them again with `jaxeval stats`"
+                f"{name!r} is over the FID Inception network, not over {others[0]!r}; "
+                f"ask for --metrics {stem}, which is reported as {metric_key(stem, others[0])!r}"
             )
 
 
-def _metric_keys(metrics: str | Sequence[str] | None, network: Extractor) -> tuple[str, ...]:
-    frechet = "fid" if network.name == "inception" else f"fd-{network.name}"
-    if metrics is None:
-        return (frechet,)
-    names = [part.strip() for text in ([metrics] if isinstance(metrics, str) else metrics) for part in text.split(",")]
-    keys: dict[str, None] = {}
-    for name in filter(None, names):
-        if name.lower() not in (*_METRICS, frechet):
-            raise InputError(f"metric {name!r} is not known; choose from {', '.join(_METRICS)}")
-        if name.lower() == "fid" and frechet != "fid":
-            raise InputError(
-                f"'fid' is the Frechet distance over the FID Inception network, not over {network.name!r}; "
-                f"ask for --metrics fd, which is reported as {frechet!r}"
-            )
-        keys[frechet] = None
-    if not keys:
-        raise InputError(f"no metric was given; choose from {', '.join(_METRICS)}")
-    return tuple(keys)
+def _obstacles(
+    measures: Sequence[Measure], reference: Source | None, *, held_out: bool, captions: bool
+) -> dict[str, str]:
+    """By measure, what this run lacks for it."""
+    classes = reference is not None and has_classes(reference)
+    found: dict[str, str] = {}
+    for measure in measures:
+        if measure.needs_held_out and not held_out:
+            found[measure.name] = "it needs real images that the generator has not seen; name them with --held-out"
+        elif measure.needs_captions and not captions:
+            found[measure.name] = "it needs captions of the generated images; name a file of them with --captions"
+        elif reference is None and measure.wanted.rows and not measure.alone:
+            found[measure.name] = "it needs the reference's images, not their statistics"
+        elif reference is not None and measure.needs_labels and not classes:
+            found[measure.name] = no_classes(reference.name)
+    return found
 
 
 def _one(protocol: str | Protocol) -> tuple[Protocol, ...]:
@@ -430,14 +477,3 @@ def _open(
     if is_statistics_file(data):
         raise InputError(f"{str(data)!r} holds statistics, which can only stand in the place of the reference")
     return open_source(data, num_samples=num_samples, value_range=value_range, seed=seed, name=name)
-
-
-def _device() -> str:
-    device = jax.local_devices()[0]
-    return device.platform if device.device_kind == device.platform else f"{device.platform} ({device.device_kind})"
-
-
-def _versions() -> dict[str, str]:
-    packages = ("jax", "jaxlib", "flax", "numpy", "scipy", "pillow")
-    found = {package: importlib.metadata.version(package) for package in packages}
-    return {"jaxeval": __version__, "python": platform.python_version(), **found}

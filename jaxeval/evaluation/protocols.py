@@ -11,25 +11,72 @@ from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, Normalisation
 from jaxeval.images import Preparation, ResizeKind
 
-__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "Protocol", "get_protocols"]
+__all__ = [
+    "DEFAULT_PROTOCOL",
+    "PROTOCOLS",
+    "ManifoldRule",
+    "Protocol",
+    "SplitRule",
+    "SubsetRule",
+    "get_protocols",
+]
 
 _UNIT_128 = Normalisation(offset=128.0, scale=1 / 128)  # y = (x - 128) / 128, as in the 2015 TensorFlow graph
 _UNIT_127 = Normalisation(offset=127.5, scale=1 / 127.5)  # y = 2 (x / 255) - 1, as in torchvision's Inception
 
 
 @dataclasses.dataclass(frozen=True)
+class SubsetRule:
+    """How a reference draws the subsets of a kernel distance.
+
+    Attributes:
+      rule: of `jaxeval.ops.kid`.
+      subsets: how many.
+      size: images of either set in each.
+    """
+
+    rule: str
+    subsets: int = 100
+    size: int = 1000
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether a set smaller than a subset is an error; the others shrink the subsets."""
+        return self.rule != "clean-fid"
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitRule:
+    """How a reference splits the images of an Inception score: `rule` of `jaxeval.ops.inception_score`."""
+
+    rule: str
+    splits: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class ManifoldRule:
+    """A reference's precision and recall: balls to the k-th neighbour, and whether their surface is inside."""
+
+    k: int
+    tie: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Protocol:
-    """One reference's definition of the Frechet distance and of the image preparation before it.
+    """One reference's definition of its metrics and of the image preparation before them.
 
     Attributes:
       name: what `--protocol` takes.
       follows: the reference implementation.
       resize: how images reach the FID Inception network's 299 x 299 pixels.
-      resize_every_extractor: whether the reference resizes in this way before any network; other extractors use their
-        own resizing where it is False.
+      networks: how the names of the networks begin before which the reference resizes in this way; others use their
+        own resizing. Any network if empty.
       quantise: how float images become the uint8 values that every reference starts from.
       normalisation: what the FID Inception network receives, from 0..255.
       ddof: subtracted from the count in the covariance's denominator.
+      subsets: its kernel distance; None where it has none, and all pairs are used.
+      splits: its Inception score; None where it has none, and torch-fidelity's rule is used.
+      manifold: its precision and recall; None where it has none, and those of the package prdc are used.
       difference: what the reference does that cannot be seen in its number beyond rounding, and jaxeval leaves out.
     """
 
@@ -37,14 +84,17 @@ class Protocol:
     follows: str
     resize: ResizeKind
     normalisation: Normalisation = _UNIT_128
-    resize_every_extractor: bool = False
+    networks: tuple[str, ...] = ("inception",)
     quantise: str = "round"
     ddof: int = 1
+    subsets: SubsetRule | None = None
+    splits: SplitRule | None = None
+    manifold: ManifoldRule | None = None
     difference: str = ""
 
     def preparation(self, extractor: Extractor) -> Preparation:
         """How an image becomes the extractor's input under this protocol."""
-        own = extractor.name != "inception" and not self.resize_every_extractor
+        own = bool(self.networks) and not extractor.name.startswith(self.networks)
         return Preparation(
             size=extractor.image_size,
             resize=extractor.resize if own else self.resize,  # pyright: ignore[reportArgumentType]
@@ -60,14 +110,19 @@ _ALL = (
     Protocol(
         name="torch-fidelity",
         follows="torch-fidelity 0.3 and 0.4",
+        subsets=SubsetRule("torch-fidelity"),
+        splits=SplitRule("torch-fidelity"),
+        manifold=ManifoldRule(3, "inclusive"),
+        networks=("inception", "vgg16", "dinov2", "clip"),
         resize="tf1-bilinear",
         difference="its mean is summed in float32 (5e-9 relative at 50,000 images)",
     ),
     Protocol(
         name="clean-fid",
         follows="clean-fid 0.1.35, mode 'clean'",
+        subsets=SubsetRule("clean-fid"),
         resize="pil-bicubic-float",
-        resize_every_extractor=True,
+        networks=(),
         difference="its mean is in float32, and a product that is not finite gets 1e-6 on the diagonal",
     ),
     Protocol(
@@ -80,6 +135,8 @@ _ALL = (
     Protocol(
         name="adm",
         follows="ADM, guided-diffusion's evaluator.py, after the original TTUR code",
+        splits=SplitRule("adm"),
+        manifold=ManifoldRule(3, "inclusive"),
         resize="tf1-bilinear",
         quantise="truncate",
         difference="its mean is in float32, and a product that is not finite gets 1e-6 on the diagonal",
@@ -87,6 +144,9 @@ _ALL = (
     Protocol(
         name="stylegan3",
         follows="StyleGAN3, metric fid50k_full",
+        subsets=SubsetRule("clean-fid"),
+        splits=SplitRule("stylegan3"),
+        manifold=ManifoldRule(3, "inclusive"),
         resize="tf1-bilinear",
         ddof=0,
     ),
@@ -98,6 +158,8 @@ _ALL = (
     Protocol(
         name="torchmetrics-1.7",
         follows="torchmetrics up to 1.7, FrechetInceptionDistance",
+        subsets=SubsetRule("torchmetrics"),
+        splits=SplitRule("torchmetrics"),
         resize="tf1-bilinear",
         quantise="truncate",
         difference="its value is rounded to float32",
@@ -105,6 +167,8 @@ _ALL = (
     Protocol(
         name="torchmetrics-1.8",
         follows="torchmetrics from 1.8, FrechetInceptionDistance",
+        subsets=SubsetRule("torchmetrics"),
+        splits=SplitRule("torchmetrics"),
         resize="antialiased-bilinear",
         quantise="truncate",
         difference="its value is rounded to float32",

@@ -1,18 +1,20 @@
 """Results: numbers that carry their own provenance, as plain frozen records that serialise to JSON."""
 
+import abc
 import dataclasses
 import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxeval._files import replace_file
 from jaxeval.errors import InputError
+from jaxeval.evaluation.names import metric_label
 
-__all__ = ["SCHEMA_VERSION", "Evaluation", "Result", "check_writable", "metric_label", "write_atomically"]
+__all__ = ["SCHEMA_VERSION", "Document", "Evaluation", "Result", "check_writable", "write_atomically"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +22,18 @@ class Result:
     """One number, and everything needed to know what it means.
 
     Attributes:
-      metric: `fid` over the FID Inception network, `fd-<extractor>` over any other.
+      metric: `fid` over the FID Inception network, `fd-<extractor>` over any other, and so on.
       value: the number, computed in float64 on the host.
-      interval: lower and upper bound, or None where no interval is computed.
-      interval_method: how the interval was found, or why there is none.
-      protocol: whose definition was followed; `definition` says it in words.
+      better: `lower` or `higher`; None where neither is.
+      interval: lower and upper bound of 95%, or None where there is no interval.
+      interval_method: how the interval was found and what it covers, or why there is none.
+      protocol: whose definition was followed; `definition` says it in words, `parameters` holds its numbers.
       extractor, tap, weights: the network, its layer, and the SHA-256 of its weights (None for weightless ones).
       reference, generated: the data sets as the user named them.
       n_reference, n_generated: images that counted; None where a statistics file does not say.
       skipped_reference, skipped_generated: files that could not be read and were left out (`on_error="skip"`).
       feature_size: length of the feature vectors.
-      resize, quantise, normalisation: the image preparation.
-      ddof: what is subtracted from the count in the covariance's denominator.
+      resize, quantise, normalisation: the image preparation; offset and scale, perhaps one for each channel.
       dtype, precision: of the features, and of the contractions that made them.
       statistics_dtype: of the moments and of the distance.
       seed: of everything random in the run.
@@ -42,10 +44,12 @@ class Result:
 
     metric: str
     value: float
+    better: str | None
     interval: tuple[float, float] | None
-    interval_method: str | None
+    interval_method: str
     protocol: str
     definition: str
+    parameters: Mapping[str, Any]
     extractor: str
     tap: str
     weights: str | None
@@ -58,8 +62,7 @@ class Result:
     feature_size: int
     resize: str
     quantise: str
-    normalisation: tuple[float, float]
-    ddof: int
+    normalisation: tuple[Any, Any]
     dtype: str
     precision: str
     statistics_dtype: str
@@ -75,18 +78,52 @@ class Result:
 
     def __str__(self) -> str:
         counts = " vs ".join("?" if n is None else f"{n:,}" for n in (self.n_reference, self.n_generated))
-        return f"{self.label} {self.value:.6g} ({self.protocol}, {self.generated} against {self.reference}, {counts})"
+        interval = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
+        sides = f"{self.generated} against {self.reference}, {counts}"
+        return f"{self.label} {self.value:.6g}{interval} ({self.protocol}, {sides})"
 
 
-def metric_label(metric: str) -> str:
-    """How a metric's key is printed: `fid` as `FID`, `fd-lite0` as `FD-lite0`."""
-    family, _, extractor = metric.partition("-")
-    return family.upper() + (f"-{extractor}" if extractor else "")
+class Document(abc.ABC):
+    """What a call gives back as a whole, and how it is kept.
+
+    Attributes:
+      file_name: under which a folder keeps it.
+      manifest: how the numbers were found.
+    """
+
+    file_name: ClassVar[str]
+    manifest: Mapping[str, Any]
+
+    @property
+    def not_computed(self) -> tuple[str, ...]:
+        """What was asked for by `all` and could not be had, with the reason; a sentence each."""
+        return tuple(str(one["sentence"]) for one in self.manifest["not_computed"])
+
+    @abc.abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document."""
+
+    def to_json(self) -> str:
+        """The JSON document as text; every number in it is finite."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the document into a folder, which is made if need be, and returns its path.
+
+        Raises:
+          InputError: the folder cannot be written.
+        """
+        path = Path(folder) / self.file_name
+        check_writable(path.parent)
+        write_atomically(path, (self.to_json() + "\n").encode())
+        return path
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """What one call of `evaluate` found: the results, and a manifest of how."""
+class Evaluation(Document):
+    """What one call of `evaluate` found: the results, and a manifest of how; saved as `result.json`."""
+
+    file_name = "result.json"
 
     results: tuple[Result, ...]
     manifest: Mapping[str, Any]
@@ -98,21 +135,6 @@ class Evaluation:
             "results": [dataclasses.asdict(result) for result in self.results],
             "manifest": dict(self.manifest),
         }
-
-    def to_json(self) -> str:
-        """The JSON document as text; every number in it is finite."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
-
-    def save(self, folder: str | Path) -> Path:
-        """Writes `result.json` into a folder, which is made if need be, and returns its path.
-
-        Raises:
-          InputError: the folder cannot be written.
-        """
-        path = Path(folder) / "result.json"
-        check_writable(path.parent)
-        write_atomically(path, (self.to_json() + "\n").encode())
-        return path
 
     def __str__(self) -> str:
         return "\n".join(str(result) for result in self.results)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.results import write_atomically
@@ -28,12 +28,17 @@ __all__ = [
     "is_statistics_file",
     "load_statistics",
     "save_statistics",
+    "statistics_of_moments",
+    "statistics_of_rows",
+    "too_few_images",
 ]
 
 _FORMAT = "jaxeval-statistics"
 _FORMAT_VERSION = 1
 # A covariance of this many features takes 2 GiB in float64, and its root minutes.
 _LARGEST_FEATURE_SIZE = 16_384
+_SAVED = ("count", "mean", "scatter")
+_OPTIONAL = ("factor", "sample")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +50,15 @@ class FeatureStatistics:
       mean: shape [d].
       covariance: shape [d, d], with `count - 1` in the denominator; None where `factor` stands for it.
       factor: shape [count, d], the centred rows over sqrt(count - 1); kept while count <= d.
+      sample: shape [k, d], float32, the features of some of the images, evenly spread over the set; for intervals. None
+        where a file has none.
     """
 
     count: int | None
     mean: Float[np.ndarray, " d"]
     covariance: Float[np.ndarray, "d d"] | None = None
     factor: Float[np.ndarray, "n d"] | None = None
+    sample: Float[np.ndarray, "k d"] | None = None
 
     @property
     def feature_size(self) -> int:
@@ -89,23 +97,73 @@ class StatisticsAccumulator:
         self._rows: list[np.ndarray] = []
         self._pending = 0
         self._moments: Moments | None = None
+        self._sample: list[np.ndarray] = []
 
-    def add(self, rows: Float[np.ndarray, "n d"]) -> None:
+    def add(self, rows: Float[np.ndarray, "n d"], sampled: Bool[np.ndarray, " n"] | None = None) -> None:
         """Takes the features of some more images.
+
+        Args:
+          rows: shape [N, d].
+          sampled: which of them are kept in the sample; all if None.
 
         Raises:
           InputError: the feature vectors are too long for a covariance to be formed.
         """
         size = rows.shape[1]
+        if self.feature_size not in (None, size):
+            raise InputError(
+                f"{self._name!r} gives {self.feature_size:,} features for some images and {size:,} for others; "
+                "bring the images to one size"
+            )
         if size > _LARGEST_FEATURE_SIZE:
             raise InputError(
                 f"{self._name!r} gives feature vectors of {size:,} numbers, and their covariance would take "
                 f"{8 * size * size / 2**30:,.0f} GiB; choose an extractor with {_LARGEST_FEATURE_SIZE:,} or fewer"
             )
         self._rows.append(rows)
+        self._sample.append(rows if sampled is None else rows[sampled])
         self._pending += rows.shape[0]
         if self._pending > max(size, self._BLOCK):
             self._fold()
+
+    @property
+    def feature_size(self) -> int | None:
+        """Length of the feature vectors; None before the first."""
+        return (
+            self._moments.mean.shape[0] if self._moments is not None else self._rows[0].shape[1] if self._rows else None
+        )
+
+    @property
+    def count(self) -> int:
+        """Images so far."""
+        return self._pending + (0 if self._moments is None else int(self._moments.count))
+
+    def pending_rows(self) -> Float[np.ndarray, "n d"] | None:
+        """The rows that are kept as they came; None where there are none."""
+        return np.concatenate(self._rows) if self._rows else None
+
+    def sample(self) -> Float[np.ndarray, "k d"] | None:
+        """The rows in the sample; None where there are none."""
+        return np.concatenate(self._sample).astype(np.float32) if self._sample else None
+
+    def moments(self) -> Moments | None:
+        """Moments of all rows; None where there are none."""
+        if self._pending:
+            self._fold()
+        return self._moments
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All of it as arrays, from which `restore` makes an accumulator that goes on to the same bits."""
+        arrays = {} if self._moments is None else {key: np.asarray(getattr(self._moments, key)) for key in _SAVED}
+        more = {"rows": self.pending_rows(), "sample": self.sample()}
+        return arrays | {key: value for key, value in more.items() if value is not None}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes what `state` gave, in the place of all that was here."""
+        self._moments = Moments(*(arrays[key] for key in _SAVED)) if "count" in arrays else None
+        self._rows = [arrays["rows"]] if "rows" in arrays else []
+        self._pending = sum(map(len, self._rows))
+        self._sample = [arrays["sample"]] if "sample" in arrays else []
 
     def _fold(self) -> None:
         moments = feature_moments(np.concatenate(self._rows))
@@ -118,21 +176,37 @@ class StatisticsAccumulator:
         Raises:
           InputError: there were fewer than two images, so that no covariance exists.
         """
-        count = self._pending + (0 if self._moments is None else int(self._moments.count))
-        if count < 2:
-            raise InputError(f"{self._name!r} has {count} image{'s'[: count != 1]}; a covariance needs at least 2")
-        if self._moments is None and count <= self._rows[0].shape[1]:
-            rows = np.concatenate(self._rows).astype(np.float64)
-            mean = rows.mean(0)
-            return FeatureStatistics(count=count, mean=mean, factor=(rows - mean) / np.sqrt(count - 1))
-        if self._pending:
-            self._fold()
-        assert self._moments is not None
-        return FeatureStatistics(
-            count=count,
-            mean=np.asarray(self._moments.mean, np.float64),
-            covariance=np.asarray(covariance(self._moments, ddof=1), np.float64),
-        )
+        if self.count < 2:
+            raise too_few_images(self._name, self.count)
+        if self._moments is None and self.count <= self._rows[0].shape[1]:
+            return statistics_of_rows(np.concatenate(self._rows), self.sample())
+        moments = self.moments()
+        assert moments is not None
+        return statistics_of_moments(moments, self.sample())
+
+
+def statistics_of_rows(
+    rows: Float[np.ndarray, "n d"], sample: Float[np.ndarray, "k d"] | None = None
+) -> FeatureStatistics:
+    """Statistics that keep the centred rows, for no more rows than features."""
+    rows = rows.astype(np.float64)
+    mean = rows.mean(0)
+    return FeatureStatistics(count=len(rows), mean=mean, factor=(rows - mean) / np.sqrt(len(rows) - 1), sample=sample)
+
+
+def statistics_of_moments(moments: Moments, sample: Float[np.ndarray, "k d"] | None = None) -> FeatureStatistics:
+    """Statistics with the covariance as a matrix."""
+    return FeatureStatistics(
+        count=int(moments.count),
+        mean=np.asarray(moments.mean, np.float64),
+        covariance=np.asarray(covariance(moments, ddof=1), np.float64),
+        sample=sample,
+    )
+
+
+def too_few_images(name: str, count: int) -> InputError:
+    """The error for a data set from which no covariance can be formed."""
+    return InputError(f"{name!r} has {count} image{'s'[: count != 1]}; a covariance needs at least 2")
 
 
 def save_statistics(path: str | Path, statistics: FeatureStatistics, identity: Mapping[str, Any]) -> None:
@@ -148,8 +222,7 @@ def save_statistics(path: str | Path, statistics: FeatureStatistics, identity: M
         "sigma": statistics.full_covariance(int(identity["ddof"])),
         "count": np.asarray(statistics.count),
     }
-    if statistics.factor is not None:
-        arrays["factor"] = statistics.factor
+    arrays |= {key: value for key in _OPTIONAL if (value := getattr(statistics, key)) is not None}
     metadata = {"format": _FORMAT, "format_version": _FORMAT_VERSION, "checksum": _checksum(arrays), **identity}
     buffer = io.BytesIO()
     np.savez(buffer, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
@@ -178,7 +251,7 @@ def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any]
     try:
         with np.load(path, allow_pickle=False) as file:
             # An ADM file also holds its images, which can be gigabytes.
-            arrays = {key: file[key] for key in ("mu", "sigma", "count", "factor", "metadata") if key in file.files}
+            arrays = {key: file[key] for key in ("mu", "sigma", "count", *_OPTIONAL, "metadata") if key in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise InputError(f"cannot read the statistics in {name!r} ({error}); write the file again") from error
     mu, sigma = (np.asarray(arrays[key]) for key in ("mu", "sigma"))
@@ -214,12 +287,14 @@ def _own_statistics(
         )
     if checksum != _checksum(arrays):
         raise InputError(damaged.format("its numbers do not match its checksum"))
-    factor = arrays.get("factor")
-    if count < 2 or (factor is not None and factor.shape != (count, mu.shape[0])):
+    factor, sample = (arrays.get(key) for key in _OPTIONAL)
+    whole = factor is None or factor.shape == (count, mu.shape[0])
+    if count < 2 or not whole or (sample is not None and (sample.ndim != 2 or sample.shape[1] != mu.shape[0])):
         raise InputError(damaged.format("its count and its arrays disagree"))
     if factor is not None:
-        return FeatureStatistics(count=count, mean=mu, factor=factor), metadata
-    return FeatureStatistics(count=count, mean=mu, covariance=sigma * ((count - ddof) / (count - 1))), metadata
+        return FeatureStatistics(count=count, mean=mu, factor=factor, sample=sample), metadata
+    matrix = sigma * ((count - ddof) / (count - 1))
+    return FeatureStatistics(count=count, mean=mu, covariance=matrix, sample=sample), metadata
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:

@@ -1,0 +1,482 @@
+"""One data set read by all processes of a run, with what it takes to go on after a kill.
+
+Each process reads every P-th image on its own and exchanges nothing until the end, but for one thing: every few
+batches all agree whether to go on, so that an unreadable image or a notice of preemption on one of them ends the
+reading on all, and nobody waits for a process that has gone.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from jaxeval._version import __version__
+from jaxeval.distributed import Checkpointer, Processes, any_process, gather_bytes, together
+from jaxeval.errors import InputError, PreemptedError
+from jaxeval.evaluation.cache import CacheEntry, CacheWriter, FeatureCache
+from jaxeval.evaluation.merging import merge_reports, merge_rows, merge_statistics
+from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
+from jaxeval.evaluation.rows import RowStore
+from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator
+from jaxeval.images import ReadReport, Source, SourcePart, combined_digest
+
+__all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
+
+# Images whose features are kept beside the statistics: enough for a standard error to be known to some per cent.
+_SAMPLE = 4096
+# Batches between two agreements to go on: an exchange of three numbers, which should cost nothing beside them.
+_ROUND = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What is needed of a feature: its mean and covariance, every row of it, or both."""
+
+    statistics: bool = True
+    rows: bool = False
+
+    def __or__(self, other: "Wanted") -> "Wanted":
+        """What serves both."""
+        return Wanted(self.statistics or other.statistics, self.rows or other.rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoints:
+    """Where and how often a run saves what it has.
+
+    Attributes:
+      folder: on a file system that all processes see.
+      every: batches of each process between two saves.
+    """
+
+    folder: Path
+    every: int = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """What one reading of a source found.
+
+    Attributes:
+      statistics: mean and covariance, for the specs that wanted them.
+      rows: the features in the source's order, for the specs that wanted them.
+      report: images counted, files skipped with the reason, and notes on conversions.
+      cached: whether no image had to be read.
+    """
+
+    statistics: Mapping[FeatureSpec, FeatureStatistics]
+    rows: Mapping[FeatureSpec, Rows]
+    report: ReadReport
+    cached: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """How the data sets of a run are read.
+
+    Attributes:
+      options: batch size, limit and the like.
+      networks: what computes the features.
+      cache: of features and statistics; only for a run of one process without checkpoints.
+      processes: who shares the work.
+      checkpoints: where to save, if anywhere.
+      stop: whether the run has been told to end.
+      progress: told of every batch.
+    """
+
+    options: ReadOptions
+    networks: Networks
+    cache: FeatureCache | None = None
+    processes: Processes = dataclasses.field(default_factory=Processes)
+    checkpoints: Checkpoints | None = None
+    stop: Callable[[], bool] | None = None
+    progress: Progress | None = None
+
+    def fingerprint(self, source: Source) -> str | None:
+        """The source's fingerprint, to which each process contributes its share; None where content is not known."""
+        if self.processes.count == 1:
+            return source.fingerprint()
+        share = together(self._share(source).item_digests)
+        shares = [_digests(found) for found in gather_bytes(b"" if share is None else share)]
+        if share is None:
+            return None
+        # Process p had items p, p + P, ...: taken in turns they are in the source's order again.
+        rows = [row for turn in itertools.zip_longest(*shares) for row in turn if row is not None]
+        return combined_digest(b"".join(rows))
+
+    def names(self, source: Source, report: ReadReport) -> list[str]:
+        """Name of every image that counted, in the source's order."""
+        skipped = {name for name, _ in report.skipped}
+        names = (item.name for item in itertools.islice(source.items(), self.options.limit))
+        return [name for name in names if name not in skipped]
+
+    def collect(
+        self, source: Source, wanted: Mapping[FeatureSpec, Wanted], *, fingerprint: str | None, label: str
+    ) -> DataSet:
+        """All that is wanted of a source, from the cache, from a checkpoint, or from one reading of the images.
+
+        Args:
+          source: the whole; each process reads its share.
+          wanted: which features and what of them.
+          fingerprint: of the source.
+          label: of the source in this run, for its checkpoints.
+
+        Raises:
+          InputError: an image cannot be read, or a network gives a value that is not finite for it.
+          PreemptedError: the run was told to end; what it had is saved.
+        """
+        if self.cache is not None:
+            return self._collect_cached(source, dict(wanted), fingerprint, self.cache)
+        if self.checkpoints is None:
+            return self._merged(source, self._read(source, wanted, None, {}), wanted)
+        folder = self.checkpoints.folder / label
+        configuration = self._configuration(source, wanted, fingerprint)
+        checkpointer = Checkpointer(folder, configuration)
+        try:
+            paths = {
+                spec: folder / f"rows-{index}-process-{self.processes.index}.f32"
+                for index, (spec, what) in enumerate(wanted.items())
+                if what.rows
+            }
+            return self._merged(source, self._read(source, wanted, checkpointer, paths), wanted)
+        finally:
+            checkpointer.close()
+
+    def _read(
+        self,
+        source: Source,
+        wanted: Mapping[FeatureSpec, Wanted],
+        checkpointer: Checkpointer | None,
+        paths: Mapping[FeatureSpec, Path],
+    ) -> "_State":
+        """This process's share, from where a checkpoint left it."""
+        share = self._share(source)
+        state = _State(source.name, wanted, len(share), paths, self._sampled(source))
+        saved = None if checkpointer is None else checkpointer.restore()
+        if saved is not None:
+            self._together(lambda: state.restore(saved))
+        if self.progress is not None:
+            self.progress.begin(source.name, len(share))
+            self.progress.advance(state.position)
+        if not state.finished:
+            self._read_on(share, state, checkpointer)
+        if self.progress is not None:
+            self.progress.end(_summary(state, resumed=saved is not None))
+        return state
+
+    def _read_on(self, share: Source, state: "_State", checkpointer: Checkpointer | None) -> None:
+        every = self.checkpoints.every if self.checkpoints is not None else 0
+        round_size = min(_ROUND, every) if every else _ROUND
+        base = state.position
+        report = state.report()
+        batches = feature_batches(
+            SourcePart(share, start=base),
+            state.specs,
+            dataclasses.replace(self.options, limit=None),  # the share ends where it has to
+            self.networks,
+            report=report,
+            progress=self.progress,
+            # None is no error where others have the rest, or where nothing was left after the checkpoint.
+            empty_ok=self.processes.count > 1 or base > 0,
+        )
+
+        def read_some() -> bool:
+            for _ in range(round_size):
+                batch = next(batches, None)
+                if batch is None:
+                    state.end(report)
+                    return False
+                state.add(batch, base, report)
+                if self._told_to_stop():
+                    break
+            return True
+
+        unsaved = 0
+        with contextlib.closing(batches):
+            while not state.finished:
+                more = self._together(read_some if not state.exhausted else bool)
+                unsaved += round_size
+                more, stop = self._any_process(more, self._told_to_stop())
+                state.finished = not more
+                if checkpointer is not None and (unsaved >= every or stop or state.finished):
+                    checkpointer.save(state.to_bytes())
+                    unsaved = 0
+                if stop and not state.finished:
+                    raise self._preempted(state, checkpointer)
+
+    def _share(self, source: Source) -> SourcePart:
+        index, count = self.processes.index, self.processes.count
+        return SourcePart(source, start=index, stop=self.options.limit, step=count, with_notes=index == 0)
+
+    def _together(self, work: Callable[[], Any]) -> Any:
+        # A program of several processes may evaluate on one of them alone, without the others taking part.
+        return work() if self.processes.count == 1 else together(work)
+
+    def _any_process(self, *conditions: bool) -> tuple[bool, ...]:
+        return conditions if self.processes.count == 1 else any_process(*conditions)
+
+    def _sampled(self, source: Source) -> Callable[[np.ndarray], np.ndarray]:
+        """Which of the share's items are in the sample: every k-th of the whole source."""
+        total = len(source) if self.options.limit is None else min(self.options.limit, len(source))
+        every = -(-total // _SAMPLE)
+        index, count = self.processes.index, self.processes.count
+        return lambda places: (index + count * places) % every == 0
+
+    def _told_to_stop(self) -> bool:
+        return self.stop is not None and self.stop()
+
+    def _preempted(self, state: "_State", checkpointer: Checkpointer | None) -> PreemptedError:
+        images = f"{state.position:,} images of {state.name!r}"
+        if checkpointer is None or self.checkpoints is None:
+            return PreemptedError(f"told to end after {images}; with --checkpoint the next run would go on from there")
+        error = PreemptedError(
+            f"told to end after {images}, which are saved in {str(self.checkpoints.folder)!r}; "
+            "give the same command again to go on"
+        )
+        error.said_elsewhere = not self.processes.writes
+        return error
+
+    def _merged(self, source: Source, state: "_State", wanted: Mapping[FeatureSpec, Wanted]) -> DataSet:
+        alone = self.processes.count == 1
+        report = state.report() if alone else merge_reports(state.report())
+        if report.count == 0:
+            first = f"; the first: {report.skipped[0][1]}" if report.skipped else ""
+            raise InputError(f"none of the {len(report.skipped)} images of {source.name!r} could be read{first}")
+        statistics, rows = {}, {}
+        for spec, what in wanted.items():
+            if what.statistics:
+                accumulator = state.accumulators[spec]
+                statistics[spec] = accumulator.finish() if alone else merge_statistics(accumulator, source.name)
+            if what.rows:
+                stored = state.rows[spec].rows()
+                if not alone:
+                    places = self.processes.index + self.processes.count * state.indices()
+                    stored = merge_rows(stored, places)
+                rows[spec] = stored
+        return DataSet(statistics, rows, report)
+
+    def _configuration(
+        self, source: Source, wanted: Mapping[FeatureSpec, Wanted], fingerprint: str | None
+    ) -> dict[str, Any]:
+        """What a checkpoint must have in common with the run that goes on with it."""
+        data = f"{source.name}, {len(source)} images" if fingerprint is None else fingerprint
+        return {
+            "data": data,
+            "features": [spec.identity() | dataclasses.asdict(what) for spec, what in wanted.items()],
+            "limit": self.options.limit,
+            "batch size": self.options.batch_size,
+            "on_error": self.options.on_error,
+            "number of processes": self.processes.count,
+            "number of devices": jax.local_device_count(),
+            "versions": {"jaxeval": __version__, "jax": jax.__version__},
+        }
+
+    def _collect_cached(
+        self,
+        source: Source,
+        wanted: dict[FeatureSpec, Wanted],
+        fingerprint: str | None,
+        cache: FeatureCache,
+    ) -> DataSet:
+        identities = {
+            # A user's function that does not say what it is could have changed since yesterday.
+            spec: cache_identity(source, spec, self.options, fingerprint)
+            for spec in wanted
+            if fingerprint is not None and spec.extractor.fingerprint is not None
+        }
+        statistics: dict[FeatureSpec, FeatureStatistics] = {}
+        rows: dict[FeatureSpec, Rows] = {}
+        report: ReadReport | None = None
+        for spec, identity in identities.items():
+            found = _kept(cache.load(identity), wanted[spec])
+            if found is None:
+                continue
+            entry, kept_rows = found
+            statistics[spec], report = entry.statistics, _restored_report(entry.report)
+            if kept_rows is not None:
+                rows[spec] = kept_rows
+        missing = {spec: what for spec, what in wanted.items() if spec not in statistics}
+        if not missing and report is not None:
+            if self.progress is not None:
+                self.progress.begin(source.name, report.count)
+                self.progress.end("from the cache")
+            return DataSet(statistics, rows, report, cached=True)
+        with contextlib.ExitStack() as stack:
+            writers = {
+                spec: stack.enter_context(cache.writer(identity))
+                for spec, identity in identities.items()
+                if spec in missing
+            }
+            # An entry has both, whatever is wanted today; its rows go to the disk and not through memory.
+            needed = {spec: Wanted(True, what.rows and spec not in writers) for spec, what in missing.items()}
+            state = _State(source.name, needed, len(self._share(source)), {}, self._sampled(source), writers)
+            if self.progress is not None:
+                self.progress.begin(source.name, len(self._share(source)))
+            self._read_on(self._share(source), state, None)
+            if self.progress is not None:
+                self.progress.end(_summary(state, resumed=False))
+            found = self._merged(source, state, needed)
+            for spec, writer in writers.items():
+                writer.commit(found.statistics[spec], dataclasses.asdict(found.report))
+                entry = cache.load(identities[spec]) if wanted[spec].rows else None
+                kept_rows = None if entry is None else entry.features()
+                if kept_rows is not None:
+                    rows[spec] = kept_rows
+        return DataSet(statistics | dict(found.statistics), rows | dict(found.rows), found.report)
+
+
+class _State:
+    """What this process has found so far in a source."""
+
+    def __init__(
+        self,
+        name: str,
+        wanted: Mapping[FeatureSpec, Wanted],
+        capacity: int,
+        paths: Mapping[FeatureSpec, Path],
+        sampled: Callable[[np.ndarray], np.ndarray],
+        writers: Mapping[FeatureSpec, CacheWriter] | None = None,
+    ):
+        self.name = name
+        self.specs = tuple(wanted)
+        self.accumulators = {spec: StatisticsAccumulator(name) for spec, what in wanted.items() if what.statistics}
+        self.rows = {spec: RowStore(capacity, paths.get(spec)) for spec, what in wanted.items() if what.rows}
+        self.finished = False
+        """Whether all processes have read their shares."""
+        self.exhausted = False
+        """Whether this process has."""
+        self._sampled = sampled
+        self._writers = {} if writers is None else writers
+        self._report = ReadReport()
+        self._indices: list[np.ndarray] = []
+
+    @property
+    def position(self) -> int:
+        """Items of the share that have been read, skipped ones included."""
+        return self._report.count + len(self._report.skipped)
+
+    def report(self) -> ReadReport:
+        """The reading so far, as a copy that can grow."""
+        return ReadReport(self._report.count, list(self._report.skipped), dict(self._report.notes))
+
+    def indices(self) -> Int[np.ndarray, " n"]:
+        """Place in the share of every row."""
+        return np.concatenate(self._indices) if self._indices else np.zeros(0, np.int64)
+
+    def add(self, batch: FeatureBatch, base: int, report: ReadReport) -> None:
+        """Takes a batch; `base` is the place in the share of the first item that its reading had."""
+        places = base + batch.indices.astype(np.int64)
+        for spec, values in batch.rows.items():
+            if spec in self.accumulators:
+                self.accumulators[spec].add(values, self._sampled(places))
+            if spec in self.rows:
+                self.rows[spec].add(values)
+            if spec in self._writers:
+                self._writers[spec].add(values)
+        if self.rows:
+            self._indices.append(places)
+        known = len(self._report.skipped)
+        skipped = self._report.skipped + report.skipped[known : batch.skipped]
+        self._report = ReadReport(batch.count, skipped, batch.notes)
+
+    def end(self, report: ReadReport) -> None:
+        """The share is exhausted, and this is the whole report of it."""
+        self._report = ReadReport(report.count, list(report.skipped), dict(report.notes))
+        self.exhausted = True
+
+    def to_bytes(self) -> bytes:
+        """All of it, once the rows that are kept in files are safe on the disk."""
+        arrays: dict[str, np.ndarray] = {}
+        kept = {}
+        for number, spec in enumerate(self.specs):
+            if spec in self.accumulators:
+                state = self.accumulators[spec].state()
+                arrays |= {f"{number}/{key}": value for key, value in state.items()}
+            if spec in self.rows:
+                self.rows[spec].flush()
+                rows = self.rows[spec].rows()
+                kept[str(number)] = list(rows.shape)
+        if self.rows:
+            arrays["indices"] = self.indices()
+        report = [self._report.count, self._report.skipped, self._report.notes]
+        record = {"report": report, "finished": self.finished, "exhausted": self.exhausted, "rows": kept}
+        buffer = io.BytesIO()
+        np.savez(buffer, record=np.asarray(json.dumps(record)), **arrays)  # pyright: ignore[reportArgumentType]
+        return buffer.getvalue()
+
+    def restore(self, content: bytes) -> None:
+        """Takes what `to_bytes` gave, in the place of all that was here.
+
+        Raises:
+          InputError: the files of rows are not there any more.
+        """
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            record = json.loads(str(arrays["record"][()]))
+            for number, spec in enumerate(self.specs):
+                prefix = f"{number}/"
+                if spec in self.accumulators:
+                    mine = {key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)}
+                    self.accumulators[spec].restore(mine)
+                if spec in self.rows:
+                    self.rows[spec].keep(*record["rows"][str(number)])
+            self._indices = [arrays["indices"]] if self.rows else []
+        count, skipped, notes = record["report"]
+        self._report = ReadReport(count, [(name, reason) for name, reason in skipped], notes)
+        self.finished, self.exhausted = record["finished"], record["exhausted"]
+
+
+def cache_identity(source: Source, spec: FeatureSpec, options: ReadOptions, fingerprint: str | None) -> dict[str, Any]:
+    """What decides the content of a cache entry: the data, how much of it is read, and the features."""
+    limit = None if options.limit is None or options.limit >= len(source) else options.limit
+    return {"data": fingerprint, "limit": limit, "on_error": options.on_error, **spec.identity()}
+
+
+def checkpoint_label(index: int, name: str) -> str:
+    """Name of the folder with the checkpoints of one of a run's data sets: told apart by number, and readable."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[-40:]
+    return f"{index:03d}-{readable or 'images'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def has_classes(source: Source) -> bool:
+    """Whether the source's first image lies in a folder, which then names its class."""
+    first = next(iter(source.items()), None)
+    return first is not None and PurePosixPath(first.name).parent.as_posix() != "."
+
+
+def no_classes(name: str) -> str:
+    """Why there are no classes, and how there could be."""
+    return f"{name!r} has no classes; put the images of each class into a folder of its own, which then names the class"
+
+
+def _digests(content: bytes) -> list[bytes]:
+    return [content[start : start + 32] for start in range(0, len(content), 32)]
+
+
+def _kept(entry: CacheEntry | None, what: Wanted) -> tuple[CacheEntry, Rows | None] | None:
+    """The entry and its rows, if it has all that is wanted."""
+    if entry is None or not what.rows:
+        return None if entry is None else (entry, None)
+    rows = entry.features()
+    return None if rows is None else (entry, rows)
+
+
+def _restored_report(values: Mapping[str, Any]) -> ReadReport:
+    skipped = [(str(name), str(reason)) for name, reason in values["skipped"]]
+    return ReadReport(count=int(values["count"]), skipped=skipped, notes=dict(values["notes"]))
+
+
+def _summary(state: _State, *, resumed: bool) -> str:
+    skipped = len(state.report().skipped)
+    return ", ".join(
+        [*([f"{skipped:,} skipped"] if skipped else []), *(["resumed from a checkpoint"] if resumed else [])]
+    )

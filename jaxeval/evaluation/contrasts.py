@@ -1,0 +1,112 @@
+"""Whether two generators differ: intervals and p-values of the difference of their numbers against one reference."""
+
+import math
+from typing import Any
+
+from jaxeval import ops
+from jaxeval.evaluation.measure import Contrast, Pair
+from jaxeval.evaluation.protocols import ManifoldRule
+
+__all__ = [
+    "caption_score",
+    "cmmd",
+    "frechet",
+    "frechet_of_space",
+    "inception_score",
+    "kernel_distance",
+    "kernel_distance_full",
+    "manifold",
+    "rbf_discrepancy",
+]
+
+_PERMUTED = "9,999 permutations of images between both sets"
+_CLOSED = "95%, closed form over all pairs, the reference shared"
+
+
+def frechet(first: Pair, second: Pair, stem: str = "fd") -> list[Contrast]:
+    """Of Frechet distances."""
+    if first.reference.rows is not None:
+        reference = first.reference.rows
+    else:
+        assert first.reference.statistics is not None
+        reference = first.reference.statistics.gaussian()
+    found = ops.frechet_difference(
+        reference=reference, first=first.generated_rows(), second=second.generated_rows(), seed=first.seed
+    )
+    method = "95%, jackknife of 20 groups, the reference shared"
+    return [_contrast(stem, found, method, f"{_PERMUTED}, of the distance's linear part")]
+
+
+def frechet_of_space(first: Pair, second: Pair) -> list[Contrast]:
+    """Of Frechet distances over features that keep where things are."""
+    return frechet(first, second, "sfd")
+
+
+def kernel_distance(first: Pair, second: Pair) -> list[Contrast]:
+    """Of kernel distances; the interval is that of all pairs, whatever subsets the values are over."""
+    return _kernel(first, second, "kd", "polynomial")
+
+
+def kernel_distance_full(first: Pair, second: Pair) -> list[Contrast]:
+    """Of kernel distances over all pairs."""
+    return _kernel(first, second, "kd-full", "polynomial")
+
+
+def rbf_discrepancy(first: Pair, second: Pair) -> list[Contrast]:
+    """Of maximum mean discrepancies with a Gaussian kernel, as wide as the median distance in all three sets."""
+    return _kernel(first, second, "mmd-rbf", "rbf")
+
+
+def cmmd(first: Pair, second: Pair) -> list[Contrast]:
+    """Of CMMDs."""
+    found = ops.cmmd_difference(**_rows(first, second), seed=first.seed)
+    return [_contrast("cmmd", found, _CLOSED, _PERMUTED)]
+
+
+def manifold(first: Pair, second: Pair) -> list[Contrast]:
+    """Of precision, recall, density and coverage."""
+    rule = first.protocol.manifold or ManifoldRule(5, "exclusive")
+    found = ops.prdc_difference(**_rows(first, second), k=rule.k, tie=rule.tie, seed=first.seed)
+    method = "95%, spread between thirds of the images, the reference shared"
+    return [
+        _contrast(stem, getattr(found, stem), method, _PERMUTED if stem in ("precision", "density") else "Student's t")
+        for stem in ("precision", "recall", "density", "coverage")
+    ]
+
+
+def inception_score(first: Pair, second: Pair) -> list[Contrast]:
+    """Of Inception scores, each over all images at once."""
+    found = ops.inception_score_difference(
+        first=first.generated_rows(), second=second.generated_rows(), seed=first.seed
+    )
+    return [_contrast("is", found, "95%, delta method over images, without splits", _PERMUTED)]
+
+
+def caption_score(first: Pair, second: Pair) -> list[Contrast]:
+    """Of CLIPScores."""
+    scores = []
+    for pair in (first, second):
+        assert pair.generated.texts is not None
+        scores.append(ops.clip_score(images=pair.generated_rows(), texts=pair.generated.texts).pairs)
+    found = ops.mean_difference(first=scores[0], second=scores[1], seed=first.seed)
+    return [_contrast("clip-score", found, "95%, Welch's t over images", _PERMUTED)]
+
+
+def _kernel(first: Pair, second: Pair, stem: str, kernel: str) -> list[Contrast]:
+    found = ops.mmd_difference(**_rows(first, second), kernel=kernel, seed=first.seed)
+    return [_contrast(stem, found, _CLOSED, _PERMUTED)]
+
+
+def _rows(first: Pair, second: Pair) -> dict[str, Any]:
+    return {
+        "reference": first.rows()["reference"],
+        "first": first.generated_rows(),
+        "second": second.generated_rows(),
+    }
+
+
+def _contrast(stem: str, found: ops.Difference, method: str, p_value_method: str) -> Contrast:
+    if not math.isfinite(found.standard_error):
+        return Contrast(stem, None, "none: there are too few images", None, "none: there are too few images")
+    low, high = ops.interval(found.value, found.standard_error, degrees=found.degrees)
+    return Contrast(stem, (low, high), method, found.p_value, p_value_method)

@@ -1,0 +1,211 @@
+"""From a source of images to rows of features: one reading, every network that is needed run once.
+
+A `FeatureSpec` says which features: the network with its weights and tap, and the preparation before it. Protocols that
+agree on all of it share the features; those that differ only in the preparation share the reading.
+"""
+
+import dataclasses
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from jaxeval.distributed import batch_mesh, replicate_on
+from jaxeval.errors import InputError
+from jaxeval.extractors import Extractor, Normalisation
+from jaxeval.images import Batch, Preparation, ReadReport, Source, read_batches
+
+__all__ = ["FeatureBatch", "FeatureSpec", "Networks", "Progress", "ReadOptions", "Rows", "feature_batches"]
+
+Rows = Float[np.ndarray, "n d"]
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Who is told how far a long run has come."""
+
+    def begin(self, name: str, total: int, unit: str = "images") -> None:
+        """A data set of that many images is about to be read, or its metrics to be computed (`unit` says which)."""
+
+    def advance(self, count: int) -> None:
+        """So many more of them are done."""
+
+    def end(self, note: str = "") -> None:
+        """All are done."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSpec:
+    """Which features: everything besides the images that determines them."""
+
+    extractor: Extractor
+    tap: str
+    preparation: Preparation
+    normalisation: Normalisation
+
+    def identity(self) -> dict[str, Any]:
+        """The same as plain values, for cache keys and for files that must be recognised later."""
+        return {
+            "extractor": self.extractor.name,
+            "extractor_fingerprint": self.extractor.fingerprint,
+            "tap": self.tap,
+            "weights": self.extractor.weights_hash,
+            "size": None if self.preparation.size is None else list(self.preparation.size),
+            "resize": self.preparation.resize,
+            "quantise": self.preparation.quantise,
+            "normalisation": [self.normalisation.offset, self.normalisation.scale],
+            "dtype": "float32",
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadOptions:
+    """How a source is read.
+
+    Attributes:
+      batch_size: images at a time through the network, on all devices of this process together.
+      limit: at most so many images; None for all.
+      on_error: `fail` at the first image that cannot be read, or `skip` and count it.
+      threads: that decode; None for as many as there are processors.
+    """
+
+    batch_size: int = 32
+    limit: int | None = None
+    on_error: str = "fail"
+    threads: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureBatch:
+    """The features of one batch, and what had been read by its end.
+
+    Attributes:
+      rows: by spec, the real images' features only.
+      indices: which item of the source each row is.
+      count, skipped, notes: of the `ReadReport` at the end of the batch; `skipped` is how many there were.
+    """
+
+    rows: dict[FeatureSpec, Rows]
+    indices: Int[np.ndarray, " n"]
+    count: int
+    skipped: int
+    notes: dict[str, int]
+
+
+class Networks:
+    """Runs extractors on this process's devices, a batch split over all of them, the parameters copied to each once."""
+
+    def __init__(self):
+        devices = jax.local_devices()
+        self._mesh = batch_mesh(devices) if len(devices) > 1 else None
+        self._parameters: dict[Extractor, Any] = {}
+
+    def batch_size(self, wanted: int, specs: Sequence[FeatureSpec]) -> int:
+        """The batch size that is used where `wanted` is asked for: rounded up to a multiple of the devices."""
+        if self._mesh is None or not any(spec.extractor.jittable for spec in specs):
+            return wanted
+        return -(-wanted // self._mesh.size) * self._mesh.size
+
+    def run(
+        self, specs: Sequence[FeatureSpec], preparations: Sequence[Preparation], batch: Batch
+    ) -> dict[FeatureSpec, Float[Array, "b _"]]:
+        """Features of a batch, on the device: one call of a network for all the taps wanted from the same input."""
+        groups: dict[tuple[Extractor, Preparation, Normalisation], list[FeatureSpec]] = {}
+        for spec in specs:
+            groups.setdefault((spec.extractor, spec.preparation, spec.normalisation), []).append(spec)
+        rows: dict[FeatureSpec, Float[Array, "b _"]] = {}
+        for (extractor, preparation, normalisation), group in groups.items():
+            images = batch.images[preparations.index(preparation)]
+            taps = tuple(dict.fromkeys(spec.tap for spec in group))
+            if self._mesh is None or not extractor.jittable:
+                features = extractor(images, taps=taps, normalisation=normalisation)
+            else:
+                if extractor not in self._parameters:
+                    self._parameters[extractor] = replicate_on(self._mesh, extractor.params)
+                split = jax.device_put(images, NamedSharding(self._mesh, PartitionSpec(self._mesh.axis_names[0])))
+                features = extractor(split, taps=taps, normalisation=normalisation, params=self._parameters[extractor])
+            rows.update({spec: features[spec.tap] for spec in group})
+        return rows
+
+
+def feature_batches(
+    source: Source,
+    specs: Sequence[FeatureSpec],
+    options: ReadOptions,
+    networks: Networks,
+    *,
+    report: ReadReport,
+    progress: Progress | None = None,
+    empty_ok: bool = False,
+) -> Generator[FeatureBatch, None, None]:
+    """The features of a source, batch by batch, in its order.
+
+    Args:
+      source: where from.
+      specs: which features.
+      options: how to read.
+      networks: what they run on.
+      report: filled while reading, and ahead of the batches that have come out by up to one.
+      progress: told of every batch.
+      empty_ok: whether a source without a single image is no error.
+
+    Raises:
+      InputError: an image cannot be read, or a network gives a value that is not finite for it.
+    """
+    preparations = tuple(dict.fromkeys(spec.preparation for spec in specs))
+    batches = read_batches(
+        source,
+        preparations,
+        networks.batch_size(options.batch_size, specs),
+        limit=options.limit,
+        on_error=options.on_error,  # pyright: ignore[reportArgumentType]
+        threads=options.threads,
+        report=report,
+        empty_ok=empty_ok,
+    )
+
+    # The device works on one batch while the next is decoded and the last is accumulated.
+    ahead: tuple[Batch, dict[FeatureSpec, Float[Array, "b _"]], _ReadSoFar] | None = None
+    try:
+        for batch in batches:
+            so_far = _ReadSoFar(report.count, len(report.skipped), dict(report.notes))
+            started = batch, networks.run(specs, preparations, batch), so_far
+            if ahead is not None:
+                yield _finished(source, *ahead, progress)
+            ahead = started
+        if ahead is not None:
+            yield _finished(source, *ahead, progress)
+    finally:
+        batches.close()
+
+
+class _ReadSoFar(NamedTuple):
+    """A `ReadReport` at one moment; the number of skipped files stands for their list, which only grows at its end."""
+
+    images: int
+    skipped: int
+    notes: dict[str, int]
+
+
+def _finished(
+    source: Source,
+    batch: Batch,
+    rows: dict[FeatureSpec, Float[Array, "b _"]],
+    so_far: _ReadSoFar,
+    progress: Progress | None,
+) -> FeatureBatch:
+    values = {spec: np.asarray(features)[batch.mask] for spec, features in rows.items()}
+    for spec, features in values.items():
+        bad = ~np.isfinite(features).all(1)
+        if bad.any():
+            first = batch.names[int(bad.argmax())]
+            raise InputError(
+                f"extractor {spec.extractor.name!r} gave features that are not finite for image {first!r} of "
+                f"{source.name!r}, and for {int(bad.sum()) - 1} more of its batch; look at that image and the weights"
+            )
+    if progress is not None:
+        progress.advance(len(batch.names))
+    return FeatureBatch(values, batch.indices, *so_far)

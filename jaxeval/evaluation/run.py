@@ -1,0 +1,454 @@
+"""What stays the same from one data set of a run to the next, and how two sides become results."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxeval._version import __version__
+from jaxeval.errors import InputError
+from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
+from jaxeval.evaluation.comparing import Difference, contrasts_of
+from jaxeval.evaluation.measure import Features, Measure, Number, Pair
+from jaxeval.evaluation.names import better, metric_key, metric_label
+from jaxeval.evaluation.protocols import Protocol
+from jaxeval.evaluation.reading import FeatureSpec
+from jaxeval.evaluation.results import Result
+from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics
+from jaxeval.extractors import Clip, Extractor
+from jaxeval.images import ReadReport, Source
+
+__all__ = ["Job", "NotComputed", "Run", "Side", "make_jobs", "versions"]
+
+
+_PROMPT = "A photo depicts "  # CLIPScore's, before every caption
+
+
+@dataclasses.dataclass(frozen=True)
+class NotComputed:
+    """A number that was asked for by `all` and cannot be had."""
+
+    metric: str
+    protocol: str
+    generated: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        of = "" if self.generated is None else f" of {self.generated}"
+        return f"{metric_label(self.metric)}{of}: {self.reason}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One measure under one protocol over one network."""
+
+    measure: Measure
+    protocol: Protocol
+    spec: FeatureSpec
+
+    @property
+    def key(self) -> str:
+        """The first of its numbers, as results have it."""
+        return metric_key(self.measure.stems[0], self.spec.extractor.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One data set as it enters a comparison."""
+
+    name: str
+    fingerprint: str | None
+    report: ReadReport | None
+    statistics: Mapping[FeatureSpec, FeatureStatistics]
+    rows: Mapping[FeatureSpec, np.ndarray] = dataclasses.field(default_factory=dict)
+    names: Sequence[str] = ()
+    cached: bool = False
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest."""
+        report = None if self.report is None else dataclasses.asdict(self.report)
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "report": report,
+            "cached": self.cached,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def features(
+        self, spec: FeatureSpec, labels: np.ndarray | None = None, texts: np.ndarray | None = None
+    ) -> Features:
+        """One kind of its features."""
+        return Features(self.name, self.statistics.get(spec), self.rows.get(spec), labels, texts)
+
+    def classes(self) -> np.ndarray:
+        """Class of each image: the folder that it lies in.
+
+        Raises:
+          InputError: an image lies in none.
+        """
+        folders = [PurePosixPath(name).parent.as_posix() for name in self.names]
+        if not folders or "." in folders:
+            raise InputError(no_classes(self.name))
+        return np.asarray(folders)
+
+    def count(self, spec: FeatureSpec) -> int | None:
+        """Images that counted."""
+        if spec in self.rows:
+            return len(self.rows[spec])
+        return self.statistics[spec].count if spec in self.statistics else None
+
+    def feature_size(self, spec: FeatureSpec) -> int | None:
+        """Length of its feature vectors; None where there are none of this kind."""
+        if spec in self.rows:
+            return self.rows[spec].shape[1]
+        return self.statistics[spec].feature_size if spec in self.statistics else None
+
+
+def make_jobs(
+    measures: Sequence[Measure],
+    protocols: Sequence[Protocol],
+    networks: Sequence[Extractor],
+    *,
+    everything: bool,
+    obstacles: Mapping[str, str],
+) -> tuple[list[Job], list[NotComputed]]:
+    """What is to be computed, and what cannot be.
+
+    Args:
+      measures: that were asked for.
+      protocols: whose definitions.
+      networks: over which features.
+      everything: whether `all` was asked for, so that what cannot be computed is left out.
+      obstacles: by measure, why this run cannot compute it, over whatever features.
+
+    Raises:
+      InputError: without `everything`, a measure cannot be computed.
+    """
+    jobs, without = [], []
+    for protocol in protocols:
+        for network in networks:
+            for measure in measures:
+                reason = measure.obstacle(network) or obstacles.get(measure.name)
+                tap = measure.tap_of(network)
+                spec = FeatureSpec(network, tap, protocol.preparation(network), protocol.normalisation_for(network))
+                job = Job(measure, protocol, spec)
+                if reason is None:
+                    jobs.append(job)
+                elif everything:
+                    without.append(NotComputed(job.key, protocol.name, None, reason))
+                else:
+                    raise InputError(f"metric {measure.name!r} cannot be computed: {reason}")
+    if not jobs:
+        raise InputError("none of the metrics can be computed; " + "; ".join(map(str, without)))
+    return jobs, without
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What stays the same from one data set of a run to the next."""
+
+    jobs: Sequence[Job]
+    everything: bool
+    reader: Reader
+    fingerprints: Mapping[int, str | None]
+    seed: int
+    captions: Mapping[str, str] | None = None
+    with_rows: bool = False
+
+    def side(self, source: Source, index: int, *, role: str) -> Side:
+        """Reads the run's data set of that number, as the reference, a generated or the held-out set."""
+        begun = time.perf_counter()
+        fingerprint = self.fingerprints[id(source)]
+        wanted: dict[FeatureSpec, Wanted] = {}
+        for job in self.jobs:
+            if (role == "reference" and job.measure.alone) or (role == "held out" and not job.measure.needs_held_out):
+                continue
+            needed = job.measure.wanted | Wanted(False, self.with_rows)
+            wanted[job.spec] = wanted.get(job.spec, Wanted(False, False)) | needed
+        label = checkpoint_label(index, source.name)
+        found = self.reader.collect(source, wanted, fingerprint=fingerprint, label=label)
+        needs_names = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
+        names = self.reader.names(source, found.report) if needs_names else ()
+        seconds = time.perf_counter() - begun
+        warnings = tuple(_copies(source.name, found.rows, found.statistics))
+        return Side(
+            source.name,
+            fingerprint,
+            found.report,
+            found.statistics,
+            found.rows,
+            names,
+            found.cached,
+            seconds,
+            warnings,
+        )
+
+    def side_from_file(self, path: Path) -> Side:
+        """The reference from a file of statistics.
+
+        Raises:
+          InputError: the file is damaged, or its statistics were made in another way.
+        """
+        statistics, identity = load_statistics(path)
+        fitting: dict[FeatureSpec, FeatureStatistics] = {}
+        for job in self.jobs:
+            if job.measure.alone:
+                continue
+            try:
+                _check_statistics(path, statistics, identity, job.protocol.name, job.spec)
+            except InputError:
+                if not self.everything:
+                    raise
+            else:
+                fitting[job.spec] = statistics
+        if identity is None:
+            warning = (
+                f"{path} does not say how its statistics were made: the number means something only if they come from "
+                "the same network, weights and resize"
+            )
+            return Side(str(path), None, None, fitting, warnings=(warning,))
+        report = identity.get("report", {})
+        restored = ReadReport(
+            count=statistics.count or 0, skipped=report.get("skipped", []), notes=report.get("notes", {})
+        )
+        return Side(str(path), identity.get("data"), restored, fitting)
+
+    def results(
+        self, reference: Side, generated: Side, held_out: Side | None
+    ) -> Iterator[tuple[list[Result], NotComputed | None]]:
+        """Every number of a pair of data sets, measure by measure."""
+        for job in self._watched_jobs(generated.name):
+            try:
+                yield self._results(job, reference, generated, held_out), None
+            except InputError as error:
+                if not self.everything:
+                    raise
+                yield [], NotComputed(job.key, job.protocol.name, generated.name, str(error))
+
+    def differences(
+        self, reference: Side, first: Side, second: Side, held_out: Side | None
+    ) -> Iterator[tuple[list[Difference], NotComputed | None]]:
+        """Every number of two generators and how far they differ, measure by measure."""
+        for job in self._watched_jobs(f"{first.name} and {second.name}"):
+            try:
+                yield self._differences(job, reference, first, second, held_out), None
+            except InputError as error:
+                if not self.everything:
+                    raise
+                both = f"{first.name} and {second.name}"
+                yield [], NotComputed(job.key, job.protocol.name, both, str(error))
+
+    def _watched_jobs(self, name: str) -> Iterator[Job]:
+        progress = self.reader.progress if len(self.jobs) > 1 else None
+        if progress is not None:
+            progress.begin(name, len(self.jobs), "metrics")
+        for job in self.jobs:
+            yield job
+            if progress is not None:
+                progress.advance(1)
+        if progress is not None:
+            progress.end()
+
+    def _differences(
+        self, job: Job, reference: Side, first: Side, second: Side, held_out: Side | None
+    ) -> list[Difference]:
+        pairs = self._pairs(job, reference, (first, second), held_out)
+        both = []
+        for side, pair in zip((first, second), pairs, strict=True):
+            common = tuple(_warnings(job.spec, reference, side))
+            numbers = job.measure.compute(pair)
+            both.append({one.stem: self._result(job, one, common, reference, side) for one in numbers})
+        contrasts = contrasts_of(job.measure, *pairs)
+        return [
+            Difference(
+                one,
+                both[1][stem],
+                one.value - both[1][stem].value,
+                contrasts[stem].interval,
+                contrasts[stem].interval_method,
+                contrasts[stem].p_value,
+                contrasts[stem].p_value_method,
+            )
+            for stem, one in both[0].items()
+        ]
+
+    def _results(self, job: Job, reference: Side, generated: Side, held_out: Side | None) -> list[Result]:
+        (pair,) = self._pairs(job, reference, (generated,), held_out)
+        common = tuple(_warnings(job.spec, reference, generated))
+        return [self._result(job, number, common, reference, generated) for number in job.measure.compute(pair)]
+
+    def _pairs(self, job: Job, reference: Side, generated: Sequence[Side], held_out: Side | None) -> list[Pair]:
+        """The reference with each of the generated sets."""
+        spec = job.spec
+        sizes = [side.feature_size(spec) for side in (reference, *generated)]
+        if not job.measure.alone and sizes[0] is None:
+            raise InputError(f"the statistics in {reference.name!r} are not of these features")
+        for side, size in zip(generated, sizes[1:], strict=True):
+            if not job.measure.alone and size != sizes[0]:
+                raise InputError(
+                    f"{side.name!r} gives {size:,} features an image and {reference.name!r} "
+                    f"{sizes[0]:,}; with extractor {spec.extractor.name!r} both need images of the same size"
+                )
+        labels: list[np.ndarray | None] = [None] * (1 + len(generated))
+        if job.measure.needs_labels:
+            labels = list(_labels(reference, *generated))
+        ours = reference.features(spec, labels[0])
+        unseen = None if held_out is None else held_out.features(spec)
+        return [
+            Pair(ours, side.features(spec, own, self._texts(job, side)), unseen, job.protocol, self.seed)
+            for side, own in zip(generated, labels[1:], strict=True)
+        ]
+
+    def _texts(self, job: Job, side: Side) -> np.ndarray | None:
+        """Embeddings of the captions of a side's images, where a measure needs them."""
+        if not job.measure.needs_captions:
+            return None
+        assert self.captions is not None
+        assert isinstance(job.spec.extractor, Clip)
+        missing = [name for name in side.names if name not in self.captions]
+        if missing:
+            raise InputError(
+                f"{missing[0]!r} of {side.name!r} has no caption, nor have {len(missing) - 1} others; names in the "
+                "file of captions are those within the set"
+            )
+        return np.asarray(job.spec.extractor.text_embeddings([_PROMPT + self.captions[name] for name in side.names]))
+
+    def _result(self, job: Job, number: Number, warnings: tuple[str, ...], reference: Side, generated: Side) -> Result:
+        spec, network = job.spec, job.spec.extractor
+        key = metric_key(number.stem, network.name)
+        if not np.isfinite(number.value):
+            raise InputError(f"{metric_label(key)} of {generated.name!r} is not defined")
+        return Result(
+            metric=key,
+            value=number.value,
+            better=better(key),
+            interval=number.interval,
+            interval_method=number.interval_method,
+            protocol=job.protocol.name,
+            definition=f"{number.definition}; {network.name} features",
+            parameters=dict(number.parameters),
+            extractor=network.name,
+            tap=spec.tap,
+            weights=network.weights_hash,
+            reference=reference.name,
+            generated=generated.name,
+            n_reference=reference.count(spec),
+            n_generated=generated.count(spec),
+            skipped_reference=0 if reference.report is None else len(reference.report.skipped),
+            skipped_generated=0 if generated.report is None else len(generated.report.skipped),
+            feature_size=generated.feature_size(spec) or 0,
+            resize=spec.preparation.resize,
+            quantise=spec.preparation.quantise,
+            normalisation=(spec.normalisation.offset, spec.normalisation.scale),
+            dtype="float32",
+            precision="highest",
+            statistics_dtype="float64",
+            seed=self.seed,
+            device=_device(),
+            versions=versions(),
+            warnings=(*warnings, *number.warnings),
+        )
+
+    def manifest(
+        self, sets: Sequence[Side], held_out: Side | None, without: Sequence[NotComputed], started: float
+    ) -> dict[str, Any]:
+        """How the numbers were found."""
+        protocols = {job.protocol.name: job.protocol for job in self.jobs}
+        networks = {job.spec.extractor.name: job.spec.extractor for job in self.jobs}
+        specs = {f"{job.protocol.name}, {job.spec.extractor.name}, {job.spec.tap}": job.spec for job in self.jobs}
+        return {
+            "reference": sets[0].describe(),
+            "generated": [side.describe() for side in sets[1:]],
+            "held_out": None if held_out is None else held_out.describe(),
+            "not_computed": [dataclasses.asdict(one) | {"sentence": str(one)} for one in without],
+            "protocols": {name: dataclasses.asdict(protocol) for name, protocol in protocols.items()},
+            "features": {name: spec.identity() for name, spec in specs.items()},
+            "weights_published": {name: network.weights_published for name, network in networks.items()},
+            "batch_size": self.reader.options.batch_size,
+            "limit": self.reader.options.limit,
+            "on_error": self.reader.options.on_error,
+            "seed": self.seed,
+            "device": _device(),
+            "processes": self.reader.processes.count,
+            "devices": len(jax.local_devices()),
+            "versions": versions(),
+            "platform": platform.platform(),
+            "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.time() - started, 3),
+        }
+
+
+def _warnings(spec: FeatureSpec, reference: Side, generated: Side) -> Iterator[str]:
+    yield from reference.warnings
+    yield from generated.warnings
+    if reference.fingerprint is not None and reference.fingerprint == generated.fingerprint:
+        yield f"{generated.name} and {reference.name} hold the same images"
+    if spec.extractor.name == "inception" and not spec.extractor.weights_published:
+        yield "the Inception weights are not the published FID checkpoint: compare the number with no published one"
+    for side in (reference, generated):
+        if side.report is not None and side.report.skipped:
+            first, reason = side.report.skipped[0]
+            yield f"{len(side.report.skipped)} of {side.name} skipped, the first being {first}: {reason}"
+
+
+def _copies(
+    name: str, rows: Mapping[FeatureSpec, np.ndarray], statistics: Mapping[FeatureSpec, FeatureStatistics]
+) -> Iterator[str]:
+    """Whether features occur twice, in all rows or in the sample of them that is at hand."""
+    found = [*rows.values(), *(one.sample for one in statistics.values() if one.sample is not None)]
+    if not found:
+        return
+    values = max(found, key=len)
+    copies = len(values) - len({row.tobytes() for row in np.asarray(values)})
+    if copies:
+        yield (
+            f"{copies:,} of {len(values):,} images of {name} have the features of another one of them: copies count "
+            "twice, and no interval knows it"
+        )
+
+
+def _labels(*sides: Side) -> list[np.ndarray]:
+    """Classes of all sides as integers that mean the same."""
+    classes = [side.classes() for side in sides]
+    _, numbers = np.unique(np.concatenate(classes), return_inverse=True)
+    return np.split(numbers, np.cumsum([len(part) for part in classes])[:-1])
+
+
+def _check_statistics(
+    path: Path, statistics: FeatureStatistics, identity: Mapping[str, Any] | None, protocol: str, spec: FeatureSpec
+) -> None:
+    """Refuses statistics that were made in another way than the one asked for."""
+    size = spec.extractor.taps[spec.tap]
+    if identity is None and size is not None and statistics.feature_size != size:
+        raise InputError(
+            f"{str(path)!r} has statistics of {statistics.feature_size} features and extractor "
+            f"{spec.extractor.name!r} has {size}; choose the extractor that they were made with"
+        )
+    for key, wanted in spec.identity().items():
+        if identity is not None and identity.get(key) != wanted:
+            raise InputError(
+                f"the statistics in {str(path)!r} were made with {key} {identity.get(key)!r}; protocol {protocol!r} "
+                f"with this extractor needs {wanted!r}; write them again with `jaxeval stats`"
+            )
+
+
+def _device() -> str:
+    device = jax.local_devices()[0]
+    return device.platform if device.device_kind == device.platform else f"{device.platform} ({device.device_kind})"
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that take part in a number."""
+    packages = ("jax", "jaxlib", "flax", "numpy", "scipy", "pillow")
+    found = {package: importlib.metadata.version(package) for package in packages}
+    return {"jaxeval": __version__, "python": platform.python_version(), **found}
