@@ -1,7 +1,9 @@
-"""`jaxeval evaluate` and `jaxeval stats`: the two commands that read images."""
+"""`jaxeval evaluate`, `compare` and `stats`: the commands that read images."""
 
 import contextlib
 import functools
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +11,7 @@ import click
 
 from jaxeval.errors import JaxevalError
 
-__all__ = ["evaluate", "stats"]
+__all__ = ["compare", "evaluate", "stats"]
 
 
 def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,12 +21,14 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--extractor",
             default="inception",
             show_default=True,
-            metavar="NAME",
-            help="inception, lite0, pixels or random-conv.",
+            metavar="NAME,...",
+            help="inception, lite0, vgg16, dinov2-vit-b-14, dinov2-vit-l-14, clip-vit-b-32, clip-vit-l-14-336, pixels "
+            "or random-conv.",
         ),
         click.option("--batch-size", default=32, show_default=True, metavar="N", help="Images at a time."),
         click.option("--limit", type=int, metavar="N", help="At most N images of each set."),
         click.option("--seed", default=0, show_default=True, metavar="N", help="Of everything random."),
+        click.option("--num-samples", type=int, metavar="N", help="How many images to draw from call:MODULE:FUNCTION."),
         click.option(
             "--value-range", type=float, nargs=2, metavar="LOW HIGH", help="Of float images in .npy and .npz."
         ),
@@ -37,6 +41,14 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--threads", type=int, metavar="N", help="That decode images. [default: one per processor]"),
         click.option("--cache", metavar="DIR", help="Keep features and statistics in DIR."),
+        click.option("--checkpoint", metavar="DIR", help="Save in DIR, and go on from there after a kill."),
+        click.option(
+            "--checkpoint-every", default=100, show_default=True, metavar="N", help="Batches between two saves."
+        ),
+        click.option("--distributed", is_flag=True, help="This is one of several processes; all run this command."),
+        click.option("--coordinator", metavar="HOST:PORT", help="Address of process 0. [default: the cluster's]"),
+        click.option("--num-processes", type=int, metavar="N", help="How many there are. [default: the cluster's]"),
+        click.option("--process-id", type=int, metavar="I", help="Which one this is, from 0. [default: the cluster's]"),
         click.option("--weights-dir", metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept."),
         click.option("--quiet", is_flag=True, help="No progress on stderr."),
     )
@@ -46,7 +58,13 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(short_help="Compare generated images with a reference.")
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
-@click.option("--metrics", metavar="NAME,...", help="fid (Inception only) or fd. [default: the extractor's]")
+@click.option(
+    "--metrics",
+    metavar="NAME,...",
+    help="Names, or all that can be had; see `jaxeval metrics`. [default: the Frechet distance]",
+)
+@click.option("--held-out", metavar="DATA", help="Real images the generator has not seen; for fld and c-t.")
+@click.option("--captions", metavar="FILE", help="Captions of generated images, name TAB caption; for clip-score.")
 @click.option(
     "--protocol",
     default="torch-fidelity",
@@ -57,38 +75,72 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--out", metavar="DIR", help="Write result.json into DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
 @_reading_options
-def evaluate(
-    reference: str, generated: tuple[str, ...], out: str | None, as_json: bool, quiet: bool, **options: Any
-) -> None:
+def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_json: bool, **options: Any) -> None:
     """Compare one or more sets of GENERATED images with a REFERENCE.
 
     Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. REFERENCE
     can also be the .npz that `jaxeval stats` writes, or one with mu and sigma as pytorch-fid and ADM have it.
     """
-    from jaxeval.evaluation import Evaluation, check_writable
+    from jaxeval.evaluation import Evaluation
     from jaxeval.evaluation import evaluate as run
     from jaxeval.report import output_console, print_results
 
-    if out is not None:
-        check_writable(out)
+    with _session({**options, "reference": reference, "generated": list(generated)}, out) as session:
 
-    def deliver(evaluation: Evaluation) -> None:
-        written = None if out is None else evaluation.save(out)
-        if as_json:
-            click.echo(evaluation.to_json())
-        elif evaluation.results:
-            print_results(evaluation.results, output_console())
-        if written is not None:
-            click.echo(f"wrote {written}", err=as_json)
+        def deliver(evaluation: Evaluation) -> None:
+            if not session.writes:
+                return
+            written = None if out is None else evaluation.save(out)
+            if as_json:
+                click.echo(evaluation.to_json())
+            elif evaluation.results:
+                print_results(evaluation.results, output_console(), evaluation.not_computed)
+            if written is not None:
+                click.echo(f"wrote {written}", err=as_json)
 
-    try:
-        with _progress(quiet) as progress:
-            evaluation = run(reference, list(generated), progress=progress, **options)
-    except JaxevalError as error:
-        if error.partial is not None and error.partial.results:
-            deliver(error.partial)  # hours of work may lie in the sets that were finished before
-        raise
-    deliver(evaluation)
+        try:
+            with session.watched() as more:
+                evaluation = run(**more)
+        except JaxevalError as error:
+            if error.partial is not None and error.partial.results:
+                deliver(error.partial)  # hours of work may lie in the sets that were finished before
+            raise
+        deliver(evaluation)
+
+
+@click.command(short_help="Tell whether two sets differ beyond chance.")
+@click.argument("first")
+@click.argument("second")
+@click.option("--reference", required=True, metavar="DATA", help="The real images, or their statistics.")
+@click.option(
+    "--metrics", default="fd,kd-full,prdc", show_default=True, metavar="NAME,...", help="See `jaxeval metrics`."
+)
+@click.option("--held-out", metavar="DATA", help="Real images the generators have not seen; for fld and c-t.")
+@click.option("--captions", metavar="FILE", help="Captions of generated images, name TAB caption; for clip-score.")
+@click.option("--protocol", default="torch-fidelity", show_default=True, metavar="NAME,...", help="Whose definition.")
+@click.option("--out", metavar="DIR", help="Write comparison.json into DIR.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
+@_reading_options
+def compare(out: str | None, as_json: bool, **options: Any) -> None:
+    """Compare the generated sets FIRST and SECOND by one reference.
+
+    Prints both values, their difference with its interval, and the probability of such a difference between two sets
+    of one generator.
+    """
+    from jaxeval.evaluation import compare as run
+    from jaxeval.report import output_console, print_comparison
+
+    with _session(options, out) as session:
+        with session.watched() as more:
+            comparison = run(**more)
+        if session.writes:
+            written = None if out is None else comparison.save(out)
+            if as_json:
+                click.echo(comparison.to_json())
+            else:
+                print_comparison(comparison, output_console())
+            if written is not None:
+                click.echo(f"wrote {written}", err=as_json)
 
 
 @click.command(short_help="Write reusable statistics of a reference set.")
@@ -96,16 +148,67 @@ def evaluate(
 @click.option("--out", "path", required=True, metavar="FILE.npz", help="Where to write them.")
 @click.option("--protocol", default="torch-fidelity", show_default=True, metavar="NAME", help="Whose definition.")
 @_reading_options
-def stats(data: str, path: str, quiet: bool, **options: Any) -> None:
+def stats(data: str, path: str, **options: Any) -> None:
     """Compute the feature statistics of DATA once, for `evaluate` to use as its REFERENCE."""
     from pathlib import Path
 
-    from jaxeval.evaluation import check_writable, reference_statistics
+    from jaxeval.evaluation import reference_statistics
 
-    check_writable(Path(path).parent)
-    with _progress(quiet) as progress:
-        statistics = reference_statistics(data, path, progress=progress, **options)
-    click.echo(f"wrote {path}: {statistics.count:,} images, {statistics.feature_size:,} features")
+    with _session({**options, "data": data, "path": path}, str(Path(path).parent)) as session:
+        with session.watched() as more:
+            statistics = reference_statistics(**more)
+        if session.writes:
+            click.echo(f"wrote {path}: {statistics.count:,} images, {statistics.feature_size:,} features")
+
+
+class _Session:
+    """A command's part in a run of one process or of several."""
+
+    # What may differ from host to host.
+    _FREE = ("quiet", "threads", "weights_dir")
+
+    def __init__(self, options: dict[str, Any], out: str | None):
+        from jaxeval.distributed import Processes, agree_on, start, together
+        from jaxeval.evaluation import check_writable
+
+        own = {name: options.pop(name) for name in ("coordinator", "num_processes", "process_id")}
+        given = [f"--{name.replace('_', '-')}" for name, value in own.items() if value is not None]
+        if given and not options["distributed"]:
+            raise click.UsageError(f"{given[0]} is for runs of several processes; give --distributed too")
+        processes = start(**own) if options["distributed"] else Processes()
+        if processes.count > 1:
+            agree_on("command", repr([out, *sorted((key, options[key]) for key in options if key not in self._FREE)]))
+        together(lambda: check_writable(out) if out is not None and processes.writes else None)
+        self.writes = processes.writes
+        self._options = options
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[dict[str, Any]]:
+        """The options, with someone to tell of the progress, and SIGTERM noticed where there is a place to save to."""
+        from jaxeval.distributed import preemption_notice
+
+        options = dict(self._options)
+        with contextlib.ExitStack() as stack:
+            progress = stack.enter_context(_progress(options.pop("quiet") or not self.writes))
+            stop = stack.enter_context(preemption_notice()) if options["checkpoint"] is not None else None
+            yield {**options, "progress": progress, "stop": stop}
+
+
+@contextlib.contextmanager
+def _session(options: dict[str, Any], out: str | None) -> Iterator[_Session]:
+    if not options["distributed"]:
+        yield _Session(options, out)
+        return
+    # The runtime's own libraries report on file descriptor 1, which is for our results alone.
+    sys.stdout.flush()
+    results = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(results, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
+            yield _Session(options, out)
+    finally:
+        os.dup2(results, 1)
+        os.close(results)
 
 
 @contextlib.contextmanager

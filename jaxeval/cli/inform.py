@@ -1,8 +1,8 @@
-"""`jaxeval protocols`: whose definitions there are."""
+"""`jaxeval protocols` and `jaxeval metrics`: whose definitions there are, and of what."""
 
 import click
 
-__all__ = ["protocols"]
+__all__ = ["metrics", "protocols"]
 
 
 @click.command(short_help="List the protocols and what they pin.")
@@ -20,4 +20,35 @@ def protocols() -> None:
     for protocol in PROTOCOLS.values():
         divisor = "over N" if protocol.ddof == 0 else f"over N-{protocol.ddof}"
         table.add_row(protocol.name, protocol.follows, protocol.resize, protocol.quantise, divisor)
+    output_console().print(table)
+
+
+@click.command(short_help="List the metrics and what they need.")
+def metrics() -> None:
+    """List the metrics: what --metrics takes, the numbers that each gives, and what it needs beside two sets."""
+    from rich import box
+    from rich.table import Table
+
+    from jaxeval.evaluation import MEASURES, NUMBERS
+    from jaxeval.report import output_console
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("--metrics", "numbers", "over Inception", "better", "needs"):
+        table.add_column(heading)
+    for measure in MEASURES.values():
+        numbers = [NUMBERS[stem] for stem in measure.stems]
+        needs = [
+            *(["class logits"] if "logits" in measure.taps else ["a spatial layer"] if measure.taps else []),
+            *([f"{' or '.join(measure.extractors)} features"] if measure.extractors else []),
+            *(["--held-out"] if measure.needs_held_out else []),
+            *(["--captions"] if measure.needs_captions else []),
+            *(["a folder for each class"] if measure.needs_labels else []),
+        ]
+        table.add_row(
+            measure.name,
+            ", ".join(number.label for number in numbers),
+            ", ".join(number.inception for number in numbers if number.inception),
+            ", ".join(dict.fromkeys(number.better or "neither" for number in numbers)),
+            ", ".join(needs),
+        )
     output_console().print(table)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import click
 
 from jaxeval._version import __version__
-from jaxeval.cli.evaluate import evaluate, stats
-from jaxeval.cli.inform import protocols
+from jaxeval.cli.evaluate import compare, evaluate, stats
+from jaxeval.cli.inform import metrics, protocols
 from jaxeval.cli.weights import weights
 from jaxeval.errors import JaxevalError
 
@@ -19,19 +19,23 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 2 bad usage or input, 3 weights missing. Every command takes --debug for a traceback.",
+    epilog="Exit codes: 0 done, 2 bad usage or input, 3 weights missing, 75 told to end and saved. Every command takes "
+    "--debug for a traceback.",
 )
 @click.version_option(__version__, message="jaxeval %(version)s")
 def app() -> None:
     """Measure generated images against real ones, by a definition that is named."""
 
 
-for command in (evaluate, stats, weights, protocols):
+for command in (evaluate, compare, stats, weights, protocols, metrics):
     app.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0 done, 1 a fault of jaxeval, 2 bad input, 3 weights missing."""
+    """Runs the command line and returns its exit code.
+
+    0 done, 1 a fault of jaxeval, 2 bad usage or input, 3 weights missing, 75 told to end and saved, 130 interrupted.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Taken out here, so that it works in any place and also for errors in the usage itself.
     debug = "--debug" in arguments
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _say(_usage(error), error.exit_code, debug)
     except JaxevalError as error:
-        return _say(str(error), error.exit_code, debug)
+        return error.exit_code if error.said_elsewhere else _say(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted; what is in the --cache folder is kept", _INTERRUPTED, debug)
     except BrokenPipeError:

@@ -20,11 +20,11 @@ class BarProgress:
         self._console = console
         self._bars: Progress | None = None
         self._task: TaskID | None = None
-        self._tally = _Tally("", 0)
+        self._tally = _Tally("", 0, "images")
 
-    def begin(self, name: str, total: int) -> None:
+    def begin(self, name: str, total: int, unit: str = "images") -> None:
         """Starts the bar of a data set."""
-        self._tally = _Tally(name, total)
+        self._tally = _Tally(name, total, unit)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -37,11 +37,11 @@ class BarProgress:
         self._task = self._bars.add_task(name, total=total, rate="")
         self._bars.start()
 
-    def advance(self, images: int) -> None:
+    def advance(self, count: int) -> None:
         """Moves the bar."""
-        self._tally.done += images
+        self._tally.done += count
         if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, advance=images, rate=self._tally.rate())
+            self._bars.update(self._task, advance=count, rate=self._tally.rate())
 
     def end(self, note: str = "") -> None:
         """Takes the bar away and leaves a line."""
@@ -62,17 +62,17 @@ class LineProgress:
 
     def __init__(self, console: Console):
         self._console = console
-        self._tally = _Tally("", 0)
+        self._tally = _Tally("", 0, "images")
         self._spoken = 0.0
 
-    def begin(self, name: str, total: int) -> None:
+    def begin(self, name: str, total: int, unit: str = "images") -> None:
         """Starts a data set."""
-        self._tally = _Tally(name, total)
+        self._tally = _Tally(name, total, unit)
         self._spoken = time.monotonic()
 
-    def advance(self, images: int) -> None:
+    def advance(self, count: int) -> None:
         """Speaks when it has been silent for a while."""
-        self._tally.done += images
+        self._tally.done += count
         if time.monotonic() - self._spoken >= self._EVERY:
             self._spoken = time.monotonic()
             self._say(
@@ -92,11 +92,12 @@ class LineProgress:
 
 
 class _Tally:
-    """Images done, and how fast."""
+    """How much is done, and how fast."""
 
-    def __init__(self, name: str, total: int):
+    def __init__(self, name: str, total: int, unit: str):
         self.name = name
         self.total = total
+        self.unit = unit
         self.done = 0
         self._begun = time.monotonic()
 
@@ -105,7 +106,7 @@ class _Tally:
 
     def rate(self) -> str:
         rate = self._rate()
-        return f"{rate:,.0f} images/s" if rate >= 10 else f"{rate:.1f} images/s"
+        return f"{rate:,.0f} {self.unit}/s" if rate >= 10 else f"{rate:.1f} {self.unit}/s"
 
     def left(self) -> str:
         seconds = (self.total - self.done) / max(self._rate(), 1e-9)
@@ -119,6 +120,7 @@ class _Tally:
 
     def summary(self, note: str) -> str:
         if self.done == 0:
-            return f"{self.name}: {self.total:,} images" + (f", {note}" if note else "")
+            return f"{self.name}: {self.total:,} {self.unit}" + (f", {note}" if note else "")
         seconds = time.monotonic() - self._begun
-        return f"{self.name}: {self.done:,} images in {seconds:,.1f} s, {self.rate()}" + (f", {note}" if note else "")
+        rate = f", {self.rate()}" if self.unit == "images" else ""
+        return f"{self.name}: {self.done:,} {self.unit} in {seconds:,.1f} s{rate}" + (f", {note}" if note else "")

@@ -1,17 +1,20 @@
 """The table on the console: one row a result, and below it what a reader should know before trusting the numbers."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxeval.evaluation import Result, metric_label
+from jaxeval.evaluation import Comparison, Difference, Result, better, metric_label
 
-__all__ = ["format_count", "format_value", "output_console", "print_results"]
+__all__ = ["format_count", "format_interval", "format_value", "output_console", "print_comparison", "print_results"]
 
 _FILE_WIDTH = 200
+_MOST_COLUMNS = 4
+_SMALL = 1e-3
 
 
 def output_console() -> Console:
@@ -23,7 +26,7 @@ def output_console() -> Console:
 def format_value(value: float) -> str:
     """A number with the digits that a comparison needs: six significant ones, no exponent where it can be avoided."""
     magnitude = abs(value)
-    if magnitude != 0.0 and (magnitude < 1e-3 or magnitude >= 1e7):
+    if magnitude != 0.0 and (magnitude < _SMALL or magnitude >= 1e7):
         return f"{value:.3e}"
     digits = max(0, 4 - (len(str(int(magnitude))) - 1)) if magnitude >= 1.0 else 5
     return f"{value:,.{digits}f}"
@@ -34,23 +37,135 @@ def format_count(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
-def print_results(results: Sequence[Result], console: Console) -> None:
-    """Prints one row for each generated set, with a column for each metric under each protocol."""
-    columns = list(dict.fromkeys((result.metric, result.protocol) for result in results))
-    rows = list(dict.fromkeys(result.generated for result in results))
-    values = {(result.generated, result.metric, result.protocol): result for result in results}
-    reference = results[0]
+def format_interval(result: Result) -> str:
+    """An interval with as many digits as tell its ends apart; empty where there is none."""
+    return _interval_text(result.interval)
+
+
+def _interval_text(interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return ""
+    low, high = interval
+    if max(abs(low), abs(high)) < _SMALL:
+        return f"[{low:.1e}, {high:.1e}]"
+    digits = max(0, min(5, 2 - math.floor(math.log10(high - low)) - 1)) if high > low else 5
+    return f"[{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def print_results(results: Sequence[Result], console: Console, not_computed: Sequence[str] = ()) -> None:
+    """Prints the numbers with their intervals, and what a reader should know before trusting them.
+
+    Few metrics make columns beside the sets; many make rows.
+
+    Args:
+      results: at least one.
+      console: where to.
+      not_computed: what was asked for by `all` and could not be had.
+    """
+    kinds = list(dict.fromkeys((result.metric, result.protocol) for result in results))
+    sets = list(dict.fromkeys(result.generated for result in results))
+    found = {(result.generated, result.metric, result.protocol): result for result in results}
+    reference = next((result for result in results if result.n_reference is not None), results[0])
     title = Text.assemble("against ", (reference.reference, "bold"), f" ({format_count(reference.n_reference)} images)")
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("generated", overflow="fold")
-    table.add_column("images", justify="right")
-    for metric, protocol in columns:
-        table.add_column(Text.assemble(metric_label(metric), "\n", (protocol, "dim")), justify="right", no_wrap=True)
-    for row in rows:
-        found = [values.get((row, *column)) for column in columns]
-        count = next(result.n_generated for result in found if result is not None)
-        cells = ["" if result is None else format_value(result.value) for result in found]
-        table.add_row(Text(row), format_count(count), *cells)
+    if len(kinds) <= _MOST_COLUMNS:
+        _fill_with_sets(table, kinds, sets, found)
+    else:
+        _fill_with_metrics(table, kinds, sets, found)
     console.print(table)
     for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
         console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
+    for one in not_computed:
+        console.print(Text.assemble(("not computed: ", "dim"), one), soft_wrap=True)
+
+
+_Kind = tuple[str, str]
+_Found = Mapping[tuple[str, str, str], Result]
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Prints both sets' numbers, their differences with intervals, and the probability that they are chance."""
+    differences = comparison.differences
+    if differences:
+        one = differences[0]
+        first, second = one.first.generated, one.second.generated
+        reference = Text.assemble("against ", (one.first.reference, "bold"))
+        table = Table(title=reference, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+        several = len({each.first.protocol for each in differences}) > 1
+        table.add_column("metric", no_wrap=True)
+        if several:
+            table.add_column("protocol", no_wrap=True)
+        for name, count in ((first, one.first.n_generated), (second, one.second.n_generated)):
+            heading = Text.assemble(name, "\n", (f"{format_count(count)} images", "dim"))
+            table.add_column(heading, justify="right", overflow="fold")
+        for heading in ("difference", "p"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("better", overflow="fold")
+        for extractor in dict.fromkeys(each.first.extractor for each in differences):
+            table.add_row(Text(f"over {extractor} features", "italic"))
+            for each in differences:
+                if each.first.extractor == extractor:
+                    table.add_row(*_comparison_cells(each, several))
+        console.print(table)
+    warnings = (text for each in differences for one in (each.first, each.second) for text in one.warnings)
+    for warning in dict.fromkeys(warnings):
+        console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
+    for text in comparison.not_computed:
+        console.print(Text.assemble(("not computed: ", "dim"), text), soft_wrap=True)
+
+
+def _comparison_cells(each: Difference, several: bool) -> list[Text | str]:
+    interval = _interval_text(each.interval)
+    return [
+        metric_label(each.first.metric).removesuffix(f"-{each.first.extractor}") + _arrow(each.first.metric),
+        *([each.first.protocol] if several else []),
+        format_value(each.first.value),
+        format_value(each.second.value),
+        Text.assemble(format_value(each.value), (f" {interval}" if interval else "", "dim")),
+        "" if each.p_value is None else f"{each.p_value:.2g}",
+        each.better or "",
+    ]
+
+
+def _fill_with_sets(table: Table, kinds: Sequence[_Kind], sets: Sequence[str], found: _Found) -> None:
+    table.add_column("generated", overflow="fold")
+    table.add_column("images", justify="right")
+    for metric, protocol in kinds:
+        heading = Text.assemble(metric_label(metric), _arrow(metric), "\n", (protocol, "dim"))
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in sets:
+        row = [found.get((name, *kind)) for kind in kinds]
+        count = next(result.n_generated for result in row if result is not None)
+        table.add_row(Text(name), format_count(count), *map(_cell, row))
+
+
+def _fill_with_metrics(table: Table, kinds: Sequence[_Kind], sets: Sequence[str], found: _Found) -> None:
+    several = len({protocol for _, protocol in kinds}) > 1
+    table.add_column("metric", no_wrap=True)
+    if several:
+        table.add_column("protocol", no_wrap=True)
+    for name in sets:
+        count = next(result.n_generated for result in found.values() if result.generated == name)
+        heading = Text.assemble(name, "\n", (f"{format_count(count)} images", "dim"))
+        table.add_column(heading, justify="right", overflow="fold")
+    extractors = {(result.metric, result.protocol): result.extractor for result in found.values()}
+    for extractor in dict.fromkeys(extractors[kind] for kind in kinds):
+        table.add_row(Text(f"over {extractor} features", "italic"))
+        for metric, protocol in kinds:
+            if extractors[metric, protocol] != extractor:
+                continue
+            cells = [_cell(found.get((name, metric, protocol))) for name in sets]
+            label = metric_label(metric).removesuffix(f"-{extractor}") + _arrow(metric)
+            table.add_row(label, *([protocol] if several else []), *cells)
+
+
+def _arrow(metric: str) -> str:
+    direction = better(metric)
+    return "" if direction is None else " \u2193" if direction == "lower" else " \u2191"
+
+
+def _cell(result: Result | None) -> Text:
+    if result is None:
+        return Text("")
+    interval = format_interval(result)
+    return Text.assemble(format_value(result.value), (f" {interval}" if interval else "", "dim"))
