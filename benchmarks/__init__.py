@@ -1,0 +1,1 @@
+"""Throughput and scaling of jaxeval's kernels, measured."""
