@@ -1,8 +1,6 @@
 """Batches: padding, order, several preparations, errors, threads and memory."""
 
 import gc
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_samples import encode, noise, read_all, rows, write_folder
+from peak_memory import printed_by, reads_proc
 
 from jaxeval.errors import InputError
 from jaxeval.images import Item, Preparation, ReadReport, Source, open_source, read_batches, resize
@@ -187,24 +186,22 @@ def test_names_are_of_real_rows_only():
 
 
 MEMORY_SCRIPT = """
-import resource, sys, numpy
-from jaxeval.images import Item, Preparation, Source, open_source, read_batches
+import sys
+from jaxeval.images import Preparation, open_source, read_batches
 source = open_source(sys.argv[1])
 limit = int(sys.argv[2])
 count = sum(int(batch.mask.sum()) for batch in read_batches(source, [Preparation((64, 64))], 32, limit=limit))
 assert count == limit, count
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 """
 
 
+@reads_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
 def test_peak_memory_does_not_grow_with_the_number_of_images(tmp_path, name):
     path = tmp_path / name
     images = np.zeros((20_000, 48, 48, 3), np.uint8)  # 138 MB: it would show
     np.save(path, images) if name.endswith("npy") else np.savez(path, images)
-    peaks = [
-        int(subprocess.run([sys.executable, "-c", MEMORY_SCRIPT, path, str(n)], capture_output=True, check=True).stdout)
-        for n in (2_000, 20_000)
-    ]
+    peaks = [printed_by(MEMORY_SCRIPT, path, n) for n in (2_000, 20_000)]
     assert peaks[1] < 1.1 * peaks[0]
