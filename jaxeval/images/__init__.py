@@ -3,6 +3,9 @@
 from jaxeval.images.batches import Batch as Batch
 from jaxeval.images.batches import read_batches as read_batches
 from jaxeval.images.device import resize_on_device as resize_on_device
+from jaxeval.images.exact import PixelLayout as PixelLayout
+from jaxeval.images.exact import decode_exact as decode_exact
+from jaxeval.images.exact import pixel_layout as pixel_layout
 from jaxeval.images.opening import open_source as open_source
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
@@ -18,13 +21,16 @@ from jaxeval.images.source import combined_digest as combined_digest
 __all__ = [
     "Batch",
     "Item",
+    "PixelLayout",
     "Preparation",
     "ReadReport",
     "ResizeKind",
     "Source",
     "SourcePart",
     "combined_digest",
+    "decode_exact",
     "open_source",
+    "pixel_layout",
     "prepare",
     "read_batches",
     "resize",
