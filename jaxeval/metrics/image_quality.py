@@ -31,7 +31,7 @@ class _OfPairs:
 class ImageQuality(Mean):
     """The mean of a full-reference measure over pairs of images, with its standard error.
 
-    `ImageQuality(ops.image_quality.fsim, data_range=255)`; any op of `jaxeval.ops.image_quality` that takes two batches.
+    `ImageQuality(ops.image_quality.fsim, data_range=255)`; any op of `jaxeval.ops.image_quality` that takes two.
     `update(state, reference=..., generated=...)` takes batches [N, H, W, C], pair by pair; a pair that `mask` (or
     `reference_mask`, `generated_mask`) leaves out does not count, whatever it holds. Images may have other sizes in
     another batch.
