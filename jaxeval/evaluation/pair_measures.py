@@ -31,6 +31,7 @@ class PairMeasure:
       colours: the numbers of channels that it takes.
       alone: whether it is of one image, without a reference: `op(image, data_range=...)`.
       unit: of the number; empty for none.
+      in_levels: whether it grows with the data range, so that images of 8 and of 16 bits are not to be averaged.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PairMeasure:
     colours: tuple[int, ...] = (1, 3)
     alone: bool = False
     unit: str = ""
+    in_levels: bool = False
 
     def smallest(self, convention: str | None) -> int:
         """Least height and width under a convention."""
@@ -82,11 +84,9 @@ _ALL = (
         least_side=161,
         least_sides=(("torchmetrics", 176),),
     ),
-    PairMeasure("mse", "MSE", lambda: iq.mse, "lower", "mean squared error, in squared levels", takes_channels=True),
-    PairMeasure(
-        "rmse", "RMSE", lambda: iq.rmse, "lower", "root of the mean squared error, in levels", takes_channels=True
-    ),
-    PairMeasure("mae", "MAE", lambda: iq.mae, "lower", "mean absolute error, in levels", takes_channels=True),
+    PairMeasure("mse", "MSE", lambda: iq.mse, "lower", "in squared levels", takes_channels=True, in_levels=True),
+    PairMeasure("rmse", "RMSE", lambda: iq.rmse, "lower", "in levels", takes_channels=True, in_levels=True),
+    PairMeasure("mae", "MAE", lambda: iq.mae, "lower", "in levels", takes_channels=True, in_levels=True),
     PairMeasure(
         "psnr-hvs",
         "PSNR-HVS",
@@ -145,6 +145,7 @@ _ALL = (
         None,
         "sum of absolute differences of neighbours, in levels",
         alone=True,
+        in_levels=True,
     ),
     PairMeasure(
         "brightness", "Brightness", lambda: _exposure("mean"), None, "mean luma over the data range", alone=True

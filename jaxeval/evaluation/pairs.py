@@ -395,6 +395,11 @@ def _warnings(
             f"the sets hold different images ({shared:,} are common to all), so their means are not of the same "
             "images; the differences are of the images common to both sets"
         )
+    in_levels = [one.measure.name for one in chosen if one.measure.in_levels]
+    if in_levels and len({score.bits for score in scores}) > 1:
+        said.append(
+            f"there are images of 8 and of 16 bits: {', '.join(in_levels)} in levels of each, so their means mix both"
+        )
     others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
     if channels != "all" and others:
         said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")

@@ -24,6 +24,7 @@ __all__ = ["Maps", "difference_maps", "draw_exhibits", "worst_first"]
 
 _PANEL, _GAP, _LABEL, _HEAD = (300, 260), 8, 24, 64
 _WINDOW = 11
+_BRIGHT = 0.995  # share of the pixels of a map whose differences its colours tell apart
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,8 +75,8 @@ def draw_exhibits(
     """Draws the worst pairs of each distorted set into a folder, which is made if need be.
 
     A set has a sheet, `SET.png` (reference, distorted, absolute difference, 1 - SSIM, a row a pair, worst first, with
-    its value), and in `SET/` the two maps of each pair in full size. Maps are in magma: black for equal, pale yellow for
-    the largest difference of the sheet (absolute) or SSIM of 0 and below.
+    its value), and in `SET/` the two maps of each pair in full size. Maps are in magma: black for equal; pale yellow
+    from the absolute difference that one pixel in 200 of the sheet exceeds, and for SSIM of 0 and below.
 
     Args:
       evaluation: what `score_pairs` found; the images must still be where they were.
@@ -108,7 +109,8 @@ def draw_exhibits(
         check_writable(folder / own)
         sheet = _Sheet(f"{name} against {reference_name}", f"worst {len(worst)} by {PAIR_MEASURES[metric].label}")
         rows = [_images(*pairs[score.image]) for score in worst]
-        brightest = max(maps.absolute.max() for _, _, maps in rows) or 1.0
+        brightest = max(float(np.quantile(maps.absolute, _BRIGHT)) for _, _, maps in rows)
+        brightest = brightest or max(float(maps.absolute.max()) for _, _, maps in rows) or 1.0
         for rank, (score, (first, second, maps)) in enumerate(zip(worst, rows, strict=True), start=1):
             absolute = coloured(maps.absolute / brightest)
             panels = [shown(first), shown(second), absolute]
@@ -119,7 +121,9 @@ def draw_exhibits(
                 write_atomically(folder / own / f"{file_name}_ssim.png", _png(Image.fromarray(panels[-1])))
             levels = brightest * ((1 << score.bits) - 1)
             sheet.add(f"{rank}. {score.image}", _values(score, metric), panels)
-        sheet.note(f"absolute difference: black 0, pale yellow {levels:,.0f} levels; 1 - SSIM: black 0, pale yellow 1")
+        sheet.note(
+            f"absolute difference: black 0, pale yellow {levels:,.3g} levels and more; 1 - SSIM: black 0, pale yellow 1"
+        )
         path = folder / f"{own}.png"
         write_atomically(path, _png(sheet.image()))
         sheets.append(path)
