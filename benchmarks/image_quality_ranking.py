@@ -6,6 +6,7 @@ is kept as docs/image_quality_ranking.md.
 """
 
 import argparse
+import importlib.metadata
 import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import scipy.ndimage
-import skimage
 import skimage.data
 from jaxtyping import Float, UInt8
 from PIL import Image
@@ -149,10 +149,10 @@ def report(rows: Sequence[Row], size: int) -> str:
         "# Do the measures order distortions by their strength?",
         "",
         f"Written by `python -m benchmarks.image_quality_ranking`: {len(photographs)} photographs of scikit-image "
-        f"{skimage.__version__} ({', '.join(photographs)}), their middle square reduced to {size} x {size} pixels, "
-        "gray ones as RGB, at six strengths:",
+        f"{importlib.metadata.version('scikit-image')} ({', '.join(photographs)}), "
+        f"their middle square reduced to {size} x {size} pixels, gray ones as RGB, at six strengths:",
         "",
-        *(f"- {kind}: {meaning};" for kind, meaning in _MEANING.items()),
+        *(f"- {kind}: {meaning}" for kind, meaning in _MEANING.items()),
         "",
         "A number is of photographs whose six strengths a measure puts in order, each worse than the one before "
         f"(float32 on the {jax.default_backend().upper()}, jax {jax.__version__}).",

@@ -93,7 +93,7 @@ def pairs(
 
     from jaxeval.evaluation import PAIR_MEASURES, check_writable, score_pairs
     from jaxeval.evaluation.pair_files import save_scores
-    from jaxeval.report import draw_exhibits, output_console, print_pairs
+    from jaxeval.report import draw_curves, draw_exhibits, output_console, print_pairs
 
     if worst < 0:
         raise click.UsageError(f"--worst is {worst}; it must be 0 or more")
@@ -107,6 +107,8 @@ def pairs(
     if out is not None:
         scores, missing = save_scores(evaluation.scores, out)
         written = [evaluation.save(out), *scores]
+        if evaluation.manifest["kind"] == "frames":
+            written.append(draw_curves(evaluation, Path(out) / "frames.png"))
         if worst:
             written += draw_exhibits(evaluation, Path(out) / "exhibits", metric=worst_by, count=worst)
     if as_json:

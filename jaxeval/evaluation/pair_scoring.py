@@ -12,9 +12,9 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation.pair_measures import PairMeasure
 from jaxeval.images import Item, PixelLayout, decode_exact
 
-__all__ = ["Chosen", "Task", "batches_of", "score_batch", "score_tasks"]
+__all__ = ["MOST_PIXELS", "Chosen", "Task", "batches_of", "score_batch", "score_tasks"]
 
-_MOST_PIXELS = 1 << 24  # in a batch; larger images come one by one
+MOST_PIXELS = 1 << 24  # in a batch; larger images come one by one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ def batches_of(tasks: Sequence[Task], batch_size: int) -> Iterator[tuple[list[Ta
     for task in tasks:
         groups.setdefault((task.layout, task.reference is None), []).append(task)
     for (layout, _), members in groups.items():
-        most = max(1, min(batch_size, _MOST_PIXELS // (layout.height * layout.width)))
+        most = max(1, min(batch_size, MOST_PIXELS // (layout.height * layout.width)))
         size = math.ceil(len(members) / math.ceil(len(members) / most))
         for start in range(0, len(members), size):
             yield members[start : start + size], size

@@ -1,31 +1,21 @@
 """`score_pairs`: how far are distorted images from their references, image by image and set by set?"""
 
-import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.pair_matching import Matching, match_pairs, open_images
-from jaxeval.evaluation.pair_measures import PairMeasure, pair_measures
-from jaxeval.evaluation.pair_results import (
-    PairDifference,
-    PairMean,
-    PairScores,
-    PairsEvaluation,
-    difference_of,
-    mean_of,
-)
+from jaxeval.evaluation.pair_results import PairScores, PairsEvaluation
 from jaxeval.evaluation.pair_scoring import Chosen, Task, score_tasks
+from jaxeval.evaluation.pair_settings import PairSettings
+from jaxeval.evaluation.pair_summary import summarise
+from jaxeval.evaluation.pair_videos import score_videos
 from jaxeval.evaluation.reading import Progress
-from jaxeval.evaluation.run import device_name, versions
-from jaxeval.images import Item, PixelLayout, pixel_layout
+from jaxeval.images import Item, PixelLayout, is_video, pixel_layout
 
-__all__ = ["PairSettings", "choose_conventions", "score_pairs"]
+__all__ = ["score_pairs"]
 
 _MOST_THREADS = 32
 _MANY_SHAPES = 8
@@ -49,7 +39,7 @@ def score_pairs(
     """Scores distorted images against the reference images of the same name.
 
     Args:
-      reference: a folder of images (at any depth), or one image.
+      reference: a folder of images (at any depth), or one image, or one video.
       distorted: one such set or several, perhaps by name.
       metrics: names (`jaxeval.evaluation.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
         comma-separated text.
@@ -65,7 +55,9 @@ def score_pairs(
       progress: who is told how far it has come.
 
     Returns:
-      A score of each image, means with 95% intervals over the images, and paired differences of each two sets.
+      A score of each image, means with 95% intervals over the images, and paired differences of each two sets. Of
+      videos a score of each frame and the means; their frames are no sample, so there are no intervals. A video in
+      .y4m is scored as RGB (ITU-R BT.601), or with `channels="y"` on its luma plane as it is stored.
 
     Raises:
       InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
@@ -81,11 +73,18 @@ def score_pairs(
         raise InputError(f"threads {threads} must be 1 or more")
     sets = _named(distorted)
     skip, name = on_error == "skip", str(reference)
+    if name in dict(sets):
+        raise InputError(f"{name!r} is the reference and a distorted set; give other sets, or name them")
+    videos = [is_video(path) for path in (reference, *(path for _, path in sets))]
+    if any(videos):
+        if not all(videos):
+            raise InputError("videos are compared with videos, and images with images; give only one kind")
+        return score_videos(
+            name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
+        )
     threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     ours = open_images(reference)
     matchings = [match_pairs(name, ours, own, open_images(path), skip=unmatched == "skip") for own, path in sets]
-    if name in dict(sets):
-        raise InputError(f"{name!r} is the reference and a distorted set; give other sets, or name them")
     with ThreadPoolExecutor(threads) as pool:
         tasks, left_out = _tasks(matchings, skip, pool)
     if not tasks:
@@ -118,129 +117,16 @@ def score_pairs(
     if not found:
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
     scores = tuple(found[task.set, task.image] for task in tasks if (task.set, task.image) in found)
-    means = tuple(_means(scores, chosen, name))
-    differences = tuple(_differences(scores, chosen, [own for own, _ in sets]))
-    unmatched_sentences = [sentence for matching in matchings for sentence in matching.unmatched]
-    manifest = {
-        "reference": name,
-        "distorted": {own: str(path) for own, path in sets},
-        "images": {own: sum(score.set == own for score in scores) for own in [*dict(sets), name]},
-        "settings": settings.record(),
-        "definitions": {one.measure.name: _record(one) for one in chosen},
-        "data_ranges": sorted({_data_range(task.layout, data_range) for task in tasks}),
-        "layouts": sorted({str(task.layout) for task in tasks}),
-        "unmatched": unmatched_sentences,
-        "skipped": [{"set": task.set, "image": task.image, "reason": reason} for task, reason in left_out],
-        "not_computed": not_computed,
-        "warnings": _warnings(means, scores, [own for own, _ in sets], unmatched_sentences, left_out, chosen, channels),
-        "device": device_name(),
-        "versions": versions(),
-    }
-    return PairsEvaluation(means, differences, scores, manifest)
-
-
-class PairSettings:
-    """What the user asked for, checked once for images and videos alike.
-
-    Args:
-      metrics, convention, channels, crop_border, data_range: of `score_pairs`.
-
-    Raises:
-      InputError: one of them is wrong.
-    """
-
-    def __init__(
-        self,
-        metrics: str | Sequence[str],
-        convention: str | None,
-        channels: str,
-        crop_border: int,
-        data_range: float | None,
-    ):
-        self.measures, self._in_groups = pair_measures(metrics)
-        if channels not in ("all", "y", "y-rounded"):
-            raise InputError(f"channels {channels!r} is not known; choose from all, y, y-rounded")
-        if crop_border < 0:
-            raise InputError(f"crop border {crop_border} must be 0 or more")
-        if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
-            raise InputError(f"data range {data_range} must be a positive number, such as 255")
-        self.channels, self.crop_border, self.data_range = channels, crop_border, data_range
-        self.conventions = choose_conventions(self.measures, convention)
-
-    def suited(
-        self, layouts: Iterable[PixelLayout], example: Mapping[PixelLayout, str]
-    ) -> tuple[list[Chosen], list[dict[str, str]]]:
-        """The measures that take all of these images, and what was left out of a group because they do not.
-
-        Raises:
-          InputError: a measure that was asked for by name does not take an image; or none is left.
-        """
-        layouts = list(layouts)
-        for layout in layouts:
-            if min(layout.height, layout.width) - 2 * self.crop_border < 1:
-                raise InputError(f"crop border {self.crop_border} leaves nothing of {example[layout]} ({layout})")
-        chosen, left_out = [], []
-        for measure in self.measures:
-            reason = next(filter(None, (self._refusal(measure, one, example[one]) for one in layouts)), None)
-            if reason is None:
-                options = {}
-                if measure.conventions:
-                    options["convention"] = self.conventions[measure.name]
-                if measure.takes_channels:
-                    options["channels"] = self.channels
-                chosen.append(Chosen(measure, measure.load(), options, self.data_range))
-            elif measure.name in self._in_groups:
-                left_out.append({"metric": measure.name, "sentence": reason})
-            else:
-                raise InputError(f"{reason}; leave {measure.name} out")
-        if not chosen:
-            raise InputError(f"no metric can be computed: {left_out[0]['sentence']}")
-        return chosen, left_out
-
-    def _refusal(self, measure: PairMeasure, layout: PixelLayout, example: str) -> str | None:
-        least = measure.smallest(self.conventions.get(measure.name))
-        if min(layout.height, layout.width) - 2 * self.crop_border < least:
-            crop = f" after {self.crop_border} are cropped along every edge" if self.crop_border else ""
-            return f"{measure.name} needs sides of at least {least} pixels{crop}, but {example} is {layout}"
-        if layout.channels not in measure.colours:
-            return f"{measure.name} needs colour, but {example} is {layout}"
-        return None
-
-    def record(self) -> dict[str, Any]:
-        """As plain values."""
-        return {
-            "metrics": [measure.name for measure in self.measures],
-            "conventions": self.conventions,
-            "channels": self.channels,
-            "crop_border": self.crop_border,
-            "data_range": self.data_range,
-        }
-
-
-def choose_conventions(measures: Sequence[PairMeasure], convention: str | None) -> dict[str, str]:
-    """The convention of each measure that has several.
-
-    Args:
-      measures: those that are wanted.
-      convention: a name, given to each measure that has it; or `measure=NAME`, comma-separated; or None.
-
-    Raises:
-      InputError: no wanted measure has it.
-    """
-    chosen = {measure.name: measure.conventions[0] for measure in measures if measure.conventions}
-    known = {measure.name: measure.conventions for measure in measures if measure.conventions}
-    for part in filter(None, (piece.strip() for piece in (convention or "").split(","))):
-        own, _, value = part.rpartition("=")
-        own = own.strip().replace("_", "-")
-        takers = [name for name, all_of_it in known.items() if value.strip() in all_of_it and own in ("", name)]
-        if not takers:
-            choices = "; ".join(f"{name}: {', '.join(values)}" for name, values in known.items())
-            raise InputError(
-                f"convention {part!r} is not one of a wanted metric"
-                + (f"; there are {choices}" if choices else "; none of the wanted metrics has conventions")
-            )
-        chosen.update(dict.fromkeys(takers, value.strip()))
-    return chosen
+    return summarise(
+        scores,
+        chosen,
+        reference=name,
+        sets={own: str(path) for own, path in sets},
+        settings=settings,
+        not_computed=not_computed,
+        left_out=left_out,
+        notes=[sentence for matching in matchings for sentence in matching.unmatched],
+    )
 
 
 def _named(distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
@@ -316,91 +202,3 @@ def _of_the_reference(name: str, tasks: Sequence[Task], chosen: Sequence[Chosen]
         if task.reference is not None and task.image not in once:
             once[task.image] = Task(task.image, name, task.layout, task.reference, None)
     return list(once.values())
-
-
-def _data_range(layout: PixelLayout, given: float | None) -> float:
-    return float(layout.data_range if given is None else given)
-
-
-def _record(one: Chosen) -> dict[str, Any]:
-    """Whose number a measure is, as plain values."""
-    return {
-        "definition": one.measure.definition,
-        "op": getattr(one.op, "__name__", one.measure.name),
-        "better": one.measure.better,
-        "unit": one.measure.unit,
-        **one.options,
-    }
-
-
-def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str) -> Iterable[PairMean]:
-    for own, members in itertools.groupby(scores, key=lambda score: score.set):
-        rows = list(members)
-        ranges = sorted({_data_range(PixelLayout(1, 1, row.channels, row.bits), chosen[0].data_range) for row in rows})
-        images = [row.image for row in rows]
-        for one in chosen:
-            name = one.measure.name
-            if name in rows[0].values:
-                values = np.array([row.values[name] for row in rows])
-                parameters = {**one.options, "data_range": ranges[0] if len(ranges) == 1 else ranges}
-                fields = mean_of(name, own, reference, images, values)
-                yield PairMean(**fields, definition=one.measure.definition, parameters=parameters)
-
-
-def _differences(
-    scores: Sequence[PairScores], chosen: Sequence[Chosen], sets: Sequence[str]
-) -> Iterable[PairDifference]:
-    for one, (first, second) in itertools.product(chosen, itertools.combinations(sets, 2)):
-        sides = (
-            {score.image: score.values[one.measure.name] for score in scores if score.set == side}
-            for side in (first, second)
-        )
-        found = difference_of(one.measure.name, first, second, *sides)
-        if found is not None:
-            yield found
-
-
-def _warnings(
-    means: Sequence[PairMean],
-    scores: Sequence[PairScores],
-    sets: Sequence[str],
-    unmatched: Sequence[str],
-    left_out: Sequence[tuple[Task, str]],
-    chosen: Sequence[Chosen],
-    channels: str,
-) -> list[str]:
-    """What a reader should know, a sentence each."""
-    said = list(unmatched)
-    for own in dict.fromkeys(task.set for task, _ in left_out):
-        reasons = [reason for task, reason in left_out if task.set == own]
-        said.append(f"{len(reasons):,} images of {own} were left out; the first: {reasons[0]}")
-    for own in sets:
-        infinite = [mean for mean in means if mean.set == own and mean.n_infinite]
-        if infinite:
-            names = ", ".join(mean.metric for mean in infinite)
-            count, total = infinite[0].n_infinite, infinite[0].n_infinite + infinite[0].n
-            said.append(
-                f"{count:,} of {total:,} images of {own} are identical to the reference: their infinite {names} "
-                + ("is the value" if count == total else f"is not in the mean, which is of the other {total - count:,}")
-            )
-        said += [
-            f"{mean.n_nan:,} values of {mean.metric} in {own} are not a number and not in the mean"
-            for mean in means
-            if mean.set == own and mean.n_nan
-        ]
-    common = [{score.image for score in scores if score.set == own} for own in sets]
-    if len({frozenset(images) for images in common}) > 1:
-        shared = len(set.intersection(*common))
-        said.append(
-            f"the sets hold different images ({shared:,} are common to all), so their means are not of the same "
-            "images; the differences are of the images common to both sets"
-        )
-    in_levels = [one.measure.name for one in chosen if one.measure.in_levels]
-    if in_levels and len({score.bits for score in scores}) > 1:
-        said.append(
-            f"there are images of 8 and of 16 bits: {', '.join(in_levels)} in levels of each, so their means mix both"
-        )
-    others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
-    if channels != "all" and others:
-        said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")
-    return said

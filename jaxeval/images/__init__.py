@@ -17,6 +17,9 @@ from jaxeval.images.resizing import resize_weights as resize_weights
 from jaxeval.images.source import Item as Item
 from jaxeval.images.source import Source as Source
 from jaxeval.images.source import combined_digest as combined_digest
+from jaxeval.images.videos import Video as Video
+from jaxeval.images.videos import is_video as is_video
+from jaxeval.images.videos import open_video as open_video
 
 __all__ = [
     "Batch",
@@ -27,9 +30,12 @@ __all__ = [
     "ResizeKind",
     "Source",
     "SourcePart",
+    "Video",
     "combined_digest",
     "decode_exact",
+    "is_video",
     "open_source",
+    "open_video",
     "pixel_layout",
     "prepare",
     "read_batches",

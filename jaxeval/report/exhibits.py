@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw
 from jaxeval.errors import InputError
 from jaxeval.evaluation import PAIR_MEASURES, PairScores, PairsEvaluation, check_writable
 from jaxeval.evaluation.pair_matching import match_pairs, open_images
+from jaxeval.evaluation.pair_videos import frame_name
 from jaxeval.evaluation.results import write_atomically
-from jaxeval.images import Item, decode_exact
+from jaxeval.images import decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
 from jaxeval.report.table import format_value
@@ -99,16 +100,16 @@ def draw_exhibits(
     folder = Path(folder)
     sets = evaluation.manifest["distorted"]
     reference_name = evaluation.manifest["reference"]
-    reference = open_images(reference_name)
+    noun = "frame " if evaluation.manifest["kind"] == "frames" else ""
     sheets = []
     for name, own in zip(sets, _file_names(list(sets)), strict=True):
         worst = worst_first(evaluation, name, metric)[:count]
         if not worst:
             continue
-        pairs = match_pairs(reference_name, reference, name, open_images(sets[name]), skip=True).pairs
+        pixels = _pixels(evaluation, name, [score.image for score in worst])
         check_writable(folder / own)
         sheet = _Sheet(f"{name} against {reference_name}", f"worst {len(worst)} by {PAIR_MEASURES[metric].label}")
-        rows = [_images(*pairs[score.image]) for score in worst]
+        rows = [(*pair, difference_maps(*pair)) for pair in pixels]
         brightest = max(float(np.quantile(maps.absolute, _BRIGHT)) for _, _, maps in rows)
         brightest = brightest or max(float(maps.absolute.max()) for _, _, maps in rows) or 1.0
         for rank, (score, (first, second, maps)) in enumerate(zip(worst, rows, strict=True), start=1):
@@ -119,20 +120,26 @@ def draw_exhibits(
             if maps.ssim is not None:
                 panels.append(coloured(1.0 - maps.ssim))
                 write_atomically(folder / own / f"{file_name}_ssim.png", _png(Image.fromarray(panels[-1])))
-            levels = brightest * ((1 << score.bits) - 1)
-            sheet.add(f"{rank}. {score.image}", _values(score, metric), panels)
-        sheet.note(
-            f"absolute difference: black 0, pale yellow {levels:,.3g} levels and more; 1 - SSIM: black 0, pale yellow 1"
-        )
+            sheet.add(f"{rank}. {noun}{score.image}", _values(score, metric), panels)
+        bright = f"pale yellow {100 * brightest:.2g}% of the data range and more"
+        sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1")
         path = folder / f"{own}.png"
         write_atomically(path, _png(sheet.image()))
         sheets.append(path)
     return sheets
 
 
-def _images(reference: Item, distorted: Item) -> tuple[np.ndarray, np.ndarray, Maps]:
-    first, second = decode_exact(reference), decode_exact(distorted)
-    return first, second, difference_maps(first, second)
+def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The reference and the distorted image of each name, read again."""
+    reference, distorted = evaluation.manifest["reference"], evaluation.manifest["distorted"][set_name]
+    if evaluation.manifest["kind"] == "images":
+        matching = match_pairs(reference, open_images(reference), set_name, open_images(distorted), skip=True)
+        pairs = (matching.pairs[image] for image in images)
+        return [(decode_exact(first), decode_exact(second)) for first, second in pairs]
+    luma = evaluation.manifest["settings"]["channels"] != "all"
+    both = zip(open_video(reference, luma=luma).frames(), open_video(distorted, luma=luma).frames(), strict=False)
+    found = {frame_name(number): pair for number, pair in enumerate(both) if frame_name(number) in images}
+    return [found[image] for image in images]
 
 
 def _values(score: PairScores, metric: str) -> str:

@@ -23,12 +23,14 @@ def print_pairs(evaluation: PairsEvaluation, console: Console) -> None:
     """
     sets = list(dict.fromkeys(mean.set for mean in evaluation.means))
     found = {(mean.set, mean.metric): mean for mean in evaluation.means}
-    title = Text.assemble("against ", (evaluation.manifest["reference"], "bold"), ", mean [95% of the mean]")
+    noun = evaluation.manifest["kind"]
+    means = ", means" if noun == "frames" else ", means [95%]"
+    title = Text.assemble("against ", (evaluation.manifest["reference"], "bold"), (means, "dim"))
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
     counts = {own: format_count(evaluation.manifest["images"][own]) for own in sets}
     if len(evaluation.metrics) <= _MOST_COLUMNS:
         table.add_column("distorted", overflow="fold")
-        table.add_column("images", justify="right")
+        table.add_column(noun, justify="right")
         for metric in evaluation.metrics:
             heading = Text.assemble(_heading(metric), "\n", (_settings(found, sets, metric), "dim"))
             table.add_column(heading, justify="right", no_wrap=True)
@@ -38,7 +40,7 @@ def print_pairs(evaluation: PairsEvaluation, console: Console) -> None:
         table.add_column("metric", no_wrap=True)
         table.add_column("by", no_wrap=True)
         for own in sets:
-            table.add_column(Text.assemble(own, "\n", (f"{counts[own]} images", "dim")), justify="right")
+            table.add_column(Text.assemble(own, "\n", (f"{counts[own]} {noun}", "dim")), justify="right")
         for metric in evaluation.metrics:
             cells = (_cell(found.get((own, metric))) for own in sets)
             table.add_row(_heading(metric), Text(_settings(found, sets, metric), "dim"), *cells)
@@ -55,11 +57,12 @@ def _print_differences(evaluation: PairsEvaluation, console: Console) -> None:
         return
     first = evaluation.differences[0].first
     shown = [one for one in evaluation.differences if one.first == first]
-    title = Text.assemble("less ", (first, "bold"), ", image by image")
+    noun = evaluation.manifest["kind"]
+    title = Text.assemble("less ", (first, "bold"), f", {noun.removesuffix('s')} by {noun.removesuffix('s')}")
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", no_wrap=True)
     table.add_column("distorted", overflow="fold")
-    for heading in ("images", "difference", "p"):
+    for heading in (noun, "difference", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("better", overflow="fold")
     for one in shown:

@@ -249,7 +249,7 @@ def test_a_set_given_twice_or_nothing_at_all(folders, tmp_path):
 @given(st.lists(st.sampled_from([(8, 8), (8, 9), (4096, 4096)]), max_size=40), st.integers(1, 7))
 def test_batches_keep_every_task_and_have_one_size_a_shape(shapes, batch_size):
     nothing = Item("", b"", "")
-    tasks = [Task(str(i), "", PixelLayout(*shape, 3, 8), nothing, nothing) for i, shape in enumerate(shapes)]
+    tasks = [Task(str(i), "", PixelLayout(h, w, 3, 8), nothing, nothing) for i, (h, w) in enumerate(shapes)]
     batches = list(batches_of(tasks, batch_size))
     assert sorted(task.image for batch, _ in batches for task in batch) == sorted(task.image for task in tasks)
     sizes: dict[PixelLayout, set[int]] = {}
@@ -268,7 +268,7 @@ def test_least_sides_and_colours_are_those_of_the_ops(name, monkeypatch):
 
     def zeros(function, options, *images):
         values = jnp.zeros(len(images[0]))
-        return iq.Exposure(*[values] * 4) if "exposure" in function.__name__ else values
+        return iq.Exposure(values, values, values, values) if "exposure" in function.__name__ else values
 
     monkeypatch.setattr(_images, "_each_image", zeros)
 
