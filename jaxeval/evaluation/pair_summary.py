@@ -70,7 +70,7 @@ def summarise(
         "unmatched": list(notes),
         "skipped": [{"set": task.set, "image": task.image, "reason": reason} for task, reason in left_out],
         "not_computed": [dict(one) for one in not_computed],
-        "warnings": _warnings(means, scores, own, notes, left_out, chosen, settings.channels),
+        "warnings": _warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
         "device": device_name(),
         "versions": versions(),
     }
@@ -127,8 +127,10 @@ def _warnings(
     left_out: Sequence[tuple[Task, str]],
     chosen: Sequence[Chosen],
     channels: str,
+    of_frames: bool,
 ) -> list[str]:
     """What a reader should know, a sentence each."""
+    noun = "frames" if of_frames else "images"
     said = list(unmatched)
     for own in dict.fromkeys(task.set for task, _ in left_out):
         reasons = [reason for task, reason in left_out if task.set == own]
@@ -139,7 +141,7 @@ def _warnings(
             names = ", ".join(mean.metric for mean in infinite)
             count, total = infinite[0].n_infinite, infinite[0].n_infinite + infinite[0].n
             said.append(
-                f"{count:,} of {total:,} images of {own} are identical to the reference: their infinite {names} "
+                f"{count:,} of {total:,} {noun} of {own} are identical to the reference: their infinite {names} "
                 + ("is the value" if count == total else f"is not in the mean, which is of the other {total - count:,}")
             )
         said += [
@@ -148,7 +150,7 @@ def _warnings(
             if mean.set == own and mean.n_nan
         ]
     common = [{score.image for score in scores if score.set == own} for own in sets]
-    if len({frozenset(images) for images in common}) > 1:
+    if len({frozenset(images) for images in common}) > 1 and not of_frames:
         shared = len(set.intersection(*common))
         said.append(
             f"the sets hold different images ({shared:,} are common to all), so their means are not of the same "
@@ -160,6 +162,8 @@ def _warnings(
             f"there are images of 8 and of 16 bits: {', '.join(in_levels)} in levels of each, so their means mix both"
         )
     others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
-    if channels != "all" and others:
+    if channels != "all" and others and of_frames:
+        said.append(f"channels {channels!r}: of .y4m the luma plane is taken for every metric, {', '.join(others)} too")
+    elif channels != "all" and others:
         said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")
     return said
