@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+
 from benchmarks import image_quality
 from benchmarks.image_quality import images, main, peers_of, timed
 
