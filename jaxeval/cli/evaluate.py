@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from jaxeval.cli.progress import progress_on_stderr
 from jaxeval.errors import JaxevalError
 
 __all__ = ["compare", "evaluate", "stats"]
@@ -189,7 +190,7 @@ class _Session:
 
         options = dict(self._options)
         with contextlib.ExitStack() as stack:
-            progress = stack.enter_context(_progress(options.pop("quiet") or not self.writes))
+            progress = stack.enter_context(progress_on_stderr(options.pop("quiet") or not self.writes))
             stop = stack.enter_context(preemption_notice()) if options["checkpoint"] is not None else None
             yield {**options, "progress": progress, "stop": stop}
 
@@ -209,20 +210,3 @@ def _session(options: dict[str, Any], out: str | None) -> Iterator[_Session]:
     finally:
         os.dup2(results, 1)
         os.close(results)
-
-
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Any]:
-    """Progress on stderr, which gives the terminal back whatever happens."""
-    if quiet:
-        yield None
-        return
-    from rich.console import Console
-
-    from jaxeval.report import progress_for
-
-    progress = progress_for(Console(stderr=True))
-    try:
-        yield progress
-    finally:
-        progress.close()

@@ -9,6 +9,7 @@ import click
 from jaxeval._version import __version__
 from jaxeval.cli.evaluate import compare, evaluate, stats
 from jaxeval.cli.inform import metrics, protocols
+from jaxeval.cli.pairs import pairs
 from jaxeval.cli.weights import weights
 from jaxeval.errors import JaxevalError
 
@@ -27,7 +28,7 @@ def app() -> None:
     """Measure generated images against real ones, by a definition that is named."""
 
 
-for command in (evaluate, compare, stats, weights, protocols, metrics):
+for command in (evaluate, compare, pairs, stats, weights, protocols, metrics):
     app.add_command(command)
 
 

@@ -5,6 +5,9 @@ from jaxeval.evaluation.comparing import Comparison, Difference
 from jaxeval.evaluation.evaluator import compare, evaluate, features, reference_statistics
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.names import NUMBERS, better, metric_label
+from jaxeval.evaluation.pair_measures import PAIR_MEASURES, PairMeasure
+from jaxeval.evaluation.pair_results import PairDifference, PairMean, PairScores, PairsEvaluation
+from jaxeval.evaluation.pairs import score_pairs
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, get_protocols
 from jaxeval.evaluation.reading import Progress
 from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result, check_writable
@@ -14,12 +17,18 @@ __all__ = [
     "DEFAULT_PROTOCOL",
     "MEASURES",
     "NUMBERS",
+    "PAIR_MEASURES",
     "PROTOCOLS",
     "SCHEMA_VERSION",
     "Comparison",
     "Difference",
     "Evaluation",
     "FeatureStatistics",
+    "PairDifference",
+    "PairMean",
+    "PairMeasure",
+    "PairScores",
+    "PairsEvaluation",
     "Progress",
     "Protocol",
     "Result",
@@ -34,4 +43,5 @@ __all__ = [
     "metric_label",
     "reference_statistics",
     "save_statistics",
+    "score_pairs",
 ]

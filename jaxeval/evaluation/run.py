@@ -25,7 +25,7 @@ from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics
 from jaxeval.extractors import Clip, Extractor
 from jaxeval.images import ReadReport, Source
 
-__all__ = ["Job", "NotComputed", "Run", "Side", "make_jobs", "versions"]
+__all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "make_jobs", "versions"]
 
 
 _PROMPT = "A photo depicts "  # CLIPScore's, before every caption
@@ -354,7 +354,7 @@ class Run:
             precision="highest",
             statistics_dtype="float64",
             seed=self.seed,
-            device=_device(),
+            device=device_name(),
             versions=versions(),
             warnings=(*warnings, *number.warnings),
         )
@@ -378,7 +378,7 @@ class Run:
             "limit": self.reader.options.limit,
             "on_error": self.reader.options.on_error,
             "seed": self.seed,
-            "device": _device(),
+            "device": device_name(),
             "processes": self.reader.processes.count,
             "devices": len(jax.local_devices()),
             "versions": versions(),
@@ -442,7 +442,8 @@ def _check_statistics(
             )
 
 
-def _device() -> str:
+def device_name() -> str:
+    """The kind of device that computes, for the record."""
     device = jax.local_devices()[0]
     return device.platform if device.device_kind == device.platform else f"{device.platform} ({device.device_kind})"
 

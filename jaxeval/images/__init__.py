@@ -3,6 +3,9 @@
 from jaxeval.images.batches import Batch as Batch
 from jaxeval.images.batches import read_batches as read_batches
 from jaxeval.images.device import resize_on_device as resize_on_device
+from jaxeval.images.exact import PixelLayout as PixelLayout
+from jaxeval.images.exact import decode_exact as decode_exact
+from jaxeval.images.exact import pixel_layout as pixel_layout
 from jaxeval.images.opening import open_source as open_source
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
@@ -14,17 +17,26 @@ from jaxeval.images.resizing import resize_weights as resize_weights
 from jaxeval.images.source import Item as Item
 from jaxeval.images.source import Source as Source
 from jaxeval.images.source import combined_digest as combined_digest
+from jaxeval.images.videos import Video as Video
+from jaxeval.images.videos import is_video as is_video
+from jaxeval.images.videos import open_video as open_video
 
 __all__ = [
     "Batch",
     "Item",
+    "PixelLayout",
     "Preparation",
     "ReadReport",
     "ResizeKind",
     "Source",
     "SourcePart",
+    "Video",
     "combined_digest",
+    "decode_exact",
+    "is_video",
     "open_source",
+    "open_video",
+    "pixel_layout",
     "prepare",
     "read_batches",
     "resize",

@@ -24,7 +24,7 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.source import EXTENSIONS, Item, ValueRange
 
-__all__ = ["MAX_PIXELS", "Decoded", "decode", "decode_file"]
+__all__ = ["MAX_PIXELS", "Decoded", "check_size", "decode", "decode_file", "open_file"]
 
 MAX_PIXELS = 89_478_485
 """Images with more pixels are refused before decoding. It is Pillow's own limit, which only warns up to twice this."""
@@ -96,8 +96,8 @@ def decode_file(data: bytes, where: str) -> Decoded:
     if not data:
         raise InputError(f"{where} is empty (0 bytes).")
     try:
-        with _open(data, where) as image:
-            _check_size(image.size, where)
+        with open_file(data, where) as image:
+            check_size(image.size, where)
             return _to_rgb(image, data, where)
     except (InputError, MemoryError):
         raise
@@ -105,7 +105,12 @@ def decode_file(data: bytes, where: str) -> Decoded:
         raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
-def _open(data: bytes, where: str) -> Image.Image:
+def open_file(data: bytes, where: str) -> Image.Image:
+    """The file with its header read, by the reader of its format; Pillow's own errors pass.
+
+    Raises:
+      InputError: it is of another format.
+    """
     # Image.open() would try readers until one does not fail, and only warn about too many pixels; picking the reader by
     # the file's first bytes gives an error about that format, and leaves the limit to us.
     for reader_class in _READERS:
@@ -116,7 +121,8 @@ def _open(data: bytes, where: str) -> Image.Image:
     raise InputError(f"{where} is not an image: its content is none of the formats read ({formats}).")
 
 
-def _check_size(size: tuple[int, int], where: str) -> None:
+def check_size(size: tuple[int, int], where: str) -> None:
+    """Raises InputError unless an image of this width and height may be decoded."""
     width, height = size
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
         raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded.")

@@ -8,6 +8,10 @@ from jaxeval.metrics.feature_buffer import FeatureBuffer as FeatureBuffer
 from jaxeval.metrics.feature_buffer import FeatureBufferState as FeatureBufferState
 from jaxeval.metrics.frechet_distance import FrechetDistance as FrechetDistance
 from jaxeval.metrics.frechet_distance import FrechetState as FrechetState
+from jaxeval.metrics.image_quality import PSNR as PSNR
+from jaxeval.metrics.image_quality import SSIM as SSIM
+from jaxeval.metrics.image_quality import ImageQuality as ImageQuality
+from jaxeval.metrics.image_quality import MsSsim as MsSsim
 from jaxeval.metrics.inception_score import InceptionScore as InceptionScore
 from jaxeval.metrics.inception_score import InceptionScoreState as InceptionScoreState
 from jaxeval.metrics.kernel_distance import KernelDistance as KernelDistance
@@ -20,6 +24,8 @@ from jaxeval.metrics.of_features import OfFeatures as OfFeatures
 from jaxeval.metrics.value import MetricValue as MetricValue
 
 __all__ = [
+    "PSNR",
+    "SSIM",
     "BufferedMetric",
     "BufferedState",
     "Collection",
@@ -27,6 +33,7 @@ __all__ = [
     "FeatureBufferState",
     "FrechetDistance",
     "FrechetState",
+    "ImageQuality",
     "InceptionScore",
     "InceptionScoreState",
     "KernelDistance",
@@ -34,6 +41,7 @@ __all__ = [
     "Mean",
     "Metric",
     "MetricValue",
+    "MsSsim",
     "NnxMetric",
     "OfFeatures",
     "to_clu",

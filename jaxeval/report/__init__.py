@@ -1,15 +1,21 @@
 """How results are shown: the console table and the progress of a run."""
 
+from jaxeval.report.curves import draw_curves
+from jaxeval.report.exhibits import draw_exhibits
+from jaxeval.report.pair_table import print_pairs
 from jaxeval.report.progress import BarProgress, LineProgress, progress_for
 from jaxeval.report.table import format_count, format_value, output_console, print_comparison, print_results
 
 __all__ = [
     "BarProgress",
     "LineProgress",
+    "draw_curves",
+    "draw_exhibits",
     "format_count",
     "format_value",
     "output_console",
     "print_comparison",
+    "print_pairs",
     "print_results",
     "progress_for",
 ]

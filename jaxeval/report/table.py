@@ -10,7 +10,15 @@ from rich.text import Text
 
 from jaxeval.evaluation import Comparison, Difference, Result, better, metric_label
 
-__all__ = ["format_count", "format_interval", "format_value", "output_console", "print_comparison", "print_results"]
+__all__ = [
+    "format_count",
+    "format_interval",
+    "format_value",
+    "interval_text",
+    "output_console",
+    "print_comparison",
+    "print_results",
+]
 
 _FILE_WIDTH = 200
 _MOST_COLUMNS = 4
@@ -39,10 +47,11 @@ def format_count(count: int | None) -> str:
 
 def format_interval(result: Result) -> str:
     """An interval with as many digits as tell its ends apart; empty where there is none."""
-    return _interval_text(result.interval)
+    return interval_text(result.interval)
 
 
-def _interval_text(interval: tuple[float, float] | None) -> str:
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """Two ends with as many digits as tell them apart; empty for None."""
     if interval is None:
         return ""
     low, high = interval
@@ -115,7 +124,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _comparison_cells(each: Difference, several: bool) -> list[Text | str]:
-    interval = _interval_text(each.interval)
+    interval = interval_text(each.interval)
     return [
         metric_label(each.first.metric).removesuffix(f"-{each.first.extractor}") + _arrow(each.first.metric),
         *([each.first.protocol] if several else []),

@@ -10,9 +10,10 @@ import scipy.linalg
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
-from jaxeval.metrics import FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean, Metric
+from jaxeval.metrics import PSNR, FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean, Metric
 
 STEPS, BATCH, FEATURES, CLASSES, K = 6, 16, 5, 7, 3
+IMAGE = (6, 5, 3)
 CAPACITY = 2 * STEPS * BATCH  # a buffer's shards are equal: of two hosts, one may get all rows
 
 
@@ -34,9 +35,13 @@ def make_batches(devices: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
         mask[2] = False
         if devices > 1:
             mask[:, : BATCH // devices] = False
+    images = rng.uniform(size=(STEPS, BATCH, *IMAGE))
+    batches["reference_images"] = images
+    batches["images"] = np.clip(images + 0.1 * rng.normal(size=images.shape), 0, 1)
     for name, values in batches.items():
-        mask = masks["reference_mask" if name == "reference" else "generated_mask"]
-        batches[name] = np.where(mask if values.ndim == 2 else mask[..., None], values, np.nan).astype(np.float32)
+        mask = masks["reference_mask" if name.startswith("reference") else "generated_mask"]
+        mask = mask.reshape(STEPS, BATCH, *[1] * (values.ndim - 2))
+        batches[name] = np.where(mask, values, np.nan).astype(np.float32)
     index = np.arange(STEPS * BATCH, dtype=np.int32).reshape(STEPS, BATCH)
     return {**batches, **masks, "index": index}
 
@@ -126,6 +131,12 @@ def mean_squared_error(batches: dict[str, np.ndarray]) -> float:
     return float(np.square(x - y).mean())
 
 
+def mean_psnr(batches: dict[str, np.ndarray]) -> float:
+    both = batches["reference_mask"] & batches["generated_mask"]
+    x, y = (batches[name][both].astype(np.float64) for name in ("reference_images", "images"))
+    return float(np.mean(-10 * np.log10(np.square(x - y).mean((1, 2, 3)))))
+
+
 _BOTH = {name: name for name in ("reference", "generated", "reference_mask", "generated_mask")}
 _LOGITS = {"generated": "logits", "mask": "generated_mask", "index": "index"}
 
@@ -151,5 +162,12 @@ CASES: dict[str, Case] = {
     ),
     "mean": Case(
         Mean("squared error", squared_error, ("reference", "generated")), _BOTH, mean_squared_error, 2e-7, 5e-7
+    ),
+    "psnr": Case(
+        PSNR(data_range=1.0),
+        {**_BOTH, "reference": "reference_images", "generated": "images"},
+        mean_psnr,
+        2e-7,
+        5e-7,
     ),
 }

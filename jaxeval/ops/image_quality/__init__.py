@@ -9,6 +9,7 @@ from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
 from jaxeval.ops.image_quality.colour import rgb_to_ycbcr as rgb_to_ycbcr
 from jaxeval.ops.image_quality.cw_ssim import cw_ssim as cw_ssim
+from jaxeval.ops.image_quality.frames import frame_scores as frame_scores
 from jaxeval.ops.image_quality.fsim import fsim as fsim
 from jaxeval.ops.image_quality.gmsd import gms as gms
 from jaxeval.ops.image_quality.gmsd import gmsd as gmsd
@@ -51,6 +52,7 @@ __all__ = [
     "cw_ssim",
     "entropy",
     "exposure",
+    "frame_scores",
     "fsim",
     "gms",
     "gmsd",

@@ -1,0 +1,24 @@
+"""Progress of a command on stderr."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["progress_on_stderr"]
+
+
+@contextlib.contextmanager
+def progress_on_stderr(quiet: bool) -> Iterator[Any]:
+    """Progress on stderr, which gives the terminal back whatever happens."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+
+    from jaxeval.report import progress_for
+
+    progress = progress_for(Console(stderr=True))
+    try:
+        yield progress
+    finally:
+        progress.close()

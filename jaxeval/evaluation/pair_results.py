@@ -1,0 +1,214 @@
+"""What `score_pairs` finds: a score for each pair, and means, intervals and paired differences of the sets."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxeval import ops
+from jaxeval.evaluation.pair_measures import PAIR_MEASURES
+from jaxeval.evaluation.results import Document
+
+__all__ = ["PAIRS_SCHEMA_VERSION", "PairDifference", "PairMean", "PairScores", "PairsEvaluation", "plain_number"]
+
+PAIRS_SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class PairScores:
+    """The scores of one image.
+
+    Attributes:
+      image: its name without extension.
+      set: the distorted set; or the reference itself, with the measures of single images only.
+      height, width, channels, bits: of the image as stored.
+      values: by the measure's name; may be infinite.
+    """
+
+    image: str
+    set: str
+    height: int
+    width: int
+    channels: int
+    bits: int
+    values: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class PairMean:
+    """The mean of a measure over the images of one set, and what it means.
+
+    Attributes:
+      metric: the measure's name.
+      set: the distorted set, or the reference itself for measures of single images.
+      reference: the reference.
+      value: mean of the finite scores; infinite if all are.
+      interval: of 95% by Student's t over the images, or None where fewer than two scores are finite.
+      better: `lower` or `higher`; None where neither is.
+      n: finite scores.
+      n_infinite: scores that are infinite (identical images, for PSNR) and not in the mean.
+      n_nan: scores that are not a number and not in the mean.
+      worst: name of the image with the worst score; None where no direction is better.
+      definition: whose number it is, in words.
+      parameters: the op's options and the data range.
+    """
+
+    metric: str
+    set: str
+    reference: str
+    value: float
+    interval: tuple[float, float] | None
+    better: str | None
+    n: int
+    n_infinite: int
+    n_nan: int
+    worst: str | None
+    definition: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The measure's name as it is printed."""
+        return PAIR_MEASURES[self.metric].label
+
+    def __str__(self) -> str:
+        interval = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
+        return f"{self.label} {self.value:.6g}{interval} ({self.set} against {self.reference}, {self.n:,} images)"
+
+
+@dataclasses.dataclass(frozen=True)
+class PairDifference:
+    """How two distorted sets differ in one measure, image by image.
+
+    Attributes:
+      metric: the measure's name.
+      first, second: the sets.
+      value: mean of the second one's scores less the first one's, over the images common to both.
+      interval: of 95% by Student's t over the images' differences, or None for fewer than two images.
+      p_value: of no difference in the mean, by the paired t test; None where there is no interval.
+      better: name of the better set, where the interval leaves no doubt of it and a direction is better.
+      n: images in both sets with finite scores.
+      n_left_out: images in both sets of which a score is not finite.
+    """
+
+    metric: str
+    first: str
+    second: str
+    value: float
+    interval: tuple[float, float] | None
+    p_value: float | None
+    better: str | None
+    n: int
+    n_left_out: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PairsEvaluation(Document):
+    """What one call of `score_pairs` found; saved as `summary.json`, the scores beside it.
+
+    Attributes:
+      means: of each set and measure.
+      differences: of each two distorted sets and measure.
+      scores: of each image.
+      manifest: how they were found.
+    """
+
+    file_name = "summary.json"
+
+    means: tuple[PairMean, ...]
+    differences: tuple[PairDifference, ...]
+    scores: tuple[PairScores, ...]
+    manifest: Mapping[str, Any]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the measures, in order."""
+        return tuple(dict.fromkeys(mean.metric for mean in self.means))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader should know before trusting the numbers."""
+        return tuple(self.manifest["warnings"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document: `schema_version`, `means`, `differences`, `manifest`; see `plain_number`."""
+        return {
+            "schema_version": PAIRS_SCHEMA_VERSION,
+            "means": [dataclasses.asdict(mean) | {"value": plain_number(mean.value)} for mean in self.means],
+            "differences": [dataclasses.asdict(one) | {"value": plain_number(one.value)} for one in self.differences],
+            "manifest": dict(self.manifest),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.means))
+
+
+def plain_number(value: float) -> float | str:
+    """A number as JSON can hold it: "inf", "-inf" and "nan" as text, which Python's `float` reads back."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _interval(values: Float[np.ndarray, " n"]) -> tuple[float, float] | None:
+    if values.size < 2:
+        return None
+    low, high = ops.mean_interval(values)
+    return low, high
+
+
+def mean_of(
+    metric: str, set_name: str, reference: str, images: Sequence[str], values: Float[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """The fields of a `PairMean` that follow from the scores."""
+    measure = PAIR_MEASURES[metric]
+    finite = values[np.isfinite(values)]
+    infinite = int(np.isinf(values).sum())
+    value = float(finite.mean()) if finite.size else float(values.max()) if infinite == values.size else math.nan
+    known = np.where(np.isnan(values), -np.inf if measure.better == "higher" else np.inf, values)
+    place = None if measure.better is None else int(known.argmin() if measure.better == "higher" else known.argmax())
+    return {
+        "metric": metric,
+        "set": set_name,
+        "reference": reference,
+        "value": value,
+        "interval": _interval(finite),
+        "better": measure.better,
+        "n": int(finite.size),
+        "n_infinite": infinite,
+        "n_nan": int(np.isnan(values).sum()),
+        "worst": None if place is None else images[place],
+    }
+
+
+def difference_of(
+    metric: str, first: str, second: str, ours: Mapping[str, float], theirs: Mapping[str, float]
+) -> PairDifference | None:
+    """The paired difference of two sets; None if they have no image in common.
+
+    Args:
+      metric: the measure's name.
+      first: name of a set.
+      second: name of the other.
+      ours: the first one's scores by image.
+      theirs: the second one's.
+    """
+    common = [image for image in ours if image in theirs]
+    if not common:
+        return None
+    sides = np.array([[ours[image], theirs[image]] for image in common])
+    kept = sides[np.isfinite(sides).all(1)]
+    differences = kept[:, 1] - kept[:, 0]
+    n = len(kept)
+    value = float(differences.mean()) if n else math.nan
+    interval, p_value = None, None
+    if n > 1:
+        interval = _interval(differences)
+        error = float(differences.std(ddof=1)) / math.sqrt(n)
+        p_value = ops.two_sided_p_value(value, error, n - 1)
+    better = PAIR_MEASURES[metric].better
+    winner = None
+    if better is not None and interval is not None and not interval[0] <= 0 <= interval[1]:
+        winner = second if (value > 0) == (better == "higher") else first
+    return PairDifference(metric, first, second, value, interval, p_value, winner, n, len(common) - n)

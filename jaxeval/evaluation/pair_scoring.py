@@ -1,0 +1,178 @@
+"""Scores of pairs of images in batches of one shape: each measure is compiled once for a shape."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from jaxeval.errors import InputError
+from jaxeval.evaluation.pair_measures import PairMeasure
+from jaxeval.images import Item, PixelLayout, decode_exact
+
+__all__ = ["MOST_PIXELS", "Chosen", "Task", "batches_of", "score_batch", "score_tasks"]
+
+MOST_PIXELS = 1 << 24  # in a batch; larger images come one by one
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One image to be scored.
+
+    Attributes:
+      image: its name without extension.
+      set: the distorted set that it belongs to, or the reference itself.
+      layout: of its pixels.
+      distorted: the image.
+      reference: its partner; None for an image of the reference itself.
+    """
+
+    image: str
+    set: str
+    layout: PixelLayout
+    distorted: Item
+    reference: Item | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """A measure with its settings.
+
+    Attributes:
+      measure: which.
+      op: its op.
+      options: keywords of the op besides the data range.
+      data_range: the user's; None for what the images' bits can hold.
+    """
+
+    measure: PairMeasure
+    op: Callable[..., Any]
+    options: Mapping[str, Any]
+    data_range: float | None
+
+    def score(self, distorted: np.ndarray, reference: np.ndarray | None, layout: PixelLayout) -> np.ndarray:
+        """One float64 value an image of two batches [N, H, W, C]."""
+        data_range = layout.data_range if self.data_range is None else self.data_range
+        if self.measure.alone or reference is None:
+            values = self.op(distorted, data_range=data_range)
+        else:
+            values = self.op(distorted, reference, data_range=data_range, **self.options)
+        return np.asarray(values, np.float64)
+
+
+def batches_of(tasks: Sequence[Task], batch_size: int) -> Iterator[tuple[list[Task], int]]:
+    """Tasks of one shape together, in batches of as few sizes as can be, with the size to pad each to.
+
+    All batches of a shape have one size, so that nothing is compiled twice for it.
+    """
+    groups: dict[tuple[PixelLayout, bool], list[Task]] = {}
+    for task in tasks:
+        groups.setdefault((task.layout, task.reference is None), []).append(task)
+    for (layout, _), members in groups.items():
+        most = max(1, min(batch_size, MOST_PIXELS // (layout.height * layout.width)))
+        size = math.ceil(len(members) / math.ceil(len(members) / most))
+        for start in range(0, len(members), size):
+            yield members[start : start + size], size
+
+
+def score_tasks(
+    tasks: Sequence[Task],
+    chosen: Sequence[Chosen],
+    *,
+    crop_border: int,
+    batch_size: int,
+    threads: int,
+    skipped: list[tuple[Task, str]],
+    skip: bool,
+    advance: Callable[[int], None],
+) -> Iterator[tuple[Task, dict[str, float]]]:
+    """The values of every task by measure, in the order of the batches; images are decoded while others are scored.
+
+    Args:
+      tasks: what to score.
+      chosen: by which measures.
+      crop_border: pixels left out along every edge.
+      batch_size: most images at a time.
+      threads: how many decode.
+      skipped: is told of images that cannot be decoded, with the reason.
+      skip: whether such images are left out, and not an error.
+      advance: is told how many more are done.
+
+    Raises:
+      InputError: an image cannot be decoded, or a measure does not take it.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="jaxeval-pairs") as pool:
+
+        def submit(batch: list[Task]) -> list[Future[tuple[np.ndarray, np.ndarray | None]]]:
+            return [pool.submit(_decoded, task, crop_border) for task in batch]
+
+        waiting = None
+        try:
+            for batch, size in batches_of(tasks, batch_size):
+                ahead, waiting = waiting, (batch, size, submit(batch))
+                if ahead is not None:
+                    yield from _finished(*ahead, chosen, skipped, skip, advance)
+            if waiting is not None:
+                yield from _finished(*waiting, chosen, skipped, skip, advance)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _decoded(task: Task, crop_border: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The pixels of a pair, without their border."""
+
+    def pixels(item: Item) -> np.ndarray:
+        image = decode_exact(item)
+        height, width, _ = image.shape
+        return image[crop_border : height - crop_border, crop_border : width - crop_border]
+
+    return pixels(task.distorted), None if task.reference is None else pixels(task.reference)
+
+
+def _finished(
+    batch: list[Task],
+    size: int,
+    futures: list[Future[tuple[np.ndarray, np.ndarray | None]]],
+    chosen: Sequence[Chosen],
+    skipped: list[tuple[Task, str]],
+    skip: bool,
+    advance: Callable[[int], None],
+) -> Iterator[tuple[Task, dict[str, float]]]:
+    readable, images = [], []
+    for task, future in zip(batch, futures, strict=True):
+        try:
+            images.append(future.result())
+            readable.append(task)
+        except InputError as error:
+            if not skip:
+                advice = "mend or remove it, or have such images left out (--on-error skip)"
+                raise InputError(f"{str(error).rstrip('.')}; {advice}") from error
+            skipped.append((task, str(error)))
+    if readable:
+        distorted = np.stack([image for image, _ in images])
+        partners = [partner for _, partner in images if partner is not None]
+        scores = score_batch(distorted, np.stack(partners) if partners else None, readable[0].layout, chosen, size)
+        for place, task in enumerate(readable):
+            yield task, {name: float(values[place]) for name, values in scores.items()}
+    advance(len(batch))
+
+
+def score_batch(
+    distorted: np.ndarray,
+    reference: np.ndarray | None,
+    layout: PixelLayout,
+    chosen: Sequence[Chosen],
+    size: int,
+) -> dict[str, np.ndarray]:
+    """Values by measure of images [N, H, W, C], which are padded to `size` by repeating the last."""
+    count = len(distorted)
+
+    def padded(images: np.ndarray) -> np.ndarray:
+        return np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)]) if count < size else images
+
+    distorted = padded(distorted)
+    reference = None if reference is None else padded(reference)
+    wanted = [one for one in chosen if one.measure.alone or reference is not None]
+    return {one.measure.name: one.score(distorted, reference, layout)[:count] for one in wanted}

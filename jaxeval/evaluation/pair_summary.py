@@ -1,0 +1,169 @@
+"""From scores of single images to means, differences, and what a reader should know before trusting them."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxeval.evaluation.pair_results import (
+    PairDifference,
+    PairMean,
+    PairScores,
+    PairsEvaluation,
+    difference_of,
+    mean_of,
+)
+from jaxeval.evaluation.pair_scoring import Chosen, Task
+from jaxeval.evaluation.pair_settings import PairSettings
+from jaxeval.evaluation.run import device_name, versions
+from jaxeval.images import PixelLayout
+
+__all__ = ["summarise"]
+
+
+def summarise(
+    scores: Sequence[PairScores],
+    chosen: Sequence[Chosen],
+    *,
+    reference: str,
+    sets: Mapping[str, str],
+    settings: PairSettings,
+    not_computed: Sequence[Mapping[str, str]],
+    left_out: Sequence[tuple[Task, str]] = (),
+    notes: Sequence[str] = (),
+    frames: Mapping[str, str] | None = None,
+) -> PairsEvaluation:
+    """The evaluation that follows from the scores.
+
+    Args:
+      scores: set by set, the reference's own last.
+      chosen: the measures.
+      reference: as the user named it.
+      sets: the distorted sets' paths by name.
+      settings: of the run.
+      not_computed: measures of a group that were left out.
+      left_out: images that were, with the reason.
+      notes: sentences for the reader, on matching.
+      frames: for videos, how each became frames; their frames are no sample, so that there are no intervals.
+    """
+    own = list(sets)
+    means = tuple(_means(scores, chosen, reference))
+    differences = tuple(_differences(scores, chosen, own))
+    if frames is not None:
+        means = tuple(dataclasses.replace(one, interval=None) for one in means)
+        differences = tuple(dataclasses.replace(one, interval=None, p_value=None, better=None) for one in differences)
+    layouts = sorted({(score.height, score.width, score.channels, score.bits) for score in scores})
+    shapes = [PixelLayout(*layout) for layout in layouts]
+    manifest = {
+        "kind": "images" if frames is None else "frames",
+        "reference": reference,
+        "distorted": dict(sets),
+        "images": {name: sum(score.set == name for score in scores) for name in [*own, reference]},
+        "settings": settings.record(),
+        "definitions": {one.measure.name: _record(one) for one in chosen},
+        "data_ranges": sorted({_data_range(shape, settings.data_range) for shape in shapes}),
+        "layouts": [str(shape) for shape in shapes],
+        "conversions": dict(frames or {}),
+        "interval_method": "Student's t over the images" if frames is None else "none: the frames of a video are alike",
+        "unmatched": list(notes),
+        "skipped": [{"set": task.set, "image": task.image, "reason": reason} for task, reason in left_out],
+        "not_computed": [dict(one) for one in not_computed],
+        "warnings": _warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
+        "device": device_name(),
+        "versions": versions(),
+    }
+    return PairsEvaluation(means, differences, tuple(scores), manifest)
+
+
+def _data_range(layout: PixelLayout, given: float | None) -> float:
+    return float(layout.data_range if given is None else given)
+
+
+def _record(one: Chosen) -> dict[str, Any]:
+    """Whose number a measure is, as plain values."""
+    return {
+        "definition": one.measure.definition,
+        "op": getattr(one.op, "__name__", one.measure.name),
+        "better": one.measure.better,
+        "unit": one.measure.unit,
+        **one.options,
+    }
+
+
+def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str) -> Iterable[PairMean]:
+    for own, members in itertools.groupby(scores, key=lambda score: score.set):
+        rows = list(members)
+        ranges = sorted({_data_range(PixelLayout(1, 1, row.channels, row.bits), chosen[0].data_range) for row in rows})
+        images = [row.image for row in rows]
+        for one in chosen:
+            name = one.measure.name
+            if name in rows[0].values:
+                values = np.array([row.values[name] for row in rows])
+                parameters = {**one.options, "data_range": ranges[0] if len(ranges) == 1 else ranges}
+                fields = mean_of(name, own, reference, images, values)
+                yield PairMean(**fields, definition=one.measure.definition, parameters=parameters)
+
+
+def _differences(
+    scores: Sequence[PairScores], chosen: Sequence[Chosen], sets: Sequence[str]
+) -> Iterable[PairDifference]:
+    for one, (first, second) in itertools.product(chosen, itertools.combinations(sets, 2)):
+        sides = (
+            {score.image: score.values[one.measure.name] for score in scores if score.set == side}
+            for side in (first, second)
+        )
+        found = difference_of(one.measure.name, first, second, *sides)
+        if found is not None:
+            yield found
+
+
+def _warnings(
+    means: Sequence[PairMean],
+    scores: Sequence[PairScores],
+    sets: Sequence[str],
+    unmatched: Sequence[str],
+    left_out: Sequence[tuple[Task, str]],
+    chosen: Sequence[Chosen],
+    channels: str,
+    of_frames: bool,
+) -> list[str]:
+    """What a reader should know, a sentence each."""
+    noun = "frames" if of_frames else "images"
+    said = list(unmatched)
+    for own in dict.fromkeys(task.set for task, _ in left_out):
+        reasons = [reason for task, reason in left_out if task.set == own]
+        said.append(f"{len(reasons):,} images of {own} were left out; the first: {reasons[0]}")
+    for own in sets:
+        infinite = [mean for mean in means if mean.set == own and mean.n_infinite]
+        if infinite:
+            names = ", ".join(mean.metric for mean in infinite)
+            count, total = infinite[0].n_infinite, infinite[0].n_infinite + infinite[0].n
+            said.append(
+                f"{count:,} of {total:,} {noun} of {own} are identical to the reference: their infinite {names} "
+                + ("is the value" if count == total else f"is not in the mean, which is of the other {total - count:,}")
+            )
+        said += [
+            f"{mean.n_nan:,} values of {mean.metric} in {own} are not a number and not in the mean"
+            for mean in means
+            if mean.set == own and mean.n_nan
+        ]
+    common = [{score.image for score in scores if score.set == own} for own in sets]
+    if len({frozenset(images) for images in common}) > 1 and not of_frames:
+        shared = len(set.intersection(*common))
+        said.append(
+            f"the sets hold different images ({shared:,} are common to all), so their means are not of the same "
+            "images; the differences are of the images common to both sets"
+        )
+    in_levels = [one.measure.name for one in chosen if one.measure.in_levels]
+    if in_levels and len({score.bits for score in scores}) > 1:
+        said.append(
+            f"there are images of 8 and of 16 bits: {', '.join(in_levels)} in levels of each, so their means mix both"
+        )
+    others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
+    if channels != "all" and others and of_frames:
+        said.append(f"channels {channels!r}: of .y4m the luma plane is taken for every metric, {', '.join(others)} too")
+    elif channels != "all" and others:
+        said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")
+    return said

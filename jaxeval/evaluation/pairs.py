@@ -1,0 +1,204 @@
+"""`score_pairs`: how far are distorted images from their references, image by image and set by set?"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from jaxeval.errors import InputError
+from jaxeval.evaluation.pair_matching import Matching, match_pairs, open_images
+from jaxeval.evaluation.pair_results import PairScores, PairsEvaluation
+from jaxeval.evaluation.pair_scoring import Chosen, Task, score_tasks
+from jaxeval.evaluation.pair_settings import PairSettings
+from jaxeval.evaluation.pair_summary import summarise
+from jaxeval.evaluation.pair_videos import score_videos
+from jaxeval.evaluation.reading import Progress
+from jaxeval.images import Item, PixelLayout, is_video, pixel_layout
+
+__all__ = ["score_pairs"]
+
+_MOST_THREADS = 32
+_MANY_SHAPES = 8
+
+
+def score_pairs(
+    reference: str | Path,
+    distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
+    *,
+    metrics: str | Sequence[str] = "psnr,ssim",
+    convention: str | None = None,
+    channels: str = "all",
+    crop_border: int = 0,
+    data_range: float | None = None,
+    unmatched: str = "error",
+    on_error: str = "fail",
+    batch_size: int = 16,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> PairsEvaluation:
+    """Scores distorted images against the reference images of the same name.
+
+    Args:
+      reference: a folder of images (at any depth), or one image, or one video.
+      distorted: one such set or several, perhaps by name.
+      metrics: names (`jaxeval.evaluation.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
+        comma-separated text.
+      convention: whose SSIM and MS-SSIM: a name, given to each that has it, or `ssim=NAME,ms-ssim=NAME`.
+      channels: "all"; "y", the luma; or "y-rounded", rounded to 8 bits; for the measures that do not choose themselves.
+      crop_border: pixels left out along every edge, before anything else.
+      data_range: width of the values' range; by default that of the images' bits, 255 or 65,535.
+      unmatched: what an image without a partner is: an "error", or left out and said ("skip").
+      on_error: what an image that cannot be read, or whose partner has another size, is: the end ("fail"), or left out
+        and said ("skip").
+      batch_size: most images at a time; images of one shape go together.
+      threads: how many decode; by default one for each processor.
+      progress: who is told how far it has come.
+
+    Returns:
+      A score of each image, means with 95% intervals over the images, and paired differences of each two sets. Of
+      videos a score of each frame and the means; their frames are no sample, so there are no intervals. A video in
+      .y4m is scored as RGB (ITU-R BT.601), or with `channels="y"` on its luma plane as it is stored.
+
+    Raises:
+      InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
+        for a measure that was asked for by name, or nothing is left to score.
+    """
+    settings = PairSettings(metrics, convention, channels, crop_border, data_range)
+    for name, value, allowed in (("unmatched", unmatched, ("error", "skip")), ("on_error", on_error, ("fail", "skip"))):
+        if value not in allowed:
+            raise InputError(f"{name} {value!r} must be {allowed[0]!r} or {allowed[1]!r}")
+    if batch_size < 1:
+        raise InputError(f"batch size {batch_size} must be 1 or more")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads {threads} must be 1 or more")
+    sets = _named(distorted)
+    skip, name = on_error == "skip", str(reference)
+    if name in dict(sets):
+        raise InputError(f"{name!r} is the reference and a distorted set; give other sets, or name them")
+    videos = [is_video(path) for path in (reference, *(path for _, path in sets))]
+    if any(videos):
+        if not all(videos):
+            raise InputError("videos are compared with videos, and images with images; give only one kind")
+        return score_videos(
+            name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
+        )
+    threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    ours = open_images(reference)
+    matchings = [match_pairs(name, ours, own, open_images(path), skip=unmatched == "skip") for own, path in sets]
+    with ThreadPoolExecutor(threads) as pool:
+        tasks, left_out = _tasks(matchings, skip, pool)
+    if not tasks:
+        raise InputError(f"no pair is left to score: {left_out[0][1]}")
+    chosen, not_computed = settings.suited(sorted({task.layout for task in tasks}, key=str), _example(tasks))
+    tasks += _of_the_reference(name, tasks, chosen)
+    if progress is not None:
+        shapes = len({task.layout for task in tasks})
+        note = f"pairs ({shapes} shapes, each compiled once)" if shapes > _MANY_SHAPES else "pairs"
+        progress.begin(note, len(tasks))
+    skipped: list[tuple[Task, str]] = []
+    found: dict[tuple[str, str], PairScores] = {}
+    for task, values in score_tasks(
+        tasks,
+        chosen,
+        crop_border=crop_border,
+        batch_size=batch_size,
+        threads=threads,
+        skipped=skipped,
+        skip=skip,
+        advance=(lambda count: None) if progress is None else progress.advance,
+    ):
+        layout = task.layout
+        found[task.set, task.image] = PairScores(
+            task.image, task.set, layout.height, layout.width, layout.channels, layout.bits, values
+        )
+    if progress is not None:
+        progress.end()
+    left_out += skipped
+    if not found:
+        raise InputError(f"no pair is left to score: {left_out[0][1]}")
+    scores = tuple(found[task.set, task.image] for task in tasks if (task.set, task.image) in found)
+    return summarise(
+        scores,
+        chosen,
+        reference=name,
+        sets={own: str(path) for own, path in sets},
+        settings=settings,
+        not_computed=not_computed,
+        left_out=left_out,
+        notes=[sentence for matching in matchings for sentence in matching.unmatched],
+    )
+
+
+def _named(distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
+    if isinstance(distorted, Mapping):
+        named = [(str(name), Path(path)) for name, path in distorted.items()]
+    else:
+        several = [distorted] if isinstance(distorted, str | Path) else list(distorted)
+        named = [(str(path), Path(path)) for path in several]
+    if not named:
+        raise InputError("no distorted set was given; name at least one folder")
+    twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
+    if twice:
+        raise InputError(f"the distorted set {twice[0]!r} is given twice")
+    return named
+
+
+def _tasks(
+    matchings: Sequence[Matching], skip: bool, pool: ThreadPoolExecutor
+) -> tuple[list[Task], list[tuple[Task, str]]]:
+    """What to score, and pairs that are left out as they cannot be compared."""
+    tasks: list[Task] = []
+    left_out: list[tuple[Task, str]] = []
+    of_reference: dict[str, PixelLayout | InputError] = {}
+    for matching in matchings:
+        stems = list(matching.pairs)
+        theirs = list(pool.map(_layout_or_error, (pair[1] for pair in matching.pairs.values())))
+        unknown = [stem for stem in stems if stem not in of_reference]
+        ours = pool.map(_layout_or_error, (matching.pairs[stem][0] for stem in unknown))
+        of_reference.update(zip(unknown, ours, strict=True))
+        for stem, own in zip(stems, theirs, strict=True):
+            reference, distorted = matching.pairs[stem]
+            known = of_reference[stem]
+            reason = _disagreement(reference, known, distorted, own)
+            layout = own if isinstance(own, PixelLayout) else PixelLayout(0, 0, 1, 8)
+            task = Task(stem, matching.name, layout, distorted, reference)
+            if reason is None:
+                tasks.append(task)
+            elif skip:
+                left_out.append((task, reason))
+            else:
+                raise InputError(f"{reason}; mend or remove it, or have such images left out (--on-error skip)")
+    return tasks, left_out
+
+
+def _layout_or_error(item: Item) -> PixelLayout | InputError:
+    try:
+        return pixel_layout(item)
+    except InputError as error:
+        return error
+
+
+def _disagreement(
+    reference: Item, known: PixelLayout | InputError, distorted: Item, own: PixelLayout | InputError
+) -> str | None:
+    """Why two images cannot be compared; None if they can."""
+    for layout in (known, own):
+        if isinstance(layout, InputError):
+            return str(layout).rstrip(".")
+    return None if known == own else f"{distorted.where} is {own}, but {reference.where} is {known}"
+
+
+def _example(tasks: Sequence[Task]) -> dict[PixelLayout, str]:
+    """An image of each layout, for messages."""
+    return {task.layout: task.distorted.where for task in reversed(tasks)}
+
+
+def _of_the_reference(name: str, tasks: Sequence[Task], chosen: Sequence[Chosen]) -> list[Task]:
+    """The reference's own images, where measures of single images are wanted."""
+    if not any(one.measure.alone for one in chosen):
+        return []
+    once: dict[str, Task] = {}
+    for task in tasks:
+        if task.reference is not None and task.image not in once:
+            once[task.image] = Task(task.image, name, task.layout, task.reference, None)
+    return list(once.values())

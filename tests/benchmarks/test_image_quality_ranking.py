@@ -1,0 +1,32 @@
+"""The ranking of distortions: what is drawn, counted and reported, on one photograph."""
+
+import numpy as np
+
+from benchmarks.image_quality_ranking import DISTORTIONS, Row, distorted, rank, report
+from jaxeval.evaluation import PAIR_MEASURES
+
+
+def test_psnr_orders_every_distortion_of_a_photograph():
+    rows = list(rank([PAIR_MEASURES["psnr"], PAIR_MEASURES["mae"]], ["chelsea"], size=48))
+    assert [row.distortion for row in rows] == 2 * list(DISTORTIONS)
+    assert all(all(row.worse) and len(row.scores) == 6 for row in rows)
+    text = report(rows, 48)
+    assert "| PSNR | 1 | 1 | 1 | 1 | 1 |" in text
+    assert text.endswith("None.\n")
+
+
+def test_strengths_grow_and_a_shift_moves_the_window():
+    reference, made = distorted("camera", 40)
+    for images in made.values():
+        errors = [np.square(image.astype(float) - reference).mean() for image in images]
+        assert errors == sorted(errors)
+        assert errors[0] > 0
+    np.testing.assert_array_equal(made["shift"][2][:, :-3], reference[:, 3:])
+
+
+def test_exceptions_are_listed_with_their_scores():
+    ordered = Row("psnr", "JPEG", "moon", (9.0, 8.0, 7.0, 6.0, 5.0, 4.0), (True,) * 5)
+    wrong = Row("psnr", "blur", "moon", (9.0, 8.0, 8.5, 6.0, 5.0, 4.0), (True, False, True, True, True))
+    text = report([ordered, wrong], 40)
+    assert "| PSNR | 1 | 0 | 0 | 0 | 0 |" in text
+    assert "- PSNR: blur (moon 2 to 3: 8 to 8.5)." in text

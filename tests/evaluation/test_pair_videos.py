@@ -1,0 +1,76 @@
+"""Videos against a reference: the series of each frame, on RGB and on the luma plane."""
+
+import numpy as np
+import pytest
+
+import jaxeval.ops.image_quality as iq
+from jaxeval.errors import InputError
+from jaxeval.evaluation import score_pairs
+
+RNG = np.random.default_rng(0)
+FRAMES = RNG.integers(16, 236, (5, 9, 8)).astype(np.uint8)
+NOISY = np.clip(FRAMES + RNG.normal(0, 5, FRAMES.shape), 0, 255).astype(np.uint8)
+NOISY[3] = FRAMES[3]
+
+
+def write(path, luma: np.ndarray, rate: str = "25:1"):
+    chroma = np.full((2, 5, 4), 128, np.uint8).tobytes()
+    body = b"".join(b"FRAME\n" + frame.tobytes() + chroma for frame in luma)
+    path.write_bytes(f"YUV4MPEG2 W{luma.shape[2]} H{luma.shape[1]} F{rate} C420\n".encode() + body)
+    return path
+
+
+@pytest.fixture
+def videos(tmp_path):
+    return write(tmp_path / "a.y4m", FRAMES), write(tmp_path / "b.y4m", NOISY)
+
+
+def test_each_frame_has_its_score_and_the_mean_has_no_interval(videos):
+    found = score_pairs(videos[0], {"b": videos[1]}, metrics="psnr,mae", channels="y", batch_size=2)
+    errors = np.square(FRAMES.astype(float) - NOISY).mean((1, 2))
+    with np.errstate(divide="ignore"):
+        expected = 10 * np.log10(255**2 / errors)
+    assert [one.image for one in found.scores] == [f"{number:06d}" for number in range(5)]
+    assert [one.values["psnr"] for one in found.scores] == pytest.approx(list(expected), rel=1e-6)
+    psnr = found.means[0]
+    assert (psnr.value, psnr.interval) == (pytest.approx(expected[np.isfinite(expected)].mean(), rel=1e-6), None)
+    assert (psnr.n, psnr.n_infinite) == (4, 1)
+    assert any("1 of 5 frames of b are identical" in warning for warning in found.warnings)
+    assert found.manifest["conversions"]["b"] == "the luma plane as stored (16 to 235)"
+
+
+def test_colour_is_scored_as_rgb(videos):
+    found = score_pairs(*videos, metrics="mae,brightness", crop_border=1)
+    # Without chroma RGB is the luma stretched from 16..235 to 0..255, rounded.
+    rgb = [np.clip(np.rint((frames.astype(float) - 16) * 255 / 219), 0, 255) for frames in (FRAMES, NOISY)]
+    expected = np.abs(rgb[0] - rgb[1])[:, 1:-1, 1:-1].mean((1, 2))
+    first = [one.values["mae"] for one in found.scores if one.set == str(videos[1])]
+    assert first == pytest.approx(list(expected), rel=1e-6)
+    own = [one.values["brightness"] for one in found.scores if one.set == str(videos[0])]
+    assert own == pytest.approx(list(rgb[0][:, 1:-1, 1:-1].mean((1, 2)) / 255), rel=1e-5)
+
+
+def test_videos_that_do_not_agree(videos, tmp_path):
+    short = write(tmp_path / "short.y4m", NOISY[:3], "24:1")
+    with pytest.raises(InputError, match=r"short\.y4m ends after 3 frames, but .*a\.y4m goes on"):
+        score_pairs(videos[0], short, metrics="mae")
+    found = score_pairs(videos[0], short, metrics="mae", unmatched="skip")
+    assert len(found.scores) == 3
+    assert any("24:1 frames a second" in warning for warning in found.warnings)
+    with pytest.raises(InputError, match=r"is 8 x 8 RGB with 8 bits, but .* is 9 x 8 RGB"):
+        score_pairs(videos[0], write(tmp_path / "small.y4m", NOISY[:, :8]), metrics="mae")
+    with pytest.raises(InputError, match="videos are compared with videos"):
+        score_pairs(videos[0], tmp_path, metrics="mae")
+    with pytest.raises(InputError, match="holds no frames"):
+        score_pairs(write(tmp_path / "none.y4m", FRAMES[:0]), write(tmp_path / "nil.y4m", FRAMES[:0]), metrics="mae")
+
+
+def test_clips_are_scored_frame_by_frame():
+    x, y = FRAMES.reshape(1, 5, 9, 8, 1), NOISY.reshape(1, 5, 9, 8, 1)
+    clips = np.concatenate([x, y]), np.concatenate([y, y])
+    found = np.asarray(iq.frame_scores(iq.mae, *clips, data_range=255, crop_border=1))
+    expected = np.abs(x.astype(float) - y)[:, :, 1:-1, 1:-1].mean((2, 3, 4))
+    np.testing.assert_allclose(found, np.concatenate([expected, 0 * expected]), rtol=1e-6)
+    assert iq.frame_scores(iq.sharpness, x, data_range=255).shape == (1, 5)
+    with pytest.raises(InputError, match=r"\[N, T, H, W, C\] is expected"):
+        iq.frame_scores(iq.mae, x, y[0], data_range=255)
