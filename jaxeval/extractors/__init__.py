@@ -4,6 +4,7 @@ from jaxeval.extractors.clip import Clip, load_clip
 from jaxeval.extractors.clip_tokenizer import ClipTokenizer
 from jaxeval.extractors.extractor import Extractor, from_function
 from jaxeval.extractors.normalisation import Normalisation
+from jaxeval.extractors.perceptual import PerceptualDistance, load_dists, load_lpips, lpips_names
 from jaxeval.extractors.preprocessing import ShortSideCrop, SquareCrop
 from jaxeval.extractors.registry import extractor_names, load_extractor, load_trunk, trunk_names
 from jaxeval.extractors.store import LoadedWeights, WeightsRow, WeightsStore
@@ -15,6 +16,7 @@ __all__ = [
     "Extractor",
     "LoadedWeights",
     "Normalisation",
+    "PerceptualDistance",
     "ShortSideCrop",
     "SquareCrop",
     "Trunk",
@@ -23,7 +25,10 @@ __all__ = [
     "extractor_names",
     "from_function",
     "load_clip",
+    "load_dists",
     "load_extractor",
+    "load_lpips",
     "load_trunk",
+    "lpips_names",
     "trunk_names",
 ]

@@ -26,6 +26,9 @@ from jaxeval.ops.image_quality.no_reference import entropy as entropy
 from jaxeval.ops.image_quality.no_reference import exposure as exposure
 from jaxeval.ops.image_quality.no_reference import sharpness as sharpness
 from jaxeval.ops.image_quality.no_reference import total_variation as total_variation
+from jaxeval.ops.image_quality.perceptual import LpipsConvention as LpipsConvention
+from jaxeval.ops.image_quality.perceptual import dists_distance as dists_distance
+from jaxeval.ops.image_quality.perceptual import lpips_distance as lpips_distance
 from jaxeval.ops.image_quality.pixel_errors import mae as mae
 from jaxeval.ops.image_quality.pixel_errors import mse as mse
 from jaxeval.ops.image_quality.pixel_errors import psnr as psnr
@@ -43,12 +46,14 @@ from jaxeval.ops.image_quality.vsi import vsi as vsi
 __all__ = [
     "MS_SSIM_WEIGHTS",
     "Exposure",
+    "LpipsConvention",
     "MsSsimConvention",
     "SsimConvention",
     "SsimTerms",
     "View",
     "colourfulness",
     "cw_ssim",
+    "dists_distance",
     "entropy",
     "exposure",
     "fsim",
@@ -56,6 +61,7 @@ __all__ = [
     "gmsd",
     "haarpsi",
     "iw_ssim",
+    "lpips_distance",
     "mae",
     "mdsi",
     "ms_gmsd",
