@@ -149,8 +149,8 @@ def load_brisque(
     Args:
         path: a libsvm model of an epsilon-SVR with a Gaussian kernel, such as the authors' `allmodel`. By default the
             one in the installed package brisque, or in the weights folder.
-        ranges: libsvm's file of the features' ranges (`svm-scale -s`), such as the authors' `allrange`; by default those
-            of the package brisque.
+        ranges: libsvm's file of the features' ranges (`svm-scale -s`), such as the authors' `allrange`; by default
+            those of the package brisque.
         convention: by which the model's features were computed: "matlab" for the authors', "brisque" for the
             package's.
         weights_dir: the weights folder; by default `WeightsStore`'s own.

@@ -7,6 +7,7 @@
 
 "matlab" is the authors' (and piq's), "brisque" that of the Python package. A model goes with the convention of the
 features that it was fitted to.
+
 Reference: Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 21(12), 2012.
 """
 
@@ -19,7 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._arrays import Numbers, contract
 from jaxeval.ops.image_quality._images import (
     Scores,
     check_choice,
@@ -94,14 +95,8 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
     """
-    features = brisque_features(x, data_range=data_range, convention=model.convention)
-    low, high, support, coefficients = (
-        jnp.asarray(a.astype(np.float32)) for a in (model.low, model.high, model.support, model.coefficients)
-    )
-    scaled = 2.0 * (features - low) / (high - low) - 1.0
-    distances = ((scaled[:, None, :] - support) ** 2).sum(-1)
-    kernels = jnp.exp(-model.gamma * distances)
-    return jnp.einsum("ns,s->n", kernels, coefficients, precision=lax.Precision.HIGHEST) - model.rho
+    check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
+    return each_image(_brisque, x, data_range=check_data_range("brisque", {"x": x}, data_range), model=model)
 
 
 def brisque_features(
@@ -111,6 +106,16 @@ def brisque_features(
     check_choice("brisque", "convention", convention, CONVENTIONS)
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
     return each_image(_features, x, data_range=check_data_range("brisque", {"x": x}, data_range), convention=convention)
+
+
+def _brisque(x: Pixels, *, data_range: float, model: BrisqueModel) -> Float[Array, ""]:
+    low, high, support, coefficients = (
+        jnp.asarray(a.astype(np.float32)) for a in (model.low, model.high, model.support, model.coefficients)
+    )
+    features = _features(x, data_range=data_range, convention=model.convention)
+    scaled = 2.0 * (features - low) / (high - low) - 1.0
+    kernels = jnp.exp(-model.gamma * ((scaled - support) ** 2).sum(-1))
+    return contract("s,s->", kernels, coefficients) - model.rho
 
 
 def _features(x: Pixels, *, data_range: float, convention: BrisqueConvention) -> Float[Array, " f"]:

@@ -22,13 +22,14 @@ from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
 __all__ = ["SHIFTS", "SkewedFit", "contrast_normalised", "neighbours", "shape_of_symmetric", "skewed_fit"]
 
-Plane = Float[Array, "h w"]
+Plane = Float[Array, "_ _"]
 Scalar = Float[Array, ""]
 
 SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # to the right, down, and along both diagonals
 _TAPS = gaussian_taps(7, 7 / 6)
-# Of float32's rounding of a local mean; the smallest difference that whole numbers can have from theirs is 1.6e-4.
-_ROUNDING = 5e-5
+# Of float32's rounding of a local mean. In flat areas its sign would decide on which side of 0 a pixel counts, as it does
+# in float64 implementations.
+_ROUNDING = 2e-5
 _SHAPES = np.arange(0.2, 10.0005, 0.001)
 _RATIOS = np.exp(
     2 * scipy.special.gammaln(2 / _SHAPES) - scipy.special.gammaln(1 / _SHAPES) - scipy.special.gammaln(3 / _SHAPES)

@@ -21,7 +21,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._arrays import Numbers, contract
 from jaxeval.ops.image_quality._images import (
     Scores,
     check_choice,
@@ -29,6 +29,7 @@ from jaxeval.ops.image_quality._images import (
     check_images,
     each_image,
 )
+from jaxeval.ops.image_quality._maths import map_sum
 from jaxeval.ops.image_quality.colour import luma_yiq, rounded_mix
 from jaxeval.ops.image_quality.natural_scene import SHIFTS, contrast_normalised, neighbours, skewed_fit
 from jaxeval.ops.image_quality.resampling import cubic, resampled
@@ -92,23 +93,8 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
     """
-    features = niqe_features(x, data_range=data_range, convention=model.convention)
-    # Of whitened features the model's covariance is the identity: what is inverted below is far from singular.
-    white = jnp.asarray(model.whitening().astype(np.float32))
-    mean = jnp.asarray(model.mean.astype(np.float32))
-    whole = jnp.isfinite(features).all(-1, keepdims=True)
-    centred = jnp.where(whole, features - mean, 0.0)
-    white_features = jnp.einsum("npf,fk->npk", centred, white, precision=lax.Precision.HIGHEST)
-    count = whole.sum(1).astype(jnp.float32)
-    shift = white_features.sum(1) / count
-    rest = jnp.where(whole, white_features - shift[:, None], 0.0)
-    scatter = jnp.einsum("npj,npk->njk", rest, rest, precision=lax.Precision.HIGHEST)
-    covariance = 0.5 * (jnp.eye(white.shape[1]) + scatter / (count - 1.0)[..., None])
-    usable = (count > 1)[..., None]
-    covariance = jnp.where(usable[..., None], covariance, jnp.eye(white.shape[1]))
-    solved = jnp.linalg.solve(covariance, jnp.where(usable, shift, 0.0)[..., None])[..., 0]
-    squared = (shift * solved).sum(-1)
-    return jnp.where(usable[:, 0], jnp.sqrt(squared), jnp.nan)
+    check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
+    return each_image(_niqe, x, data_range=check_data_range("niqe", {"x": x}, data_range), model=model)
 
 
 def niqe_features(
@@ -122,6 +108,27 @@ def niqe_features(
     check_choice("niqe", "convention", convention, CONVENTIONS)
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
     return each_image(_features, x, data_range=check_data_range("niqe", {"x": x}, data_range), convention=convention)
+
+
+def _niqe(x: Pixels, *, data_range: float, model: NiqeModel) -> Float[Array, ""]:
+    features = _features(x, data_range=data_range, convention=model.convention)
+    # Of whitened features the model's covariance is the identity: what is inverted below is far from singular.
+    white = jnp.asarray(model.whitening().astype(np.float32))
+    whole = jnp.isfinite(features).all(-1, keepdims=True)
+    centred = jnp.where(whole, features - jnp.asarray(model.mean.astype(np.float32)), 0.0)
+    features = contract("pf,fk->pk", centred, white)
+    count = map_sum(whole.astype(jnp.float32))
+    shift = features.sum(0) / count
+    rest = jnp.where(whole, features - shift, 0.0)
+    scatter = contract("pj,pk->jk", rest, rest) / (count - 1.0)
+    covariance = 0.5 * (jnp.eye(white.shape[1]) + scatter)
+    # Not-a-number through and through would be found by the solver on some platforms only.
+    usable = count > 1
+    solved = jnp.linalg.solve(jnp.where(usable, covariance, jnp.eye(white.shape[1])), jnp.where(usable, shift, 0.0))
+    # A pixel that is not a number spoils its block, and with it the image.
+    return (
+        jnp.where(usable, jnp.sqrt(jnp.where(usable, contract("k,k->", shift, solved), 1.0)), jnp.nan) + 0.0 * x.mean()
+    )
 
 
 def _features(x: Pixels, *, data_range: float, convention: NiqeConvention) -> Float[Array, "b f"]:
