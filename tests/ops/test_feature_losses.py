@@ -154,5 +154,5 @@ def test_what_does_not_fit_is_named():
     maps = [list(features.values()) for features in (X, Y)]
     with pytest.raises(InputError, match=r"channels and heads of .* another network"):
         iq.lpips_distance(*maps, [jnp.ones(3), jnp.ones(5)])
-    with pytest.raises(InputError, match="dists_distance: maps of .* channels and beta of"):
+    with pytest.raises(InputError, match=r"dists_distance: maps of .* channels and beta of"):
         iq.dists_distance(*maps, [jnp.ones(3), jnp.ones(6)], [jnp.ones(3), jnp.ones(5)])

@@ -27,8 +27,8 @@ Scalar = Float[Array, ""]
 
 SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # to the right, down, and along both diagonals
 _TAPS = gaussian_taps(7, 7 / 6)
-# Of float32's rounding of a local mean. In flat areas its sign would decide on which side of 0 a pixel counts, as it does
-# in float64 implementations.
+# Of float32's rounding of a local mean. In flat areas its sign would decide on which side of 0 a pixel counts, as that
+# of float64's does in other implementations.
 _ROUNDING = 2e-5
 _SHAPES = np.arange(0.2, 10.0005, 0.001)
 _RATIOS = np.exp(
