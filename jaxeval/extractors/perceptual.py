@@ -24,7 +24,7 @@ from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.vgg import VGG16
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops.image_quality import LpipsConvention, dists_distance, lpips_distance
-from jaxeval.ops.image_quality._images import Scores, image_pair
+from jaxeval.ops.image_quality._images import Scores, check_choice, image_pair
 
 __all__ = ["DISTS_CHANNELS", "LPIPS_NETWORKS", "PerceptualDistance", "load_dists", "load_lpips", "lpips_names"]
 
@@ -134,6 +134,7 @@ def load_lpips(
     """
     if network not in LPIPS_NETWORKS:
         raise InputError(f"unknown LPIPS network {network!r}: choose one of {', '.join(LPIPS_NETWORKS)}")
+    check_choice("load_lpips", "convention", convention, ("lpips", "torchmetrics"))
     trunk_name, heads_name, maps = LPIPS_NETWORKS[network]
     heads = WeightsStore(weights_dir).open(heads_name)
     trunk = load_trunk(trunk_name, weights_dir=weights_dir)
