@@ -39,7 +39,7 @@ def random_state(name, seed=5):
     return numpy_networks.random_state_dict(shapes, seed)
 
 
-def keep_heads(folder, patch, **heads):
+def keep_heads(folder, **heads):
     """Imports heads as weights of the user's own: `{"lpips-alex": {...tensors}}`."""
     store = WeightsStore(folder)
     for name, tensors in heads.items():

@@ -15,14 +15,14 @@ from jaxeval.ops import image_quality as iq
 from jaxeval.ops import losses
 
 RNG = np.random.default_rng(0)
-X = {"a": RNG.normal(size=(4, 5, 7, 3)).astype(np.float32), "b": RNG.normal(size=(4, 3, 4, 6)).astype(np.float32)}
-Y = {name: (values + 0.3 * RNG.normal(size=values.shape)).astype(np.float32) for name, values in X.items()}
+X = {name: jnp.asarray(1 + RNG.normal(size=size), jnp.float32) for name, size in (("a", (4, 5, 7, 3)), ("b", (4, 3, 4, 6)))}
+Y = {name: jnp.asarray(values + 0.3 * RNG.normal(size=values.shape), jnp.float32) for name, values in X.items()}
 PLAN = VGGPlan((1, 1, 1, 1, 1), (4, 4, 6, 6, 8))
 NAMES = ("relu1_1", "relu2_1", "relu3_1")
 
 
 def gram(values):
-    rows = values.astype(np.float64).reshape(len(values), -1, values.shape[-1])
+    rows = np.asarray(values, np.float64).reshape(len(values), -1, values.shape[-1])
     return np.einsum("npc,npd->ncd", rows, rows)
 
 
@@ -33,7 +33,7 @@ def trunk_state():
 
 
 def test_content_is_the_mean_squared_error():
-    squares = {name: ((X[name] - Y[name]).astype(np.float64) ** 2) for name in X}
+    squares = {name: np.asarray(X[name] - Y[name], np.float64) ** 2 for name in X}
     expected = sum(values.mean((1, 2, 3)) for values in squares.values())
     np.testing.assert_allclose(losses.content_loss(X, Y), expected, rtol=2e-6)
     expected = sum(factor * squares[name].mean((1, 2)).sum(1) for name, factor in (("a", 2.0), ("b", 0.5)))
