@@ -41,7 +41,8 @@ def mscn(plane, mode):
         return scipy.ndimage.correlate1d(scipy.ndimage.correlate1d(values, TAPS, 0, mode=mode), TAPS, 1, mode=mode)
 
     local = mean(plane)
-    return (plane - local) / (np.sqrt(np.abs(mean(plane**2) - local**2)) + 1)
+    difference = np.where(np.abs(plane - local) < 1e-9, 0, plane - local)  # 0, but for rounding
+    return difference / (np.sqrt(np.abs(mean(plane**2) - local**2)) + 1)
 
 
 def fit(values, package):

@@ -64,7 +64,9 @@ def lpips_distance(
         )
     total = jnp.float32(0.0)
     for x, y, head in zip(features_x, features_y, heads, strict=True):
-        difference = _unit(x, convention) - _unit(y, convention)
+        of_x, of_y = _reciprocal_length(x, convention), _reciprocal_length(y, convention)
+        # Not as x * of_x - y * of_y, of which a compiler may round one product and not the other: equal maps give 0.
+        difference = (x - y) * of_x + y * (of_x - of_y)
         weighted = jnp.einsum("nhwc,c->nhw", difference * difference, head, precision=lax.Precision.HIGHEST)
         total = total + spatial_mean(weighted[..., None])[:, 0]
     return total
@@ -130,10 +132,13 @@ def spatial_mean(x: Maps) -> Float[Array, "n c"]:
     return rows.sum(1) / (x.shape[1] * x.shape[2])
 
 
-def _unit(x: Maps, convention: LpipsConvention) -> Maps:
+def _reciprocal_length(x: Maps, convention: LpipsConvention) -> Maps:
+    """What makes a pixel's features of length 1; 0 in "lpips" where there are none, so that gradients are 0 there."""
     squares = (x * x).sum(-1, keepdims=True)
     epsilon = _LPIPS_EPSILON[convention]
-    return x / (root(squares) + epsilon if convention == "lpips" else jnp.sqrt(squares + epsilon))
+    if convention == "torchmetrics":
+        return 1.0 / jnp.sqrt(squares + epsilon)
+    return jnp.where(squares > 0, 1.0 / (root(squares) + epsilon), 0.0 * squares)
 
 
 def _weighted(values: Float[Array, "n c"], weights: Channels) -> Scores:
