@@ -140,11 +140,10 @@ def load_lpips(
     trunk = load_trunk(trunk_name, weights_dir=weights_dir)
 
     def forward(params: Any, x: Float[Array, "n h w 3"], y: Float[Array, "n h w 3"]) -> Scores:
-        found = [
-            trunk.apply(params["trunk"], i, maps=maps, normalisation=LPIPS_NORMALISATION) for i in (x, y)
-        ]  # each on its own: images side by side would need another sharding
-        features = [[f[name] for name in maps] for f in found]
-        return lpips_distance(*features, params["heads"], convention=convention)
+        # Each on its own: side by side in one batch they would need another sharding.
+        found = [trunk.apply(params["trunk"], i, maps=maps, normalisation=LPIPS_NORMALISATION) for i in (x, y)]
+        of_x, of_y = ([f[name] for name in maps] for f in found)
+        return lpips_distance(of_x, of_y, params["heads"], convention=convention)
 
     return PerceptualDistance(
         name=f"lpips-{network}",
@@ -182,8 +181,8 @@ def load_dists(*, weights_dir: str | os.PathLike[str] | None = None) -> Perceptu
         return [images / 255.0, *(found[name] for name in _DISTS_MAPS)]
 
     def forward(params: Any, x: Float[Array, "n h w 3"], y: Float[Array, "n h w 3"]) -> Scores:
-        maps = [features(params["trunk"], i) for i in (x, y)]
-        return dists_distance(*maps, params["alpha"], params["beta"])
+        of_x, of_y = (features(params["trunk"], i) for i in (x, y))
+        return dists_distance(of_x, of_y, params["alpha"], params["beta"])
 
     return PerceptualDistance(
         name="dists",

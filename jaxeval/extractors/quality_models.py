@@ -22,6 +22,7 @@ from jaxeval.extractors.clip import Clip
 from jaxeval.extractors.quality_files import NIQE_NAMES, read_libsvm, read_niqe, read_ranges
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.ops._arrays import Numbers
 from jaxeval.ops.image_quality import (
     CLIP_IQA_PROMPTS,
     BrisqueConvention,
@@ -221,7 +222,7 @@ class ScoreHead:
     activation: Activation
     normalise: bool
 
-    def apply(self, params: Any, embeddings: Float[Array, "n d"]) -> Float[Array, " n"]:
+    def apply(self, params: Any, embeddings: Numbers) -> Float[Array, " n"]:
         """Scores, [N] float32: pure and differentiable.
 
         Args:
@@ -244,7 +245,7 @@ class ScoreHead:
             x = jnp.matmul(activate(x) if index else x, kernel, precision=lax.Precision.HIGHEST) + bias
         return x[:, 0]
 
-    def __call__(self, embeddings: Float[Array, "n d"]) -> Float[Array, " n"]:
+    def __call__(self, embeddings: Numbers) -> Float[Array, " n"]:
         """`apply` with this head's parameters."""
         return self.apply(self.params, embeddings)
 

@@ -47,9 +47,9 @@ def test_it_is_lpips_distance_of_the_trunks_maps(alex, weights_dir):
     shift, scale = np.array([-0.030, -0.088, -0.188]), np.array([0.458, 0.448, 0.450])
     scaled = [jnp.asarray((2 * i - 1 - shift) / scale, jnp.float32) for i in (x, y)]
     maps = [trunk.forward(trunk.params, i, tuple(trunk.maps)) for i in scaled]
-    features = [[m[name] for name in trunk.maps] for m in maps]
+    of_x, of_y = ([m[name] for name in trunk.maps] for m in maps)
     heads = [HEADS["lpips-alex"][f"lin{i}.model.1.weight"].reshape(-1) for i in range(5)]
-    expected = lpips_distance(*features, [jnp.asarray(h) for h in heads])
+    expected = lpips_distance(of_x, of_y, [jnp.asarray(h) for h in heads])
     np.testing.assert_allclose(alex(x, y, data_range=1.0), expected, rtol=1e-5)
     np.testing.assert_allclose(alex(255 * x, 255 * y, data_range=255), expected, rtol=1e-5)
     assert alex.trunk_hash == trunk.weights_hash

@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from jaxeval.extractors import load_dists, load_lpips
 from jaxeval.extractors.alexnet import ALEXNET
 from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.ops.image_quality import LpipsConvention
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning:torchvision")]
 
@@ -122,13 +124,15 @@ def test_the_least_sides_are_torchvisions(torch, trunks, name):
 
 @pytest.mark.parametrize("network", LPIPS)
 def test_lpips_is_that_of_both_packages(torch, trunks, weights_dir, network):
+    case: tuple[LpipsConvention, Any, list[Any]]
     package = importlib.import_module("lpips")
     torchmetrics = importlib.import_module("torchmetrics.functional.image.lpips")
     net = "vgg" if network == "vgg16" else network
-    for convention, build, cases in (
+    for case in (
         ("lpips", lambda: package.LPIPS(net=net, pnet_rand=True, verbose=False), [((45, 71), 1), ((33, 32), 255)]),
         ("torchmetrics", lambda: torchmetrics._LPIPS(net=net, pnet_rand=True), [((45, 71), 1)]),
     ):
+        convention, build, cases = case
         theirs = build()
         copy_trunk(theirs.net, trunks[LPIPS[network]].features)
         ours = load_lpips(network, convention=convention, weights_dir=weights_dir)
@@ -159,7 +163,7 @@ def test_dists_is_that_of_the_package(torch, trunks, weights_dir, monkeypatch):
     package = importlib.import_module("DISTS_pytorch.DISTS_pt")
     monkeypatch.setattr(package.models, "vgg16", lambda pretrained: trunks["vgg16"])
     theirs = package.DISTS(load_weights=False)
-    weights = torch.load(Path(package.__file__).parent / "weights.pt", map_location="cpu")
+    weights = torch.load(Path(str(package.__file__)).parent / "weights.pt", map_location="cpu")
     theirs.alpha.data, theirs.beta.data = weights["alpha"], weights["beta"]
     ours = load_dists(weights_dir=weights_dir)
     for size, peak in (((45, 71), 1), ((17, 16), 255)):

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import types
+from typing import Any
 
 import jax
 import ml_dtypes
@@ -52,7 +53,8 @@ def fit(values, package):
     r = left / right
     flat = np.mean(np.abs(values)) ** 2 / np.mean(values**2) * (r**3 + 1) * (r + 1) / (r**2 + 1) ** 2
     if package:
-        return scipy.optimize.brentq(lambda shape: ratio(shape) - flat, 0.15, 20), left, right
+        root: Any = scipy.optimize.brentq(lambda shape: ratio(shape) - flat, 0.15, 20)
+        return float(root), left, right
     return SHAPES[np.argmin((ratio(SHAPES) - flat) ** 2)], left, right
 
 
@@ -202,7 +204,7 @@ def test_brisque_features_are_piqs():
 def test_niqe_and_its_model_are_scikit_videos(monkeypatch, tmp_path):
     def imresize(image, share, interp, mode):
         assert (interp, mode) == ("bicubic", "F")
-        size = tuple(int(s * share) for s in image.shape[::-1])
+        size = int(image.shape[1] * share), int(image.shape[0] * share)
         return np.asarray(Image.fromarray(image.astype(np.float32), mode="F").resize(size, Image.Resampling.BICUBIC))
 
     # What its code of 2018 calls is gone from NumPy and SciPy.

@@ -1,5 +1,7 @@
 """Content, style and perceptual losses against NumPy, and in a training step through a trunk."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,11 +52,12 @@ def test_style_in_every_normalisation():
         sums[name] = ((gram(X[name]) - gram(Y[name])) ** 2).sum((1, 2))
         _, height, width, channels = X[name].shape
         sizes[name] = channels, height * width
-    for normalisation, share in (
+    shares: list[tuple[losses.StyleNormalisation, Any]] = [
         ("none", lambda c, p: c**2),
         ("johnson", lambda c, p: (c * p) ** 2),
         ("gatys", lambda c, p: 4 * c**2 * p**2),
-    ):
+    ]
+    for normalisation, share in shares:
         expected = sum(sums[name] / share(*sizes[name]) for name in X)
         np.testing.assert_allclose(losses.style_loss(X, Y, normalisation=normalisation), expected, rtol=1e-5)
     np.testing.assert_allclose(losses.gram_matrix(X["a"]), gram(X["a"]) / 35, rtol=1e-5, atol=1e-6)
@@ -151,8 +154,8 @@ def test_what_does_not_fit_is_named():
             call(X, Y, weights={"a": 1.0})
     with pytest.raises(InputError, match="no map 'c' among a, b"):
         losses.perceptual_loss(X, Y, content={"c": 1.0})
-    maps = [list(features.values()) for features in (X, Y)]
+    x, y = (list(features.values()) for features in (X, Y))
     with pytest.raises(InputError, match=r"channels and heads of .* another network"):
-        iq.lpips_distance(*maps, [jnp.ones(3), jnp.ones(5)])
+        iq.lpips_distance(x, y, [jnp.ones(3), jnp.ones(5)])
     with pytest.raises(InputError, match=r"dists_distance: maps of .* channels and beta of"):
-        iq.dists_distance(*maps, [jnp.ones(3), jnp.ones(6)], [jnp.ones(3), jnp.ones(5)])
+        iq.dists_distance(x, y, [jnp.ones(3), jnp.ones(6)], [jnp.ones(3), jnp.ones(5)])
