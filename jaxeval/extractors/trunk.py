@@ -31,6 +31,7 @@ class Trunk:
     Attributes:
         name: the network's.
         maps: each map's name with its channels and its stride (image pixels to a map's pixel).
+        least_sides: least height and width of images for each map.
         normalisation: what is done to 0..255 pixel values first, unless a call says otherwise.
         params: pytree of arrays.
         forward: `(params, normalised images, maps) -> {map: values}`, pure.
@@ -41,6 +42,7 @@ class Trunk:
 
     name: str
     maps: Mapping[str, tuple[int, int]]
+    least_sides: Mapping[str, int]
     normalisation: Normalisation
     params: Any = dataclasses.field(repr=False)
     forward: Callable[[Any, Float[Array, "b h w 3"], tuple[str, ...]], Maps] = dataclasses.field(repr=False)
@@ -49,7 +51,8 @@ class Trunk:
     description: str = ""
 
     def __post_init__(self):
-        object.__setattr__(self, "maps", MappingProxyType(dict(self.maps)))
+        for name in ("maps", "least_sides"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def apply(
         self, params: Any, images: Images, *, maps: Iterable[str], normalisation: Normalisation | None = None
@@ -63,7 +66,8 @@ class Trunk:
             normalisation: in place of the trunk's own; LPIPS has another one.
 
         Returns:
-            `{map: [B, H / stride, W / stride, C] float32}` in the order asked for.
+            `{map: [B, H', W', C] float32}` in the order asked for. H' is H / stride without the rest for VGG, and some
+            pixels less for AlexNet and SqueezeNet, whose first windows have to fit.
 
         Raises:
             InputError: an unknown map, none at all, or images that are no batch or too small for the map.
@@ -71,10 +75,10 @@ class Trunk:
         wanted = self._checked_maps(maps)
         if images.ndim != 4 or images.shape[-1] != 3:
             raise InputError(f"trunk {self.name!r} needs images of shape [B, H, W, 3], not {list(images.shape)}")
-        stride = max(self.maps[name][1] for name in wanted)
-        if min(images.shape[1:3]) < stride:
+        least, deepest = max((self.least_sides[name], name) for name in wanted)
+        if min(images.shape[1:3]) < least:
             raise InputError(
-                f"trunk {self.name!r} needs images of at least {stride} x {stride} pixels for {wanted[-1]!r}, not "
+                f"trunk {self.name!r} needs images of at least {least} x {least} pixels for {deepest!r}, not "
                 f"{images.shape[1]} x {images.shape[2]}"
             )
         normalised = (normalisation or self.normalisation)(jnp.asarray(images, jnp.float32))

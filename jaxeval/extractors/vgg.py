@@ -39,6 +39,11 @@ class VGGPlan(NamedTuple):
         return {layer.name: (layer.outputs, 2**layer.block) for layer in self.layers()}
 
     @property
+    def least_sides(self) -> dict[str, int]:
+        """Least height and width of images for each map."""
+        return {name: stride for name, (_, stride) in self.maps.items()}
+
+    @property
     def taps(self) -> dict[str, int]:
         """Size of each tap of the classifier."""
         return {"fc2": self.hidden, "fc2_relu": self.hidden, "logits": self.classes}
@@ -64,6 +69,10 @@ class VGGPlan(NamedTuple):
             shapes[f"classifier.{index}.weight"] = (outputs, inputs)
             shapes[f"classifier.{index}.bias"] = (outputs,)
         return shapes
+
+    def trunk(self, state: Mapping[str, np.ndarray]) -> "VGGTrunk":
+        """The trunk with these weights."""
+        return VGGTrunk(state, self)
 
 
 class _Layer(NamedTuple):

@@ -13,9 +13,10 @@ from jaxpr_checks import assert_full_precision
 from small_vocabulary import SENTENCES, learned_merges, vocabulary_text
 
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
-from jaxeval.extractors import Clip, WeightsStore, clip, extractor_names, load_clip, load_extractor
+from jaxeval.extractors import Clip, WeightsStore, clip, embed_prompts, extractor_names, load_clip, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, from_hugging_face
+from jaxeval.ops.image_quality import CLIP_IQA_PROMPTS, clip_iqa
 
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 MERGES = learned_merges(120)
@@ -258,3 +259,25 @@ def test_gradients_and_precision(network):
     assert_full_precision(features, network.params, images, at_least=2 + 7 * 3)
     tokens = jnp.asarray(network.tokenizer(["a cat"]))
     assert_full_precision(network.apply_text, network.text_params, tokens, at_least=1 + 7 * 2)
+
+
+def test_clip_iqa_of_pairs_of_texts(network):
+    prompts = [("the cat", "a photo"), ("photo of the cat", "the photo")]
+    embedded = embed_prompts(network, prompts)
+    assert embedded.shape == (2, 2, 10)
+    flat = [text for pair in prompts for text in pair]
+    np.testing.assert_array_equal(np.asarray(embedded).reshape(4, 10), network.text_embeddings(flat))
+    images = np.asarray(network(pictures())["embedding"], np.float64)
+    texts = np.asarray(embedded, np.float64)
+    cosines = np.einsum("nd,pad->npa", *(e / np.linalg.norm(e, axis=-1, keepdims=True) for e in (images, texts)))
+    expected = 1 / (1 + np.exp(20 * (cosines[..., 1] - cosines[..., 0])))
+    found = clip_iqa(images=network(pictures())["embedding"], prompts=embedded, logit_scale=20.0)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert (np.abs(expected - 0.5) > 0.01).any()
+    with pytest.raises(InputError, match="prompts='beauty' is unknown; one of quality, brightness"):
+        embed_prompts(network, ["beauty"])
+    with pytest.raises(InputError, match="give a list of one or more prompts"):
+        embed_prompts(network, "quality")
+    with pytest.raises(InputError, match=r"images of shape \(2, 9\) and prompts of \(2, 2, 10\)"):
+        clip_iqa(images=images[:, :9], prompts=embedded)
+    assert len(CLIP_IQA_PROMPTS) == 16

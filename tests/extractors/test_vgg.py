@@ -94,7 +94,7 @@ def test_maps_are_the_definitions_at_any_size(trunk, state, size):
 
 
 def test_the_maps_of_vgg16_and_vgg19():
-    assert trunk_names() == ("vgg16", "vgg19")
+    assert trunk_names() == ("alexnet", "squeezenet", "vgg16", "vgg19")
     assert VGG16.maps["relu5_3"] == VGG19.maps["relu5_4"] == (512, 16)
     assert (len(VGG16.maps), len(VGG19.maps)) == (13, 16)
     assert VGG16.taps["fc2_relu"] == 4096
@@ -182,7 +182,7 @@ def test_bad_calls_say_what_to_do(trunk, weights_dir):
         trunk(pictures(32, 15), maps=["relu5_1"])
     with pytest.raises(InputError, match=r"needs images of shape \[B, H, W, 3\]"):
         trunk(pictures(32, 32)[0], maps=["relu1_1"])
-    with pytest.raises(InputError, match="unknown trunk 'vgg11': choose one of vgg16, vgg19"):
+    with pytest.raises(InputError, match="unknown trunk 'vgg11': choose one of alexnet, squeezenet, vgg16, vgg19"):
         load_trunk("vgg11", weights_dir=weights_dir)
 
 

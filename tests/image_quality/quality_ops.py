@@ -4,10 +4,46 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from photographs import photograph
 
 import jaxeval.ops.image_quality as iq
+from jaxeval.extractors import PerceptualDistance
+from jaxeval.ops.losses import structure_loss
+
+
+def _perceptual(name: str, over_maps: Callable) -> Callable:
+    """A distance of the shape of LPIPS and DISTS over two small smooth layers, through the class that all share."""
+    rng = np.random.default_rng(8)
+    params = [jnp.asarray(rng.normal(size=(3, 3, i, o)) / np.sqrt(9 * i), jnp.float32) for i, o in ((3, 6), (6, 8))]
+
+    def maps(params, x):
+        found = [x / 255.0]
+        for kernel in params:
+            x = jnp.tanh(
+                lax.conv_general_dilated(
+                    found[-1], kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                    precision=lax.Precision.HIGHEST,
+                )
+            )  # fmt: skip
+            found.append(x + 0.3 if name == "lpips" else x)
+        return found[1:] if name == "lpips" else found
+
+    distance = PerceptualDistance(
+        name=name,
+        params=params,
+        least_side=4,
+        forward=lambda params, x, y: over_maps(maps(params, x), maps(params, y)),
+        trunk_hash="",
+        heads_hash="",
+        weights_published=False,
+    )
+    return functools.partial(distance.apply, params)
+
+
+_WEIGHTS = [jnp.linspace(0.1, 1.0, channels) for channels in (3, 6, 8)]
 
 
 class Op(NamedTuple):
@@ -23,6 +59,7 @@ class Op(NamedTuple):
     identity: float
     symmetric: bool = True
     channels: tuple[int, ...] = (1, 3)
+    smooth: bool = True  # whether differences over steps of 2e-3 are its slope
 
 
 FULL_REFERENCE = {
@@ -40,9 +77,9 @@ FULL_REFERENCE = {
     "cw_ssim": Op(iq.cw_ssim, 64, 64, 1.0),
     "iw_ssim": Op(iq.iw_ssim, 161, 161, 1.0, symmetric=False),
     "vif": Op(iq.vif, 41, 41, 1.0, symmetric=False),
-    "fsim": Op(iq.fsim, 24, 4, 1.0, channels=(3,)),
-    "fsim of luma": Op(functools.partial(iq.fsim, chromatic=False), 24, 4, 1.0),
-    "sr_sim": Op(iq.sr_sim, 40, 37, 1.0),
+    "fsim": Op(iq.fsim, 24, 4, 1.0, channels=(3,), smooth=False),
+    "fsim of luma": Op(functools.partial(iq.fsim, chromatic=False), 24, 4, 1.0, smooth=False),
+    "sr_sim": Op(iq.sr_sim, 40, 37, 1.0, smooth=False),
     "vsi": Op(iq.vsi, 24, 2, 1.0),
     "gms": Op(iq.gms, 17, 2, 1.0),
     "gmsd": Op(iq.gmsd, 17, 2, 0.0),
@@ -51,6 +88,16 @@ FULL_REFERENCE = {
     "mdsi": Op(iq.mdsi, 17, 1, 0.0),
     "haarpsi": Op(iq.haarpsi, 24, 16, 1.0),
     "nlpd": Op(iq.nlpd, 32, 32, 0.0),
+    "lpips": Op(_perceptual("lpips", lambda x, y: iq.lpips_distance(x, y, _WEIGHTS[1:])), 16, 4, 0.0),
+    "lpips torchmetrics": Op(
+        _perceptual("lpips", lambda x, y: iq.lpips_distance(x, y, _WEIGHTS[1:], convention="torchmetrics")), 16, 4, 0.0
+    ),
+    "dists": Op(_perceptual("dists", lambda x, y: iq.dists_distance(x, y, _WEIGHTS, _WEIGHTS)), 16, 4, 0.0),
+    "structure loss": Op(structure_loss, 24, 11, 0.0),
+    "structure loss of two scales": Op(
+        functools.partial(structure_loss, similarity="ms-ssim", weights=(0.4, 0.6)), 24, 21, 0.0
+    ),
+    "structure loss of gradients": Op(functools.partial(structure_loss, similarity="gradient"), 17, 2, 0.0),
 }
 # Compiling the others, and their gradients, takes several seconds each.
 QUICK = ("psnr", "gms")

@@ -1,11 +1,12 @@
-"""The metrics against piq, on photographs with distortions of four kinds."""
+"""The metrics against piq, pytorch-msssim and torchmetrics, on photographs with distortions of four kinds."""
 
+import functools
 import importlib
 
 import numpy as np
 import pytest
 from parity_stub import torchvision_stub
-from photographs import pairs
+from photographs import DISTORTIONS, pairs, photograph
 
 import jaxeval.ops.image_quality as iq
 
@@ -55,3 +56,90 @@ def test_total_variation_is_piqs():
             expected = float(piq.total_variation(x, reduction="none", norm_type=theirs))
             value = iq.total_variation(image[None], data_range=255, norm=norm)
             np.testing.assert_allclose(value, [expected], rtol=1e-6, err_msg=f"{label} {norm}")
+
+
+def _as_torch(torch, image):
+    return torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float64))
+
+
+def _window(torch, x):
+    """pytorch-msssim's own window is of float32, whose weights do not sum to 1: 1e-5 of SSIM on the smallest images."""
+    at = np.arange(11) - 5
+    taps = np.exp(-(at**2) / (2 * 1.5**2))
+    return torch.from_numpy(taps / taps.sum()).repeat(x.shape[1], 1, 1, 1)
+
+
+def _pytorch_msssim(name, x, y, peak):
+    import torch
+
+    peer = getattr(importlib.import_module("pytorch_msssim"), name)
+    return peer(x, y, data_range=peak, size_average=False, win=_window(torch, x))
+
+
+def _torchmetrics(name, x, y, peak):
+    peer = getattr(importlib.import_module("torchmetrics.functional.image"), name)
+    return peer(x, y, data_range=peak, reduction="none")
+
+
+def _piq(name, x, y, peak):
+    return getattr(importlib.import_module("piq"), name)(x, y, data_range=peak, reduction="none")
+
+
+# The peers' functions of (x, y, data range), which run in float64, by the name of our convention.
+SSIM = {
+    "pytorch-msssim": functools.partial(_pytorch_msssim, "ssim"),
+    "torchmetrics": functools.partial(_torchmetrics, "structural_similarity_index_measure"),
+    "piq": functools.partial(_piq, "ssim"),
+}
+MS_SSIM = {
+    "pytorch-msssim": functools.partial(_pytorch_msssim, "ms_ssim"),
+    "torchmetrics": functools.partial(_torchmetrics, "multiscale_structural_similarity_index_measure"),
+    "piq": functools.partial(_piq, "multi_scale_ssim"),
+}
+
+
+@pytest.mark.parametrize("convention", SSIM)
+def test_ssim_is_that_of_the_package_its_convention_names(convention):
+    import torch
+
+    torchvision_stub()
+    # Odd, as small as the window, and (for piq, which halves it first) of more than 384 pixels; colour and grey.
+    for size, names in (((101, 88), ("astronaut", "camera")), ((11, 12), ("coffee",)), ((395, 402), ("coffee",))):
+        for label, reference, distorted in pairs(size, names):
+            x, y = _as_torch(torch, distorted), _as_torch(torch, reference)
+            expected = SSIM[convention](x, y, 255.0).flatten()
+            value = iq.ssim(distorted[None], reference[None], data_range=255, convention=convention)
+            assert value.shape == (1,)
+            assert abs(float(value[0]) - float(expected[0])) < 1e-5, (label, size)
+
+
+@pytest.mark.parametrize("convention", MS_SSIM)
+def test_ms_ssim_is_that_of_the_package_its_convention_names(convention):
+    import torch
+
+    torchvision_stub()
+    for label, reference, distorted in pairs((177, 214), ("astronaut",)):
+        x, y = _as_torch(torch, distorted), _as_torch(torch, reference)
+        expected = MS_SSIM[convention](x, y, 255.0).flatten()
+        value = iq.ms_ssim(distorted[None], reference[None], data_range=255, convention=convention)
+        assert abs(float(value[0]) - float(expected[0])) < 1e-5, label
+
+
+def test_every_strength_and_every_range_of_values():
+    import torch
+
+    torchvision_stub()
+    reference = photograph("coffee", 75, 94)
+    for kind, distort in DISTORTIONS.items():
+        for strength in (1, 2, 3, 4, 5):
+            distorted = distort(reference, strength)
+            x, y = _as_torch(torch, distorted), _as_torch(torch, reference)
+            expected = float(SSIM["pytorch-msssim"](x, y, 255.0)[0])
+            images = {
+                255: (distorted, reference),
+                1.0: tuple((i / 255).astype(np.float32) for i in (distorted, reference)),
+                65535: tuple(i.astype(np.uint16) * 257 for i in (distorted, reference)),
+            }
+            for peak, (a, b) in images.items():
+                value = float(iq.ssim(a[None], b[None], data_range=peak)[0])
+                assert abs(value - expected) < 1e-5, (kind, strength, peak)

@@ -5,6 +5,12 @@ grad and on sharded batches; gradients are finite also at identical images and o
 shapes and values that are not finite are InputErrors wherever values can be looked at.
 """
 
+from jaxeval.ops.image_quality.brisque import BrisqueConvention as BrisqueConvention
+from jaxeval.ops.image_quality.brisque import BrisqueModel as BrisqueModel
+from jaxeval.ops.image_quality.brisque import brisque as brisque
+from jaxeval.ops.image_quality.brisque import brisque_features as brisque_features
+from jaxeval.ops.image_quality.clip_iqa import CLIP_IQA_PROMPTS as CLIP_IQA_PROMPTS
+from jaxeval.ops.image_quality.clip_iqa import clip_iqa as clip_iqa
 from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
 from jaxeval.ops.image_quality.colour import rgb_to_ycbcr as rgb_to_ycbcr
@@ -20,6 +26,10 @@ from jaxeval.ops.image_quality.mdsi import mdsi as mdsi
 from jaxeval.ops.image_quality.ms_ssim import MS_SSIM_WEIGHTS as MS_SSIM_WEIGHTS
 from jaxeval.ops.image_quality.ms_ssim import MsSsimConvention as MsSsimConvention
 from jaxeval.ops.image_quality.ms_ssim import ms_ssim as ms_ssim
+from jaxeval.ops.image_quality.niqe import NiqeConvention as NiqeConvention
+from jaxeval.ops.image_quality.niqe import NiqeModel as NiqeModel
+from jaxeval.ops.image_quality.niqe import niqe as niqe
+from jaxeval.ops.image_quality.niqe import niqe_features as niqe_features
 from jaxeval.ops.image_quality.nlpd import nlpd as nlpd
 from jaxeval.ops.image_quality.no_reference import Exposure as Exposure
 from jaxeval.ops.image_quality.no_reference import colourfulness as colourfulness
@@ -27,6 +37,9 @@ from jaxeval.ops.image_quality.no_reference import entropy as entropy
 from jaxeval.ops.image_quality.no_reference import exposure as exposure
 from jaxeval.ops.image_quality.no_reference import sharpness as sharpness
 from jaxeval.ops.image_quality.no_reference import total_variation as total_variation
+from jaxeval.ops.image_quality.perceptual import LpipsConvention as LpipsConvention
+from jaxeval.ops.image_quality.perceptual import dists_distance as dists_distance
+from jaxeval.ops.image_quality.perceptual import lpips_distance as lpips_distance
 from jaxeval.ops.image_quality.pixel_errors import mae as mae
 from jaxeval.ops.image_quality.pixel_errors import mse as mse
 from jaxeval.ops.image_quality.pixel_errors import psnr as psnr
@@ -42,14 +55,24 @@ from jaxeval.ops.image_quality.vif import vif as vif
 from jaxeval.ops.image_quality.vsi import vsi as vsi
 
 __all__ = [
+    "CLIP_IQA_PROMPTS",
     "MS_SSIM_WEIGHTS",
+    "BrisqueConvention",
+    "BrisqueModel",
     "Exposure",
+    "LpipsConvention",
     "MsSsimConvention",
+    "NiqeConvention",
+    "NiqeModel",
     "SsimConvention",
     "SsimTerms",
     "View",
+    "brisque",
+    "brisque_features",
+    "clip_iqa",
     "colourfulness",
     "cw_ssim",
+    "dists_distance",
     "entropy",
     "exposure",
     "frame_scores",
@@ -58,11 +81,14 @@ __all__ = [
     "gmsd",
     "haarpsi",
     "iw_ssim",
+    "lpips_distance",
     "mae",
     "mdsi",
     "ms_gmsd",
     "ms_ssim",
     "mse",
+    "niqe",
+    "niqe_features",
     "nlpd",
     "psnr",
     "psnr_hvs",

@@ -13,7 +13,7 @@ from jaxeval.ops.image_quality.windows import pool
 
 __all__ = ["fsim"]
 
-Pixels = Float[Array, "h w c"]
+Pixels = Float[Array, "_ _ _"]
 
 _PHASE, _GRADIENT, _CHROMA = 0.85, 160.0, 200.0  # constants of the similarities, for values from 0 to 255
 _CHROMA_POWER = 0.03

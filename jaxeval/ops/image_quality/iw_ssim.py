@@ -113,7 +113,7 @@ def _losses(x: Plane, y: Plane) -> tuple[Reduced, Reduced]:
     return a + b - a * b, b
 
 
-def _information(x: Plane, y: Plane, parent: Reduced | None) -> Reduced:
+def _information(x: Plane, y: Plane, parent: Float[Array, "h3 w3"] | None) -> Reduced:
     """Information in bits that each 3 x 3 window of the reference `y` shares with what is seen of it and of `x`."""
     mean_x, mean_y, xx, yy, xy = blur((x, y, x * x, y * y, x * y), uniform_taps(3))
     var_x, var_y = jnp.maximum(xx - mean_x**2, 0.0), jnp.maximum(yy - mean_y**2, 0.0)

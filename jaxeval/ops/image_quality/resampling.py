@@ -35,8 +35,11 @@ def bilinear(size: int, to: int, align_corners: bool) -> Weights:
 
 
 @functools.lru_cache(64)
-def cubic(size: int, to: int, scale: float) -> Weights:
-    """Weights of MATLAB's imresize: Keys' cubic (a = -0.5), widened when shrinking; edges are mirrored."""
+def cubic(size: int, to: int, scale: float, edges: str = "mirror") -> Weights:
+    """Weights of Keys' cubic (a = -0.5), widened when shrinking.
+
+    Edges are mirrored, as in MATLAB's imresize; or, with edges="cut", windows end there, as in Pillow.
+    """
     stretch = min(scale, 1.0)
     reach = math.ceil(4 / stretch) + 2
     at = (np.arange(to) + 0.5) / scale - 0.5
@@ -46,6 +49,8 @@ def cubic(size: int, to: int, scale: float) -> Weights:
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1.0
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4.0 * distance + 2.0
     values = np.where(distance <= 1, near, np.where(distance <= 2, far, 0.0))
+    if edges == "cut":
+        values = np.where((taps >= 0) & (taps < size), values, 0.0)
     values /= values.sum(1, keepdims=True)
     mirrored = np.mod(taps, 2 * size)
     mirrored = np.minimum(mirrored, 2 * size - 1 - mirrored)

@@ -17,7 +17,7 @@ from jaxeval.ops.image_quality.windows import blur, columns, gaussian_taps, pad_
 
 __all__ = ["sr_sim"]
 
-Pixels = Float[Array, "h w c"]
+Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 
 _SALIENCY, _GRADIENT, _CHROMA = 0.40, 225.0, 200.0  # constants of the similarities, for values from 0 to 255

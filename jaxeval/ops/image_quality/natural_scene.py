@@ -1,0 +1,123 @@
+"""Statistics of natural scenes: what BRISQUE and NIQE measure of a plane.
+
+Values are divided by their neighbourhood's contrast (mean-subtracted, contrast-normalised coefficients, MSCN); of them
+and of products of neighbours, generalised Gaussians are fitted by moments. A fit's shape parameter is looked up in a
+table with steps of 0.001, as the authors' code does it; its gradient is that of the table's linear interpolation.
+
+References: Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 21(12),
+2012; Lasmar, Stitou, Berthoumieu, "Multiscale skewed heavy tailed model for texture analysis", ICIP 2009.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import scipy.special
+from jax import lax
+from jax.scipy.special import gammaln
+from jaxtyping import Array, Float
+
+from jaxeval.ops.image_quality._maths import map_mean, map_sum, root
+from jaxeval.ops.image_quality.windows import blur, gaussian_taps
+
+__all__ = ["SHIFTS", "SkewedFit", "contrast_normalised", "neighbours", "shape_of_symmetric", "skewed_fit"]
+
+Plane = Float[Array, "_ _"]
+Scalar = Float[Array, ""]
+
+SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # to the right, down, and along both diagonals
+_TAPS = gaussian_taps(7, 7 / 6)
+# Of float32's rounding of a local mean. In flat areas its sign would decide on which side of 0 a pixel counts, as that
+# of float64's does in other implementations.
+_ROUNDING = 2e-5
+_SHAPES = np.arange(0.2, 10.0005, 0.001)
+_RATIOS = np.exp(
+    2 * scipy.special.gammaln(2 / _SHAPES) - scipy.special.gammaln(1 / _SHAPES) - scipy.special.gammaln(3 / _SHAPES)
+)
+
+
+class SkewedFit(NamedTuple):
+    """An asymmetric generalised Gaussian: its shape, and the deviations of what lies left and right of 0."""
+
+    shape: Scalar
+    left: Scalar
+    right: Scalar
+
+    def scales(self) -> tuple[Scalar, Scalar]:
+        """Its scale parameters on either side: deviation * sqrt(Gamma(1 / shape) / Gamma(3 / shape))."""
+        factor = jnp.exp(0.5 * (gammaln(1.0 / self.shape) - gammaln(3.0 / self.shape)))
+        return self.left * factor, self.right * factor
+
+    def mean(self) -> Scalar:
+        """Its mean: (right scale - left scale) * Gamma(2 / shape) / Gamma(1 / shape)."""
+        left, right = self.scales()
+        return (right - left) * jnp.exp(gammaln(2.0 / self.shape) - gammaln(1.0 / self.shape))
+
+
+def contrast_normalised(x: Plane, edges: str) -> Plane:
+    """(x - local mean) / (local deviation + 1) of values from 0 to 255, in Gaussian windows of 7 x 7, sigma 7/6.
+
+    Args:
+      x: [H, W].
+      edges: "zero" or "edge": what is beyond the borders.
+    """
+    margin = len(_TAPS) // 2
+    padded = jnp.pad(x, margin, mode="edge") if edges == "edge" else jnp.pad(x, margin)
+    # Deviations do not depend on the level, and without it keep their digits.
+    centre = lax.stop_gradient(map_mean(x))
+    padded = padded - centre
+    mean, square = blur((padded, padded * padded), _TAPS)
+    difference = x - centre - mean
+    difference = jnp.where(jnp.abs(difference) < _ROUNDING, 0.0 * difference, difference)
+    return difference / (root(jnp.abs(square - mean * mean)) + 1.0)
+
+
+def neighbours(x: Plane, shift: tuple[int, int], circular: bool) -> Plane:
+    """Products of values with their neighbours; `circular` takes those beyond an edge from the opposite one."""
+    if circular:
+        return x * jnp.roll(x, shift, axis=(0, 1))
+    (down, across), (height, width) = shift, x.shape
+    first = x[: height - down, max(-across, 0) : width - max(across, 0)]
+    return first * x[down:, max(across, 0) : width + min(across, 0)]
+
+
+def skewed_fit(x: Plane, *, on_grid: bool = True, zeros_right: bool = False) -> SkewedFit:
+    """The asymmetric generalised Gaussian that has the moments of `x`.
+
+    Args:
+      x: values of any shape, as a plane.
+      on_grid: round the shape to the table's nearest.
+      zeros_right: count values of 0 to the right side; otherwise to neither.
+
+    Returns:
+      Not-a-number where one side has no values.
+    """
+    squares = x * x
+    left, right = x < 0, (x >= 0) if zeros_right else (x > 0)
+    below, above = (
+        root(map_sum(jnp.where(side, squares, 0.0 * x)) / map_sum(side.astype(jnp.float32))) for side in (left, right)
+    )
+    ratio = below / above
+    flatness = map_mean(jnp.abs(x)) ** 2 / map_mean(squares)
+    flatness = flatness * (ratio**3 + 1.0) * (ratio + 1.0) / (ratio**2 + 1.0) ** 2
+    return SkewedFit(_shape(flatness, _RATIOS, on_grid), below, above)
+
+
+def shape_of_symmetric(x: Plane) -> tuple[Scalar, Scalar]:
+    """Shape of the generalised Gaussian about 0 that has the moments of `x`, and their mean square."""
+    square = map_mean(x * x)
+    # The authors compare reciprocals here, which settles ties of the table otherwise.
+    return _shape(-square / map_mean(jnp.abs(x)) ** 2, -1.0 / _RATIOS, True), square
+
+
+def _shape(value: Scalar, table: np.ndarray, on_grid: bool) -> Scalar:
+    """The shape whose entry of a rising table is nearest."""
+    entries, shapes = (jnp.asarray(a.astype(np.float32)) for a in (table, _SHAPES))
+    upper = jnp.clip(jnp.searchsorted(entries, lax.stop_gradient(value)), 1, len(table) - 1)
+    low, high = entries[upper - 1], entries[upper]
+    share = jnp.clip((value - low) / (high - low), 0.0, 1.0)
+    between = shapes[upper - 1] + share * (shapes[upper] - shapes[upper - 1])
+    if not on_grid:
+        return between
+    nearest = jnp.where(share > 0.5, shapes[upper], shapes[upper - 1]) + 0.0 * value
+    return between + lax.stop_gradient(nearest - between)
