@@ -13,6 +13,7 @@ RNG = np.random.default_rng(0)
 SIZES = {"layers.0": (12, 8), "layers.2": (6, 12), "layers.4": (4, 6), "layers.6": (3, 4), "layers.10": (1, 3)}
 LAYERS = {name: (RNG.normal(size=size), RNG.normal(size=size[0])) for name, size in SIZES.items()}
 EMBEDDINGS = RNG.normal(size=(5, 8)).astype(np.float32) * 7
+WITHIN = 5e-5  # scores reach 54; a relative 1e-6 of that through five layers of a dozen terms
 
 
 def save(path, layers):
@@ -35,11 +36,11 @@ def scores(layers, activation=lambda x: x, normalise=True):
 def test_layers_follow_each_other_by_number(tmp_path):
     path = save(tmp_path / "head.safetensors", dict(sorted(LAYERS.items())))  # layers.10 before layers.2
     head = load_score_head(path)
-    np.testing.assert_allclose(head(EMBEDDINGS), scores(LAYERS), rtol=1e-5)
-    np.testing.assert_allclose(jax.jit(head.apply)(head.params, EMBEDDINGS), scores(LAYERS), rtol=1e-5)
+    np.testing.assert_allclose(head(EMBEDDINGS), scores(LAYERS), atol=WITHIN)
+    np.testing.assert_allclose(jax.jit(head.apply)(head.params, EMBEDDINGS), scores(LAYERS), atol=WITHIN)
     rectified = load_score_head(path, activation="relu", normalise=False)
     expected = scores(LAYERS, lambda x: np.maximum(x, 0), normalise=False)
-    np.testing.assert_allclose(rectified(EMBEDDINGS), expected, rtol=1e-5)
+    np.testing.assert_allclose(rectified(EMBEDDINGS), expected, rtol=1e-5, atol=1e-4)
     gradient = jax.grad(lambda e: head(e).sum())(np.zeros((1, 8), np.float32))
     assert np.isfinite(gradient).all()
 

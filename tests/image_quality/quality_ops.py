@@ -44,6 +44,11 @@ def _perceptual(name: str, over_maps: Callable) -> Callable:
 
 
 _WEIGHTS = [jnp.linspace(0.1, 1.0, channels) for channels in (3, 6, 8)]
+_LPIPS = _perceptual("lpips", lambda x, y: iq.lpips_distance(x, y, _WEIGHTS[1:]))
+_LPIPS_OF_TORCHMETRICS = _perceptual(
+    "lpips", lambda x, y: iq.lpips_distance(x, y, _WEIGHTS[1:], convention="torchmetrics")
+)
+_DISTS = _perceptual("dists", lambda x, y: iq.dists_distance(x, y, _WEIGHTS, _WEIGHTS))
 
 
 class Op(NamedTuple):
@@ -59,7 +64,7 @@ class Op(NamedTuple):
     identity: float
     symmetric: bool = True
     channels: tuple[int, ...] = (1, 3)
-    smooth: bool = True  # whether differences over steps of 2e-3 are its slope
+    slope: str = "float64"  # in what it is compared with differences; "none" where it is not that of the values
 
 
 FULL_REFERENCE = {
@@ -72,14 +77,14 @@ FULL_REFERENCE = {
     "psnr_hvs_m": Op(iq.psnr_hvs_m, 16, 8, np.inf),
     "ssim": Op(iq.ssim, 24, 11, 1.0),
     "ssim torchmetrics": Op(functools.partial(iq.ssim, convention="torchmetrics"), 16, 6, 1.0),
-    "ssim pyiqa": Op(functools.partial(iq.ssim, convention="pyiqa"), 16, 11, 1.0),
+    "ssim pyiqa": Op(functools.partial(iq.ssim, convention="pyiqa"), 16, 11, 1.0, slope="none"),
     "ms_ssim": Op(functools.partial(iq.ms_ssim, weights=(0.4, 0.6)), 24, 21, 1.0),
     "cw_ssim": Op(iq.cw_ssim, 64, 64, 1.0),
     "iw_ssim": Op(iq.iw_ssim, 161, 161, 1.0, symmetric=False),
     "vif": Op(iq.vif, 41, 41, 1.0, symmetric=False),
-    "fsim": Op(iq.fsim, 24, 4, 1.0, channels=(3,), smooth=False),
-    "fsim of luma": Op(functools.partial(iq.fsim, chromatic=False), 24, 4, 1.0, smooth=False),
-    "sr_sim": Op(iq.sr_sim, 40, 37, 1.0, smooth=False),
+    "fsim": Op(iq.fsim, 24, 4, 1.0, channels=(3,)),
+    "fsim of luma": Op(functools.partial(iq.fsim, chromatic=False), 24, 4, 1.0),
+    "sr_sim": Op(iq.sr_sim, 40, 37, 1.0),
     "vsi": Op(iq.vsi, 24, 2, 1.0),
     "gms": Op(iq.gms, 17, 2, 1.0),
     "gmsd": Op(iq.gmsd, 17, 2, 0.0),
@@ -88,11 +93,9 @@ FULL_REFERENCE = {
     "mdsi": Op(iq.mdsi, 17, 1, 0.0),
     "haarpsi": Op(iq.haarpsi, 24, 16, 1.0),
     "nlpd": Op(iq.nlpd, 32, 32, 0.0),
-    "lpips": Op(_perceptual("lpips", lambda x, y: iq.lpips_distance(x, y, _WEIGHTS[1:])), 16, 4, 0.0),
-    "lpips torchmetrics": Op(
-        _perceptual("lpips", lambda x, y: iq.lpips_distance(x, y, _WEIGHTS[1:], convention="torchmetrics")), 16, 4, 0.0
-    ),
-    "dists": Op(_perceptual("dists", lambda x, y: iq.dists_distance(x, y, _WEIGHTS, _WEIGHTS)), 16, 4, 0.0),
+    "lpips": Op(_LPIPS, 16, 4, 0.0, slope="float32"),
+    "lpips torchmetrics": Op(_LPIPS_OF_TORCHMETRICS, 16, 4, 0.0, slope="float32"),
+    "dists": Op(_DISTS, 16, 4, 0.0, slope="float32"),
     "structure loss": Op(structure_loss, 24, 11, 0.0),
     "structure loss of two scales": Op(
         functools.partial(structure_loss, similarity="ms-ssim", weights=(0.4, 0.6)), 24, 21, 0.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import numpy as np
 import pytest
 import skimage.color
@@ -33,6 +34,13 @@ def test_errors_are_those_of_float64(scale):
 def test_identical_images_have_no_error_and_infinite_psnr():
     x = photograph("coffee", 20, 30)[None]
     assert [float(op(x, x, data_range=255)[0]) for op in (mse, mae, rmse, psnr)] == [0, 0, 0, np.inf]
+
+
+def test_gradients_are_0_where_images_are_identical():
+    x = photograph("coffee", 6, 7)[None].astype(np.float32)
+    for op in (mse, mae, rmse):
+        gradient = jax.grad(lambda x, y, op=op: op(x, y, data_range=255).sum())(x, x)
+        np.testing.assert_array_equal(gradient, 0, err_msg=op.__name__)
 
 
 def test_psnr_has_no_ceiling():

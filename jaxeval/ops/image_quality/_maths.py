@@ -1,13 +1,29 @@
 """Roots and powers with finite gradients, sums that are fast and exact enough, and the similarity of two maps."""
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import contract
 
-__all__ = ["magnitude", "map_mean", "map_sum", "power", "root", "similarity", "stretched", "weighted_similarity"]
+__all__ = [
+    "absolute",
+    "magnitude",
+    "map_mean",
+    "map_sum",
+    "power",
+    "root",
+    "similarity",
+    "stretched",
+    "weighted_similarity",
+]
 
 Map = Float[Array, "*shape"]
+
+
+def absolute(x: Map) -> Map:
+    """Absolute value, whose gradient at 0 is 0 (JAX's own is 1)."""
+    return x * lax.stop_gradient(jnp.sign(x))
 
 
 def root(x: Map) -> Map:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops.image_quality._images import Scores, check_choice, check_data_range, check_images, each_image
-from jaxeval.ops.image_quality._maths import magnitude, map_mean, map_sum, root
+from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, map_sum, root
 from jaxeval.ops.image_quality.colour import luma_yiq
 
 __all__ = ["Exposure", "colourfulness", "entropy", "exposure", "sharpness", "total_variation"]
@@ -145,7 +145,7 @@ def _total_variation(x: Pixels, *, norm: str) -> Float[Array, ""]:
     total = jnp.float32(0.0)
     for difference in (x[1:] - x[:-1], x[:, 1:] - x[:, :-1]):
         if difference.size:
-            total = total + map_sum(jnp.abs(difference) if norm == "l1" else difference * difference)
+            total = total + map_sum(absolute(difference) if norm == "l1" else difference * difference)
     return root(total) if norm == "l2" else total
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
-from jaxeval.ops.image_quality._maths import map_mean, root
+from jaxeval.ops.image_quality._maths import absolute, map_mean, root
 from jaxeval.ops.image_quality.colour import View, check_view, view
 
 __all__ = ["mae", "mse", "psnr", "rmse"]
@@ -96,7 +96,7 @@ def _error(
     x, y = (view(i, data_range=data_range, channels=channels, crop_border=crop_border) for i in (x, y))
     difference = x - y
     if kind == "mae":
-        return map_mean(jnp.abs(difference))
+        return map_mean(absolute(difference))
     # The range is taken out before squaring, so that no scale of the images overflows or loses small errors.
     error = map_mean(jnp.square(difference / data_range))
     if kind == "mse":
