@@ -81,7 +81,7 @@ KERNELS = (
         title="two folders of {n} PNG {side} x {side} -> FID, KID, precision, recall",
         sizes={
             "small": {"n": 48, "side": 256, "subset": 48, "batch": 16},
-            "paper": {"n": 1000, "side": 256, "subset": 1000, "batch": 32},
+            "paper": {"n": 250, "side": 256, "subset": 250, "batch": 32},
         },
         contenders={OURS: _ours, "torch-fidelity": _fidelity},
         work=lambda size: 2 * 11.4e9 * size["n"],
