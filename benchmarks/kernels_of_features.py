@@ -53,7 +53,7 @@ def _frechet_fidelity(size: Size) -> Run:
 def _by_sqrtm(x: tuple[np.ndarray, np.ndarray], y: tuple[np.ndarray, np.ndarray]) -> float:
     import scipy.linalg
 
-    root = np.asarray(scipy.linalg.sqrtm(x[1] @ y[1])).real
+    root = np.real(scipy.linalg.sqrtm(x[1] @ y[1]))
     return float(np.square(x[0] - y[0]).sum() + np.trace(x[1]) + np.trace(y[1]) - 2 * np.trace(root))
 
 
@@ -160,8 +160,7 @@ _DEFAULTS = {
 
 def _kid(size: Size) -> Run:
     x, y = _pair(size)
-    options = {"subsets": size["subsets"], "subset_size": size["subset"]}
-    return lambda: ops.kid(reference=x, generated=y, **options).mean
+    return lambda: ops.kid(reference=x, generated=y, subsets=size["subsets"], subset_size=size["subset"]).mean
 
 
 def _kid_fidelity(size: Size) -> Run:

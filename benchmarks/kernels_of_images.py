@@ -133,10 +133,10 @@ def _inception_fidelity(channels_last: bool) -> Callable[[Size], Run]:
 
         with tempfile.TemporaryDirectory() as folder:
             path = save_torch_checkpoint(random_weights("inception", 0), Path(folder) / "random.pth")
-            network = FeatureExtractorInceptionV3("network", ["2048"], feature_extractor_weights_path=str(path))
+            network: Any = FeatureExtractorInceptionV3("network", ["2048"], feature_extractor_weights_path=str(path))
         images = torch.from_numpy(pictures(size["n"], 299, 299, 0).transpose(0, 3, 1, 2).copy())
         if channels_last:
-            network, images = network.to(memory_format=torch.channels_last), images.contiguous()
+            network = network.to(memory_format=torch.channels_last)  # its first convolution turns the images
 
         def run() -> float:
             with torch.inference_mode():

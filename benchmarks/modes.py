@@ -41,7 +41,7 @@ def with_precision(function: Callable[..., Any], precision: jax.lax.Precision) -
     def changed(*arguments: Any) -> Any:
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
         closed = _rewritten(closed, precision)
-        flat = jax.core.eval_jaxpr(closed.jaxpr, closed.consts, *jax.tree.leaves(arguments))
+        flat = core.jaxpr_as_fun(closed)(*jax.tree.leaves(arguments))
         return jax.tree.unflatten(jax.tree.structure(shape), flat)
 
     return changed

@@ -29,10 +29,10 @@ class _Compilations:
         self.count, self.seconds = 0, 0.0
         jax.monitoring.register_event_duration_secs_listener(self._heard)
 
-    def _heard(self, event: str, duration: float, **_: Any) -> None:
+    def _heard(self, event: str, duration_secs: float, **_: Any) -> None:
         if event == self.EVENT:
             self.count += 1
-            self.seconds += duration
+            self.seconds += duration_secs
 
 
 def _memory(line: str) -> int | None:

@@ -11,6 +11,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from jaxeval.errors import InputError
 
@@ -57,7 +58,7 @@ def compiled_programs(folder: str | None) -> Iterator[None]:
     from jax.experimental.compilation_cache import compilation_cache
 
     given = folder is not None
-    if folder == _OFF or (not given and jax.config.jax_compilation_cache_dir is not None):
+    if folder == _OFF or (not given and _setting("jax_compilation_cache_dir") is not None):
         yield
         return
     path = (_user_folder() if folder is None else Path(folder)) / _processor()
@@ -75,7 +76,7 @@ def compiled_programs(folder: str | None) -> Iterator[None]:
         "jax_compilation_cache_dir": str(path),
         "jax_persistent_cache_min_compile_time_secs": _LEAST_SECONDS,
     }
-    before = {name: getattr(jax.config, name) for name in wanted}
+    before = {name: _setting(name) for name in wanted}
     try:
         for name, value in wanted.items():
             jax.config.update(name, value)
@@ -85,6 +86,12 @@ def compiled_programs(folder: str | None) -> Iterator[None]:
         for name, value in before.items():
             jax.config.update(name, value)
         compilation_cache.reset_cache()
+
+
+def _setting(name: str) -> Any:
+    import jax
+
+    return getattr(jax.config, name)
 
 
 def _user_folder() -> Path:

@@ -182,8 +182,9 @@ def _in_blocks(prepared: PreparedSets, side: int, subsets: Sequence[Int[np.ndarr
         jnp.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1))
         for part in (prepared.rows[side], prepared.terms[side])
     )
-    parts = (rows, terms, jax.device_put(members))
-    return [(*(part[start : start + size] for part in parts),) for start in range(0, len(members), size)]
+    on_device = jax.device_put(members)
+    parts = [slice(start, start + size) for start in range(0, len(members), size)]
+    return [(rows[part], terms[part], on_device[part]) for part in parts]
 
 
 @functools.partial(jax.jit, static_argnums=0)

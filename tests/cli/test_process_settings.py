@@ -19,6 +19,10 @@ def folders(tmp_path):
     return [str(folder) for folder in made]
 
 
+def cache_of_jax():
+    return jax.config.values["jax_compilation_cache_dir"]
+
+
 def programs(folder):
     return sorted(path.name for path in folder.rglob("jit_*") if path.name.endswith("-cache"))
 
@@ -45,7 +49,7 @@ def test_programs_are_kept_and_found_again(folders, tmp_path, capfd, caplog):
 def test_it_can_be_turned_off_and_leaves_jax_as_it_was(folders, tmp_path, monkeypatch, capfd):
     home = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
-    before = jax.config.jax_compilation_cache_dir
+    before = cache_of_jax()
     jax.clear_caches()
     assert evaluate(folders, "--compilation-cache", "off") == 0
     assert not home.exists()
@@ -56,16 +60,16 @@ def test_it_can_be_turned_off_and_leaves_jax_as_it_was(folders, tmp_path, monkey
     jax.clear_caches()
     assert evaluate(folders) == 0
     assert programs(home / "jaxeval" / "compiled")
-    assert jax.config.jax_compilation_cache_dir == before
+    assert cache_of_jax() == before
 
 
 def test_a_cache_that_jax_has_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    before = jax.config.jax_compilation_cache_dir
+    before = cache_of_jax()
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "of-the-user"))
     try:
         with compiled_programs(None):
-            assert jax.config.jax_compilation_cache_dir == str(tmp_path / "of-the-user")
+            assert cache_of_jax() == str(tmp_path / "of-the-user")
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
     assert not (tmp_path / "cache").exists()
@@ -78,7 +82,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_if_it_was_asked_for(tmp_path, 
         pass
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     with compiled_programs(None):
-        assert jax.config.jax_compilation_cache_dir is None
+        assert cache_of_jax() is None
 
 
 def test_one_compilation_of_the_network_serves_a_run_with_its_padded_last_batches(folders, caplog, capfd):
