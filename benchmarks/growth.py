@@ -43,6 +43,7 @@ class Curve(NamedTuple):
     make: Callable[[int], Callable[[], Any]]
 
 
+_ENOUGH_SECONDS = 10.0
 _COUNTS = (1000, 2000, 5000, 10000, 20000, 50000)
 _WIDTH = 128
 
@@ -84,7 +85,7 @@ CURVES: dict[str, Curve] = {
 
 
 def measure(curve: Curve, *, repeats: int = 3) -> list[float]:
-    """Median seconds at every size, after one run that compiles."""
+    """Median seconds at every size, after one run that compiles; fewer repeats where they take long."""
     points = []
     for size in curve.sizes:
         run = curve.make(size)
@@ -94,6 +95,8 @@ def measure(curve: Curve, *, repeats: int = 3) -> list[float]:
             begun = time.perf_counter()
             jax.block_until_ready(run())
             seconds.append(time.perf_counter() - begun)
+            if sum(seconds) > _ENOUGH_SECONDS:
+                break
         points.append(float(np.median(seconds)))
     return points
 
