@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JAXEVAL_COMPILATION_CACHE"] = "off"  # tests neither fill the user's cache nor profit from it
 
 from jaxtyping import install_import_hook
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
 from jaxeval.errors import JaxevalError
 
@@ -51,6 +52,12 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--num-processes", type=int, metavar="N", help="How many there are. [default: the cluster's]"),
         click.option("--process-id", type=int, metavar="I", help="Which one this is, from 0. [default: the cluster's]"),
         click.option("--weights-dir", metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept."),
+        click.option(
+            "--compilation-cache",
+            metavar="DIR|off",
+            envvar="JAXEVAL_COMPILATION_CACHE",
+            help="Keep compiled programs in DIR. [default: in the user's cache folder]",
+        ),
         click.option("--quiet", is_flag=True, help="No progress on stderr."),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
@@ -166,7 +173,7 @@ class _Session:
     """A command's part in a run of one process or of several."""
 
     # What may differ from host to host.
-    _FREE = ("quiet", "threads", "weights_dir")
+    _FREE = ("compilation_cache", "quiet", "threads", "weights_dir")
 
     def __init__(self, options: dict[str, Any], out: str | None):
         from jaxeval.distributed import Processes, agree_on, start, together
@@ -181,7 +188,7 @@ class _Session:
             agree_on("command", repr([out, *sorted((key, options[key]) for key in options if key not in self._FREE)]))
         together(lambda: check_writable(out) if out is not None and processes.writes else None)
         self.writes = processes.writes
-        self._options = options
+        self._options = {name: value for name, value in options.items() if name != "compilation_cache"}
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[dict[str, Any]]:
@@ -198,14 +205,19 @@ class _Session:
 @contextlib.contextmanager
 def _session(options: dict[str, Any], out: str | None) -> Iterator[_Session]:
     if not options["distributed"]:
-        yield _Session(options, out)
+        with compiled_programs(options["compilation_cache"]):
+            yield _Session(options, out)
         return
     # The runtime's own libraries report on file descriptor 1, which is for our results alone.
     sys.stdout.flush()
     results = os.dup(1)
     os.dup2(2, 1)
     try:
-        with open(results, "w", closefd=False) as stream, contextlib.redirect_stdout(stream):
+        with (
+            open(results, "w", closefd=False) as stream,
+            contextlib.redirect_stdout(stream),
+            compiled_programs(options["compilation_cache"]),
+        ):
             yield _Session(options, out)
     finally:
         os.dup2(results, 1)

@@ -10,6 +10,7 @@ from jaxeval._version import __version__
 from jaxeval.cli.evaluate import compare, evaluate, stats
 from jaxeval.cli.inform import metrics, protocols
 from jaxeval.cli.pairs import pairs
+from jaxeval.cli.process import keep_freed_memory
 from jaxeval.cli.weights import weights
 from jaxeval.errors import JaxevalError
 
@@ -35,8 +36,12 @@ for command in (evaluate, compare, pairs, stats, weights, protocols, metrics):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code.
 
+    Without `arguments` it is the program of this process, takes them from `sys.argv`, and sets the allocator up.
+
     0 done, 1 a fault of jaxeval, 2 bad usage or input, 3 weights missing, 75 told to end and saved, 130 interrupted.
     """
+    if arguments is None:
+        keep_freed_memory()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Taken out here, so that it works in any place and also for errors in the usage itself.
     debug = "--debug" in arguments

@@ -7,6 +7,7 @@ whose tensor names are used here. Hugging Face's `CLIPModel` has the same tensor
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -153,13 +154,13 @@ class ImageTower(nnx.Module):
     def __init__(self, state: Mapping[str, np.ndarray], plan: ClipPlan):
         positions = state["visual.positional_embedding"].copy()
         positions[0] += state["visual.class_embedding"]
-        self.positions = nnx.Param(jnp.asarray(positions))
-        self.patch_kernel = nnx.Param(jnp.asarray(state["visual.conv1.weight"].transpose(2, 3, 1, 0)))
+        self.positions = nnx.Param(jax.device_put(positions))
+        self.patch_kernel = nnx.Param(jax.device_put(state["visual.conv1.weight"].transpose(2, 3, 1, 0)))
         self.before = _norm(state, "visual.ln_pre")
         blocks = _blocks(state, "visual.transformer.resblocks", plan.image_blocks, plan.image_width // plan.head)
         self.blocks = nnx.List(blocks)
         self.after = _norm(state, "visual.ln_post")
-        self.projection = nnx.Param(jnp.asarray(state["visual.proj"]))
+        self.projection = nnx.Param(jax.device_put(state["visual.proj"]))
 
     def __call__(self, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
         """Features at `taps`: `embedding`, not normalised to length 1.
@@ -185,11 +186,11 @@ class TextTower(nnx.Module):
     """
 
     def __init__(self, state: Mapping[str, np.ndarray], plan: ClipPlan):
-        self.tokens = nnx.Param(jnp.asarray(state["token_embedding.weight"]))
-        self.positions = nnx.Param(jnp.asarray(state["positional_embedding"]))
+        self.tokens = nnx.Param(jax.device_put(state["token_embedding.weight"]))
+        self.positions = nnx.Param(jax.device_put(state["positional_embedding"]))
         self.blocks = nnx.List(_blocks(state, "transformer.resblocks", plan.text_blocks, plan.text_width // plan.head))
         self.after = _norm(state, "ln_final")
-        self.projection = nnx.Param(jnp.asarray(state["text_projection"]))
+        self.projection = nnx.Param(jax.device_put(state["text_projection"]))
 
     def __call__(self, tokens: Int[Array, "b n"]) -> Float[Array, "b _"]:
         """Embeddings, not normalised to length 1, read at the first end-of-text token, the largest number there is.

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
@@ -176,9 +175,9 @@ class DINOv2(nnx.Module):
         if grid != (plan.grid, plan.grid):
             patches = resample_positions(patches, grid, offset=offset)
         table = np.concatenate([positions[:1] + state["cls_token"][0], patches])
-        self.positions = nnx.Param(jnp.asarray(table.astype(np.float32)))
-        self.patch_kernel = nnx.Param(jnp.asarray(state["patch_embed.proj.weight"].transpose(2, 3, 1, 0)))
-        self.patch_bias = nnx.Param(jnp.asarray(state["patch_embed.proj.bias"]))
+        self.positions = nnx.Param(jax.device_put(table.astype(np.float32)))
+        self.patch_kernel = nnx.Param(jax.device_put(state["patch_embed.proj.weight"].transpose(2, 3, 1, 0)))
+        self.patch_bias = nnx.Param(jax.device_put(state["patch_embed.proj.bias"]))
         self.blocks = nnx.List([_block(state, f"blocks.{number}.", plan) for number in range(plan.blocks)])
         self.norm = LayerNorm((state["norm.weight"], state["norm.bias"]), epsilon=_EPSILON)
 

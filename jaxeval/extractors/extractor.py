@@ -121,7 +121,8 @@ class Extractor:
             params: in place of this extractor's own, for instance a copy on every device of a mesh.
         """
         wanted = self._checked_taps(taps)
-        images = jnp.asarray(images, jnp.float32)
+        # Straight into the program: an eager conversion would be a program of its own, and four times the transfer.
+        images = images if isinstance(images, jax.Array) else np.asarray(images)
         evaluate = self._jitted if self.jittable else self.apply
         features = evaluate(self.params if params is None else params, images, taps=wanted, normalisation=normalisation)
         return {tap: features[tap] for tap in wanted}  # jit sorts dictionaries

@@ -7,6 +7,7 @@ padding (see `convolve`).
 
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -55,16 +56,16 @@ class Convolution(nnx.Module):
     """Parameters of a convolution with its batch norm folded in: `kernel [kh, kw, in, out]`, `bias [out]`."""
 
     def __init__(self, kernel: Float[np.ndarray, "kh kw i o"], bias: Float[np.ndarray, " o"]):
-        self.kernel = nnx.Param(jnp.asarray(kernel))
-        self.bias = nnx.Param(jnp.asarray(bias))
+        self.kernel = nnx.Param(jax.device_put(kernel))
+        self.bias = nnx.Param(jax.device_put(bias))
 
 
 class Linear(nnx.Module):
     """Parameters of a fully connected layer: `kernel [in, out]`, `bias [out]`."""
 
     def __init__(self, kernel: Float[np.ndarray, "i o"], bias: Float[np.ndarray, " o"]):
-        self.kernel = nnx.Param(jnp.asarray(kernel))
-        self.bias = nnx.Param(jnp.asarray(bias))
+        self.kernel = nnx.Param(jax.device_put(kernel))
+        self.bias = nnx.Param(jax.device_put(bias))
 
     def product(self, features: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
         """The matrix product without the bias."""

@@ -27,8 +27,8 @@ class LayerNorm(nnx.Module):
 
     def __init__(self, tensors: Pair, *, epsilon: float):
         self.epsilon = epsilon
-        self.scale = nnx.Param(jnp.asarray(tensors[0]))
-        self.bias = nnx.Param(jnp.asarray(tensors[1]))
+        self.scale = nnx.Param(jax.device_put(tensors[0]))
+        self.bias = nnx.Param(jax.device_put(tensors[1]))
 
     def __call__(self, features: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         """Normalised features."""

@@ -6,7 +6,6 @@ before anything is rounded to float32; distances do not change, and kernels put 
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -125,7 +124,7 @@ def device_rows(
         filled[part] = scaled
         products[part] = scaled @ scaled_centre
         start += len(block)
-    return jnp.asarray(filled), norms, products
+    return jax.device_put(filled), norms, products
 
 
 def unit_rows(name: str, rows: np.ndarray) -> Float[np.ndarray, "n d"]:

@@ -133,13 +133,13 @@ def prepare(kernel: Kernel, *sets: np.ndarray, block: int = 1) -> PreparedSets:
         term = np.zeros(size, np.float32)
         term[: len(features)] = products if form == "polynomial" else norms
         rows.append(on_device)
-        terms.append(jnp.asarray(term))
+        terms.append(jax.device_put(term))
         # An exponential kernel deviates by nothing where the distance is 0.
         own = np.polynomial.polynomial.polyval(norms + 2 * products, [0.0, *coefficients]).sum()
         diagonals.append(float(own) if form == "polynomial" else 0.0)
     if not max(map(abs, coefficients)) <= _LARGEST:
         raise InputError(OVERFLOW)
-    constants = jnp.asarray(np.array(coefficients, np.float32))
+    constants = jax.device_put(np.array(coefficients, np.float32))
     return PreparedSets(form, constants, tuple(rows), tuple(terms), tuple(map(len, sets)), tuple(diagonals))
 
 

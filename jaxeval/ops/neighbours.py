@@ -140,7 +140,9 @@ def prepare_rows(*sets: np.ndarray, centred: bool = True) -> tuple[PreparedRows,
         on_device, norms, _ = device_rows(rows, centre, scale, size)
         filled = np.full(size, np.inf, np.float32)
         filled[: len(rows)] = norms
-        prepared.append(PreparedRows(rows, on_device, jnp.asarray(filled), scale, _slack(width), strip, _firsts(rows)))
+        prepared.append(
+            PreparedRows(rows, on_device, jax.device_put(filled), scale, _slack(width), strip, _firsts(rows))
+        )
     return tuple(prepared)
 
 
@@ -164,7 +166,7 @@ def nearest(
     ready[:count] = np.where(usable, np.minimum(factors / np.median(factors[usable]), 1e37), np.inf)
     same = rows is columns
     compute = functools.partial(
-        _nearest_strip, k=k, arrays=(*strip_arrays(rows, columns), jnp.asarray(ready)), slack=rows.slack, same=same
+        _nearest_strip, k=k, arrays=(*strip_arrays(rows, columns), jax.device_put(ready)), slack=rows.slack, same=same
     )
     distances, indices = np.empty((len(rows.original), k)), np.empty((len(rows.original), k), np.int64)
     for start, stop, mask in pair_strips(rows, compute):
@@ -336,7 +338,7 @@ def device_radii(squared: Float[np.ndarray, " n"], of: PreparedRows) -> Float[Ar
     """Squared radii in the units of the device's rows; balls of the filling hold nothing."""
     filled = np.full(of.rows.shape[0], -1, np.float32)
     filled[: len(squared)] = np.minimum(squared * of.scale**2, np.finfo(np.float32).max)
-    return jnp.asarray(filled)
+    return jax.device_put(filled)
 
 
 def places(mask: Bool[np.ndarray, "b q"]) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, " p"]]:

@@ -1,11 +1,15 @@
 """Kernel distance over subsets: draws and values of the reference implementations."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from jaxeval.errors import InputError
 from jaxeval.ops.kid import kid, subset_indices
 from jaxeval.ops.mmd import kid_full
+
+ops_kid = sys.modules[kid.__module__]
 
 
 def features(n, d=32, seed=0, scale=1.0):
@@ -27,6 +31,33 @@ def test_subsets_equal_numpy(size):
     draws = subset_indices(320, 310, 3, size, 2020, "torch-fidelity")
     values = [unbiased(x[i], y[j]) for i, j in draws]
     assert result == pytest.approx((np.mean(values), np.std(values)), rel=1e-4, abs=2e-7)
+
+
+@pytest.mark.parametrize("kernel", ["polynomial", "rbf"])
+@pytest.mark.parametrize(("n", "m", "size"), [(100, 90, 60), (130, 65, 65), (7, 200, 7)])
+def test_all_pairs_once_give_what_each_subset_gives(n, m, size, kernel, monkeypatch):
+    monkeypatch.setattr(ops_kid, "square_block", lambda: 64)
+    x, y = features(n), features(m, seed=1, scale=1.1)
+    options = {"subsets": 9, "subset_size": size, "kernel": kernel}
+    found = []
+    for less in (False, True):
+        monkeypatch.setattr(ops_kid, "_all_pairs_are_less", lambda *_, less=less: less)
+        found.append(kid(reference=x, generated=y, **options))
+    assert found[1] == pytest.approx(found[0], rel=1e-5, abs=1e-7)
+    if kernel == "polynomial":
+        values = [unbiased(x[i], y[j]) for i, j in subset_indices(n, m, 9, size, 2020, "torch-fidelity")]
+        assert found[1] == pytest.approx((np.mean(values), np.std(values)), rel=1e-4, abs=2e-7)
+
+
+def test_the_cheaper_way_is_taken():
+    def less(n, m, subsets, size, width=2048):
+        draws = subset_indices(n, m, 1, size, 0, "torch-fidelity") * subsets
+        return ops_kid._all_pairs_are_less(np.zeros((n, width)), np.zeros((m, width)), draws)
+
+    assert less(1000, 1000, 100, 1000)
+    assert less(10000, 10000, 100, 1000)
+    assert not less(20000, 20000, 100, 1000)
+    assert not less(1000, 1000, 1, 500)
 
 
 def test_torch_fidelity_draws_generated_first():

@@ -1,0 +1,148 @@
+"""Timing: contenders in processes of their own take turns, so that load on the machine hits all alike."""
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from benchmarks.kernel import Kernel, Size
+
+__all__ = ["Measured", "Worker", "measure", "median", "spread", "worker"]
+
+
+@dataclasses.dataclass
+class Measured:
+    """One contender's figures.
+
+    Attributes:
+      seconds: of every run but the first.
+      first_seconds: of the first run, compilation included.
+      compile_seconds: what XLA's compilations took of it.
+      compilations: how many there were in the first run.
+      compilations_later: and in all later ones.
+      peak_bytes: the most memory that the process held.
+      input_bytes: of it before the first run: the interpreter, libraries and inputs.
+      value: the number that it found.
+      version: of its package.
+    """
+
+    seconds: list[float]
+    first_seconds: float
+    compile_seconds: float
+    compilations: int
+    compilations_later: int
+    peak_bytes: int | None
+    input_bytes: int | None
+    value: float | None
+    version: str | None
+
+
+def median(seconds: Sequence[float]) -> float:
+    """Of the runs."""
+    return statistics.median(seconds)
+
+
+def spread(seconds: Sequence[float]) -> float:
+    """Half the distance between the quartiles, as a share of the median; with fewer than four runs, half the range."""
+    ordered = sorted(seconds)
+    if len(ordered) < 4:
+        width = ordered[-1] - ordered[0]
+    else:
+        low, _, high = statistics.quantiles(ordered, n=4, method="inclusive")
+        width = high - low
+    return width / 2 / statistics.median(ordered)
+
+
+class Worker:
+    """The other end of a `benchmarks.worker`."""
+
+    def __init__(self, process: subprocess.Popen[str]):
+        self._process = process
+        self.greeting = self._read()
+
+    def ask(self, order: str) -> dict[str, Any]:
+        """Sends an order and waits for the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a contender's process ended; its last words are above ({self._process.args})")
+        return json.loads(line)
+
+
+@contextmanager
+def worker(kernel: str, contender: str, size: Size) -> Iterator[Worker]:
+    """A contender in a process of its own, on one device."""
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # contenders share an accelerator
+    command = [sys.executable, "-m", "benchmarks.worker", kernel, contender, json.dumps(dict(size))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True) as process:
+        try:
+            yield Worker(process)
+        finally:
+            process.kill()
+
+
+def measure(
+    kernel: Kernel,
+    size: Size,
+    contenders: Sequence[str],
+    machine: Worker,
+    *,
+    repeats: int,
+    told: Callable[[str], None] = lambda _: None,
+) -> tuple[dict[str, Measured], dict[str, str], dict[str, list[float]]]:
+    """Times the contenders of a kernel at a size, in turns, and the machine itself before each turn.
+
+    Returns:
+      The figures by contender, why others could not be had, and the machine's rates.
+    """
+    skipped: dict[str, str] = {}
+    with ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+        for name in contenders:
+            started = stack.enter_context(worker(kernel.name, name, size))
+            if "missing" in started.greeting:
+                skipped[name] = started.greeting["missing"]
+                told(f"{kernel.name}: {name} left out: {skipped[name]}")
+            else:
+                workers[name] = started
+        firsts = {name: one.ask("run") for name, one in workers.items()}
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+        rates: dict[str, list[float]] = {}
+        for number in range(repeats):
+            for name, rate in machine.ask("rates").items():
+                rates.setdefault(name, []).append(rate)
+            for name, one in workers.items():
+                runs[name].append(one.ask("run"))
+                told(f"{kernel.name}: {name} {number + 1}/{repeats} {runs[name][-1]['seconds']:.3f} s")
+        ends = {name: one.ask("end") for name, one in workers.items()}
+        return (
+            {
+                name: Measured(
+                    seconds=[run["seconds"] for run in runs[name]],
+                    first_seconds=firsts[name]["seconds"],
+                    compile_seconds=firsts[name]["compile_seconds"],
+                    compilations=firsts[name]["compilations"],
+                    compilations_later=sum(run["compilations"] for run in runs[name]),
+                    peak_bytes=ends[name]["peak_bytes"],
+                    input_bytes=ends[name]["input_bytes"],
+                    value=firsts[name]["value"],
+                    version=one.greeting["ready"],
+                )
+                for name, one in workers.items()
+            },
+            skipped,
+            rates,
+        )

@@ -1,0 +1,111 @@
+"""What the command line sets for its own process, and an import of the library must not: allocator, compiled programs.
+
+Both belong to a whole process, and so to whoever owns it.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxeval.errors import InputError
+
+__all__ = ["compiled_programs", "keep_freed_memory"]
+
+# Parameters of glibc's mallopt, from <malloc.h>.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+_NEVER = 2**31 - 1
+
+_OFF = "off"
+# Every network's program takes longer than this, and loading one back takes a tenth of it.
+_LEAST_SECONDS = 0.1
+
+
+def keep_freed_memory() -> bool:
+    """Makes glibc keep large freed blocks for the next allocation instead of giving them back to the kernel.
+
+    XLA takes its temporaries from malloc in every call, and a block that comes fresh from the kernel costs a page fault
+    for every 4 KB. One arena for all threads, since only the first can hold blocks of any size; it grows and never
+    shrinks. Returns whether the allocator took the settings; other C libraries are left alone.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_ARENA_MAX, 1))
+    return min(mallopt(*setting) for setting in settings) == 1
+
+
+@contextlib.contextmanager
+def compiled_programs(folder: str | None) -> Iterator[None]:
+    """Keeps XLA's compiled programs in a folder from one run to the next, for as long as the context lasts.
+
+    Args:
+      folder: where, in a folder for each kind of processor; "off" for nowhere; None for the user's cache folder,
+        unless JAX was told of one already.
+
+    Raises:
+      InputError: the folder cannot be made.
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    given = folder is not None
+    if folder == _OFF or (not given and _setting("jax_compilation_cache_dir") is not None):
+        yield
+        return
+    path = (_user_folder() if folder is None else Path(folder)) / _processor()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        usable = os.access(path, os.W_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        if given:
+            raise InputError(f"compiled programs cannot be kept in {str(path)!r}; name a folder that can be written")
+        yield  # a home that cannot be written is no reason to fail
+        return
+    wanted = {
+        "jax_compilation_cache_dir": str(path),
+        "jax_persistent_cache_min_compile_time_secs": _LEAST_SECONDS,
+    }
+    before = {name: _setting(name) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()  # JAX looks at its settings once, when it first compiles
+        yield
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
+
+
+def _setting(name: str) -> Any:
+    import jax
+
+    return getattr(jax.config, name)
+
+
+def _user_folder() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("jaxeval") / "compiled"
+
+
+def _processor() -> str:
+    """A name for this kind of processor: a program compiled for another may stop on an unknown instruction."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    kinds = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]
+    about = "\n".join(sorted(set(kinds))) or platform.processor()
+    return f"{platform.machine()}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
