@@ -85,6 +85,7 @@ def test_inside_a_users_own_jit_with_gradients_on_a_mesh(alex):
     assert_full_precision(lambda p, x: alex.apply(p, x, x, data_range=1.0), alex.params, jnp.asarray(x), at_least=20)
 
 
+@pytest.mark.slow
 def test_squeeze_takes_images_of_17_pixels(weights_dir):
     squeeze = load_lpips("squeeze", convention="torchmetrics", weights_dir=weights_dir)
     x, y = pairs(17)

@@ -124,15 +124,14 @@ def test_the_least_sides_are_torchvisions(torch, trunks, name):
 
 @pytest.mark.parametrize("network", LPIPS)
 def test_lpips_is_that_of_both_packages(torch, trunks, weights_dir, network):
-    case: tuple[LpipsConvention, Any, list[Any]]
     package = importlib.import_module("lpips")
     torchmetrics = importlib.import_module("torchmetrics.functional.image.lpips")
     net = "vgg" if network == "vgg16" else network
-    for case in (
+    peers: list[tuple[LpipsConvention, Any, list[Any]]] = [
         ("lpips", lambda: package.LPIPS(net=net, pnet_rand=True, verbose=False), [((45, 71), 1), ((33, 32), 255)]),
         ("torchmetrics", lambda: torchmetrics._LPIPS(net=net, pnet_rand=True), [((45, 71), 1)]),
-    ):
-        convention, build, cases = case
+    ]
+    for convention, build, cases in peers:
         theirs = build()
         copy_trunk(theirs.net, trunks[LPIPS[network]].features)
         ours = load_lpips(network, convention=convention, weights_dir=weights_dir)

@@ -153,6 +153,7 @@ def models(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_brisque_is_the_packages_procedure(models):
     image = noisy(61, 84)
     found = np.asarray(iq.brisque_features(image[None], data_range=255, convention="brisque")[0], np.float64)
@@ -288,6 +289,7 @@ def test_niqe_in_every_way_of_running(models):
         op(x[:, :192])
 
 
+@pytest.mark.slow
 def test_textureless_images_are_not_a_number(models):
     model = load_brisque(models.folder / "model")
     flat = np.full((1, 20, 20, 1), 0.5, np.float32)

@@ -104,7 +104,8 @@ def test_gradients_are_those_of_finite_differences(name):
         np.testing.assert_allclose(slope, ends[1] - ends[0], rtol=0.01, atol=2e-5 * abs(ends[0]))
 
 
-@pytest.mark.parametrize("axis_type", [pytest.param(AxisType.Auto, marks=pytest.mark.slow), AxisType.Explicit])
+@pytest.mark.slow
+@pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
 def test_sharded_batches_and_vmap_give_the_same(axis_type):
     mesh = jax.make_mesh((4,), ("batch",), axis_types=(axis_type,))
     with jax.set_mesh(mesh):
