@@ -19,7 +19,7 @@ from jaxeval.errors import InputError
 from jaxeval.images import Preparation, open_source, read_batches
 from models.fashion_mnist import find_fashion_mnist
 
-__all__ = ["Batches", "DataSet", "Splits", "TrainingBatch", "load_splits", "prefetch"]
+__all__ = ["Batches", "DataSet", "Splits", "TrainingBatch", "load_splits", "on_mesh", "place_rows", "prefetch"]
 
 _READ = 256  # images decoded at a time
 _AHEAD = 2  # batches that wait on the devices
@@ -217,9 +217,9 @@ def prefetch(batches: Batches, mesh: Mesh, start: int, stop: int) -> Iterator[Tr
 
 def on_mesh(mesh: Mesh, batch: TrainingBatch) -> TrainingBatch:
     """A batch whose rows are split over the devices of this process."""
-    sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
+    return TrainingBatch(*(None if part is None else place_rows(mesh, part) for part in batch))
 
-    def place(rows: np.ndarray | None) -> Array | None:
-        return None if rows is None else jax.device_put(rows, sharding)
 
-    return TrainingBatch(place(batch.images), place(batch.labels))
+def place_rows(mesh: Mesh, rows: np.ndarray) -> Array:
+    """Rows, or one truth value a row, split over the mesh's axis."""
+    return jax.device_put(rows, NamedSharding(mesh, PartitionSpec(mesh.axis_names[0])))

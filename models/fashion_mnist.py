@@ -5,6 +5,7 @@ Reference: Xiao et al., "Fashion-MNIST: a Novel Image Dataset for Benchmarking M
 """
 
 import gzip
+import os
 import shutil
 import struct
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import platformdirs
 from jaxtyping import Int, UInt8
 
 __all__ = ["FashionMnist", "find_fashion_mnist"]
@@ -44,8 +46,10 @@ def find_fashion_mnist() -> FashionMnist | None:
 
 
 def _from_debian() -> FashionMnist | None:
-    if _INSTALLED.is_dir():
-        return _read_idx(_INSTALLED)
+    kept = platformdirs.user_cache_path("jaxeval") / "fashion-mnist"
+    for folder in (_INSTALLED, kept):
+        if folder.is_dir():
+            return _read_idx(folder)
     if shutil.which("apt-get") is None:
         return None
     print("fetching Fashion-MNIST (Debian package dataset-fashion-mnist, 31 MB) ...", flush=True)
@@ -60,7 +64,12 @@ def _from_debian() -> FashionMnist | None:
                 return None
         (package,) = Path(folder).glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
-        return _read_idx(Path(folder) / _INSTALLED.relative_to("/"))
+        # Under another name first: a copy that is cut short must not be taken for the data set.
+        half = kept.with_name(f".{kept.name}.{os.getpid()}")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(Path(folder) / _INSTALLED.relative_to("/"), half)
+        half.rename(kept)
+        return _read_idx(kept)
 
 
 def _read_idx(folder: Path) -> FashionMnist:

@@ -42,7 +42,9 @@ def structure(make: Callable[[], nnx.Module]) -> tuple[Any, Weights]:
 
 def call(graph: Any, weights: Weights, *arguments: Any, method: str = "__call__", **options: Any) -> tuple[Any, Any]:
     """What a module with these weights returns, and its `rest` after the call."""
-    module = nnx.merge(graph, weights.params, weights.rest)
+    # Rebuilt: what a call changes has to belong to the trace, of `jax.grad` for instance, in which it is called.
+    rest = jax.tree.map(lambda leaf: leaf, weights.rest)
+    module = nnx.merge(graph, weights.params, rest)
     result = getattr(module, method)(*arguments, **options)
     return result, split_module(module).rest
 

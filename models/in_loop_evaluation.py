@@ -15,13 +15,13 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array, UInt8
 
-from jaxeval.distributed import pad_batch, replicate_on, shard_batch
+from jaxeval.distributed import pad_batch, replicate_on
 from jaxeval.extractors import load_extractor
 from jaxeval.images import resize_on_device
 from jaxeval.metrics import Collection, FrechetDistance, KernelDistance, Manifold, Mean
 from jaxeval.ops import losses
 from jaxeval.ops.image_quality import ssim
-from models.data import DataSet, Splits
+from models.data import DataSet, Splits, place_rows
 from models.functional import Weights
 from models.training_config import EvaluationConfig
 from models.vae_training import VaeTrainer, network_input
@@ -46,13 +46,12 @@ class SampleEvaluation:
         self._axis = mesh.axis_names[0]
         # As many on both sides and of each reference, so that the cost of few images is the same.
         self.count = min(config.images, len(splits.train), len(splits.validation), len(splits.held_out))
-        self._batch = -(-_BATCH // mesh.size) * mesh.size
+        self._batch = -(-min(_BATCH, self.count) // mesh.size) * mesh.size
         capacity = -(-self.count // self._batch) * self._batch
         self._network = load_extractor(config.extractor)
         self._params = replicate_on(mesh, self._network.params)
-        tap = self._network.default_tap
-        size = self._network.taps[tap]
-        assert size is not None
+        image = jax.ShapeDtypeStruct((1, *splits.train.images.shape[1:]), np.uint8)
+        size = jax.eval_shape(self._extract, self._params, image).shape[1]
         self._frechet, self._kernel = FrechetDistance(size), KernelDistance(size, capacity)
         self._manifold = Manifold(size, capacity, k=5)
         # The manifold's rows are the kernel distance's: one pair of buffers.
@@ -99,7 +98,7 @@ class SampleEvaluation:
 
     def _rows(self, images: UInt8[np.ndarray, "n h w c"]) -> tuple[Array, Array]:
         padded, mask = pad_batch(images, self._batch)
-        return self._features(self._params, shard_batch(self.mesh, padded)), shard_batch(self.mesh, mask)
+        return self._features(self._params, place_rows(self.mesh, padded)), place_rows(self.mesh, mask)
 
     def _extract(self, params: Any, images: Array) -> Array:
         levels = jnp.broadcast_to(images.astype(jnp.float32), (*images.shape[:3], 3))
@@ -123,7 +122,7 @@ class AutoencoderEvaluation:
 
     def __init__(self, trainer: VaeTrainer, splits: Splits, count: int):
         self._trainer, self._splits, self._count = trainer, splits, count
-        self._batch = -(-_BATCH // trainer.mesh.size) * trainer.mesh.size
+        self._batch = -(-min(_BATCH, count) // trainer.mesh.size) * trainer.mesh.size
         quality = Mean("ssim", _similarity, ("pictures", "originals"))
         self._metrics = Collection({"elbo": Mean("elbo"), "kl": Mean("kl"), "nll": Mean("nll"), "ssim": quality})
         self._update = jax.jit(self._add)
@@ -154,7 +153,7 @@ class AutoencoderEvaluation:
 
     def _batches(self, data: DataSet) -> Iterator[tuple[Array, Array | None, Array]]:
         count = min(self._count, len(data))
-        put = functools.partial(shard_batch, self._trainer.mesh)
+        put = functools.partial(place_rows, self._trainer.mesh)
         for start in range(0, count, self._batch):
             rows = slice(start, min(start + self._batch, count))
             images, mask = pad_batch(data.images[rows], self._batch)

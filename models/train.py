@@ -97,6 +97,21 @@ def vae(**options: Any) -> None:
     _train(VaeConfig, VaeTraining, options)
 
 
+@app.command()
+@click.option("--run", "folder", required=True, metavar="DIR", help="An autoencoder's.")
+@click.option("--checkpoint", default="best", show_default=True, metavar="NAME", help="best, last or a step.")
+@click.option("--draws", default=100, show_default=True, metavar="N", help="Of each image's code.")
+@click.option("--limit", type=int, metavar="N", help="At most N images. [default: all that were held out]")
+def bound(folder: str, checkpoint: str, draws: int, limit: int | None) -> None:
+    """An autoencoder's bounds of log p(image) on held-out images."""
+    from models.bounds import bounds_of_run
+
+    found = bounds_of_run(folder, checkpoint=checkpoint, draws=draws, limit=limit)
+    click.echo(f"{folder}, {checkpoint}: {found.images:,} held-out images, {found.draws:,} draws each, in nats")
+    click.echo(f"  ELBO                      {found.elbo:.2f} ± {found.elbo_error:.2f}")
+    click.echo(f"  importance-weighted bound {found.importance_weighted:.2f} ± {found.importance_weighted_error:.2f}")
+
+
 def _train(network_type: type, training_type: type, options: dict[str, Any]) -> None:
     from models.data import load_splits
     from models.runs import Run

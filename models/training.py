@@ -112,6 +112,9 @@ class _Loop:
         for batch in prefetch(batches, self.mesh, begun, last):
             state, found = self.trainer.step(state, batch)
             steps_made += 1
+            if steps_made == begun + 1:
+                jax.block_until_ready(state)  # what compiling takes is not training's speed
+                started = time.monotonic()
             ends = steps_made == last
             if steps_made % self.evaluation.log_every == 0 or ends:
                 self._log(steps_made, state, found)
