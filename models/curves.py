@@ -43,6 +43,8 @@ def curves_png(rows: Sequence[Mapping[str, float]], title: str) -> bytes:
         values = []
         for name in names:
             points = [(row["step"], row[name]) for row in rows if name in row]
+            # What an untrained network scores would make a flat line of the rest.
+            points = points[1:] if len(points) > 2 and points[0][0] == 0 else points
             # Evaluations are few and come by themselves; losses are many.
             axes.plot(*zip(*points, strict=True), marker="." if len(points) < 40 else "", linewidth=1, label=name)
             values += [value for _, value in points]

@@ -70,7 +70,7 @@ def is_finite(*numbers: Float[Array, ""]) -> Bool[Array, ""]:
 def to_bytes(tree: Any) -> bytes:
     """The arrays of a pytree, under their paths, in the safetensors format."""
     leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
-    return save({jax.tree_util.keystr(path): np.ascontiguousarray(leaf) for path, leaf in leaves})
+    return save({jax.tree_util.keystr(path): np.asarray(leaf, order="C") for path, leaf in leaves})
 
 
 def from_bytes(content: bytes, like: Any, *, where: str) -> Any:
@@ -92,7 +92,6 @@ def from_bytes(content: bytes, like: Any, *, where: str) -> Any:
     names = [jax.tree_util.keystr(path) for path, _ in paths]
     wrong = sorted(set(names) ^ set(found))
     for name, (_, leaf) in zip(names, paths, strict=True):
-        # Without dimensions an array comes back as it went in, but its shape may have been given one.
         if not wrong and (found[name].shape != tuple(leaf.shape) or found[name].dtype != leaf.dtype):
             wrong = [name]
     if wrong:

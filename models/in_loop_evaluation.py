@@ -29,6 +29,7 @@ from models.vae_training import VaeTrainer, network_input
 __all__ = ["AutoencoderEvaluation", "SampleEvaluation"]
 
 _BATCH = 250
+_SSIM_WINDOW = 11  # pixels: smaller images have no SSIM
 Draw = Callable[[int, int], UInt8[np.ndarray, "n h w c"]]
 
 
@@ -123,12 +124,17 @@ class AutoencoderEvaluation:
     def __init__(self, trainer: VaeTrainer, splits: Splits, count: int):
         self._trainer, self._splits, self._count = trainer, splits, count
         self._batch = -(-min(_BATCH, count) // trainer.mesh.size) * trainer.mesh.size
-        quality = Mean("ssim", _similarity, ("pictures", "originals"))
-        self._metrics = Collection({"elbo": Mean("elbo"), "kl": Mean("kl"), "nll": Mean("nll"), "ssim": quality})
+        metrics = {name: Mean(name) for name in ("elbo", "kl", "nll")}
+        if min(splits.train.images.shape[1:3]) >= _SSIM_WINDOW:
+            metrics["ssim"] = Mean("ssim", _similarity, ("pictures", "originals"))
+        self._metrics = Collection(metrics)
         self._update = jax.jit(self._add)
 
     def __call__(self, weights: Weights, *, against: str = "validation") -> dict[str, float]:
-        """`elbo_train`, `elbo_validation`, `elbo_gap` (train less validation), `kl_...`, `nll_...`, `ssim_...`."""
+        """`elbo_train`, `elbo_validation`, `elbo_gap`, and so for `kl`, `nll` and `ssim`.
+
+        `elbo_gap` is train less the other; images smaller than SSIM's window have no `ssim`.
+        """
         found = {}
         for name in ("train", against):
             data = getattr(self._splits, name)

@@ -123,7 +123,7 @@ class EvaluationConfig:
     images: int = 2000
     every: int = 500
     manifold_every: int = 2
-    metric: str = "kd"
+    metric: str = "fd"
     validation: int = 5000
     held_out: int = 10_000
     log_every: int = 50

@@ -12,7 +12,7 @@ from models.config import GanConfig, VaeConfig
 from models.data import DataSet, Splits
 from models.training_config import EvaluationConfig, GanTraining, RunConfig, VaeTraining
 
-SHAPE = (8, 8, 1)
+SHAPE = (12, 12, 1)
 WATCHED = EvaluationConfig("pixels", images=20, every=3, manifold_every=1, validation=20, held_out=20, log_every=1)
 
 
@@ -26,8 +26,8 @@ def rectangles(count: int, seed: int = 0, classes: int = 2) -> DataSet:
     images = np.zeros((count, *SHAPE), np.uint8)
     labels = rng.integers(0, classes, count).astype(np.int32)
     for image, label in zip(images, labels, strict=True):
-        top, left = rng.integers(0, 3, 2)
-        height, width = (2, 5) if label == 0 else (5, 2)
+        top, left = rng.integers(0, 6, 2)
+        height, width = (2, 6) if label == 0 else (6, 2)
         image[top : top + height, left : left + width] = rng.integers(100, 256)
     return DataSet("rectangles", images, labels)
 

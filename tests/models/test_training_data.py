@@ -75,7 +75,7 @@ def test_folders_are_classes_and_gray_images_have_one_channel(tmp_path: Path) ->
         (tmp_path / f"class{label}").mkdir(exist_ok=True)
         Image.fromarray(image[..., 0]).save(tmp_path / f"class{label}" / f"{number:02d}.png")
     parts = load_splits(tmp_path, validation=2, held_out=2)
-    assert parts.train.images.shape == (8, 8, 8, 1)
+    assert parts.train.images.shape == (8, 12, 12, 1)
     assert parts.train.classes == 2
     for part in parts:
         assert part.labels is not None
