@@ -144,6 +144,7 @@ class _Loop:
         return replicate_on(self.mesh, found["state"]), step
 
     def _save(self, state: Any) -> None:
+        self.run.write_rows()  # a run that goes on from here finds the rows up to here
         self.checkpoints.save(to_bytes({"state": state, "seconds": np.asarray([self.seconds])}))
 
     def _log(self, step: int, state: Any, found: dict[str, Any]) -> None:
