@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from models.config import GanConfig
-from models.layers import SpectralNorm, leaky_relu, one_hot, with_labels
+from models.layers import SpectralNorm, Upsample, leaky_relu, one_hot, with_labels
 
 __all__ = ["make_discriminator", "make_generator"]
 
@@ -81,9 +81,9 @@ class ConvGenerator(nnx.Module):
         # No biases before a normalisation: it takes them away, and their gradient is rounding that Adam would blow up.
         self.first = nnx.Linear(config.latent_size + config.classes, math.prod(self.base), use_bias=False, rngs=rngs)
         self.first_norm = nnx.BatchNorm(self.base[2], rngs=rngs)
-        self.up = nnx.ConvTranspose(self.base[2], 2 * config.width, (4, 4), 2, use_bias=False, rngs=rngs)
+        self.up = Upsample(self.base[2], 2 * config.width, use_bias=False, rngs=rngs)
         self.up_norm = nnx.BatchNorm(2 * config.width, rngs=rngs)
-        self.up_again = nnx.ConvTranspose(2 * config.width, config.width, (4, 4), 2, use_bias=False, rngs=rngs)
+        self.up_again = Upsample(2 * config.width, config.width, use_bias=False, rngs=rngs)
         self.up_again_norm = nnx.BatchNorm(config.width, rngs=rngs)
         self.out = nnx.Conv(config.width, channels, (3, 3), rngs=rngs)
 

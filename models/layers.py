@@ -2,14 +2,56 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-__all__ = ["SpectralNorm", "leaky_relu", "one_hot", "with_labels"]
+__all__ = ["SpectralNorm", "Upsample", "leaky_relu", "one_hot", "with_labels"]
+
+# Which of the four taps of a kernel's row (last axis) meets the input's row above, at and below (first axis), in an
+# output row of even and of odd number (second axis).
+_TAPS = np.zeros((3, 2, 4), np.float32)
+for _row, _parity, _tap in ((0, 0, 0), (1, 0, 2), (1, 1, 1), (2, 1, 3)):
+    _TAPS[_row, _parity, _tap] = 1
 
 
 class PowerIteration(nnx.Variable):
     """The running guess at a kernel's first singular vector: neither trained nor a batch statistic."""
+
+
+class Upsample(nnx.Module):
+    """A transposed convolution with a 4 x 4 kernel and stride 2: what `nnx.ConvTranspose` of that shape computes.
+
+    It is done as a 3 x 3 convolution to four times the channels, whose pixels are then spread over 2 x 2 places: the
+    gradient of a strided transposed convolution with respect to its kernel is ten times slower on a CPU.
+
+    Args:
+      inputs: channels that come in.
+      outputs: channels that go out, at twice the height and width.
+      use_bias: whether a bias is added.
+      rngs: of the first kernel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, use_bias: bool = True, rngs: nnx.Rngs):
+        start = nnx.initializers.lecun_normal()
+        self.kernel = nnx.Param(start(rngs.params(), (4, 4, inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros(outputs)) if use_bias else None
+
+    def __call__(self, inputs: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 d"]:
+        """The doubled images."""
+        n, height, width, channels = inputs.shape
+        taps = jnp.asarray(_TAPS)
+        kernel = jnp.einsum("rpa,sqb,abco->rscpqo", taps, taps, self.kernel[...], precision="highest")
+        x = jax.lax.conv_general_dilated(
+            inputs,
+            kernel.reshape(3, 3, channels, -1),
+            (1, 1),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision="default",
+        )
+        x = x.reshape(n, height, width, 2, 2, -1).transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, -1)
+        return x if self.bias is None else x + self.bias[...]
 
 
 class SpectralNorm(nnx.Module):

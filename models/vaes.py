@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxeval.ops import losses
 from models.config import VaeConfig
-from models.layers import leaky_relu, with_labels
+from models.layers import Upsample, leaky_relu, with_labels
 
 __all__ = ["Autoencoder"]
 
@@ -129,8 +129,8 @@ class ConvDecoder(nnx.Module):
         self.base = (height // 4, width // 4, 2 * config.width)
         self.hidden = nnx.Linear(config.latent_size + config.classes, 8 * config.width, rngs=rngs)
         self.spread = nnx.Linear(8 * config.width, math.prod(self.base), rngs=rngs)
-        self.up = nnx.ConvTranspose(self.base[2], config.width, (4, 4), 2, rngs=rngs)
-        self.up_again = nnx.ConvTranspose(config.width, config.width, (4, 4), 2, rngs=rngs)
+        self.up = Upsample(self.base[2], config.width, rngs=rngs)
+        self.up_again = Upsample(config.width, config.width, rngs=rngs)
         self.out = nnx.Conv(config.width, channels, (3, 3), rngs=rngs)
 
     def __call__(self, codes: Float[Array, "n d"]) -> Images:

@@ -12,7 +12,7 @@ from scipy import linalg
 from jaxeval.errors import InputError
 from models.config import GanConfig, VaeConfig, network_config
 from models.gans import make_discriminator, make_generator
-from models.layers import SpectralNorm
+from models.layers import SpectralNorm, Upsample
 from models.vaes import Autoencoder
 
 SHAPES = [(28, 28, 1), (32, 32, 3)]
@@ -76,6 +76,14 @@ def test_spectral_norm_divides_by_the_largest_singular_value(layer) -> None:
     settled = np.asarray(normed.vector[...])
     normed(inputs, train=False)
     np.testing.assert_array_equal(normed.vector[...], settled)
+
+
+def test_upsampling_is_the_transposed_convolution() -> None:
+    ours, theirs = Upsample(3, 5, rngs=nnx.Rngs(0)), nnx.ConvTranspose(3, 5, (4, 4), 2, rngs=nnx.Rngs(1))
+    theirs.kernel[...] = ours.kernel[...]
+    ours.bias[...] = theirs.bias[...] = jnp.arange(5.0)  # pyright: ignore[reportOptionalSubscript]
+    inputs = jax.random.normal(jax.random.key(2), (2, 3, 4, 3))
+    np.testing.assert_allclose(ours(inputs), theirs(inputs), atol=1e-5)
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
