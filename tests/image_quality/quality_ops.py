@@ -90,7 +90,7 @@ FULL_REFERENCE = {
     "gmsd": Op(iq.gmsd, 17, 2, 0.0),
     "ms_gmsd": Op(iq.ms_gmsd, 24, 17, 0.0),
     "ms_gmsd chromatic": Op(functools.partial(iq.ms_gmsd, chromatic=True), 24, 17, 0.0, channels=(3,)),
-    "mdsi": Op(iq.mdsi, 17, 1, 0.0),
+    "mdsi": Op(iq.mdsi, 17, 1, 0.0, symmetric=False),
     "haarpsi": Op(iq.haarpsi, 24, 16, 1.0),
     "nlpd": Op(iq.nlpd, 32, 32, 0.0),
     "lpips": Op(_LPIPS, 16, 4, 0.0, slope="float32"),

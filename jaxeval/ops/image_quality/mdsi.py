@@ -26,12 +26,12 @@ def mdsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     The mean absolute deviation of the fourth roots of a map of gradient and chroma similarity, to the power of 1/4.
 
     Args:
-      x: RGB images, [N, H, W, 3], any real dtype; grey ones, [N, H, W, 1], count as RGB with equal channels.
-      y: as x.
+      x: distorted images, RGB, [N, H, W, 3], any real dtype; grey ones, [N, H, W, 1], count as RGB with equal channels.
+      y: reference images, as x; the order matters.
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
-      [N], from 0, exactly, for identical images upwards: lower is better. The same for (y, x) but for rounding.
+      [N], from 0, exactly, for identical images upwards: lower is better.
 
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, or a value is not finite.

@@ -56,7 +56,7 @@ def _vif(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
         textured = (var_x >= _NO_VARIANCE) & (var_y >= _NO_VARIANCE) & (covariance > 0)
         gain = jnp.where(textured, covariance, 0.0) / jnp.where(textured, var_y, 1.0)
         noise = jnp.maximum(var_x - gain * covariance, 0.0) + _NOISE
-        var_y = jnp.where(var_y >= _NO_VARIANCE, var_y, 0.0)
+        var_y = jnp.where(var_y < _NO_VARIANCE, 0.0, var_y)  # asked so that NaN stays
         conveyed = conveyed + map_sum(jnp.log1p(gain * gain * var_y / noise))
         available = available + map_sum(jnp.log1p(var_y / _NOISE))
     has_content = available > 0
