@@ -36,7 +36,6 @@ CONFIGS = {
     "r3gan": gan_config({"architecture": "r3gan"}, loss="relativistic", r1=0.5, r2=0.5),
     "wasserstein": gan_config(loss="wasserstein", gradient_penalty=10.0),
     "vae": vae_config(binarise=True, free_bits=0.1, schedule="cosine", warmup=2),
-    "convolutional vae": vae_config({"architecture": "convolutional", "classes": 2, "likelihood": "gaussian"}),
 }
 
 

@@ -1,16 +1,13 @@
 """Normalised Laplacian pyramid distance (NLPD)."""
 
-import functools
-
+import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, root
 from jaxeval.ops.image_quality.colour import luma_yiq
-from jaxeval.ops.image_quality.resampling import resampled
 from jaxeval.ops.image_quality.windows import columns, rows
 
 __all__ = ["nlpd"]
@@ -18,6 +15,8 @@ __all__ = ["nlpd"]
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
 Reduced = Float[Array, "h2 w2"]
+Band = Float[Array, "_ _"]
+Pair = Float[Array, "2 _ _"]
 
 _TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)
 # Of each band, and of what is left below them: the constant and the weights of the neighbours above, left, right and
@@ -57,36 +56,45 @@ def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
 
 
 def _nlpd(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
-    low_x, low_y = (luma_yiq(i * (1.0 / data_range)) for i in (x, y))
-    total = jnp.float32(0.0)
-    for level, band in enumerate(_BANDS):
-        band_x, band_y = low_x, low_y
-        if level < len(_BANDS) - 1:
-            low_x, band_x = _step(low_x)
-            low_y, band_y = _step(low_y)
-        total = total + root(map_mean((_normalised(band_x, band) - _normalised(band_y, band)) ** 2))
-    return total / len(_BANDS)
+    pyramids = jax.vmap(_pyramid)(jnp.stack([luma_yiq(i * (1.0 / data_range)) for i in (x, y)]))
+    return sum((root(map_mean(_difference(*level) ** 2)) for level in pyramids), start=jnp.float32(0.0)) / len(_BANDS)
+
+
+def _pyramid(low: Band) -> tuple[tuple[Band, Band], ...]:
+    """The bands, and what is left, each with its divisor."""
+    bands = []
+    for weights in _BANDS[:-1]:
+        low, band = _step(low)
+        bands.append((band, _divisor(band, weights)))
+    return *bands, (low, _divisor(low, _BANDS[-1]))
+
+
+def _difference(bands: Pair, divisors: Pair) -> Band:
+    """Band / divisor of one less that of the other.
+
+    From differences, which are 0 for equal images: a quotient less a quotient may be rounded once on one side and twice
+    on the other.
+    """
+    (x, y), (of_x, of_y) = bands, divisors
+    return ((x - y) + y * ((of_y - of_x) / of_y)) / of_x
 
 
 def _step(x: Plane) -> tuple[Reduced, Plane]:
     """The plane reduced by half, and what is lost by that."""
     low = rows(columns(jnp.pad(x, 2, mode="symmetric"), _TAPS)[:, ::2], _TAPS)[::2]
-    return low, x - resampled(low, _expansion(x.shape[0]), _expansion(x.shape[1]))
+    return low, x - _expanded(_expanded(low, x.shape[0]).T, x.shape[1]).T
 
 
-@functools.lru_cache(64)
-def _expansion(size: int) -> Float[np.ndarray, "size half"]:
-    """Weights that expand (size + 1) // 2 pixels to `size`: copied ends, zeros between pixels, the filter."""
-    half = (size + 1) // 2
-    between = np.zeros((2 * (half + 2) + 4, half))
-    between[2:-2:2] = np.pad(np.eye(half), ((1, 1), (0, 0)), mode="edge")
-    filtered = np.sum([2.0 * t * between[i : i + 2 * half + 4] for i, t in enumerate(_TAPS)], axis=0)
-    return np.asarray(filtered[2 : 2 + size], np.float32)
+def _expanded(x: Band, size: int) -> Band:
+    """The first axis expanded to `size`: copied ends, zeros between pixels, the filter times two."""
+    even = rows(jnp.pad(x, ((1, 1), (0, 0)), mode="edge"), tuple(2.0 * t for t in _TAPS[::2]))
+    odd = rows(jnp.pad(x, ((0, 1), (0, 0)), mode="edge"), tuple(2.0 * t for t in _TAPS[1::2]))
+    return jnp.stack([even, odd], axis=1).reshape(-1, x.shape[1])[:size]
 
 
-def _normalised(band: Plane, weights: tuple[float, ...]) -> Plane:
+def _divisor(band: Plane, weights: tuple[float, ...]) -> Plane:
     constant, above, left, right, below = weights
     size = jnp.pad(jnp.abs(band), 1)
     # conv2 turns its kernel around: the weight written above meets the neighbour below.
     neighbours = above * size[2:, 1:-1] + below * size[:-2, 1:-1] + left * size[1:-1, 2:] + right * size[1:-1, :-2]
-    return band / (constant + neighbours)
+    return constant + neighbours
