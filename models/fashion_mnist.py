@@ -11,7 +11,7 @@ import struct
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import platformdirs
@@ -90,7 +90,7 @@ def _from_tfds() -> FashionMnist | None:
 
     print("fetching Fashion-MNIST through TensorFlow Datasets ...", flush=True)
     try:
-        parts = [tfds.data_source("fashion_mnist", split=split) for split in ("train", "test")]
+        parts: list[Any] = [tfds.data_source("fashion_mnist", split=split) for split in ("train", "test")]
     except Exception as error:  # whatever a download can fail with: the next source takes over
         print(f"  not possible: {type(error).__name__}")
         return None

@@ -100,7 +100,7 @@ def sweep(
       InputError: an unknown setting, or one that does not fit.
     """
     folder = Path(folder)
-    found = []
+    found, ranked = [], []
     for settings in trials_of(choices, random=random, seed=seed):
         config = _configured(kind, {**(fixed or {}), **settings}, budget, data, limit)
         name = ",".join(f"{key}={value}" for key, value in settings.items()).replace("/", "_")

@@ -92,10 +92,10 @@ def test_training_that_diverges_says_when_and_what_to_do(tmp_path: Path) -> None
 def test_a_source_by_name_is_seeded_and_the_same_on_any_number_of_devices(kind: str, runs: dict[str, Run]) -> None:
     run = runs[kind]
     name = f"call:models.sampling:from_run?run={run.folder}&checkpoint=last"
-    images = [item.read() for item in open_source(name, num_samples=70, seed=5).items()]
-    again = [item.read() for item in open_source(name, num_samples=70, seed=5).items()]
-    other = [item.read() for item in open_source(name, num_samples=70, seed=6).items()]
-    assert np.asarray(images).shape == (70, 12, 12, 1)
+    images, again, other = (
+        np.asarray([item.read() for item in open_source(name, num_samples=70, seed=seed).items()]) for seed in (5, 5, 6)
+    )
+    assert images.shape == (70, 12, 12, 1)
     np.testing.assert_array_equal(images, again)
     assert not np.array_equal(images, other)
     drawn = []

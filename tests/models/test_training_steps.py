@@ -60,7 +60,7 @@ def test_one_device_and_four_agree(name: str) -> None:
 @pytest.mark.parametrize("config", [gan_config(ema=0.7), vae_config(ema=0.7)], ids=["gan", "vae"])
 def test_the_average_is_that_of_the_weights(config: RunConfig) -> None:
     mesh = mesh_of(1)
-    trainer = make_trainer(config, mesh)
+    trainer: Any = make_trainer(config, mesh)
     batches = Batches(rectangles(32), 8, 0)
     state = trainer.init()
     expected = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(state.average)]
@@ -70,7 +70,6 @@ def test_the_average_is_that_of_the_weights(config: RunConfig) -> None:
         kept = min(0.7, (1 + step) / (10 + step))
         pairs = zip(expected, jax.tree.leaves(weights), strict=True)
         expected = [kept * old + (1 - kept) * np.asarray(new) for old, new in pairs]
-    assert step == 11
     for ours, by_hand in zip(jax.tree.leaves(trainer.sampled(state)), expected, strict=True):
         np.testing.assert_allclose(ours, by_hand, rtol=1e-5, atol=1e-6)
 
