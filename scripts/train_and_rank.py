@@ -3,8 +3,8 @@
     python -m scripts.train_and_rank FOLDER [--full]
 
 FOLDER/images is what `scripts.prepare_data` wrote. A dense VAE and a convolutional GAN are trained for about a minute
-each, `--full` for as long as docs/reference_runs.md says; then images of an early and of the last step are compared
-with the reference, beside real ones.
+each, `--full` for an hour or two; then images of an early and of the last step are compared with the reference, beside
+real ones.
 """
 
 import json
