@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -27,7 +28,7 @@ def load_real() -> tuple[str, np.ndarray, np.ndarray, int]:
     """Name, images [N, H, W] uint8 and labels [N] of the best real data within reach; the first so many to train on."""
     found = find_fashion_mnist()
     if found is not None:
-        return "Fashion-MNIST", *found
+        return "Fashion-MNIST", found.images, found.labels, found.train
     print("Fashion-MNIST is out of reach (no Debian package, no download): using scikit-learn's 8 x 8 digits")
     images, labels = _from_scikit_learn()
     return "digits", images, labels, len(images) // 3
@@ -39,7 +40,7 @@ def _from_scikit_learn() -> tuple[np.ndarray, np.ndarray]:
     except ImportError:
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "scikit-learn"], check=True)
         from sklearn.datasets import load_digits
-    digits = load_digits()
+    digits: Any = load_digits()
     return np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target
 
 

@@ -10,6 +10,7 @@ real ones.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -30,7 +31,7 @@ def configurations(images: Path, *, full: bool) -> dict[str, RunConfig]:
     shape = tuple(described["shape"])
     unseen = {"validation": 5000, "held_out": 5000} if real else {"validation": 100, "held_out": 100}
     vae, gan = (16_000, 3000) if full else (1000, 500)
-    watched = {"images": 2000 if full else 300, **unseen}
+    watched: dict[str, Any] = {"images": 2000 if full else 300, **unseen}
     return {
         "VAE": RunConfig(
             VaeConfig("dense", shape, latent_size=40),
