@@ -43,7 +43,7 @@ def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
-      [N], from 0, for identical images, upwards: lower is better. The same for (y, x).
+      [N], from 0, for identical images, upwards: lower is better. The same for (y, x) but for rounding.
 
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
