@@ -7,10 +7,21 @@ import sys
 import jax
 import pytest
 from image_sets import crops, write_pngs
+from jax.experimental.compilation_cache import compilation_cache
 
 from jaxeval.cli import main
 from jaxeval.cli.process import compiled_programs
 from jaxeval.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def without_the_tests_own_cache():
+    before = cache_of_jax()
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture

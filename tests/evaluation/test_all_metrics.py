@@ -11,6 +11,8 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation import MEASURES, NUMBERS
 from jaxeval.extractors import Extractor, from_function
 
+pytestmark = pytest.mark.xdist_group("all_metrics")  # one worker, which makes the fixtures once
+
 
 @pytest.fixture(scope="module")
 def images():

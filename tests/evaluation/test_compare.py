@@ -11,6 +11,7 @@ import jaxeval
 from jaxeval.cli import main
 from jaxeval.errors import InputError
 
+pytestmark = pytest.mark.xdist_group("compare")  # one worker, which makes the fixtures once
 NETWORK = small_network()
 
 

@@ -15,9 +15,9 @@ print(peak())
 
 @reads_proc
 @pytest.mark.slow
-def test_four_times_the_images_take_the_same_memory(tmp_path):
-    """Of 4,096 and of 16,384 images equally many, 4,096, are kept as a sample; nothing else may be."""
-    side, few, copies = 24, 4096, 4
+def test_eight_times_the_images_take_the_same_memory(tmp_path):
+    """Of 4,096 and of 32,768 images equally many, 4,096, are kept as a sample; nothing else may be."""
+    side, few, copies = 24, 4096, 8
     images = crops(few, (side, side))
     folder = write_pngs(tmp_path / "few", images)
     many = tmp_path / "many"
@@ -27,5 +27,6 @@ def test_four_times_the_images_take_the_same_memory(tmp_path):
             (many / f"{copy}-{path.name}").hardlink_to(path)
     peaks = [printed_by(_SCRIPT, path, count) for path, count in ((folder, few), (many, copies * few))]
     features_of_the_others = 4 * side * side * 3 * (copies - 1) * few
-    # Were they kept, of either set, it would show; half of one set's leaves room for names and for the allocator.
+    # Were they kept, of either set, it would show; half of one set's leaves room for names and for the
+    # decoding threads, by which the peaks of equal runs differ by up to 45 MB.
     assert peaks[1] - peaks[0] < features_of_the_others / 2, peaks
