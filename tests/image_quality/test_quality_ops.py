@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from compilation import quick_compilation
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from quality_ops import FULL_REFERENCE, QUICK, small_pairs
 
@@ -44,7 +45,9 @@ def test_values_and_finite_gradients_at_full_precision(op):
     text = str(traced.jaxpr)
     contractions = text.count("dot_general[") + text.count("conv_general_dilated[")
     assert contractions == text.count("precision=(Precision.HIGHEST")
-    for gradient in traced.lower().compile()(x, y):
+    with quick_compilation():
+        gradients = traced.lower().compile()(x, y)
+    for gradient in gradients:
         assert np.isfinite(gradient).all()
         assert all(np.abs(gradient[i]).max() > 0 for i in (0, 1)), "no gradient where the images differ"
 
@@ -129,7 +132,8 @@ def test_every_way_of_running_gives_the_same_values(name, way):
     expected = np.asarray(op.op(x, y, data_range=1.0))[again]
     x, y = x[again], y[again]
     x[5, op.side // 2, op.side // 2] = expected[5] = np.nan  # refused at hand, and kept under transformations
-    values = WAYS[way](functools.partial(op.op, data_range=1.0), x, y)
+    with quick_compilation():
+        values = WAYS[way](functools.partial(op.op, data_range=1.0), x, y)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-import jax
 import pytest
+from compilation import quick_compilation
 
 
 @pytest.fixture(autouse=True, scope="module")
-def quick_compilation() -> Iterator[None]:
-    """Machine code without optimisation, which halves these tests; none of them looks at the last bit of a sum."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def quickly_compiled() -> Iterator[None]:
+    """None of these tests looks at the last bit of a sum."""
+    with quick_compilation():
+        yield
