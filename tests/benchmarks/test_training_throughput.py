@@ -11,9 +11,12 @@ from benchmarks.training import CONFIGS, DEVICES, Throughput, main, measure
 
 def test_device_counts_take_turns_and_only_the_first_step_compiles():
     order, compiled = [], []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, _, **__: compiled.append(event) if event.endswith("backend_compile_duration") else None
-    )
+
+    def heard(event, duration_secs, **_):
+        if event.endswith("backend_compile_duration"):
+            compiled.append(duration_secs)
+
+    jax.monitoring.register_event_duration_secs_listener(heard)
     real = Throughput.run
 
     def run(self, steps):
