@@ -2,7 +2,8 @@
 
 Whole steps are timed as a run makes them: batches drawn, copied and split by the prefetching thread, both players'
 updates, the averaged weights. Device counts take turns, so that load on the machine hits all alike, and compilation
-is apart. Simulated devices share the processors of one machine: the share that 4 of them reach tells what dividing a
+is apart, in the first step. The spread is half the distance between the quartiles, the share the rate over that of one
+device. Simulated devices share the processors of one machine: the share that 4 of them reach tells what dividing a
 step costs, not what more hardware would bring.
 """
 
@@ -45,7 +46,7 @@ class Throughput:
     """A trainer on so many devices, stepped for as long as it is asked to.
 
     Attributes:
-      compile_seconds: of the first step, compilation included.
+      first_seconds: of the first step, compilation included.
       rates: images/s of every stretch of steps.
     """
 
@@ -57,7 +58,7 @@ class Throughput:
         self._batches: Iterator[Any] = iter(prefetch(batches, mesh, 0, 1 << 30))
         self._state = self._trainer.init()
         self.rates: list[float] = []
-        self.compile_seconds = self._seconds(1)
+        self.first_seconds = self._seconds(1)
 
     def run(self, steps: int) -> None:
         """Times these steps."""
@@ -110,12 +111,12 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.names or CONFIGS:
         found = measure(CONFIGS[name], steps=options.steps, repeats=options.repeats)
         alone = median(found[1].rates)
-        rows[name] = {devices: {"rates": one.rates, "first": one.compile_seconds} for devices, one in found.items()}
+        rows[name] = {devices: {"rates": one.rates, "first": one.first_seconds} for devices, one in found.items()}
         for devices, one in found.items():
             rate = median(one.rates)
             print(
                 f"{name if devices == 1 else '':<20}{devices:>8}{rate:>10,.0f}"
-                f"{spread(one.rates):>8.0%}{rate / alone:>7.2f}{one.compile_seconds:>10.1f} s",
+                f"{spread(one.rates):>8.0%}{rate / alone:>7.2f}{one.first_seconds:>10.1f} s",
                 flush=True,
             )
     if options.json is not None:

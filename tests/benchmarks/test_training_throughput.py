@@ -27,6 +27,7 @@ def test_device_counts_take_turns_and_only_the_first_step_compiles():
     with quick_compilation(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Throughput, "run", run)
         found = measure(CONFIGS["dense-vae"], steps=2, repeats=2)
+    assert compiled, "what is listened to is never said"
     assert tuple(found) == DEVICES
     assert order == [(found[devices], 0) for devices in (*DEVICES, *DEVICES)]
     assert all(len(one.rates) == 2 for one in found.values())

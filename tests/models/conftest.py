@@ -8,6 +8,6 @@ from compilation import quick_compilation
 
 @pytest.fixture(autouse=True, scope="module")
 def quickly_compiled() -> Iterator[None]:
-    """None of these tests looks at the last bit of a sum."""
+    """Where these tests compare bits, both sides are compiled alike."""
     with quick_compilation():
         yield
