@@ -1,6 +1,7 @@
 """Kernels on images: similarities of pairs, and the networks that turn images into features."""
 
 import functools
+import importlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -107,10 +108,8 @@ def _pytorch_msssim(name: str) -> Callable[[Size], Run]:
 
 
 def _dm_pix(size: Size) -> Run:
-    import dm_pix
-
     x, y = map(jax.numpy.asarray, _pairs(size))
-    compiled = jax.jit(dm_pix.ssim)
+    compiled = jax.jit(importlib.import_module("dm_pix").ssim)
     return lambda: float(compiled(x, y).mean())
 
 
