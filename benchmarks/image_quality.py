@@ -242,7 +242,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--largest", type=int, default=4096, metavar="PIXELS", help="side where growth ends")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
-    pairs = [name for name, measure in PAIR_MEASURES.items() if not measure.alone]
+    pairs = [name for name, measure in PAIR_MEASURES.items() if not (measure.alone or measure.weights)]
     wanted = pairs if options.metrics is None else options.metrics.split(",")
     figures: dict[str, Any] = {"machine": _machine(), "batch": {}, "growth": {}}
     print(figures["machine"])

@@ -201,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
     measures = [
         measure
         for measure in PAIR_MEASURES.values()
-        if not measure.alone and (wanted is None or measure.name in wanted)
+        if not measure.alone and (not measure.weights if wanted is None else measure.name in wanted)
     ]
     rows = []
     for measure in measures:

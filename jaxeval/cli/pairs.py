@@ -20,7 +20,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("--metrics", "number", "better", "least side", "of", "definition", "--convention"):
+    for heading in ("--metrics", "number", "better", "least side", "of", "definition", "--convention", "weights"):
         table.add_column(heading, overflow="fold")
     for measure in PAIR_MEASURES.values():
         table.add_row(
@@ -31,6 +31,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
             "one image" if measure.alone else "a pair",
             measure.definition,
             ", ".join(measure.conventions),
+            ", ".join(measure.weights),
         )
     output_console().print(table)
     context.exit()
@@ -46,7 +47,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     metavar="NAME,...",
     help="Names, or all, full-reference, no-reference; see --list.",
 )
-@click.option("--convention", metavar="NAME", help="Whose SSIM and MS-SSIM: NAME, or ssim=NAME,ms-ssim=NAME.")
+@click.option("--convention", metavar="NAME", help="Whose SSIM, MS-SSIM, LPIPS: NAME, or ssim=NAME,ms-ssim=NAME.")
 @click.option("--channels", default="all", show_default=True, metavar="all|y|y-rounded", help="Of the luma instead.")
 @click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge.")
 @click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: 255 or 65535]")
@@ -69,6 +70,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--worst-by", metavar="NAME", help="By which metric. [default: the first]")
 @click.option("--batch-size", default=16, show_default=True, metavar="N", help="Most images at a time.")
 @click.option("--threads", type=int, metavar="N", help="That decode images. [default: one per processor]")
+@click.option("--weights-dir", metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else, on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option(

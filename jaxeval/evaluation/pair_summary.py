@@ -85,10 +85,10 @@ def _record(one: Chosen) -> dict[str, Any]:
     """Whose number a measure is, as plain values."""
     return {
         "definition": one.measure.definition,
-        "op": getattr(one.op, "__name__", one.measure.name),
         "better": one.measure.better,
         "unit": one.measure.unit,
         **one.options,
+        **({"weights": dict(one.op.weights)} if one.op.weights else {}),
     }
 
 

@@ -34,6 +34,7 @@ def score_pairs(
     on_error: str = "fail",
     batch_size: int = 16,
     threads: int | None = None,
+    weights_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> PairsEvaluation:
     """Scores distorted images against the reference images of the same name.
@@ -43,7 +44,7 @@ def score_pairs(
       distorted: one such set or several, perhaps by name.
       metrics: names (`jaxeval.evaluation.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
         comma-separated text.
-      convention: whose SSIM and MS-SSIM: a name, given to each that has it, or `ssim=NAME,ms-ssim=NAME`.
+      convention: whose SSIM, MS-SSIM or LPIPS: a name, given to each that has it, or `ssim=NAME,ms-ssim=NAME`.
       channels: "all"; "y", the luma; or "y-rounded", rounded to 8 bits; for the measures that do not choose themselves.
       crop_border: pixels left out along every edge, before anything else.
       data_range: width of the values' range; by default that of the images' bits, 255 or 65,535.
@@ -52,6 +53,7 @@ def score_pairs(
         and said ("skip").
       batch_size: most images at a time; images of one shape go together.
       threads: how many decode; by default one for each processor.
+      weights_dir: where the weights of LPIPS, DISTS, NIQE and BRISQUE are; by default as for `jaxeval weights`.
       progress: who is told how far it has come.
 
     Returns:
@@ -62,8 +64,9 @@ def score_pairs(
     Raises:
       InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
         for a measure that was asked for by name, or nothing is left to score.
+      WeightsMissingError: a measure that was asked for by name needs weights that are not there.
     """
-    settings = PairSettings(metrics, convention, channels, crop_border, data_range)
+    settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir)
     for name, value, allowed in (("unmatched", unmatched, ("error", "skip")), ("on_error", on_error, ("fail", "skip"))):
         if value not in allowed:
             raise InputError(f"{name} {value!r} must be {allowed[0]!r} or {allowed[1]!r}")

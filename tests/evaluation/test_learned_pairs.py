@@ -1,0 +1,146 @@
+"""LPIPS, DISTS, NIQE and BRISQUE of pairs: the values of their ops with the weights that were kept, and without any."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.io
+from image_sets import crops
+from pair_folders import noisy, save
+from random_trunks import keep, keep_heads
+
+import jaxeval.ops.image_quality as iq
+from jaxeval.cli import main
+from jaxeval.errors import InputError, WeightsMissingError
+from jaxeval.evaluation import PAIR_MEASURES, learned_measures, score_pairs
+from jaxeval.extractors import WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
+from jaxeval.extractors.catalogue import CATALOGUE
+from jaxeval.extractors.perceptual import LPIPS_NETWORKS
+from jaxeval.extractors.squeezenet import SQUEEZENET
+from jaxeval.extractors.vgg import VGG16
+
+SIDE = 33
+LEARNED = [name for name, measure in PAIR_MEASURES.items() if measure.weights]
+
+
+@pytest.fixture(scope="module")
+def weights_dir(tmp_path_factory):
+    rng = np.random.default_rng(7)
+    heads = {
+        name: {key: rng.random(shape, np.float32) for key, shape in CATALOGUE[name].shapes().items()}
+        for name in ("lpips-alex", "dists")
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        folder = keep(tmp_path_factory.mktemp("learned"), patch, alexnet=None, vgg16=None)
+        keep_heads(folder, **heads)
+        files = tmp_path_factory.mktemp("models")
+        features = rng.normal(size=(50, 36))
+        scipy.io.savemat(files / "niqe.mat", {"mu_prisparam": features[:1], "cov_prisparam": np.cov(features.T)})
+        vectors = "\n".join(
+            f"{1 - 2 * (line % 2)} " + " ".join(f"{i + 1}:{v:.9g}" for i, v in enumerate(rng.uniform(-1, 1, 36)))
+            for line in range(6)
+        )
+        head = "svm_type epsilon_svr\nkernel_type rbf\ngamma 0.05\nnr_class 2\ntotal_sv 6\nrho -50.5\nSV\n"
+        (files / "svm.txt").write_text(head + vectors + "\n")
+        store = WeightsStore(folder)
+        store.import_file("niqe", files / "niqe.mat", unverified=True)
+        store.import_file("brisque", files / "svm.txt", unverified=True)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def images():
+    reference = crops(3, (SIDE, SIDE + 2), 0)
+    return reference, np.stack([noisy(image, 20, seed) for seed, image in enumerate(reference)])
+
+
+@pytest.fixture(scope="module")
+def folders(images, tmp_path_factory):
+    root = tmp_path_factory.mktemp("pairs")
+    for folder, batch in zip(("reference", "distorted"), images, strict=True):
+        for number, image in enumerate(batch):
+            save(root / folder / f"{number}.png", image)
+    return root / "reference", root / "distorted"
+
+
+def values(found, metric, own=None):
+    return [one.values[metric] for one in found.scores if own is None or one.set == own]
+
+
+@pytest.mark.parametrize("convention", ["lpips", "torchmetrics"])
+def test_lpips_is_that_of_its_network_and_convention(folders, images, weights_dir, convention):
+    found = score_pairs(*folders, metrics="lpips-alex", convention=convention, weights_dir=weights_dir)
+    distance = load_lpips("alex", convention=convention, weights_dir=weights_dir)
+    reference, distorted = images
+    np.testing.assert_allclose(values(found, "lpips-alex"), distance(distorted, reference, data_range=255), rtol=1e-6)
+    (mean,) = found.means
+    assert mean.parameters == {"convention": convention, "data_range": 255.0}
+    assert found.manifest["definitions"]["lpips-alex"]["weights"] == {
+        "trunk_sha256": WeightsStore(weights_dir).open("alexnet").sha256,
+        "heads_sha256": WeightsStore(weights_dir).open("lpips-alex").sha256,
+        "published": False,
+    }
+
+
+def test_parts_of_a_batch_give_the_same(folders, images, weights_dir, monkeypatch):
+    reference, distorted = images
+    expected = load_dists(weights_dir=weights_dir)(distorted, reference, data_range=255)
+    monkeypatch.setattr(learned_measures, "_MOST_PIXELS", 2 * SIDE * (SIDE + 2))
+    found = score_pairs(*folders, metrics="dists", weights_dir=weights_dir)
+    np.testing.assert_allclose(values(found, "dists"), expected, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_single_images_by_the_fitted_models_in_every_set(tmp_path, weights_dir):
+    reference = crops(2, (SIDE, SIDE), 3)
+    large = np.tile(reference, (1, 6, 6, 1))
+    for number, image in enumerate(large):
+        save(tmp_path / "reference" / f"{number}.png", image)
+        save(tmp_path / "distorted" / f"{number}.png", noisy(image, 20))
+    folders = [str(tmp_path / name) for name in ("reference", "distorted")]
+    found = score_pairs(*folders, metrics="niqe,brisque", weights_dir=weights_dir)
+    niqe, brisque = load_niqe(weights_dir=weights_dir), load_brisque(weights_dir=weights_dir)
+    np.testing.assert_allclose(values(found, "niqe", folders[0]), iq.niqe(large, model=niqe, data_range=255), rtol=1e-6)
+    np.testing.assert_allclose(
+        values(found, "brisque", folders[0]), iq.brisque(large, model=brisque, data_range=255), rtol=1e-6
+    )
+    assert values(found, "brisque", folders[1]) != values(found, "brisque", folders[0])
+    assert found.manifest["definitions"]["niqe"]["weights"] == {
+        "convention": "matlab",
+        "sha256": WeightsStore(weights_dir).open("niqe").sha256,
+        "published": False,
+    }
+
+
+def test_without_weights_a_named_measure_says_how_to_get_them_and_a_group_leaves_it_out(folders, tmp_path, capfd):
+    with pytest.raises(WeightsMissingError, match="`jaxeval weights download alexnet`"):
+        score_pairs(*folders, metrics="psnr,lpips-alex", weights_dir=tmp_path)
+    arguments = ["pairs", *map(str, folders), "--metrics", "lpips-vgg16", "--weights-dir", str(tmp_path), "--quiet"]
+    assert main(arguments) == 3
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    with pytest.MonkeyPatch.context() as patch:
+        fast = {name: PAIR_MEASURES[name] for name in ("mae", "lpips-alex", "dists")}
+        patch.setattr("jaxeval.evaluation.pair_measures.GROUPS", {"all": tuple(fast)})
+        assert main([*arguments[:3], "--metrics", "all", "--weights-dir", str(tmp_path), "--quiet", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert [one["metric"] for one in document["manifest"]["not_computed"]] == ["lpips-alex", "dists"]
+    assert {one["metric"] for one in document["means"]} == {"mae"}
+    assert document["manifest"]["not_computed"][1]["sentence"].startswith("dists: no weights for ")
+
+
+def test_least_sides_are_those_of_the_networks_and_models(weights_dir):
+    plans = {"vgg16": VGG16, "squeeze": SQUEEZENET}
+    for network, plan in plans.items():
+        maps = LPIPS_NETWORKS[network][2]
+        assert PAIR_MEASURES[f"lpips-{network}"].least_side == max(plan.least_sides[name] for name in maps)
+    for name in ("lpips-alex", "niqe", "brisque"):
+        measure = PAIR_MEASURES[name]
+        small = np.zeros((1, measure.least_side - 1, measure.least_side, 3), np.uint8)
+        with pytest.raises(InputError, match=f"at least {measure.least_side} x {measure.least_side}"):
+            measure.load(weights_dir)(*[small] * (1 if measure.alone else 2), data_range=255)
+
+
+def test_every_entry_that_is_needed_is_known():
+    assert {name for learned in LEARNED for name in PAIR_MEASURES[learned].weights} <= set(CATALOGUE)
