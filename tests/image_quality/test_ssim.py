@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -9,7 +11,16 @@ import skimage.data
 from photographs import pairs, photograph
 from skimage.metrics import structural_similarity
 
-from jaxeval.ops.image_quality import MS_SSIM_WEIGHTS, SsimConvention, ms_ssim, ssim, ssim_terms
+from jaxeval.ops.image_quality import (
+    MS_SSIM_WEIGHTS,
+    SsimConvention,
+    _moments_of_windows,
+    ms_ssim,
+    ssim,
+    ssim_terms,
+)
+from jaxeval.ops.image_quality._moments_of_windows import losses_by_channel
+from jaxeval.ops.image_quality.windows import gaussian_taps
 
 WANG = {"gaussian_weights": True, "use_sample_covariance": False, "sigma": 1.5}
 SETTINGS = {"scikit-image": WANG, "scikit-image-default": {}}
@@ -57,12 +68,31 @@ def test_flat_images_keep_the_digits_that_float32_variances_lose(level):
 
 
 @pytest.mark.slow
-def test_large_images_go_strip_by_strip_to_the_same_number():
+def test_large_images_go_tile_by_tile_to_the_same_number():
     x = np.tile(photograph("coffee"), (2, 3, 1))
     y = np.random.default_rng(2).integers(-20, 20, x.shape) + x.astype(int)
     y = np.clip(y, 0, 255).astype(np.uint8)
     expected = structural_similarity(x, y, channel_axis=-1, data_range=255, **WANG)
     np.testing.assert_allclose(ssim(x[None], y[None], data_range=255), [expected], atol=WITHIN)
+
+
+@pytest.mark.parametrize(("height", "width", "margin", "clip"), [(57, 43, 0, False), (30, 83, 3, True)])
+def test_tiles_give_the_means_and_gradients_of_the_whole(height, width, margin, clip, monkeypatch):
+    rng = np.random.default_rng(4)
+    x = jnp.asarray(rng.random((height, width, 2)), jnp.float32)
+    y = jnp.asarray(rng.random(x.shape), jnp.float32)
+
+    def weighted(x, y):
+        means = losses_by_channel(x, y, gaussian_taps(5, 1.0), 1e-4, 9e-4, clip=clip, margin=margin)
+        return means.ssim @ jnp.array([1.0, 2.0]) - 3.0 * means.contrast_structure.sum(), means
+
+    evaluate = jax.value_and_grad(weighted, (0, 1), has_aux=True)
+    expected = evaluate(x, y)
+    monkeypatch.setattr(_moments_of_windows, "_CACHED_VALUES", 2 * 12**2)
+    assert "dynamic_slice" in str(jax.make_jaxpr(evaluate)(x, y))
+    found = jax.jit(evaluate)(x, y)
+    for tiled, whole in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(tiled, whole, rtol=2e-5, atol=1e-6)
 
 
 def _windows(image, margin_mode=None):

@@ -12,12 +12,14 @@ so that luminance and contrast-structure terms are 1 - a and 1 - b with
 Four blurs instead of five; identical images give a = b = 0, exactly, and nearly identical ones keep their digits.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxeval.ops._arrays import contract
 from jaxeval.ops.image_quality._maths import map_mean
@@ -29,7 +31,7 @@ Pixels = Float[Array, "_ _ _"]
 Rows = Float[Array, "_ _"]
 Channels = Float[Array, " c"]
 
-_CACHED_VALUES = 1 << 18  # of one plane: five of them stay in a core's second-level cache
+_CACHED_VALUES = 1 << 18  # of a tile: loops over its five maps find them in a core's cache
 
 
 class WindowMoments(NamedTuple):
@@ -100,7 +102,7 @@ def losses_by_channel(
     clip: bool = False,
     margin: int = 0,
 ) -> Losses:
-    """Means over all windows that fit, strip by strip of rows.
+    """Means over all windows that fit.
 
     Args:
       x: one image.
@@ -112,37 +114,118 @@ def losses_by_channel(
       clip: count contrast-structure below 0 as 0.
       margin: windows to leave out along every edge, in the contrast-structure mean only.
     """
+    settings = _Settings(taps, c1, c2, sample, clip, margin)
     height, width, channels = x.shape
+    windows = (height - len(taps) + 1, width - len(taps) + 1)
+    if windows[0] * windows[1] * channels <= _CACHED_VALUES:
+        sums = _whole(x, y, settings)
+    else:
+        sums = lax.platform_dependent(
+            x, y, cpu=lambda x, y: _tiled(x, y, settings), default=lambda x, y: _whole(x, y, settings)
+        )
+    inner = (windows[0] - 2 * margin) * (windows[1] - 2 * margin)
+    return Losses(sums[0] / (windows[0] * windows[1]), sums[1] / inner)
+
+
+class _Settings(NamedTuple):
+    """Of `losses_by_channel`."""
+
+    taps: Taps
+    c1: float
+    c2: float
+    sample: float
+    clip: bool
+    margin: int
+
+
+class _Tile(NamedTuple):
+    """Where a tile's windows begin along an axis, and which of them count in either mean; one or many."""
+
+    start: Int[Array, "*n"]
+    weights: Float[Array, "*n 2 k"]
+
+
+def _tiles(count: int, size: int, margin: int) -> _Tile:
+    """Tiles of `size` windows that cover `count`; the last ends with them, and what it repeats does not count again."""
+    wanted = np.arange(-(-count // size)) * size
+    start = np.minimum(wanted, count - size)
+    place = start[:, None] + np.arange(size)
+    new = place >= wanted[:, None]
+    inner = new & (place >= margin) & (place < count - margin)
+    return _Tile(jnp.asarray(start, jnp.int32), jnp.asarray(np.stack([new, inner], axis=1), jnp.float32))
+
+
+def _sums(x: Pixels, y: Pixels, tall: _Tile, wide: _Tile, settings: _Settings) -> Float[Array, "2 c"]:
+    """Weighted sums over the windows of two images or tiles, of both losses."""
+    height, _, channels = x.shape
     x, y = x.reshape(height, -1), y.reshape(height, -1)
     s, d = x + y, x - y
     centres = (lax.stop_gradient(map_mean(s)), lax.stop_gradient(map_mean(d)))
-    s, d = s - centres[0], d - centres[1]
-    windows = (height - len(taps) + 1, width - len(taps) + 1)
-
-    def strip(s: Rows, d: Rows, weights: Float[Array, "2 r"]) -> Float[Array, "2 j"]:
-        a, b = window_moments(s, d, taps, channels, centres).losses(c1, c2, sample)
-        b = jnp.minimum(b, 1.0) if clip else b
-        return jnp.stack([contract("h,hj->j", weights[0], a + b - a * b), contract("h,hj->j", weights[1], b)])
-
-    weights = jnp.zeros((2, windows[0]), jnp.float32).at[0].set(1.0).at[1, margin : windows[0] - margin].set(1.0)
-    rows_at_a_time = max(_CACHED_VALUES // s.shape[1], 2 * len(taps))
-    if windows[0] <= rows_at_a_time:
-        sums = strip(s, d, weights)
-    else:
-        strips = _strips(s, rows_at_a_time, len(taps) - 1), _strips(d, rows_at_a_time, len(taps) - 1)
-        count = strips[0].shape[0]
-        padded = jnp.pad(weights, ((0, 0), (0, count * rows_at_a_time - windows[0])))
-        parts = padded.reshape(2, count, rows_at_a_time).transpose(1, 0, 2)
-        sums = lax.map(lambda part: strip(*part), (*strips, parts)).sum(0)
-    by_channel = sums.reshape(2, windows[1], channels)
-    ssim = by_channel[0].sum(0) / (windows[0] * windows[1])
-    inner_columns = by_channel[1, margin : windows[1] - margin]
-    return Losses(ssim, inner_columns.sum(0) / ((windows[0] - 2 * margin) * (windows[1] - 2 * margin)))
+    moments = window_moments(s - centres[0], d - centres[1], settings.taps, channels, centres)
+    a, b = moments.losses(settings.c1, settings.c2, settings.sample)
+    b = jnp.minimum(b, 1.0) if settings.clip else b
+    by_column = jnp.stack(
+        [contract("h,hj->j", tall.weights[0], a + b - a * b), contract("h,hj->j", tall.weights[1], b)]
+    )
+    return contract("ijc,ij->ic", by_column.reshape(2, -1, channels), wide.weights)
 
 
-def _strips(x: Rows, length: int, halo: int) -> Float[Array, "n r j"]:
-    """Strips of `length` + `halo` rows, each starting where the last's `length` ends; zeros after the end."""
-    count = -(-(x.shape[0] - halo) // length)
-    x = jnp.pad(x, ((0, (count + 1) * length - x.shape[0]), (0, 0)))
-    blocks = x.reshape(count + 1, length, -1)
-    return jnp.concatenate([blocks[:-1], blocks[1:, :halo]], axis=1)
+def _whole(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
+    """Sums over an image at once."""
+    tall, wide = (
+        _tiles(size - len(settings.taps) + 1, size - len(settings.taps) + 1, settings.margin) for size in x.shape[:2]
+    )
+    return _sums(x, y, *(jax.tree.map(lambda part: part[0], tile) for tile in (tall, wide)), settings)
+
+
+def _tiled_plain(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
+    """Sums over an image, tile by tile, each small enough to stay in a core's cache."""
+    tiles, cut = _tiling(x.shape, settings)
+
+    def sums(tile: tuple[_Tile, _Tile]) -> Float[Array, "2 c"]:
+        return _sums(cut(x, tile), cut(y, tile), *tile, settings)
+
+    return lax.map(sums, tiles).sum(0)
+
+
+def _tiling(shape: tuple[int, ...], settings: _Settings):
+    """Every tile of an image, and what cuts the pixels of one from it."""
+    height, width, channels = shape
+    reach = len(settings.taps) - 1
+    side = max(int((_CACHED_VALUES / channels) ** 0.5), 2 * reach)
+    # As few tiles as can be, of as equal sizes as can be.
+    tall, wide = (math.ceil(count / math.ceil(count / side)) for count in (height - reach, width - reach))
+    rows_of, columns_of = _tiles(height - reach, tall, settings.margin), _tiles(width - reach, wide, settings.margin)
+    count = (rows_of.start.size, columns_of.start.size)
+    tiles = (
+        jax.tree.map(lambda part: jnp.repeat(part, count[1], axis=0), rows_of),
+        jax.tree.map(lambda part: jnp.tile(part, (count[0], *[1] * (part.ndim - 1))), columns_of),
+    )
+
+    def cut(image: Pixels, tile: tuple[_Tile, _Tile]) -> Pixels:
+        return lax.dynamic_slice(image, (tile[0].start, tile[1].start, 0), (tall + reach, wide + reach, channels))
+
+    return tiles, cut
+
+
+def _tiled_forward(x: Pixels, y: Pixels, settings: _Settings):
+    return _tiled(x, y, settings), (x, y)
+
+
+def _tiled_backward(settings: _Settings, images: tuple[Pixels, Pixels], cotangent: Float[Array, "2 c"]):
+    # The transpose of a slice in a loop would add a whole image of zeros a tile.
+    tiles, cut = _tiling(images[0].shape, settings)
+
+    def add(gradients: tuple[Pixels, ...], tile: tuple[_Tile, _Tile]) -> tuple[tuple[Pixels, ...], None]:
+        _, pull = jax.vjp(lambda x, y: _sums(x, y, *tile, settings), *(cut(i, tile) for i in images))
+        place = (tile[0].start, tile[1].start, 0)
+        return tuple(
+            lax.dynamic_update_slice(whole, cut(whole, tile) + part, place)
+            for whole, part in zip(gradients, pull(cotangent), strict=True)
+        ), None
+
+    return lax.scan(add, tuple(map(jnp.zeros_like, images)), tiles)[0]
+
+
+_tiled = jax.custom_vjp(_tiled_plain, nondiff_argnums=(2,))
+_tiled.defvjp(_tiled_forward, _tiled_backward)
