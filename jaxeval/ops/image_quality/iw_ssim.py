@@ -131,10 +131,11 @@ def _information(x: Plane, y: Plane, parent: Float[Array, "h3 w3"] | None) -> Re
     eigenvalues, squares = _spectrum(vectors.reshape(len(neighbours), -1))
     energy = squares.reshape(height, width) / len(neighbours)
     seen = noise + (1.0 + gain * gain) * _NOISE
-    bits = jnp.zeros_like(energy)
-    for eigenvalue in eigenvalues:
-        bits = bits + jnp.log2(1.0 + (seen * energy * eigenvalue + _NOISE * noise) / _NOISE**2)
-    return bits
+
+    def add(bits: Reduced, eigenvalue: Float[Array, ""]) -> tuple[Reduced, None]:
+        return bits + jnp.log2(1.0 + (seen * energy * eigenvalue + _NOISE * noise) / _NOISE**2), None
+
+    return lax.scan(add, jnp.zeros_like(energy), eigenvalues)[0]
 
 
 def _spectrum(vectors: Float[Array, "k n"]) -> tuple[Float[Array, " k"], Float[Array, " n"]]:
