@@ -1,5 +1,6 @@
 """SSIM and MS-SSIM against scikit-image and against definitions written out in float64."""
 
+import functools
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import skimage.data
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from photographs import pairs, photograph
 from skimage.metrics import structural_similarity
 
@@ -93,6 +95,19 @@ def test_tiles_give_the_means_and_gradients_of_the_whole(height, width, margin, 
     found = jax.jit(evaluate)(x, y)
     for tiled, whole in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(tiled, whole, rtol=2e-5, atol=1e-6)
+
+
+def test_batches_of_batches_on_a_mesh_with_explicit_axes():
+    rng = np.random.default_rng(6)
+    x, y = rng.random((2, 4, 2, 16, 17, 3)).astype(np.float32)
+    op = functools.partial(ssim, data_range=1.0)
+    mesh = jax.make_mesh((4,), ("batch",), axis_types=(AxisType.Explicit,))
+    with jax.set_mesh(mesh):
+        placed = jax.device_put((x, y), NamedSharding(mesh, PartitionSpec("batch")))
+        found = jax.jit(jax.vmap(op))(*placed)
+    np.testing.assert_allclose(
+        found, op(x.reshape(8, *x.shape[2:]), y.reshape(8, *y.shape[2:])).reshape(4, 2), rtol=1e-6
+    )
 
 
 def _windows(image, margin_mode=None):

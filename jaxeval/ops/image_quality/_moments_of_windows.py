@@ -167,7 +167,7 @@ def _sums(x: Pixels, y: Pixels, tall: _Tile, wide: _Tile, settings: _Settings) -
     by_column = jnp.stack(
         [contract("h,hj->j", tall.weights[0], a + b - a * b), contract("h,hj->j", tall.weights[1], b)]
     )
-    return contract("ijc,ij->ic", by_column.reshape(2, -1, channels), wide.weights)
+    return (by_column.reshape(2, -1, channels) * wide.weights[..., None]).sum(1)
 
 
 def _whole(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
