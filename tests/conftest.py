@@ -1,6 +1,7 @@
 """Set-up for every test: simulated devices and run-time checks of every shape and type in jaxeval's signatures."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
@@ -10,7 +11,16 @@ os.environ["JAXEVAL_COMPILATION_CACHE"] = "off"  # tests neither fill the user's
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
+import pytest
+from compilation import quick_compilation
 from jaxtyping import install_import_hook
 
 # Left in place, not used as a context: jaxeval's rooms are imported when they are first used.
 install_import_hook("jaxeval", "type_checks.checked")
+
+
+@pytest.fixture(scope="module")
+def quickly_compiled() -> Iterator[None]:
+    """For modules whose machine code is not what they are about: both sides of what they compare are compiled alike."""
+    with quick_compilation():
+        yield

@@ -11,7 +11,10 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation import MEASURES, NUMBERS
 from jaxeval.extractors import Extractor, from_function
 
-pytestmark = pytest.mark.xdist_group("all_metrics")  # one worker, which makes the fixtures once
+pytestmark = [
+    pytest.mark.xdist_group("all_metrics"),  # one worker, which makes the fixtures once
+    pytest.mark.usefixtures("quickly_compiled"),
+]
 
 
 @pytest.fixture(scope="module")

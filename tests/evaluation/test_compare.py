@@ -11,7 +11,10 @@ import jaxeval
 from jaxeval.cli import main
 from jaxeval.errors import InputError
 
-pytestmark = pytest.mark.xdist_group("compare")  # one worker, which makes the fixtures once
+pytestmark = [
+    pytest.mark.xdist_group("compare"),  # one worker, which makes the fixtures once
+    pytest.mark.usefixtures("quickly_compiled"),
+]
 NETWORK = small_network()
 
 
