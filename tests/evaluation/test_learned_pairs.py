@@ -113,7 +113,7 @@ def test_single_images_by_the_fitted_models_in_every_set(tmp_path, weights_dir):
 
 
 def test_without_weights_a_named_measure_says_how_to_get_them_and_a_group_leaves_it_out(folders, tmp_path, capfd):
-    with pytest.raises(WeightsMissingError, match="no weights for '(alexnet|lpips-alex)'"):
+    with pytest.raises(WeightsMissingError, match=r"no weights for '(alexnet|lpips-alex)'"):
         score_pairs(*folders, metrics="psnr,lpips-alex", weights_dir=tmp_path)
     arguments = ["pairs", *map(str, folders), "--metrics", "lpips-vgg16", "--weights-dir", str(tmp_path), "--quiet"]
     assert main(arguments) == 3
