@@ -41,5 +41,5 @@ def test_the_table_has_a_row_a_package_and_a_side(monkeypatch, tmp_path, capsys)
     assert "MAE         jaxeval" in printed
     assert "numpy" in printed
     figures = json.loads((tmp_path / "a.json").read_text())
-    assert set(figures["batch"]["mae"]) == {"jaxeval", "numpy"}
+    assert set(figures["batch"]["mae"]) == {"jaxeval", "jaxeval, in jit", "numpy"}
     assert list(figures["growth"]["mae"]) == ["64"]
