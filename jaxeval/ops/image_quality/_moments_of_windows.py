@@ -172,10 +172,9 @@ def _sums(x: Pixels, y: Pixels, tall: _Tile, wide: _Tile, settings: _Settings) -
 
 def _whole(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
     """Sums over an image at once."""
-    tall, wide = (
-        _tiles(size - len(settings.taps) + 1, size - len(settings.taps) + 1, settings.margin) for size in x.shape[:2]
-    )
-    return _sums(x, y, *(jax.tree.map(lambda part: part[0], tile) for tile in (tall, wide)), settings)
+    windows = (size - len(settings.taps) + 1 for size in x.shape[:2])
+    tall, wide = (jax.tree.map(lambda part: part[0], _tiles(count, count, settings.margin)) for count in windows)
+    return _sums(x, y, tall, wide, settings)
 
 
 def _tiled_plain(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
