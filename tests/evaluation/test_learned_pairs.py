@@ -13,7 +13,7 @@ import jaxeval.ops.image_quality as iq
 from jaxeval.cli import main
 from jaxeval.errors import InputError, WeightsMissingError
 from jaxeval.evaluation import PAIR_MEASURES, learned_measures, score_pairs
-from jaxeval.extractors import WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
+from jaxeval.extractors import PerceptualDistance, WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.perceptual import LPIPS_NETWORKS
 from jaxeval.extractors.squeezenet import SQUEEZENET
@@ -86,8 +86,16 @@ def test_parts_of_a_batch_give_the_same(folders, images, weights_dir, monkeypatc
     reference, distorted = images
     expected = load_dists(weights_dir=weights_dir)(distorted, reference, data_range=255)
     monkeypatch.setattr(learned_measures, "_MOST_PIXELS", 2 * SIDE * (SIDE + 2))
+    sizes = []
+    call = PerceptualDistance.__call__
+    monkeypatch.setattr(
+        PerceptualDistance,
+        "__call__",
+        lambda self, x, y, **options: sizes.append(len(x)) or call(self, x, y, **options),
+    )
     found = score_pairs(*folders, metrics="dists", weights_dir=weights_dir)
     np.testing.assert_allclose(values(found, "dists"), expected, rtol=1e-5)
+    assert sizes == [2, 2]  # of three images, and none compiled twice
 
 
 @pytest.mark.slow
