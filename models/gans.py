@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from models.config import GanConfig
-from models.layers import SpectralNorm, Upsample, leaky_relu, one_hot, with_labels
+from models.layers import GroupedConv, SpectralNorm, Upsample, leaky_relu, one_hot, with_labels
 
 __all__ = ["make_discriminator", "make_generator"]
 
@@ -141,7 +141,7 @@ class ResidualBlock(nnx.Module):
         groups = math.gcd(inner, 16)
         start = nnx.initializers.he_normal()
         self.expand = nnx.Conv(channels, inner, (1, 1), kernel_init=start, rngs=rngs)
-        self.mix = nnx.Conv(inner, inner, (3, 3), feature_group_count=groups, kernel_init=start, rngs=rngs)
+        self.mix = GroupedConv(inner, groups, kernel_init=start, rngs=rngs)
         self.project = nnx.Conv(
             inner, channels, (1, 1), use_bias=False, kernel_init=nnx.initializers.zeros_init(), rngs=rngs
         )
@@ -192,10 +192,8 @@ class ResidualDiscriminator(nnx.Module):
         self.widen = nnx.List(
             [nnx.Conv(less, wide, (1, 1), use_bias=False, rngs=rngs) for less, wide in itertools.pairwise(sizes)]
         )
-        whole = (height // 4, width // 4)
-        self.whole = nnx.Conv(
-            sizes[-1], sizes[-1], whole, padding="VALID", feature_group_count=sizes[-1], use_bias=False, rngs=rngs
-        )
+        start = nnx.initializers.lecun_normal(in_axis=(0, 1), out_axis=(), batch_axis=2)
+        self.whole = nnx.Param(start(rngs.params(), (height // 4, width // 4, sizes[-1])))
         self.out = nnx.Linear(sizes[-1], max(config.classes, 1), use_bias=False, rngs=rngs)
 
     def __call__(self, images: Images, labels: Labels = None, *, train: bool = False) -> Float[Array, " n"]:
@@ -208,7 +206,7 @@ class ResidualDiscriminator(nnx.Module):
                 n, height, width, _ = x.shape
                 x = jax.image.resize(x, (n, height // 2, width // 2, x.shape[-1]), "bilinear")
                 x = self.widen[number // 2](x)
-        logits = self.out(self.whole(x)[:, 0, 0])
+        logits = self.out((x * self.whole[...]).sum((1, 2)))
         if self.config.classes:
             return (logits * one_hot(labels, self.config.classes, logits.shape[0])).sum(1)
         return logits[:, 0]

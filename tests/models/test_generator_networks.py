@@ -12,7 +12,7 @@ from scipy import linalg
 from jaxeval.errors import InputError
 from models.config import GanConfig, VaeConfig, network_config
 from models.gans import make_discriminator, make_generator
-from models.layers import SpectralNorm, Upsample
+from models.layers import GroupedConv, SpectralNorm, Upsample
 from models.vaes import Autoencoder
 
 SHAPES = [(28, 28, 1), (32, 32, 3)]
@@ -84,6 +84,28 @@ def test_upsampling_is_the_transposed_convolution() -> None:
     ours.bias[...] = theirs.bias[...] = jnp.arange(5.0)  # pyright: ignore[reportOptionalSubscript]
     inputs = jax.random.normal(jax.random.key(2), (2, 3, 4, 3))
     np.testing.assert_allclose(ours(inputs), theirs(inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(6, 2), (8, 8), (24, 8)])
+def test_a_grouped_convolution_is_flaxs_with_its_gradients(channels: int, groups: int) -> None:
+    ours = GroupedConv(channels, groups, kernel_init=nnx.initializers.he_normal(), rngs=nnx.Rngs(0))
+    theirs = nnx.Conv(channels, channels, (3, 3), feature_group_count=groups, rngs=nnx.Rngs(1))
+    theirs.kernel[...] = ours.kernel[...]
+    ours.bias[...] = theirs.bias[...] = jnp.arange(float(channels))  # pyright: ignore[reportOptionalSubscript]
+    inputs = jax.random.normal(jax.random.key(2), (2, 5, 6, channels))
+
+    def values_and_gradients(layer):
+        def loss(layer, inputs):
+            maps = layer(inputs)
+            return (maps**3).mean(), maps
+
+        (of_layer, of_inputs), maps = nnx.grad(loss, argnums=(0, 1), has_aux=True)(layer, inputs)
+        return maps, of_layer["kernel"][...], of_layer["bias"][...], of_inputs
+
+    for found, expected in zip(values_and_gradients(ours), values_and_gradients(theirs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * float(jnp.abs(expected).max()))
+    by_group = ours._by_group(inputs, ours.kernel[...]) + ours.bias[...]  # what other devices run
+    np.testing.assert_allclose(by_group, ours(inputs), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])

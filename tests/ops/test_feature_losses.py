@@ -1,5 +1,6 @@
-"""Content, style and perceptual losses against NumPy, and in a training step through a trunk."""
+"""Content, style and perceptual losses against NumPy and piq, and in a training step through a trunk."""
 
+import importlib
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import assert_full_precision
+from parity_stub import torchvision_stub
 
 from jaxeval.errors import InputError
 from jaxeval.extractors.vgg import VGGPlan, VGGTrunk
@@ -61,6 +63,41 @@ def test_style_in_every_normalisation():
         expected = sum(sums[name] / share(*sizes[name]) for name in X)
         np.testing.assert_allclose(losses.style_loss(X, Y, normalisation=normalisation), expected, rtol=1e-5)
     np.testing.assert_allclose(losses.gram_matrix(X["a"]), gram(X["a"]) / 35, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parity
+@pytest.mark.slow
+def test_content_and_style_are_piqs():
+    import torch
+
+    torchvision_stub()
+    piq = importlib.import_module("piq")
+    torch.manual_seed(0)
+    layers = {"first": torch.nn.Conv2d(3, 8, 3, padding=1), "relu": torch.nn.ReLU(), "pool": torch.nn.MaxPool2d(2)}
+    layers |= {"second": torch.nn.Conv2d(8, 12, 3, padding=1)}
+    trunk = torch.nn.Sequential()
+    for name, layer in layers.items():
+        trunk.add_module(name, layer)
+    trunk = trunk.double()
+    x = torch.rand(3, 3, 23, 18, dtype=torch.float64)
+    y = (x + 0.2 * torch.rand_like(x)).clamp(0, 1)
+    weights = {"relu": 0.7, "second": 2.0}
+    options = {"feature_extractor": trunk, "layers": list(weights), "weights": list(weights.values())}
+    expected = {
+        name: getattr(piq, name)(**options, reduction="none")(x, y).numpy() for name in ("ContentLoss", "StyleLoss")
+    }
+    extract = piq.ContentLoss(**options).get_features
+    maps = [
+        {
+            name: jnp.asarray(found.numpy().transpose(0, 2, 3, 1), jnp.float32)
+            for name, found in zip(weights, extract(images), strict=True)
+        }
+        for images in (x, y)
+    ]
+    found = losses.content_loss(*maps, weights=weights, reduction="sum-of-channels")
+    np.testing.assert_allclose(found, expected["ContentLoss"], rtol=2e-6)
+    found = losses.style_loss(*maps, weights=weights, normalisation="none")
+    np.testing.assert_allclose(found, expected["StyleLoss"], rtol=1e-5)
 
 
 def test_perceptual_is_their_sum():
