@@ -52,9 +52,9 @@ class Upsample(nnx.Module):
 class GroupedConv(nnx.Module):
     """A 3 x 3 convolution within groups of channels: what `nnx.Conv` with `feature_group_count` computes.
 
-    On a CPU it is done as convolutions of a quarter of the channels each, whose kernels are zero between groups: XLA has
-    no fast code there for gradients of grouped convolutions (a step of R3GAN took a minute), and quarters are two to
-    three times as fast as all channels at once.
+    On a CPU it is done as convolutions of a quarter of the channels each, whose kernels are zero between groups: XLA
+    has no fast code there for gradients of grouped convolutions (a step of R3GAN took a minute), and quarters are two
+    to three times as fast as all channels at once.
 
     Args:
       channels: that come in, and go out.
