@@ -83,7 +83,8 @@ class FidelityCommand:
             str(subsets),
         ]
         options += ["--kid-subset-size", str(subset_size), "--batch-size", str(batch_size)]
-        options += ["--feature-extractor-weights-path", str(weights)]
+        # By default precision and recall are over VGG16, with these weights too.
+        options += ["--feature-extractor", "inception-v3-compat", "--feature-extractor-weights-path", str(weights)]
         self.arguments = [
             sys.executable, "-W", "ignore", "-c", self._PROGRAM, *options,
             "--input1", str(generated), "--input2", str(reference),

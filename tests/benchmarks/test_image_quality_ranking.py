@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from benchmarks import image_quality_ranking
 from benchmarks.image_quality_ranking import DISTORTIONS, Row, distorted, rank, report
 from jaxeval.evaluation import PAIR_MEASURES
 
@@ -30,3 +31,16 @@ def test_exceptions_are_listed_with_their_scores():
     text = report([ordered, wrong], 40)
     assert "| PSNR | 1 | 0 | 0 | 0 | 0 |" in text
     assert "- PSNR: blur (moon 2 to 3: 8 to 8.5)." in text
+
+
+def test_a_measure_of_single_images_is_not_asked_about_shifts():
+    rows = list(rank([PAIR_MEASURES["total-variation"]], ["chelsea"], size=48))
+    assert [row.distortion for row in rows] == ["JPEG", "blur", "noise", "contrast"]
+    (line,) = (line for line in report(rows, 48).splitlines() if line.startswith("| Total variation |"))
+    assert line.endswith("| - |")
+
+
+def test_without_weights_a_measure_is_left_out_and_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("JAXEVAL_WEIGHTS", str(tmp_path))
+    image_quality_ranking.main(["--metrics", "lpips-alex", "--size", "48"])
+    assert "LPIPS alex  left out: its weights are not here" in capsys.readouterr().out

@@ -129,6 +129,26 @@ def test_every_way_gives_numpys_moments(way, mean):
     assert_numpys_moments(state, features[mask], BATCH)
 
 
+@pytest.mark.parametrize("size", [511, 513, 1031])
+def test_scatters_made_in_strips_are_numpys(size):
+    rows = (np.random.default_rng(size).standard_normal((ROWS, size)) + 30).astype(np.float32)
+    assert_numpys_moments(feature_moments(jnp.asarray(rows)), rows, BATCH)
+    mesh = _mesh(AxisType.Explicit)
+    with jax.set_mesh(mesh):
+        placed = jax.device_put(rows, NamedSharding(mesh, PartitionSpec("batch")))
+        assert_numpys_moments(jax.jit(feature_moments)(placed), rows, BATCH)
+
+
+def test_scatters_made_in_strips_have_their_gradient():
+    rows = np.random.default_rng(5).standard_normal((20, 600)).astype(np.float32)
+    weights = np.random.default_rng(6).standard_normal((600, 600)).astype(np.float32)
+    gradient = jax.grad(lambda rows: (feature_moments(rows).scatter * weights).sum())(jnp.asarray(rows))
+    centred = rows - rows.mean(0, dtype=np.float64)
+    expected = centred @ (weights + weights.T).astype(np.float64)
+    expected -= expected.mean(0)
+    np.testing.assert_allclose(gradient, expected, atol=1e-5 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("empty", [[0], [0, 3, 7], [1, 2, 3, 4, 5, 6, 7]], ids=["one", "three", "all but one"])
 @pytest.mark.parametrize("way", [_shard_map, _pmap, _scan], ids=["shard_map", "pmap", "scan"])
 def test_shards_without_a_row_change_nothing(way, empty):

@@ -178,6 +178,9 @@ def _each_image(function: Callable[..., Any], options: tuple[tuple[str, Hashable
     sharding = jax.typeof(images[0]).sharding
     if AxisType.Explicit not in sharding.mesh.axis_types:
         return run(*images)
+    if sharding.spec[0] is None:
+        # Nothing to divide here; `vmap` may have an axis that is divided, which `shard_map` would gather.
+        return jax.sharding.auto_axes(run, out_sharding=NamedSharding(sharding.mesh, PartitionSpec()))(*images)
     spec = PartitionSpec(sharding.spec[0])
     placed = [jax.sharding.reshard(i, NamedSharding(sharding.mesh, spec)) for i in images]
     # The check of varying axes would refuse branches that return constants.
