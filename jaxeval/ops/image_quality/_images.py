@@ -1,8 +1,9 @@
 """What every image op shares: the checks that name the argument, and one image at a time on the device.
 
 Ops are written for one image, [H, W, C] in float32. On a CPU the batch is mapped image by image, which keeps the
-working set in cache (3 times faster than the whole batch at once); elsewhere it is one batched computation. On a mesh
-with Explicit axes each device does its own images.
+working set in cache (3 times faster than the whole batch at once) and branches apart, which `windows.fenced` needs:
+several small images at once took up to 20 times as long. Elsewhere it is one batched computation. On a mesh with
+Explicit axes each device does its own images.
 """
 
 import functools
@@ -25,7 +26,6 @@ __all__ = ["Scores", "check_choice", "check_data_range", "check_images", "each_i
 
 Scores = Float[Array, "*n"]  # one value an image
 
-_PIXELS_AT_A_TIME = 128 * 128  # smaller images are taken in groups of about this size
 _OVERSHOOT = 0.5  # how far, as a share of the data range, values may lie outside [0, data_range]
 
 
@@ -160,14 +160,11 @@ def _each_image(function: Callable[..., Any], options: tuple[tuple[str, Hashable
     def one(*image: Array) -> Any:
         return function(*(i.astype(jnp.float32) for i in image), **dict(options))
 
-    count, height, width, _ = images[0].shape
-    at_a_time = min(max(1, _PIXELS_AT_A_TIME // (height * width)), max(1, count))
-
     # Gradients redo an image's forward pass: to keep its maps for the whole batch costs more time, and much memory.
     one_again = jax.checkpoint(one, prevent_cse=False)
 
     def in_cache(*batches: Array) -> Any:
-        return lax.map(lambda image: one_again(*image), batches, batch_size=at_a_time if at_a_time > 1 else None)
+        return lax.map(lambda image: one_again(*image), batches)
 
     def at_once(*batches: Array) -> Any:
         return jax.vmap(one)(*batches)
