@@ -1,8 +1,9 @@
 """`python -m benchmarks [KERNEL ...]`: how fast jaxeval's kernels are, beside the machine and other implementations.
 
-Every kernel is compiled and run once, then timed in turns with its peers. The table has the median, the spread (half
-the distance between the quartiles), the rate as a share of what the machine was measured to do in between, the
-memory that the run takes in a process of its own, and how many times as fast as each peer that is.
+Every kernel is compiled and run once, then timed in turns with its peers, half a second or one call at a time. The
+table has the median, the spread (half the distance between the quartiles), the rate as a share of what the machine was
+measured to do in between, the memory that the run takes in a process of its own, and how many times as fast as each
+peer that is.
 """
 
 import argparse

@@ -133,6 +133,7 @@ def draw(growth: Mapping[str, Any], path: Path) -> None:
         panel.loglog(devices, np.array(work) / work[0], "o-", label=name.split(",")[0], markersize=4, alpha=0.7)
     panel.set(xlabel="devices (simulated)", ylabel="work of one device, as a share")
     panel.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"], minor=False)
+    panel.set_yticks([1, 1 / 2, 1 / 4, 1 / 8], ["1", "1/2", "1/4", "1/8"], minor=False)
     panel.minorticks_off()
     panel.legend(fontsize=7)
     panel.grid(alpha=0.3)

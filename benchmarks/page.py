@@ -69,9 +69,10 @@ python -m benchmarks.regression OLD.json NEW.json                           # fa
 
 Each contender runs in a process of its own, and they take turns, so that whatever else the machine does hits all
 alike: trust the ratios, not the seconds. The machine's own rates (a product of two square matrices through XLA in
-float32, through NumPy in float64, and a copy, counted as read and written) are measured before every turn. Times are
-medians after one run that compiles; ± is half the distance between the quartiles (half the range, for fewer than four
-runs). Memory is what a process takes beyond its inputs. Jaxeval runs with the allocator's settings that its command
+float32, through NumPy in float64, and a copy, counted as read and written) are measured before every turn. A turn is
+as many calls as fill half a second; times are medians of the turns, in seconds a call, after one call that compiles;
+± is half the distance between the quartiles (half the range, for fewer than four turns). Memory is what a process
+takes beyond its inputs. Jaxeval runs with the allocator's settings that its command
 line makes."""
 
 

@@ -118,7 +118,7 @@ def measure(
                 told(f"{kernel.name}: {name} left out: {skipped[name]}")
             else:
                 workers[name] = started
-        firsts = {name: one.ask("run") for name, one in workers.items()}
+        firsts = {name: one.ask("first") for name, one in workers.items()}
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
         rates: dict[str, list[float]] = {}
         for number in range(repeats):

@@ -28,7 +28,8 @@ ensure_installed() {
     "$found" -m venv "$root/.venv"
   fi
   echo "installing ($name) into .venv ..."
-  "$python" -m pip install --quiet --disable-pip-version-check "$@"
+  # Modules are compiled when they are first imported: most of torch and transformers never is.
+  "$python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
   echo "$state" > "$stamp"
 }
 
