@@ -40,24 +40,28 @@ def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
 
 
 def _vif(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
-    x, y = (luma_yiq(i * (255.0 / data_range)) for i in (x, y))
+    # From the difference, what is lost of identical images is 0 exactly, however a compiler rounds.
+    d, y = (luma_yiq(i * (255.0 / data_range)) for i in (x - y, y))
     # Variances do not depend on the level, and without it keep their digits.
-    x, y = (i - lax.stop_gradient(map_mean(i)) for i in (x, y))
-    conveyed, available = jnp.float32(0.0), jnp.float32(0.0)
+    d, y = (i - lax.stop_gradient(map_mean(i)) for i in (d, y))
+    lost, available = jnp.float32(0.0), jnp.float32(0.0)
     for scale in range(4):
         size = 2 ** (4 - scale) + 1
         taps = gaussian_taps(size, size / 5)
         if scale > 0:
-            x, y = (i[::2, ::2] for i in blur((x, y), taps))
-        mean_x, mean_y, xx, yy, xy = blur((x, y, x * x, y * y, x * y), taps)
-        var_x = jnp.maximum(xx - mean_x * mean_x, 0.0)
+            d, y = (i[::2, ::2] for i in blur((d, y), taps))
+        mean_d, mean_y, dd, yy, dy = blur((d, y, d * d, y * y, d * y), taps)
+        var_d, covariance_dy = dd - mean_d * mean_d, dy - mean_d * mean_y
         var_y = jnp.maximum(yy - mean_y * mean_y, 0.0)
-        covariance = xy - mean_x * mean_y
+        var_x = jnp.maximum(var_y + 2.0 * covariance_dy + var_d, 0.0)
+        covariance = var_y + covariance_dy
         textured = (var_x >= _NO_VARIANCE) & (var_y >= _NO_VARIANCE) & (covariance > 0)
-        gain = jnp.where(textured, covariance, 0.0) / jnp.where(textured, var_y, 1.0)
-        noise = jnp.maximum(var_x - gain * covariance, 0.0) + _NOISE
+        change = jnp.where(textured, covariance_dy, 0.0) / jnp.where(textured, var_y, 1.0)
+        gain = jnp.where(textured, 1.0 + change, 0.0)
+        noise = jnp.maximum(jnp.where(textured, var_d - change * covariance_dy, var_x), 0.0) + _NOISE
         var_y = jnp.where(var_y < _NO_VARIANCE, 0.0, var_y)  # asked so that NaN stays
-        conveyed = conveyed + map_sum(jnp.log1p(gain * gain * var_y / noise))
+        squared = gain * gain
+        lost = lost + map_sum(jnp.log1p(var_y * (noise - _NOISE * squared) / (_NOISE * (noise + squared * var_y))))
         available = available + map_sum(jnp.log1p(var_y / _NOISE))
     has_content = available > 0
-    return jnp.where(has_content, conveyed / jnp.where(has_content, available, 1.0), 1.0 + 0.0 * available)
+    return 1.0 - lost / jnp.where(has_content, available, 1.0)
