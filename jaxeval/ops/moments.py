@@ -270,6 +270,7 @@ def _scatter_of(centred: Float[Array, "n d"]) -> Float[Array, "d d"]:
             above[:, (number - i) * step : (number - i + 1) * step].T for i, above in enumerate(strips[:number])
         ]
         blocks.append(jnp.concatenate([*mirrored, strip], axis=1))
+    # Kept out of a merge that follows: fused with it, a batch of 1,000 x 2,048 took 100 ms on a CPU instead of 88.
     return lax.optimization_barrier(jnp.concatenate(blocks))
 
 
