@@ -17,10 +17,11 @@ from jax import lax
 __all__ = ["describe", "measure_rates"]
 
 _PACKAGES = ("jax", "jaxlib", "numpy", "scipy")
+_VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
 
 
 def describe() -> dict[str, Any]:
-    """Device, processor, and versions."""
+    """Device, processor and its vector instructions, and versions."""
     from jaxeval import __version__
 
     device = jax.devices()[0]
@@ -75,8 +76,11 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    # The width of its vectors says more about products than its name, which clouds shorten.
+    flags = found.get("flags", "").split()
+    vectors = next((f" with {name}" for flag, name in _VECTORS.items() if flag in flags), "")
+    return found.get("model name", platform.machine()) + vectors
 
 
 def _cores() -> int:

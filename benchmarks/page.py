@@ -4,6 +4,8 @@
     python -m benchmarks.growth
     python -m benchmarks.page
 
+Figures of other machines, in files named kernels-NAME.json beside the first, get a table each.
+
 The sentences about goals that were not reached are in benchmarks/results/notes.json, by kernel; a row without one that
 misses its goal is an error, so that no miss goes unexplained.
 """
@@ -28,6 +30,7 @@ def page(
     document: Mapping[str, Any],
     notes: Mapping[str, str],
     *,
+    others: Sequence[Mapping[str, Any]] = (),
     modes: Mapping[str, Any] | None = None,
     growth: Mapping[str, Any] | None = None,
 ) -> str:
@@ -36,6 +39,7 @@ def page(
     Args:
       document: what `python -m benchmarks --json` wrote.
       notes: what bounds a kernel, by name.
+      others: what it wrote on other machines.
       modes: what `python -m benchmarks.modes --json` wrote, if it was run on an accelerator.
       growth: what `python -m benchmarks.growth` wrote.
 
@@ -50,7 +54,10 @@ def page(
     bounded = [f"- **{row['title']}**: {notes[name]}" for name, row in rows.items() if name in notes]
     if bounded:
         parts.append("## What bounds them\n\n" + "\n".join(bounded))
-    parts += [_all_figures(rows), _modes(modes), _growth(growth)]
+    parts.append(_all_figures(rows))
+    for other in others:
+        parts += ["## The same on another machine", _machine(other), _table(other["rows"])]
+    parts += [_modes(modes), _growth(growth)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -195,7 +202,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return json.loads(path.read_text()) if path.exists() else None
 
     text = page(
-        found("kernels.json"), found("notes.json") or {}, modes=found("modes.json"), growth=found("growth.json")
+        found("kernels.json"),
+        found("notes.json") or {},
+        others=[found(path.name) for path in sorted(options.results.glob("kernels-*.json"))],
+        modes=found("modes.json"),
+        growth=found("growth.json"),
     )
     options.out.write_text(text)
     print(f"wrote {options.out}")

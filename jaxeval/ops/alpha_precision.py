@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import common_centre, feature_pair, row_blocks
-from jaxeval.ops.neighbours import check_neighbours, kth_squared_distances, nearest, prepare_rows
+from jaxeval.ops.kth_neighbours import kth_squared_distances
+from jaxeval.ops.neighbours import check_neighbours, nearest, prepare_rows
 
 __all__ = ["AlphaPrecision", "alpha_precision"]
 

@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_pair
+from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import (
     BallCounts,
     PreparedRows,
@@ -29,7 +30,6 @@ from jaxeval.ops.neighbours import (
     device_radii,
     exact_pairs,
     float32_pairs,
-    kth_squared_distances,
     nearest,
     pair_strips,
     prepare_rows,

@@ -18,9 +18,9 @@ from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_pair, unit_rows
 from jaxeval.ops.frechet import frechet_distance_from_features
+from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import (
     check_neighbours,
-    kth_squared_distances,
     nearest,
     pair_strips,
     places,

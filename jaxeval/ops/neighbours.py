@@ -26,6 +26,7 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import common_centre, device_rows, row_blocks
 
 __all__ = [
+    "TINY",
     "BallCounts",
     "Neighbours",
     "PreparedRows",
@@ -35,13 +36,14 @@ __all__ = [
     "device_radii",
     "exact_pairs",
     "float32_pairs",
-    "kth_squared_distances",
     "nearest",
+    "own_pairs",
     "pair_strips",
     "places",
     "prepare_rows",
     "squared_distances",
     "strip_arrays",
+    "within_reach",
 ]
 
 Tie = Literal["inclusive", "exclusive"]
@@ -54,7 +56,7 @@ _GATHERED = 1 << 17
 # Pairs of a strip looked through for doubtful ones at a time: should all be, their indices take 64 MB.
 _SLAB_ELEMENTS = 1 << 22
 # Far below any distance between scaled rows, far above what underflow takes away from one.
-_TINY = 1e-30
+TINY = 1e-30
 
 
 class PreparedRows(NamedTuple):
@@ -180,31 +182,6 @@ def nearest(
     return Neighbours(distances, indices)
 
 
-def kth_squared_distances(rows: PreparedRows, k: int) -> Float[np.ndarray, " n"]:
-    """Squared distance of each row to its k-th nearest fellow in the same set, [N], float64.
-
-    The last column of `nearest`, at less cost: neighbours that are surely nearer are only counted.
-
-    Args:
-      rows: from `prepare_rows`, with more than k rows.
-      k: which neighbour.
-    """
-    count = len(rows.original)
-    largest = np.asarray(rows.norms)[:count].max()
-    compute = functools.partial(_kth_strip, arrays=strip_arrays(rows, rows), slack=rows.slack, largest=largest, k=k)
-    distances = np.zeros(count)
-    copied = np.bincount(rows.firsts, minlength=count)[rows.firsts] > k  # k copies at least: the distance is 0
-    for start, stop, (nearer, mask) in pair_strips(rows, compute):
-        mask = mask[: stop - start] & ~copied[start:stop, None]
-        for part, row, _, exact in exact_pairs(mask, start, rows, rows):
-            order = np.lexsort((exact, row))
-            wanted = np.flatnonzero(~copied[part])
-            first = np.searchsorted(row, part.start + wanted)
-            place = k - 1 - nearer[part.start - start : part.stop - start][wanted]
-            distances[part.start + wanted] = exact[order[first + place]]
-    return distances
-
-
 def ball_counts(
     centres: PreparedRows,
     points: PreparedRows,
@@ -288,14 +265,19 @@ def squared_distances(
     return result
 
 
-def pair_strips(rows: PreparedRows, compute: Callable[..., Any]) -> Iterator[tuple[int, int, Any]]:
+def pair_strips(
+    rows: PreparedRows, compute: Callable[..., Any], wanted: Bool[np.ndarray, " n"] | None = None
+) -> Iterator[tuple[int, int, Any]]:
     """Runs `compute(start, block=...)` for strips of `rows`; yields (start, stop, results on the host).
+
+    Strips without a row that is wanted are left out.
 
     The next strip is under way on the device while the caller works on the last one.
     """
     block, count = rows.strip, len(rows.original)
     waiting: tuple[int, Any] | None = None
-    for start in [*range(0, count, block), None]:
+    starts = [start for start in range(0, count, block) if wanted is None or wanted[start : start + block].any()]
+    for start in [*starts, None]:
         following = None if start is None else (start, compute(np.int32(start), block=block))
         if waiting is not None:
             yield waiting[0], min(waiting[0] + block, count), jax.tree.map(np.asarray, waiting[1])
@@ -320,7 +302,7 @@ def float32_pairs(
     strip = lax.dynamic_slice_in_dim(rows, start, block)
     sums = lax.dynamic_slice_in_dim(row_norms, start, block)[:, None] + column_norms[None, :]
     products = jnp.matmul(strip, columns.T, precision=lax.Precision.HIGHEST)
-    return sums - 2 * products, slack * sums + _TINY
+    return sums - 2 * products, slack * sums + TINY
 
 
 def _slack(width: int) -> float:
@@ -361,33 +343,9 @@ def _nearest_strip(
     distances, error = float32_pairs(start, arrays[:4], slack, block)
     upper, lower = (distances + error) * arrays[4], (distances - error) * arrays[4]
     if same:
-        own = _own_pairs(start, upper)
+        own = own_pairs(start, upper)
         upper, lower = jnp.where(own, jnp.inf, upper), jnp.where(own, jnp.inf, lower)
-    return lower <= _reach(upper, k)[:, None]
-
-
-@functools.partial(jax.jit, static_argnames=("k", "block"))
-def _kth_strip(
-    start: Int[Array, ""] | np.int32,
-    *,
-    arrays: tuple[Float[Array, "p d"], Float[Array, " p"], Float[Array, "q d"], Float[Array, " q"]],
-    slack: Float[Array, ""] | float,
-    largest: Float[Array, ""] | np.float32,
-    k: int,
-    block: int,
-) -> tuple[Int[Array, " b"], Bool[Array, "b q"]]:
-    """For each row of a strip, how many columns are surely nearer than its k-th nearest, and which may be that one."""
-    distances, error = float32_pairs(start, arrays, slack, block)
-    own = _own_pairs(start, distances)
-    upper, lower = jnp.where(own, jnp.inf, distances + error), jnp.where(own, jnp.inf, distances - error)
-    reach = _reach(upper, k)
-    # No pair of the row is known worse than this. Where the reach is the k-th smallest bound, and not beyond it because
-    # of bounds that are equal, the k-th distance is therefore at least the reach less twice as much; `_slack` has room
-    # for the rounding of that difference.
-    worst = slack * (lax.dynamic_slice_in_dim(arrays[1], start, block) + largest) + _TINY
-    tied = (upper < reach[:, None]).sum(1) >= k
-    surely = (upper < (reach - 2 * worst)[:, None]) & ~tied[:, None]
-    return surely.sum(1), ~surely & (lower <= reach[:, None])
+    return lower <= within_reach(upper, k)[:, None]
 
 
 def _firsts(rows: np.ndarray) -> Int[np.ndarray, " n"]:
@@ -401,12 +359,12 @@ def _firsts(rows: np.ndarray) -> Int[np.ndarray, " n"]:
     return firsts
 
 
-def _own_pairs(start: Int[Array, ""] | np.int32, pairs: Float[Array, "b q"]) -> Bool[Array, "b q"]:
+def own_pairs(start: Int[Array, ""] | np.int32, pairs: Float[Array, "b q"]) -> Bool[Array, "b q"]:
     """Where a strip of a set's pairs with itself meets the diagonal."""
     return (start + jnp.arange(pairs.shape[0]))[:, None] == jnp.arange(pairs.shape[1])[None, :]
 
 
-def _reach(upper: Float[Array, "b q"], k: int) -> Float[Array, " b"]:
+def within_reach(upper: Float[Array, "b q"], k: int) -> Float[Array, " b"]:
     """A distance that at least k columns of each row are within, if each distance is at most `upper`."""
 
     def widen(_: Int[Array, ""], reach: Float[Array, " b"]) -> Float[Array, " b"]:

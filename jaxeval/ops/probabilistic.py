@@ -16,12 +16,12 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_pair
+from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import (
     PreparedRows,
     check_neighbours,
     exact_pairs,
     float32_pairs,
-    kth_squared_distances,
     pair_strips,
     prepare_rows,
     strip_arrays,

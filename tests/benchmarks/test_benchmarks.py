@@ -124,6 +124,10 @@ def test_the_page_explains_every_goal_that_was_missed():
     assert "other is not installed" in text
     assert "No accelerator was at hand" in text
     assert "growth.png" not in text
+    assert "another machine" not in text
+    elsewhere = page(document, {"hard": "the machine"}, others=[a_document(elsewhere=missed)])
+    assert elsewhere.index("All figures") < elsewhere.index("## The same on another machine")
+    assert elsewhere.count("4x peer (is 3.3x) | **not reached**") == 2
     curves = {"all pairs": {"exponent": 2.04}}
     mode = {"gemm": 5e13, "images_per_second": 1234.4, "distance": 1.5, "error": 2e-4}
     more = {"machine": document["machine"] | {"device": "a GPU"}, "modes": {"highest": mode}}

@@ -15,7 +15,7 @@ import pytest
 from jaxpr_checks import equations
 
 from jaxeval import ops
-from jaxeval.ops import kernels, neighbours
+from jaxeval.ops import kernels, kth_neighbours, neighbours
 
 
 def sides(rows: int) -> dict[str, np.ndarray]:
@@ -208,22 +208,38 @@ def test_neighbours_of_many_rows_are_searched_in_strips(search: str, monkeypatch
     """50,000 x 50,000 distances would take 10 GB; no array of a strip's program comes near to that."""
     found = []
 
-    def trace(rows: neighbours.PreparedRows, compute: Callable[..., Any]) -> Iterator[Any]:
+    def trace(rows: neighbours.PreparedRows, compute: Callable[..., Any], *_: Any) -> Iterator[Any]:
         found.append(jax.make_jaxpr(functools.partial(compute, block=rows.strip))(np.int32(0)))
         yield from ()
         raise _TracedError
 
     monkeypatch.setattr(neighbours, "pair_strips", trace)
+    monkeypatch.setattr(kth_neighbours, "pair_strips", trace)
     x, y = neighbours.prepare_rows(*np.random.default_rng(0).normal(size=(2, MANY, 2)))
     searches: dict[str, Callable[[], Any]] = {
         "nearest": lambda: neighbours.nearest(x, y, 5),
-        "kth_squared_distances": lambda: neighbours.kth_squared_distances(x, 5),
+        "kth_squared_distances": lambda: kth_neighbours.kth_squared_distances(x, 5),
         "ball_counts": lambda: neighbours.ball_counts(x, y, centre_radii=np.ones(MANY), tie="inclusive"),
     }
     with pytest.raises(_TracedError):
         searches[search]()
     assert largest(found[0]) >= MANY
     assert largest(found[0]) < MANY**2 / 250
+
+
+def test_fellows_of_many_wide_rows_are_searched_in_tiles(monkeypatch: pytest.MonkeyPatch):
+    """A tile of pairs is the largest array that its program makes."""
+    compute, found = kth_neighbours._absorb_tiles, []
+
+    def trace(*arrays: Any, side: int) -> Any:
+        found.append(jax.make_jaxpr(functools.partial(compute, side=side))(*arrays))
+        raise _TracedError
+
+    monkeypatch.setattr(kth_neighbours, "_absorb_tiles", trace)
+    (x,) = neighbours.prepare_rows(np.random.default_rng(0).normal(size=(MANY // 5, 256)))
+    with pytest.raises(_TracedError):
+        kth_neighbours.kth_squared_distances(x, 5)
+    assert 0.9 * kth_neighbours._TILE_ROWS**2 < largest(found[0]) <= kth_neighbours._TILE_ROWS**2
 
 
 def test_kernels_of_many_rows_are_summed_in_blocks(monkeypatch: pytest.MonkeyPatch):

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from jaxpr_checks import equations
 from scipy.spatial.distance import cdist
 
+import jaxeval.ops.kth_neighbours as kth_neighbours
 import jaxeval.ops.neighbours as neighbours
 from jaxeval.errors import InputError
 from jaxeval.ops.clipped import clipped_density_coverage
+from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.manifold import membership, prdc, rarity, realism
-from jaxeval.ops.neighbours import kth_squared_distances, nearest, prepare_rows, squared_distances
+from jaxeval.ops.neighbours import nearest, prepare_rows, squared_distances
 
 
 def exact_squares(x, y):
@@ -121,12 +123,70 @@ def test_kth_distances_beside_huge_norms(small_strips, k, outlier):
     np.testing.assert_allclose(kth_squared_distances(rows, k), kth_by_brute_force(x, k), rtol=1e-12)
 
 
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of some 16 rows for sets of any width."""
+    monkeypatch.setattr(kth_neighbours, "_TILE_ROWS", 16)
+    monkeypatch.setattr(kth_neighbours, "_LEAST_WIDTH", 1)
+
+
+@pytest.mark.parametrize("k", [1, 5, 40])
+@pytest.mark.parametrize("n", [81, 96, 97])
+def test_kth_distances_by_tiles(small_tiles, monkeypatch, n, k):
+    left = []
+    by_strips = kth_neighbours._by_strips
+
+    def counting(rows, k, distances, wanted):
+        left.append(int(wanted.sum()))
+        by_strips(rows, k, distances, wanted)
+
+    monkeypatch.setattr(kth_neighbours, "_by_strips", counting)
+    rng = np.random.default_rng(n + k)
+    x = rng.standard_normal((n, 30)) * 10.0 ** rng.uniform(-1, 0, (n, 1)) + 50.0
+    x[20:22] = x[24]
+    x[30:40] = x[40] + 1e-9 * rng.standard_normal((10, 30))  # all as near as float32 can tell
+    (rows,) = prepare_rows(x)
+    np.testing.assert_allclose(kth_squared_distances(rows, k), kth_by_brute_force(x, k), rtol=1e-12)
+    # Only rows among or beside the crowd are compared with all others.
+    assert sum(left) < (n if k > 10 else 30)
+    if k == 1:
+        assert sum(left) >= 10
+
+
+def test_tiles_give_the_bits_of_strips(small_tiles):
+    x = np.random.default_rng(2).standard_normal((200, 40)).astype(np.float32)
+    (rows,) = prepare_rows(x)
+    distances = np.zeros(200)
+    kth_neighbours._by_strips(rows, 3, distances, np.ones(200, bool))
+    found, sure = kth_neighbours._by_tiles(rows, 3)
+    assert sure.mean() > 0.95
+    np.testing.assert_array_equal(found[sure], distances[sure])
+
+
+def test_each_pair_is_multiplied_once_a_tile_from_the_diagonal_on(small_tiles, monkeypatch):
+    tiles, absorb = [], kth_neighbours._absorb_tiles
+
+    def counting(tile, *arrays, side):
+        tiles.append((int(tile), side))
+        return absorb(tile, *arrays, side=side)
+
+    monkeypatch.setattr(kth_neighbours, "_absorb_tiles", counting)
+    (rows,) = prepare_rows(np.random.default_rng(1).standard_normal((100, 4)))
+    kth_squared_distances(rows, 2)
+    assert tiles == [(tile, 15) for tile in range(7)]
+    few = prepare_rows(np.random.default_rng(1).standard_normal((64, 4)))[0]
+    kth_squared_distances(few, 2)
+    copies = prepare_rows(np.repeat(np.random.default_rng(1).standard_normal((50, 4)), 2, axis=0))[0]
+    kth_squared_distances(copies, 3)
+    assert len(tiles) == 7  # few rows, and rows with copies, go by strips
+
+
 def test_most_neighbours_are_only_counted():
     # What makes it cheaper than `nearest`: of the k nearest, all but a few are known to be nearer than the k-th.
     (rows,) = prepare_rows(np.random.default_rng(0).standard_normal((400, 256)))
     arrays = neighbours.strip_arrays(rows, rows)
     largest = np.asarray(rows.norms).max()
-    counted, left = neighbours._kth_strip(
+    counted, left = kth_neighbours._kth_strip(
         np.int32(0), arrays=arrays, slack=rows.slack, largest=largest, k=40, block=rows.strip
     )
     assert np.mean(counted) > 38.5
@@ -171,13 +231,14 @@ def test_nothing_is_sorted_on_the_device(monkeypatch, search):
     """A sort or a top-k over N takes several times as long on a CPU as the products."""
     found = set()
 
-    def traced(rows, compute):
+    def traced(rows, compute, *wanted):
         jaxpr = jax.make_jaxpr(functools.partial(compute, block=rows.strip))(np.int32(0))
         found.update(equation.primitive.name for equation in equations(jaxpr))
-        return pair_strips(rows, compute)
+        return pair_strips(rows, compute, *wanted)
 
     pair_strips = neighbours.pair_strips
     monkeypatch.setattr(neighbours, "pair_strips", traced)
+    monkeypatch.setattr(kth_neighbours, "pair_strips", traced)
     x, y = prepare_rows(*np.random.default_rng(0).standard_normal((2, 50, 3)))
     if search == "nearest":
         nearest(x, y, 4)

@@ -1,0 +1,217 @@
+"""Each row's distance to its k-th nearest fellow in the same set, exact in float64.
+
+The distance of two rows is that of the second to the first as well. So the pairs of a large set are computed once, tile
+by tile from the diagonal on, which halves the products; each tile gives its rows and, across, its columns what it has
+among the nearest so far. Of every row a few more than k are kept. Where these leave no doubt, the host decides in
+float64 which of them is the k-th (see `neighbours`); the few rows where others may be as near, and sets too small or
+too narrow to gain, are compared with all rows, a strip of them at a time.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxeval.ops.neighbours import (
+    TINY,
+    PreparedRows,
+    exact_pairs,
+    float32_pairs,
+    own_pairs,
+    pair_strips,
+    squared_distances,
+    strip_arrays,
+    within_reach,
+)
+
+__all__ = ["kth_squared_distances"]
+
+_TILE_ROWS = 1024
+# With less, compiling a larger program (half a second to a second more) costs more than half of the products does.
+_LEAST_TILES = 5
+_LEAST_WIDTH = 256
+# So many more than k neighbours are kept of a row: all that may be the k-th, but for the rarest rows.
+_SPARE = 2
+_NO_INDEX = np.iinfo(np.int32).max
+
+
+class _Nearest(NamedTuple):
+    """The nearest rows so far, nearest first, infinitely far where there are none yet."""
+
+    distances: Float[Array, "n m"]
+    indices: Int[Array, "n m"]
+
+
+def kth_squared_distances(rows: PreparedRows, k: int) -> Float[np.ndarray, " n"]:
+    """Squared distance of each row to its k-th nearest fellow in the same set, [N], float64.
+
+    The last column of `nearest`, at less cost: neighbours that are surely nearer are only counted.
+
+    Args:
+      rows: from `prepare_rows`, with more than k rows.
+      k: which neighbour.
+    """
+    count = len(rows.original)
+    copied = np.bincount(rows.firsts, minlength=count)[rows.firsts] > k  # k copies at least: the distance is 0
+    distances, decided = np.zeros(count), copied
+    # Copies are ties, which only strips can tell apart.
+    mostly_distinct = len(np.unique(rows.firsts)) > 0.9 * count
+    if count > (_LEAST_TILES - 1) * _TILE_ROWS and rows.original.shape[1] >= _LEAST_WIDTH and mostly_distinct:
+        found, sure = _by_tiles(rows, k)
+        distances, decided = np.where(sure & ~copied, found, distances), sure | copied
+    if not decided.all():
+        _by_strips(rows, k, distances, ~decided)
+    return distances
+
+
+def _by_strips(rows: PreparedRows, k: int, distances: Float[np.ndarray, " n"], wanted: Bool[np.ndarray, " n"]) -> None:
+    """Fills in the distances of the rows that are wanted, from all pairs of the strips that they are in."""
+    largest = np.asarray(rows.norms)[: len(wanted)].max()
+    compute = functools.partial(_kth_strip, arrays=strip_arrays(rows, rows), slack=rows.slack, largest=largest, k=k)
+    for start, stop, (nearer, mask) in pair_strips(rows, compute, wanted):
+        mask = mask[: stop - start] & wanted[start:stop, None]
+        for part, row, _, exact in exact_pairs(mask, start, rows, rows):
+            order = np.lexsort((exact, row))
+            at = np.flatnonzero(wanted[part])
+            first = np.searchsorted(row, part.start + at)
+            place = k - 1 - nearer[part.start - start : part.stop - start][at]
+            distances[part.start + at] = exact[order[first + place]]
+
+
+@functools.partial(jax.jit, static_argnames=("k", "block"))
+def _kth_strip(
+    start: Int[Array, ""] | np.int32,
+    *,
+    arrays: tuple[Float[Array, "p d"], Float[Array, " p"], Float[Array, "q d"], Float[Array, " q"]],
+    slack: Float[Array, ""] | float,
+    largest: Float[Array, ""] | np.float32,
+    k: int,
+    block: int,
+) -> tuple[Int[Array, " b"], Bool[Array, "b q"]]:
+    """For each row of a strip, how many columns are surely nearer than its k-th nearest, and which may be that one."""
+    distances, error = float32_pairs(start, arrays, slack, block)
+    own = own_pairs(start, distances)
+    upper, lower = jnp.where(own, jnp.inf, distances + error), jnp.where(own, jnp.inf, distances - error)
+    reach = within_reach(upper, k)
+    # No pair of the row is known worse than this. Where the reach is the k-th smallest bound, and not beyond it because
+    # of bounds that are equal, the k-th distance is therefore at least the reach less twice as much; `_slack` has room
+    # for the rounding of that difference.
+    worst = slack * (lax.dynamic_slice_in_dim(arrays[1], start, block) + largest) + TINY
+    tied = (upper < reach[:, None]).sum(1) >= k
+    surely = (upper < (reach - 2 * worst)[:, None]) & ~tied[:, None]
+    return surely.sum(1), ~surely & (lower <= reach[:, None])
+
+
+def _by_tiles(rows: PreparedRows, k: int) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """Distances from each pair once, and the rows whose distance is decided by that."""
+    count, size = len(rows.original), rows.rows.shape[0]
+    tiles = -(-size // _TILE_ROWS)
+    nearest = _Nearest(
+        jnp.full((size, k + _SPARE), jnp.inf, jnp.float32), jnp.full((size, k + _SPARE), _NO_INDEX, jnp.int32)
+    )
+    for tile in range(tiles):
+        nearest = _absorb_tiles(np.int32(tile), nearest, rows.rows, rows.norms, side=-(-size // tiles))
+    distances = np.asarray(nearest.distances)[:count].astype(np.float64)
+    norms = np.asarray(rows.norms)[:count].astype(np.float64)
+    # Every pair of the row is known at least so well, and therefore its k-th distance, too.
+    worst = (rows.slack * (norms + norms.max()) + TINY)[:, None]
+    kth = distances[:, k - 1 : k]
+    sure = distances[:, -1] > (kth + 2 * worst)[:, 0]
+    nearer = (distances < kth - 2 * worst).sum(1)
+    row, place = np.nonzero((np.abs(distances - kth) <= 2 * worst) & sure[:, None])
+    exact = squared_distances(rows.original, row, rows.original, np.asarray(nearest.indices)[row, place])
+    found, at = np.zeros(count), np.flatnonzero(sure)
+    order = np.lexsort((exact, row))
+    found[at] = exact[order[np.searchsorted(row, at) + k - 1 - nearer[at]]]
+    return found, sure
+
+
+@functools.partial(jax.jit, static_argnames=("side",), donate_argnames=("nearest",))
+def _absorb_tiles(
+    tile: Int[Array, ""] | np.int32,
+    nearest: _Nearest,
+    rows: Float[Array, "p d"],
+    norms: Float[Array, " p"],
+    *,
+    side: int,
+) -> _Nearest:
+    """`nearest` with the pairs of a tile's rows and the rows from there on."""
+    size = rows.shape[0]
+
+    def part_of(
+        tile: Int[Array, ""],
+    ) -> tuple[Int[Array, ""], Int[Array, " s"], Float[Array, "s d"], Float[Array, " s"]]:
+        # The last tile ends with the rows; what it repeats is infinitely far.
+        start = jnp.minimum(tile * side, size - side)
+        at = start + jnp.arange(side, dtype=jnp.int32)
+        part = lax.dynamic_slice_in_dim(norms, start, side)
+        return start, at, lax.dynamic_slice_in_dim(rows, start, side), jnp.where(at < tile * side, jnp.inf, part)
+
+    start, at, own, own_norms = part_of(jnp.asarray(tile))
+
+    def absorb(other: Int[Array, ""], nearest: _Nearest) -> _Nearest:
+        across, place, columns, column_norms = part_of(other)
+        products = jnp.matmul(own, columns.T, precision=lax.Precision.HIGHEST)
+        pairs = own_norms[:, None] + column_norms[None, :] - 2 * products
+        pairs = jnp.where(at[:, None] == place[None, :], jnp.inf, pairs)
+        nearest = _updated(nearest, start, pairs, across, axis=1)
+        # Of a tile on the diagonal the columns are the rows.
+        return lax.cond(
+            other == tile,
+            lambda nearest: nearest,
+            lambda nearest: _updated(nearest, across, pairs, start, axis=0),
+            nearest,
+        )
+
+    return lax.fori_loop(tile, -(-size // side), absorb, nearest)
+
+
+def _updated(
+    nearest: _Nearest, start: Int[Array, ""], pairs: Float[Array, "r c"], first: Int[Array, ""], *, axis: int
+) -> _Nearest:
+    """`nearest` with a tile's distances along `axis`, of index `first` on, for the rows from `start` on."""
+    part = _Nearest(*(lax.dynamic_slice_in_dim(whole, start, pairs.shape[1 - axis]) for whole in nearest))
+    part = _merged(part, pairs, first, axis)
+    return _Nearest(
+        *(lax.dynamic_update_slice_in_dim(whole, new, start, 0) for whole, new in zip(nearest, part, strict=True))
+    )
+
+
+def _merged(nearest: _Nearest, pairs: Float[Array, "r c"], first: Int[Array, ""], axis: int) -> _Nearest:
+    """The nearest of those so far and of a tile, which is searched as long as it has something for any row."""
+    place = first + lax.broadcasted_iota(jnp.int32, pairs.shape, axis)
+
+    def following(distance: Float[Array, " n"], index: Int[Array, " n"]) -> tuple[Float[Array, " n"], Int[Array, " n"]]:
+        """The next by distance, and by index among equals."""
+        distance, index = jnp.expand_dims(distance, axis), jnp.expand_dims(index, axis)
+        beyond = (pairs > distance) | ((pairs == distance) & (place > index))
+        least = jnp.where(beyond, pairs, jnp.inf).min(axis, keepdims=True)
+        beyond = (pairs == least) & ((least > distance) | (place > index))
+        return jnp.squeeze(least, axis), jnp.where(beyond, place, _NO_INDEX).min(axis)
+
+    def is_nearer(state: tuple[_Nearest, Float[Array, " n"], Int[Array, " n"]]) -> Bool[Array, ""]:
+        return (state[1] < state[0].distances[:, -1]).any()
+
+    def insert(state: tuple[_Nearest, Float[Array, " n"], Int[Array, " n"]]):
+        nearest, distance, index = state
+        new = _Nearest(distance[:, None], index[:, None])
+        before = _Nearest(
+            jnp.concatenate([jnp.full_like(new.distances, -jnp.inf), nearest.distances[:, :-1]], axis=1),
+            jnp.concatenate([new.indices, nearest.indices[:, :-1]], axis=1),
+        )
+        moves, goes_here = new.distances < before.distances, new.distances < nearest.distances
+        merged = _Nearest(
+            *(
+                jnp.where(moves, left, jnp.where(goes_here, found, old))
+                for left, found, old in zip(before, new, nearest, strict=True)
+            )
+        )
+        return merged, *following(distance, index)
+
+    count = nearest.distances.shape[0]
+    begun = following(jnp.full(count, -jnp.inf, jnp.float32), jnp.full(count, -1, jnp.int32))
+    return lax.while_loop(is_nearer, insert, (nearest, *begun))[0]
