@@ -1,7 +1,7 @@
 """Does every measure of quality order distortions by their strength? `python -m benchmarks.image_quality_ranking`.
 
-Ten photographs of scikit-image, their middle square reduced to 256 pixels, are distorted in five ways at six strengths.
-A measure orders a photograph as expected if each strength scores worse than the one before. Measures of single images
+Ten photographs of scikit-image, their middle square reduced to 256 pixels (512 for measures of single images), are
+distorted in five ways at six strengths. A measure orders a photograph as expected if each strength scores worse than the one before. Measures of single images
 (NIQE, BRISQUE) are not asked about shifts, which leave an image as good as it was; those whose weights are not there
 are left out and said. The table that this writes is kept as docs/image_quality_ranking.md.
 """
@@ -97,6 +97,10 @@ DISTORTIONS: dict[str, Callable[[Picture, int], Picture]] = {
     "shift": _shift,
 }
 _OF_PAIRS_ONLY = ("shift",)
+# Measures of single images compare statistics of patches with those of natural images: NIQE has 36 features of patches
+# of 96 pixels, of which 256 pixels hold four.
+_LEAST_SIZE_ALONE = 512
+_MOST_SHOWN = 3  # photographs whose scores are shown, of a measure and a distortion
 _MEANING = {
     "JPEG": "quality 90, 70, 50, 30, 15, 7",
     "blur": "Gaussian, sigma 0.5 to 3 pixels in steps of 0.5",
@@ -139,7 +143,7 @@ def rank(measures: Sequence[PairMeasure], photographs: Sequence[str] = PHOTOGRAP
     for measure in measures:
         op = measure.load()
         for name in photographs:
-            reference, made = distorted(name, size)
+            reference, made = distorted(name, max(size, _LEAST_SIZE_ALONE) if measure.alone else size)
             if measure.alone:
                 made = {kind: images for kind, images in made.items() if kind not in _OF_PAIRS_ONLY}
             batch = np.stack([image for images in made.values() for image in images])
@@ -164,6 +168,8 @@ def report(rows: Sequence[Row], size: int) -> str:
         "",
         *(f"- {kind}: {meaning}" for kind, meaning in _MEANING.items()),
         "",
+        f"Measures of single images see them at {max(size, _LEAST_SIZE_ALONE)} pixels.",
+        "",
         "A number is of photographs whose six strengths a measure puts in order, each worse than the one before "
         f"(float32 on the {jax.default_backend().upper()}, jax {jax.__version__}).",
         "",
@@ -185,7 +191,8 @@ def report(rows: Sequence[Row], size: int) -> str:
         for kind in DISTORTIONS:
             own = [row for row in wrong if (row.measure, row.distortion) == (measure, kind)]
             if own:
-                parts.append(f"{kind} ({'; '.join(map(_exception, own))})")
+                shown = "; ".join(map(_exception, own))
+                parts.append(f"{kind} ({shown if len(own) <= _MOST_SHOWN else _named(own)})")
         if parts:
             lines.append(f"- {PAIR_MEASURES[measure].label}: {', '.join(parts)}.")
     return "\n".join(lines) + "\n"
@@ -198,6 +205,12 @@ def _exception(row: Row) -> str:
         f"{step + 1} to {step + 2}: {row.scores[step]:.4g} to {row.scores[step + 1]:.4g}" for step in steps
     )
     return f"{row.photograph} {shown}"
+
+
+def _named(rows: Sequence[Row]) -> str:
+    """Exceptions too many for their scores: the photographs, and how many of all steps are out of order."""
+    steps = sum(worse is False for row in rows for worse in row.worse)
+    return f"{', '.join(row.photograph for row in rows)}: {steps} of {len(rows) * (STRENGTHS - 1)} steps"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -33,6 +33,21 @@ def test_exceptions_are_listed_with_their_scores():
     assert "- PSNR: blur (moon 2 to 3: 8 to 8.5)." in text
 
 
+def test_many_exceptions_are_counted():
+    wrong = [
+        Row("psnr", "blur", name, (9.0, 8.0, 8.5, 6.0, 7.0, 4.0), (True, False, True, False, True))
+        for name in ("moon", "camera", "grass", "retina")
+    ]
+    assert "- PSNR: blur (moon, camera, grass, retina: 8 of 20 steps)." in report(wrong, 40)
+
+
+def test_a_measure_of_single_images_sees_enough_patches(monkeypatch):
+    sizes, made = [], image_quality_ranking.distorted
+    monkeypatch.setattr(image_quality_ranking, "distorted", lambda name, size: sizes.append(size) or made(name, size))
+    list(rank([PAIR_MEASURES["total-variation"], PAIR_MEASURES["mae"]], ["chelsea"], size=48))
+    assert sizes == [512, 48]
+
+
 def test_a_measure_of_single_images_is_not_asked_about_shifts():
     rows = list(rank([PAIR_MEASURES["total-variation"]], ["chelsea"], size=48))
     assert [row.distortion for row in rows] == ["JPEG", "blur", "noise", "contrast"]
