@@ -1,9 +1,10 @@
 """Does every measure of quality order distortions by their strength? `python -m benchmarks.image_quality_ranking`.
 
 Ten photographs of scikit-image, their middle square reduced to 256 pixels (512 for measures of single images), are
-distorted in five ways at six strengths. A measure orders a photograph as expected if each strength scores worse than the one before. Measures of single images
-(NIQE, BRISQUE) are not asked about shifts, which leave an image as good as it was; those whose weights are not there
-are left out and said. The table that this writes is kept as docs/image_quality_ranking.md.
+distorted in five ways at six strengths. A measure orders a photograph as expected if each strength scores worse than
+the one before. Measures of single images (NIQE, BRISQUE) are not asked about shifts, which leave an image as good as it
+was; those whose weights are not there are left out and said. The table that this writes is kept as
+docs/image_quality_ranking.md.
 """
 
 import argparse
