@@ -50,7 +50,8 @@ class _Nearest(NamedTuple):
 def kth_squared_distances(rows: PreparedRows, k: int) -> Float[np.ndarray, " n"]:
     """Squared distance of each row to its k-th nearest fellow in the same set, [N], float64.
 
-    The last column of `nearest`, at less cost: neighbours that are surely nearer are only counted.
+    The last column of `nearest`, at less cost: neighbours that are surely nearer are only counted, and pairs of large
+    sets computed once.
 
     Args:
       rows: from `prepare_rows`, with more than k rows.

@@ -163,7 +163,7 @@ def test_tiles_give_the_bits_of_strips(small_tiles):
     np.testing.assert_array_equal(found[sure], distances[sure])
 
 
-def test_each_pair_is_multiplied_once_a_tile_from_the_diagonal_on(small_tiles, monkeypatch):
+def test_tiles_are_for_many_rows_that_are_distinct(small_tiles, monkeypatch):
     tiles, absorb = [], kth_neighbours._absorb_tiles
 
     def counting(tile, *arrays, side):
