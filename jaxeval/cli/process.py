@@ -22,7 +22,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _NEVER = 2**31 - 1
 
 _OFF = "off"
-# Every network's program takes longer than this, and loading one back takes a tenth of it.
+# Programs of networks take longer than this, but for the smallest on a fast machine; loading one takes a tenth of it.
 _LEAST_SECONDS = 0.1
 
 

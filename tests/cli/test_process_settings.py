@@ -9,7 +9,7 @@ import pytest
 from image_sets import crops, write_pngs
 from jax.experimental.compilation_cache import compilation_cache
 
-from jaxeval.cli import main
+from jaxeval.cli import main, process
 from jaxeval.cli.process import compiled_programs
 from jaxeval.errors import InputError
 
@@ -22,6 +22,12 @@ def without_the_tests_own_cache():
     yield
     jax.config.update("jax_compilation_cache_dir", before)
     compilation_cache.reset_cache()
+
+
+@pytest.fixture
+def every_program_is_kept(monkeypatch):
+    """Also those of a network so small that a fast machine compiles it before it is worth keeping."""
+    monkeypatch.setattr(process, "_LEAST_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def evaluate(folders, *options):
     return main(["evaluate", *folders, "--extractor", "random-conv", "--batch-size", "4", "--quiet", *options])
 
 
-def test_programs_are_kept_and_found_again(folders, tmp_path, capfd, caplog):
+def test_programs_are_kept_and_found_again(every_program_is_kept, folders, tmp_path, capfd, caplog):
     # A fresh program, as in a new process: what a jitted function has at hand would hide the cache.
     kept = tmp_path / "compiled"
     jax.clear_caches()
@@ -57,7 +63,7 @@ def test_programs_are_kept_and_found_again(folders, tmp_path, capfd, caplog):
     assert programs(kept) == found
 
 
-def test_it_can_be_turned_off_and_leaves_jax_as_it_was(folders, tmp_path, monkeypatch, capfd):
+def test_it_can_be_turned_off_and_leaves_jax_as_it_was(every_program_is_kept, folders, tmp_path, monkeypatch, capfd):
     home = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     before = cache_of_jax()
