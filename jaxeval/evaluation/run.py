@@ -23,7 +23,7 @@ from jaxeval.evaluation.reading import FeatureSpec
 from jaxeval.evaluation.results import Result
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics
 from jaxeval.extractors import Clip, Extractor
-from jaxeval.images import ReadReport, Source
+from jaxeval.images import ReadReport, Source, remarks
 
 __all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "make_jobs", "versions"]
 
@@ -180,7 +180,7 @@ class Run:
         needs_names = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
         names = self.reader.names(source, found.report) if needs_names else ()
         seconds = time.perf_counter() - begun
-        warnings = tuple(_copies(source.name, found.rows, found.statistics))
+        warnings = (*remarks(source.name, found.report), *_copies(source.name, found.rows, found.statistics))
         return Side(
             source.name,
             fingerprint,
@@ -221,7 +221,7 @@ class Run:
         restored = ReadReport(
             count=statistics.count or 0, skipped=report.get("skipped", []), notes=report.get("notes", {})
         )
-        return Side(str(path), identity.get("data"), restored, fitting)
+        return Side(str(path), identity.get("data"), restored, fitting, warnings=tuple(remarks(str(path), restored)))
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None

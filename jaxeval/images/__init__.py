@@ -10,6 +10,7 @@ from jaxeval.images.opening import open_source as open_source
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
 from jaxeval.images.preparation import prepare as prepare
+from jaxeval.images.remarks import remarks as remarks
 from jaxeval.images.report import ReadReport as ReadReport
 from jaxeval.images.resizing import ResizeKind as ResizeKind
 from jaxeval.images.resizing import resize as resize
@@ -39,6 +40,7 @@ __all__ = [
     "pixel_layout",
     "prepare",
     "read_batches",
+    "remarks",
     "resize",
     "resize_on_device",
     "resize_weights",
