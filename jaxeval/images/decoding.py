@@ -14,6 +14,7 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -22,7 +23,9 @@ from PIL import (
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
+from jaxeval.images.headers import readable_gray, significant_bits, tiff_orientation
 from jaxeval.images.source import EXTENSIONS, Item, ValueRange
+from jaxeval.images.wide import gray_samples, png_samples, rescaled, stretched, unused_bits, whole_planes
 
 __all__ = ["MAX_PIXELS", "Decoded", "check_size", "decode", "decode_file", "open_file"]
 
@@ -105,18 +108,23 @@ def decode_file(data: bytes, where: str) -> Decoded:
         raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
-def open_file(data: bytes, where: str) -> Image.Image:
+def open_file(data: bytes, where: str) -> ImageFile.ImageFile:
     """The file with its header read, by the reader of its format; Pillow's own errors pass.
 
+    Wide gray has its samples as stored, even if 0 is white (`gray_samples` turns them).
+
     Raises:
-      InputError: it is of another format.
+      InputError: it is of another format, or a TIFF whose pixels Pillow would misread.
     """
     # Image.open() would try readers until one does not fail, and only warn about too many pixels; picking the reader by
     # the file's first bytes gives an error about that format, and leaves the limit to us.
     for reader_class in _READERS:
         reader, accepts = Image.OPEN[str(reader_class.format)]
         if accepts is not None and accepts(data[:16]) is True:
-            return reader(io.BytesIO(data), where)
+            # No name: Pillow takes it for a path, and the pixels of some formats from the file that lies there.
+            image = reader(io.BytesIO(readable_gray(data)))
+            whole_planes(image, where)
+            return image
     formats = ", ".join(sorted(EXTENSIONS))
     raise InputError(f"{where} is not an image: its content is none of the formats read ({formats}).")
 
@@ -128,44 +136,64 @@ def check_size(size: tuple[int, int], where: str) -> None:
         raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded.")
 
 
-def _to_rgb(image: Image.Image, data: bytes, where: str) -> Decoded:
-    tags = getattr(image, "tag_v2", None) or {}  # TIFF's; decoding changes them
-    tiff_orientation, bits = tags.get(_ORIENTATION, 1), tags.get(_BITS_PER_SAMPLE, (8,))
+def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str) -> Decoded:
+    bits = (getattr(image, "tag_v2", None) or {}).get(_BITS_PER_SAMPLE, (8,))
+    turned = tiff_orientation(image) != 1  # loading takes the tag away
     notes = []
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and image.format == "PNG"):
-        image.load()
-        pixels = _from_16_bits(np.asarray(image), bits[0] if tags else 16, where)
-        notes += [report.WIDE_GRAY, report.GRAY]
+        pixels, found = _wide_gray(image, data, where)
+        notes += [report.WIDE_GRAY, report.GRAY, *found]
     elif mode in ("I", "F"):
         raise InputError(
             f"{where} has 32-bit {'float' if mode == 'F' else 'integer'} pixels, whose range is not known; save it "
             "with 8 or 16 bits, or give the pixels as an array with value_range."
         )
+    elif bits[0] == 16 or (image.format == "PNG" and data[24] == 16):
+        pixels, found = _wide_colour(image, data, where)
+        notes += [report.WIDE_COLOUR, *found]
     else:
         pixels = np.asarray(image if mode == "RGB" else image.convert("RGB"))
-        if mode in _MODE_NOTES:
-            notes.append(_MODE_NOTES[mode])
-        if bits[0] == 16 or (image.format == "PNG" and data[24] == 16):
-            notes.append(report.WIDE_COLOUR)
+        notes += [*_mode_notes(mode), *_flat(pixels)]
     if mode in _ALPHA_MODES or "transparency" in image.info:
         notes.append(report.ALPHA)
-    if tags:
-        notes += [report.TIFF_ORIENTATION] * (tiff_orientation in range(2, 9))
-    elif _exif_orientation(image) in range(2, 9):
+    if turned:
+        notes.append(report.TIFF_ORIENTATION)
+    elif image.format != "TIFF" and _exif_orientation(image) in range(2, 9):
         notes.append(report.EXIF)
     if _has_more_frames(image):
         notes.append(report.ANIMATION)
     return Decoded(pixels, tuple(notes))
 
 
-def _from_16_bits(gray: np.ndarray, bits: int, where: str) -> UInt8[np.ndarray, "h w 3"]:
-    """Round(value * 255 / (2^bits - 1)), in integers."""
-    largest = (1 << bits) - 1
-    if not 8 < bits <= 16:
-        raise InputError(f"{where} has {bits} bits a pixel, which is not understood; save it with 8 or 16 bits.")
-    levels = (gray.astype(np.uint32) * 510 + largest) // (2 * largest)
-    return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)
+def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
+    """Round(value * 255 / (2^bits - 1)), with the bits that count."""
+    gray = gray_samples(image, data, where)
+    levels = stretched(gray.samples, significant_bits(data), 8)
+    notes = [report.STRETCHED]
+    if levels is None:
+        levels = rescaled(gray.samples, gray.bits, 8)
+        notes = [*unused_bits(gray.largest)] if gray.bits == 16 else _flat(levels)
+    return np.repeat(levels.astype(np.uint8), 3, axis=2), notes
+
+
+def _wide_colour(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
+    """The upper byte, as Pillow gives it, of what counts."""
+    if significant_bits(data):
+        samples = stretched(png_samples(image, open_file(data, where)), significant_bits(data), 16)
+        if samples is not None:
+            upper = (samples >> 8).astype(np.uint8)
+            return np.broadcast_to(upper, (*upper.shape[:2], 3)), [report.STRETCHED]
+    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return pixels, _mode_notes(image.mode) or [*unused_bits(int(pixels.max()) << 8 | 255)]
+
+
+def _mode_notes(mode: str) -> list[str]:
+    return [_MODE_NOTES[mode]] if mode in _MODE_NOTES else []
+
+
+def _flat(pixels: np.ndarray) -> list[str]:
+    return [report.FLAT] if pixels.max() <= 1 else []
 
 
 def _exif_orientation(image: Image.Image) -> Any:

@@ -17,6 +17,15 @@ WIDE_COLOUR = "16-bit colour cut to 8 bits"
 WIDE_GRAY = "16-bit scaled"
 YCBCR = "YCbCr converted"
 
+# Images whose values leave most of their range unused, which a whole set of only does if its range is another one.
+FLAT = "no level above 1"
+ONE_SIDED = "no value below 0 of a range around it"
+UNUSED_BITS = {bits: f"16-bit, no value above {(1 << bits) - 1:,}" for bits in (8, 10, 12, 14)}
+
+CLIPPED = "values outside the range clipped"
+RANGE_IGNORED = "value range not applied to uint8"
+STRETCHED = "16-bit scaled from its significant bits"
+
 DUPLICATE_ENTRY = "duplicate entry name"
 HIDDEN = "hidden file or folder ignored"
 LINKED_FOLDER = "link to a folder that is read already ignored"

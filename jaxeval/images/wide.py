@@ -1,0 +1,136 @@
+"""Samples of more than 8 bits, whole: Pillow gives some of them by halves, and tells nobody how many bits count."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt16
+from PIL import Image, ImageFile
+
+from jaxeval.errors import InputError
+from jaxeval.images import report
+from jaxeval.images.headers import white_is_zero
+
+__all__ = ["HALVED", "WideGray", "gray_samples", "png_samples", "rescaled", "stretched", "unused_bits", "whole_planes"]
+
+_BITS_PER_SAMPLE, _FILL_ORDER, _PLANAR = 258, 266, 284
+_BITS = 16
+
+# How the decoder of a PNG takes two bytes a sample (Pillow gives the upper ones), and how to make it give the lower
+# ones: in their own place, or for gray with alpha all four bytes of a pixel as they lie.
+HALVED = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
+
+_UNUSED = {(1 << bits) - 1: note for bits, note in report.UNUSED_BITS.items()}
+
+
+def whole_planes(image: ImageFile.ImageFile, where: str) -> None:
+    """Has the planes of an uncompressed TIFF with 16-bit colour read by two bytes a sample, where Pillow takes one.
+
+    Raises:
+      InputError: planes that Pillow cannot be made to read.
+    """
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(_PLANAR, 1) != 2 or not all(tile.codec_name == "raw" for tile in image.tile):
+        return
+    wide = tags.get(_BITS_PER_SAMPLE, (8,))[0] == _BITS
+    if tags.get(_FILL_ORDER, 1) != 1 or (wide and image.mode not in ("RGB", "RGBA")):
+        raise InputError(f"{where} has its colours in planes in a way that is not understood; save it as a PNG.")
+    if wide:
+        order = "L" if tags.prefix == b"II" else "B"
+        image.tile = [
+            tile._replace(args=(f"{tile.args[0]};16{order}", *tile.args[1:]))
+            for tile in image.tile
+            if isinstance(tile.args, tuple)
+        ]
+
+
+class WideGray(NamedTuple):
+    """Gray of more than 8 bits.
+
+    Attributes:
+      samples: with black as 0.
+      bits: of each.
+      largest: of the values that are stored, which may have white as 0.
+    """
+
+    samples: UInt16[np.ndarray, "h w 1"]
+    bits: int
+    largest: int
+
+
+def gray_samples(image: Image.Image, data: bytes, where: str) -> WideGray:
+    """The samples of an opened file of wide gray.
+
+    Raises:
+      InputError: a number of bits that is not understood.
+    """
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (_BITS,))[0]
+    if not 8 < bits <= _BITS:
+        raise InputError(f"{where} has {bits} bits a pixel, which is not understood; save it with 8 or 16 bits.")
+    image.load()
+    stored = np.asarray(image).astype(np.uint16)[:, :, None]
+    samples = np.uint16((1 << bits) - 1) - stored if white_is_zero(data) else stored
+    return WideGray(samples, bits, int(stored.max()))
+
+
+def png_samples(upper: ImageFile.ImageFile, lower: ImageFile.ImageFile) -> UInt16[np.ndarray, "h w c"]:
+    """Both bytes of a PNG's 16-bit colour, or of its 16-bit gray with alpha, without the alpha.
+
+    Args:
+      upper: the opened file, whose raw mode is a key of `HALVED`.
+      lower: the same, opened once more.
+    """
+    raw_mode = str(lower.tile[0].args)
+    lower.tile = [lower.tile[0]._replace(args=HALVED[raw_mode])]
+    channels = slice(1) if raw_mode == "LA;16B" else slice(3)
+    high, low = np.asarray(upper)[:, :, channels], np.asarray(lower)
+    low = low[:, :, 1:2] if raw_mode == "LA;16B" else low[:, :, channels]
+    return high.astype(np.uint16) << 8 | low
+
+
+def stretched(
+    samples: UInt16[np.ndarray, "h w c"], significant: Sequence[int], bits: int
+) -> UInt16[np.ndarray, "h w c"] | None:
+    """16-bit samples at full range where a PNG holds them as a sensor of fewer bits gave them; None where it does not.
+
+    PNG asks writers to scale the samples of fewer bits to the full range of 16, and to say in sBIT how many bits they
+    had. Some say so and do not scale: then no sample is above 2^s - 1, and the samples are not what scaling makes (its
+    lower bits are zero, or repeat the upper ones, or come from a division), but for a black image, which is the same.
+
+    Args:
+      samples: as stored.
+      significant: of each channel, as sBIT says.
+      bits: to scale to.
+    """
+    channels = samples.shape[2]
+    if len(significant) < channels or not all(0 < count < _BITS for count in significant[:channels]):
+        return None
+    scaled = True
+    result = np.empty(samples.shape, np.uint16)
+    for channel, count in enumerate(significant[:channels]):
+        values = samples[:, :, channel]
+        if values.max() >> count:
+            return None
+        scaled = scaled and bool(_looks_scaled(values, count).all())
+        result[:, :, channel] = rescaled(values, count, bits)
+    return None if scaled else result
+
+
+def rescaled(values: UInt16[np.ndarray, "..."], bits: int, wanted: int) -> UInt16[np.ndarray, "..."]:
+    """Round(value * (2^wanted - 1) / (2^bits - 1)), in integers."""
+    most, full = (1 << bits) - 1, (1 << wanted) - 1
+    return ((values.astype(np.uint64) * (2 * full) + most) // (2 * most)).astype(np.uint16)
+
+
+def unused_bits(largest: int) -> tuple[str, ...]:
+    """What to note of an image whose 16-bit samples go up to `largest` only: that its upper bits are not used."""
+    return next(((note,) for bound, note in _UNUSED.items() if largest <= bound), ())
+
+
+def _looks_scaled(values: np.ndarray, bits: int) -> np.ndarray:
+    """Which values are those that scaling from so many bits to 16 gives, in any of the usual ways."""
+    top = values >> (_BITS - bits)
+    repeated = np.zeros_like(top, np.uint32)
+    for shift in range(_BITS - bits, -bits, -bits):
+        repeated |= (top.astype(np.uint32) << shift) if shift >= 0 else (top.astype(np.uint32) >> -shift)
+    return (values == top << (_BITS - bits)) | (values == repeated) | (values == rescaled(top, bits, _BITS))
