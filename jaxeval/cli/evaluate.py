@@ -32,7 +32,18 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--seed", default=0, show_default=True, metavar="N", help="Of everything random."),
         click.option("--num-samples", type=int, metavar="N", help="How many images to draw from call:MODULE:FUNCTION."),
         click.option(
-            "--value-range", type=float, nargs=2, metavar="LOW HIGH", help="Of float images in .npy and .npz."
+            "--value-range",
+            type=float,
+            nargs=2,
+            metavar="LOW HIGH",
+            help="Values that mean black and white in arrays that are not uint8; files have their own.",
+        ),
+        click.option(
+            "--out-of-range",
+            default="fail",
+            show_default=True,
+            metavar="fail|clip",
+            help="What to do about values of arrays beyond that range by more than rounding; clipped ones are counted.",
         ),
         click.option(
             "--on-error",

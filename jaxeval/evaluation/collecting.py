@@ -28,7 +28,7 @@ from jaxeval.evaluation.merging import merge_reports, merge_rows, merge_statisti
 from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
 from jaxeval.evaluation.rows import RowStore
 from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator
-from jaxeval.images import ReadReport, Source, SourcePart, combined_digest
+from jaxeval.images import DECODING_VERSION, ReadReport, Source, SourcePart, combined_digest
 
 __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
 
@@ -272,6 +272,7 @@ class Reader:
         data = f"{source.name}, {len(source)} images" if fingerprint is None else fingerprint
         return {
             "data": data,
+            "decoding": DECODING_VERSION,
             "features": [spec.identity() | dataclasses.asdict(what) for spec, what in wanted.items()],
             "limit": self.options.limit,
             "batch size": self.options.batch_size,
@@ -438,7 +439,8 @@ class _State:
 def cache_identity(source: Source, spec: FeatureSpec, options: ReadOptions, fingerprint: str | None) -> dict[str, Any]:
     """What decides the content of a cache entry: the data, how much of it is read, and the features."""
     limit = None if options.limit is None or options.limit >= len(source) else options.limit
-    return {"data": fingerprint, "limit": limit, "on_error": options.on_error, **spec.identity()}
+    kept = {"data": fingerprint, "decoding": DECODING_VERSION, "limit": limit, "on_error": options.on_error}
+    return kept | spec.identity()
 
 
 def checkpoint_label(index: int, name: str) -> str:

@@ -23,7 +23,7 @@ from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, make_jobs, versions
 from jaxeval.evaluation.statistics import FeatureStatistics, is_statistics_file, save_statistics
 from jaxeval.extractors import Extractor, load_extractor
-from jaxeval.images import Source, open_source
+from jaxeval.images import OutOfRange, Source, open_source
 
 __all__ = ["compare", "evaluate", "features", "reference_statistics"]
 
@@ -43,6 +43,7 @@ def evaluate(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
+    out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
     on_error: str = "fail",
     threads: int | None = None,
@@ -71,7 +72,10 @@ def evaluate(
         depend on it.
       limit: at most so many images of each set.
       seed: of everything random: random extractors, generating functions.
-      value_range: (lowest, highest) value of float images.
+      value_range: the values that mean black and white in arrays that are not uint8. Files and uint8 arrays have ranges
+        of their own; where another one is stated for a set of uint8, a warning says that it was not applied.
+      out_of_range: what values of arrays outside that range do: `fail`, or `clip` to the nearer bound and be counted in
+        a warning. What rounding explains counts as the bound itself; NaN and infinity fail always.
       num_samples: how many images to draw from a generating function.
       on_error: `fail` at the first image that cannot be read, or `skip` it and say so in the result.
       threads: that decode images; None for one per processor.
@@ -97,7 +101,7 @@ def evaluate(
     started = time.time()
     read = _read_options(batch_size, limit, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
-    loading = _Loading(value_range, num_samples, seed, weights_dir)
+    loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
     asked = _Asked(reference, generated, held_out, captions, metrics, extractor, protocol)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress)
     side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
@@ -132,6 +136,7 @@ def compare(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
+    out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
     on_error: str = "fail",
     threads: int | None = None,
@@ -160,7 +165,8 @@ def compare(
       batch_size: images at a time.
       limit: at most so many images of each set.
       seed: of everything random.
-      value_range: of float images.
+      value_range: of arrays that are not uint8.
+      out_of_range: what values outside it do.
       num_samples: how many images to draw from a generating function.
       on_error: `fail` or `skip`.
       threads: that decode images.
@@ -183,7 +189,7 @@ def compare(
     started = time.time()
     read = _read_options(batch_size, limit, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
-    loading = _Loading(value_range, num_samples, seed, weights_dir)
+    loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
     asked = _Asked(reference, [first, second], held_out, captions, metrics, extractor, protocol)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress, with_rows=True)
     side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
@@ -214,12 +220,18 @@ class _Loading:
     """What opening a set or a network needs to know."""
 
     value_range: tuple[float, float] | None
+    out_of_range: OutOfRange
     num_samples: int | None
     seed: int
     weights_dir: str | Path | None
 
     def source(self, data: Any, name: str | None = None) -> Source:
-        return _open(data, name, self.value_range, self.num_samples, self.seed)
+        return _open(data, name, self.value_range, self.num_samples, self.seed, self.out_of_range)
+
+    def ranges(self) -> dict[str, Any]:
+        """What was said of the values of arrays, for the record."""
+        stated = None if self.value_range is None else [float(bound) for bound in self.value_range]
+        return {"value_range": stated, "out_of_range": self.out_of_range}
 
 
 def _set_up(
@@ -256,7 +268,7 @@ def _set_up(
     prints = {id(source): reader.fingerprint(source) for source in (real, unseen, *opened) if source is not None}
     if processes.count > 1:
         agree_on("data", repr(list(prints.values())))
-    run = Run(jobs, everything, reader, prints, loading.seed, captions, with_rows)
+    run = Run(jobs, everything, reader, prints, loading.seed, captions, with_rows, loading.ranges())
     return run, without, opened, real, unseen
 
 
@@ -270,6 +282,7 @@ def features(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
+    out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
     on_error: str = "fail",
     threads: int | None = None,
@@ -285,7 +298,7 @@ def features(
     """
     (chosen,) = _one(protocol)
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-    source = _open(data, None, value_range, num_samples, seed)
+    source = _open(data, None, value_range, num_samples, seed, out_of_range)
     reader = _Saving(cache).reader(_read_options(batch_size, limit, on_error, threads), progress)
     spec = _spec(chosen, network, tap)
     wanted = {spec: Wanted(statistics=False, rows=True)}
@@ -303,6 +316,7 @@ def reference_statistics(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
+    out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
     on_error: str = "fail",
     threads: int | None = None,
@@ -329,7 +343,7 @@ def reference_statistics(
 
     def prepare() -> tuple[Extractor, Source]:
         network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-        return network, _open(data, None, value_range, num_samples, seed)
+        return network, _open(data, None, value_range, num_samples, seed, out_of_range)
 
     network, source = together(prepare) if processes.count > 1 else prepare()
     reader = saving.reader(_read_options(batch_size, limit, on_error, threads), progress)
@@ -472,8 +486,15 @@ def _named(generated: Any) -> list[tuple[str | None, Any]]:
 
 
 def _open(
-    data: Any, name: str | None, value_range: tuple[float, float] | None, num_samples: int | None, seed: int
+    data: Any,
+    name: str | None,
+    value_range: tuple[float, float] | None,
+    num_samples: int | None,
+    seed: int,
+    out_of_range: OutOfRange,
 ) -> Source:
     if is_statistics_file(data):
         raise InputError(f"{str(data)!r} holds statistics, which can only stand in the place of the reference")
-    return open_source(data, num_samples=num_samples, value_range=value_range, seed=seed, name=name)
+    return open_source(
+        data, num_samples=num_samples, value_range=value_range, seed=seed, name=name, out_of_range=out_of_range
+    )

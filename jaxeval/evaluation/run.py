@@ -164,6 +164,7 @@ class Run:
     seed: int
     captions: Mapping[str, str] | None = None
     with_rows: bool = False
+    ranges: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def side(self, source: Source, index: int, *, role: str) -> Side:
         """Reads the run's data set of that number, as the reference, a generated or the held-out set."""
@@ -377,6 +378,7 @@ class Run:
             "batch_size": self.reader.options.batch_size,
             "limit": self.reader.options.limit,
             "on_error": self.reader.options.on_error,
+            **self.ranges,
             "seed": self.seed,
             "device": device_name(),
             "processes": self.reader.processes.count,

@@ -2,6 +2,7 @@
 
 from jaxeval.images.batches import Batch as Batch
 from jaxeval.images.batches import read_batches as read_batches
+from jaxeval.images.decoding import DECODING_VERSION as DECODING_VERSION
 from jaxeval.images.device import resize_on_device as resize_on_device
 from jaxeval.images.exact import PixelLayout as PixelLayout
 from jaxeval.images.exact import decode_exact as decode_exact
@@ -16,6 +17,7 @@ from jaxeval.images.resizing import ResizeKind as ResizeKind
 from jaxeval.images.resizing import resize as resize
 from jaxeval.images.resizing import resize_weights as resize_weights
 from jaxeval.images.source import Item as Item
+from jaxeval.images.source import OutOfRange as OutOfRange
 from jaxeval.images.source import Source as Source
 from jaxeval.images.source import combined_digest as combined_digest
 from jaxeval.images.videos import Video as Video
@@ -23,8 +25,10 @@ from jaxeval.images.videos import is_video as is_video
 from jaxeval.images.videos import open_video as open_video
 
 __all__ = [
+    "DECODING_VERSION",
     "Batch",
     "Item",
+    "OutOfRange",
     "PixelLayout",
     "Preparation",
     "ReadReport",

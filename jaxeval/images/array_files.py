@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
-from jaxeval.images.source import Item, Source, ValueRange
+from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
 __all__ = ["ArrayFileSource"]
 
@@ -31,6 +31,10 @@ class ArrayFileSource(Source):
       key: the array's name in a .npz; by default the only array, or `arr_0` (as ADM's samples), `images` or `samples`.
       value_range: the values that mean black and white; needed unless the array is uint8.
       layout: needed only where the shape can be read in two ways.
+      out_of_range: what values outside the range do.
+
+    Attributes:
+      dtype: of the array.
 
     Raises:
       InputError: not such a file, an array that needs pickle, a file of statistics, or as in `ArraySource`.
@@ -44,14 +48,16 @@ class ArrayFileSource(Source):
         key: str | None = None,
         value_range: ValueRange | None = None,
         layout: Layout | None = None,
+        out_of_range: OutOfRange = "fail",
     ):
         self.name = name
         self._path = path
         self._member = None if path.suffix.lower() == ".npy" else self._choose_member(key)
         with self._opened() as (_, shape, dtype):
-            self._shape, self._dtype = shape, dtype
+            self._shape, self.dtype = shape, dtype
         self._layout: Layout = array_layout(self._shape, self._label, layout)
-        self._range = check_value_range(self._dtype, value_range, self._label)
+        self._range = check_value_range(self.dtype, value_range, self._label)
+        self._out_of_range: OutOfRange = out_of_range
 
     def __len__(self) -> int:
         return self._shape[0]
@@ -59,14 +65,14 @@ class ArrayFileSource(Source):
     def items(self) -> Iterator[Item]:
         """The images in order, named by index."""
         shape = self._shape[1:]
-        size = int(np.prod(shape)) * self._dtype.itemsize
+        size = int(np.prod(shape)) * self.dtype.itemsize
         with self._opened() as (stream, _, _):
             for index in range(self._shape[0]):
                 data = stream.read(size)
                 if len(data) < size:
                     raise InputError(f"{self._label} is cut short: it ends inside image {index} of {self._shape[0]}.")
-                pixels = np.frombuffer(data, self._dtype).reshape(shape)
-                yield array_item(pixels, index, self._layout, self._range, self._label)
+                pixels = np.frombuffer(data, self.dtype).reshape(shape)
+                yield array_item(pixels, index, self._layout, self._range, self._label, self._out_of_range)
 
     @property
     def _label(self) -> str:

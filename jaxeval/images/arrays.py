@@ -1,14 +1,14 @@
 """Images in an array: layouts, and arrays in memory."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from jaxeval.errors import InputError
-from jaxeval.images.source import Item, Source, ValueRange
+from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
-__all__ = ["ArraySource", "Layout", "array_layout", "check_value_range"]
+__all__ = ["ArraySource", "Layout", "array_layout", "check_out_of_range", "check_own_range", "check_value_range"]
 
 Layout = Literal["NHWC", "NCHW", "NHW"]
 
@@ -23,6 +23,7 @@ class ArraySource(Source):
       name: for messages.
       value_range: the values that mean black and white; needed unless the array is uint8.
       layout: needed only where the shape can be read in two ways.
+      out_of_range: what values outside the range do.
 
     Raises:
       InputError: a shape, type or range that is not as above, or no image at all.
@@ -35,11 +36,13 @@ class ArraySource(Source):
         name: str,
         value_range: ValueRange | None = None,
         layout: Layout | None = None,
+        out_of_range: OutOfRange = "fail",
     ):
         self.name = name
         self._array = np.asarray(array)
         self._layout: Layout = array_layout(self._array.shape, name, layout)
         self._range = check_value_range(self._array.dtype, value_range, name)
+        self._out_of_range: OutOfRange = out_of_range
 
     def __len__(self) -> int:
         return len(self._array)
@@ -47,14 +50,25 @@ class ArraySource(Source):
     def items(self) -> Iterator[Item]:
         """One view an image, named by its index."""
         for index, pixels in enumerate(self._array):
-            yield array_item(pixels, index, self._layout, self._range, self.name)
+            yield array_item(pixels, index, self._layout, self._range, self.name, self._out_of_range)
 
 
-def array_item(pixels: np.ndarray, index: int, layout: Layout, value_range: ValueRange | None, name: str) -> Item:
+def array_item(
+    pixels: np.ndarray,
+    index: int,
+    layout: Layout,
+    value_range: ValueRange | None,
+    name: str,
+    out_of_range: OutOfRange = "fail",
+) -> Item:
     """The item of one image of an array; channels are moved last, so that equal images have equal fingerprints."""
     if layout == "NCHW":
         pixels = pixels.transpose(1, 2, 0)
-    return Item(str(index), pixels, where=f"image {index} of {name}", value_range=value_range)
+    if pixels.dtype == np.uint8:
+        out_of_range = "fail"  # nothing can be, and equal images have equal fingerprints
+    return Item(
+        str(index), pixels, where=f"image {index} of {name}", value_range=value_range, out_of_range=out_of_range
+    )
 
 
 def array_layout(shape: tuple[int, ...], name: str, layout: Layout | None = None) -> Layout:
@@ -86,13 +100,18 @@ def array_layout(shape: tuple[int, ...], name: str, layout: Layout | None = None
 
 
 def check_value_range(dtype: np.dtype, value_range: ValueRange | None, name: str) -> ValueRange | None:
-    """The range to scale by: None for uint8, whose values are levels already.
+    """The range of an array's values: None for uint8, whose values are levels, unless another one was stated.
+
+    A range that was stated for all sets of a run is not that of a uint8 set among them, and no reason to refuse it;
+    decoding notes that it was not applied.
 
     Raises:
       InputError: not a real type; another type than uint8 without a range; a range that is not `low < high`.
     """
+    if value_range is not None:
+        value_range = check_range(value_range, name)
     if dtype == np.uint8:
-        return None
+        return None if value_range == (0.0, 255.0) else value_range
     if dtype.kind not in "iuf" and dtype.name != "bfloat16":  # ml_dtypes' bfloat16 has no kind of its own
         raise InputError(f"{name} has dtype {dtype}; expected uint8, or floats with a value_range.")
     if value_range is None:
@@ -100,7 +119,51 @@ def check_value_range(dtype: np.dtype, value_range: ValueRange | None, name: str
             f"{name} has dtype {dtype}; say which values mean black and white with value_range=(low, high), "
             "for instance (0, 1) or (-1, 1) (after a file's name: ?range=-1,1), or convert it to uint8."
         )
-    low, high = float(value_range[0]), float(value_range[1])
+    return value_range
+
+
+def check_range(value_range: Any, name: str) -> ValueRange:
+    """The range as two floats.
+
+    Raises:
+      InputError: it is not two finite numbers with `low < high`.
+    """
+    try:
+        low, high = (float(value) for value in value_range)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"value_range {value_range!r} of {name} must be two numbers, as in (-1, 1).") from error
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise InputError(f"value_range ({low:g}, {high:g}) of {name} must be finite with low < high.")
     return low, high
+
+
+def check_own_range(dtype: np.dtype | None, value_range: ValueRange, name: str) -> None:
+    """Refuses a range that was stated for these images alone and that they cannot have.
+
+    Args:
+      dtype: of the array; None for images that are stored as files.
+      value_range: as stated.
+      name: for messages.
+
+    Raises:
+      InputError: the images are files, or uint8 and the range is another than 0 to 255.
+    """
+    low, high = value_range
+    if dtype is None:
+        raise InputError(f"{name} stores its images as files, which have a range of their own; leave the range out.")
+    if dtype == np.uint8 and (low, high) != (0, 255):
+        raise InputError(
+            f"{name} has uint8 values, which are levels from 0 (black) to 255 (white), and cannot have the range "
+            f"{low:g} to {high:g}; leave the range out, or save the array as floats."
+        )
+
+
+def check_out_of_range(out_of_range: str) -> OutOfRange:
+    """The same, if it is one of the two.
+
+    Raises:
+      InputError: it is not.
+    """
+    if out_of_range not in get_args(OutOfRange):
+        raise InputError(f"out_of_range {out_of_range!r} must be 'fail' or 'clip'.")
+    return out_of_range  # pyright: ignore[reportReturnType]

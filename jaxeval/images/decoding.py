@@ -24,13 +24,18 @@ from PIL import (
 from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.headers import readable_gray, significant_bits, tiff_orientation
-from jaxeval.images.source import EXTENSIONS, Item, ValueRange
+from jaxeval.images.ranges import level_notes, range_notes, to_levels
+from jaxeval.images.source import EXTENSIONS, Item
 from jaxeval.images.wide import gray_samples, png_samples, rescaled, stretched, unused_bits, whole_planes
 
-__all__ = ["MAX_PIXELS", "Decoded", "check_size", "decode", "decode_file", "open_file"]
+__all__ = ["DECODING_VERSION", "MAX_PIXELS", "Decoded", "check_size", "decode", "decode_file", "open_file"]
 
 MAX_PIXELS = 89_478_485
 """Images with more pixels are refused before decoding. It is Pillow's own limit, which only warns up to twice this."""
+
+DECODING_VERSION = 2
+"""What is kept of an earlier reading is believed only if it was read by this version: raise it whenever the same bytes
+come to give other pixels or other notes."""
 
 # Importing a plugin registers its reader; all are imported here because Pillow's own lazy way is not made for threads.
 _READERS = (
@@ -79,7 +84,7 @@ def decode(item: Item) -> Decoded:
     content = item.read()
     if isinstance(content, bytes):
         return decode_file(content, item.where)
-    return _decode_pixels(content, item.value_range, item.where)
+    return _decode_pixels(item, content)
 
 
 def decode_file(data: bytes, where: str) -> Decoded:
@@ -154,7 +159,7 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str) -> Decoded:
         notes += [report.WIDE_COLOUR, *found]
     else:
         pixels = np.asarray(image if mode == "RGB" else image.convert("RGB"))
-        notes += [*_mode_notes(mode), *_flat(pixels)]
+        notes += [*_mode_notes(mode), *level_notes(pixels)]
     if mode in _ALPHA_MODES or "transparency" in image.info:
         notes.append(report.ALPHA)
     if turned:
@@ -169,12 +174,13 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str) -> Decoded:
 def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
     """Round(value * 255 / (2^bits - 1)), with the bits that count."""
     gray = gray_samples(image, data, where)
-    levels = stretched(gray.samples, significant_bits(data), 8)
+    samples = stretched(gray.samples, significant_bits(data), 8)
     notes = [report.STRETCHED]
-    if levels is None:
-        levels = rescaled(gray.samples, gray.bits, 8)
-        notes = [*unused_bits(gray.largest)] if gray.bits == 16 else _flat(levels)
-    return np.repeat(levels.astype(np.uint8), 3, axis=2), notes
+    if samples is None:
+        samples = rescaled(gray.samples, gray.bits, 8)
+        notes = unused_bits(gray.largest) if gray.bits == 16 else []
+    levels = samples.astype(np.uint8)
+    return np.repeat(levels, 3, axis=2), [*notes, *level_notes(levels)]
 
 
 def _wide_colour(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
@@ -185,15 +191,12 @@ def _wide_colour(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[U
             upper = (samples >> 8).astype(np.uint8)
             return np.broadcast_to(upper, (*upper.shape[:2], 3)), [report.STRETCHED]
     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    return pixels, _mode_notes(image.mode) or [*unused_bits(int(pixels.max()) << 8 | 255)]
+    notes = _mode_notes(image.mode) or unused_bits(int(pixels.max()) << 8 | 255)
+    return pixels, [*notes, *level_notes(pixels)]
 
 
 def _mode_notes(mode: str) -> list[str]:
     return [_MODE_NOTES[mode]] if mode in _MODE_NOTES else []
-
-
-def _flat(pixels: np.ndarray) -> list[str]:
-    return [report.FLAT] if pixels.max() <= 1 else []
 
 
 def _exif_orientation(image: Image.Image) -> Any:
@@ -212,30 +215,21 @@ def _has_more_frames(image: Image.Image) -> bool:
         return True
 
 
-def _decode_pixels(pixels: np.ndarray, value_range: ValueRange | None, where: str) -> Decoded:
+def _decode_pixels(item: Item, pixels: np.ndarray) -> Decoded:
     notes = []
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    if value_range is not None:
-        pixels = _to_levels(pixels, value_range, where)
-    if pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-        notes.append(report.GRAY)
-    elif pixels.shape[2] == 4:
-        pixels = pixels[:, :, :3]
+    colours = pixels[:, :, :3]
+    if pixels.dtype == np.uint8:
+        notes += level_notes(colours) + ([report.RANGE_IGNORED] if item.value_range is not None else [])
+    elif item.value_range is not None:
+        notes += range_notes(colours, item.value_range)
+        pixels, clipped = to_levels(pixels, item.value_range, item.out_of_range, item.where)
+        notes += [report.CLIPPED] if clipped else []
+        colours = pixels[:, :, :3]
+    if pixels.shape[2] == 4:
         notes.append(report.ALPHA)
-    return Decoded(pixels, tuple(notes))
-
-
-def _to_levels(pixels: np.ndarray, value_range: ValueRange, where: str) -> np.ndarray:
-    # In the array's own precision, in the references' order of operations: (x - low) * (255 / (high - low)) is their
-    # x * 255 and (x + 1) * 127.5, so that truncation falls on the same side.
-    low, high = value_range
-    dtype = np.float64 if pixels.dtype.kind in "iu" or pixels.dtype == np.float64 else np.float32
-    values = pixels.astype(dtype)
-    if not (values.min() >= low and values.max() <= high):  # also true for NaN
-        bad = values[~((values >= low) & (values <= high))][0]
-        raise InputError(f"{where} has the value {bad:g}, outside the stated range {low:g} to {high:g}.")
-    values -= dtype(low)
-    values *= dtype(255.0 / (high - low))
-    return values
+    elif pixels.shape[2] == 1:
+        colours = np.repeat(colours, 3, axis=2)
+        notes.append(report.GRAY)
+    return Decoded(colours, tuple(notes))

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
-from jaxeval.images.source import Item, Source, ValueRange
+from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
 __all__ = ["GeneratorSource"]
 
@@ -26,6 +26,7 @@ class GeneratorSource(Source):
       seed: a non-negative integer.
       value_range: the values that mean black and white; needed unless the function returns uint8.
       layout: needed only where the shape can be read in two ways.
+      out_of_range: what values outside the range do.
 
     Raises:
       InputError: here, a missing count; while reading, an array that is not as above.
@@ -40,6 +41,7 @@ class GeneratorSource(Source):
         seed: int = 0,
         value_range: ValueRange | None = None,
         layout: Layout | None = None,
+        out_of_range: OutOfRange = "fail",
     ):
         if num_samples is None or num_samples < 1:
             raise InputError(f"{name} is a function, which has no length; say num_samples=N with N of 1 or more.")
@@ -52,6 +54,7 @@ class GeneratorSource(Source):
         self._seed = seed
         self._value_range = value_range
         self._layout: Layout | None = layout
+        self._out_of_range: OutOfRange = out_of_range
 
     def __len__(self) -> int:
         return self._count
@@ -67,4 +70,4 @@ class GeneratorSource(Source):
             if len(images) != wanted:
                 raise InputError(f"{self.name} returned {len(images)} images where {wanted} were asked for.")
             for offset, pixels in enumerate(images):
-                yield array_item(pixels, start + offset, layout, value_range, self.name)
+                yield array_item(pixels, start + offset, layout, value_range, self.name, self._out_of_range)

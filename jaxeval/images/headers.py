@@ -1,4 +1,4 @@
-"""What a file's header says of its pixels and Pillow does not: how they lie when loaded, what 0 is, how many bits count."""
+"""What a header says and Pillow does not: how pixels lie once loaded, what 0 means, how many bits count."""
 
 import struct
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT = 256, 257
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _PLANAR = 258, 262, 277, 284
 _TURNED = range(5, 9)  # orientations that exchange rows and columns
 
-_PNG_START, _CHUNK = 8, struct.Struct(">I4s")
+_PNG_START, _CHUNK = b"\x89PNG\r\n\x1a\n", struct.Struct(">I4s")
 _INTEGERS = {1: "B", 3: "H", 4: "I"}  # a TIFF's types
 _MOST_ENTRIES = 65_535  # what the count of a TIFF can say; that of a BigTIFF could keep one busy for ever
 
@@ -103,7 +103,9 @@ def _whole_numbers(data: bytes) -> dict[int, _Entry]:
 
 def significant_bits(data: bytes) -> tuple[int, ...]:
     """How many bits of each channel's samples a PNG says to be significant (sBIT); empty where it says nothing."""
-    place = _PNG_START
+    if not data.startswith(_PNG_START):
+        return ()
+    place = len(_PNG_START)
     while place + _CHUNK.size <= len(data):
         length, kind = _CHUNK.unpack_from(data, place)
         if kind == b"sBIT":

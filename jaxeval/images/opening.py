@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl
 from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.array_files import ArrayFileSource
-from jaxeval.images.arrays import ArraySource, Layout
+from jaxeval.images.arrays import ArraySource, Layout, check_out_of_range, check_own_range, check_range
 from jaxeval.images.files import FileSource, FolderSource, is_pipe_or_device, printable
 from jaxeval.images.generators import GeneratorSource
 from jaxeval.images.report import ReadReport
-from jaxeval.images.source import Source, ValueRange, classify_name, no_images
+from jaxeval.images.source import OutOfRange, Source, ValueRange, classify_name, no_images
 from jaxeval.images.tars import TAR_SUFFIXES, TarSource
 from jaxeval.images.tfds import TfdsSource
 from jaxeval.images.zips import ZipSource
@@ -38,6 +38,7 @@ def open_source(
     seed: int = 0,
     name: str | None = None,
     layout: Layout | None = None,
+    out_of_range: OutOfRange = "fail",
 ) -> Source:
     """A source of images from whatever the user has.
 
@@ -54,14 +55,22 @@ def open_source(
           path; `call:MODULE:FUNCTION?key=value&...` calls FUNCTION once with these texts, and it returns the function;
         - a `Source`, which is returned as it is.
       num_samples: how many images a function makes; other sources have their own length.
-      value_range: the values that mean black and white in arrays that are not uint8; other sources need none.
+      value_range: the values that mean black and white in arrays that are not uint8. Files and uint8 arrays have ranges
+        of their own: there it is not applied, which the notes of a reading say for arrays; the same after the name of
+        one file (`?range=`) is an error.
       seed: for a function.
       name: for messages and tables; by default the text given, or the function's name.
       layout: for arrays whose shape can be read as NHWC and as NCHW.
+      out_of_range: what values of arrays outside the range do: `fail` by the image's name, or `clip` to the nearer
+        bound and be noted. What rounding explains (1e-5 of the range, or one unit in the last place of the array's
+        type) is taken for the bound itself, and values that are not finite fail always.
 
     Raises:
       InputError: nothing is there, or it is not what it should be; the message names it.
     """
+    check_out_of_range(out_of_range)
+    if value_range is not None:
+        value_range = check_range(value_range, name or "these images")
     if isinstance(spec, Source):
         return spec
     if isinstance(spec, str | os.PathLike):
@@ -69,11 +78,13 @@ def open_source(
         if not isinstance(text, str) or not text:
             raise InputError("the name of a data set must be a text that is not empty.")
         if text.startswith("call:"):
-            return _open_call(text, name or printable(text), num_samples, seed, value_range, layout)
-        return _open_text(text, name or printable(text), value_range, layout)
+            return _open_call(text, name or printable(text), num_samples, seed, value_range, layout, out_of_range)
+        return _open_text(text, name or printable(text), value_range, layout, out_of_range)
     if hasattr(spec, "__array__"):
         shape = list(getattr(spec, "shape", ()))
-        return ArraySource(spec, name=name or f"array {shape}", value_range=value_range, layout=layout)
+        return ArraySource(
+            spec, name=name or f"array {shape}", value_range=value_range, layout=layout, out_of_range=out_of_range
+        )
     if callable(spec):
         return GeneratorSource(
             cast("Callable[[int, int], Any]", spec),
@@ -82,6 +93,7 @@ def open_source(
             seed=seed,
             value_range=value_range,
             layout=layout,
+            out_of_range=out_of_range,
         )
     raise InputError(f"cannot read images from a {type(spec).__name__}; give a path, an array, a function or a Source.")
 
@@ -92,7 +104,13 @@ def _function_name(function: Any) -> str:
 
 
 def _open_call(
-    text: str, name: str, num_samples: int | None, seed: int, value_range: ValueRange | None, layout: Layout | None
+    text: str,
+    name: str,
+    num_samples: int | None,
+    seed: int,
+    value_range: ValueRange | None,
+    layout: Layout | None,
+    out_of_range: OutOfRange,
 ) -> Source:
     match = re.fullmatch(r"call:([\w.]+):(\w+)(\?(.*))?", text, re.DOTALL)
     if match is None:
@@ -103,7 +121,13 @@ def _open_call(
     if not callable(function):
         raise InputError(f"{name} gives a {type(function).__name__}; a function (num_images, seed) -> array is needed.")
     return GeneratorSource(
-        function, num_samples=num_samples, name=name, seed=seed, value_range=value_range, layout=layout
+        function,
+        num_samples=num_samples,
+        name=name,
+        seed=seed,
+        value_range=value_range,
+        layout=layout,
+        out_of_range=out_of_range,
     )
 
 
@@ -131,30 +155,42 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
-def _open_text(text: str, name: str, value_range: ValueRange | None, layout: Layout | None) -> Source:
+def _open_text(
+    text: str, name: str, value_range: ValueRange | None, layout: Layout | None, out_of_range: OutOfRange
+) -> Source:
     if text.startswith("tfds:"):
         dataset, split, options = _parse_tfds(text)
-        return TfdsSource(
+        own_range = _parse_range(options, text)
+        data_set = TfdsSource(
             dataset,
             split,
             name=name,
             data_dir=options.get("data_dir"),
             image_key=options.get("image_key"),
-            value_range=_parse_range(options, text) or value_range,
+            value_range=own_range or value_range,
             layout=_parse_layout(options, text) or layout,
+            out_of_range=out_of_range,
         )
+        if own_range is not None:
+            check_own_range(data_set.dtype, own_range, name)
+        return data_set
     path = Path(text).expanduser()
     array_file = re.fullmatch(r"(.+\.np[yz])(?:\?([^?]*=[^?]*))?", text, re.IGNORECASE)
     if array_file and not path.is_dir():
         options = _parse_options(array_file[2] or "", _ARRAY_OPTIONS, text)
         path = _existing(Path(array_file[1]).expanduser())
-        return ArrayFileSource(
+        own_range = _parse_range(options, text)
+        array = ArrayFileSource(
             path,
             name=name,
             key=options.get("key"),
-            value_range=_parse_range(options, text) or value_range,
+            value_range=own_range or value_range,
             layout=_parse_layout(options, text) or layout,
+            out_of_range=out_of_range,
         )
+        if own_range is not None:
+            check_own_range(array.dtype, own_range, name)
+        return array
     if os.path.lexists(path):
         return _open_folder(path, name) if path.is_dir() else _open_files([path], name, path.parent)
     if re.search(r"[*?\[]|\{.*\}", text):

@@ -17,10 +17,11 @@ WIDE_COLOUR = "16-bit colour cut to 8 bits"
 WIDE_GRAY = "16-bit scaled"
 YCBCR = "YCbCr converted"
 
-# Images whose values leave most of their range unused, which a whole set of only does if its range is another one.
-FLAT = "no level above 1"
-ONE_SIDED = "no value below 0 of a range around it"
-UNUSED_BITS = {bits: f"16-bit, no value above {(1 << bits) - 1:,}" for bits in (8, 10, 12, 14)}
+# What values say of their range: a set full of these may have another range than it was read with.
+BLACK = "no level above 1"
+NARROW = "levels within 2 of one another"
+ONE_SIDED = "no value below 0 of a range around 0"
+UNUSED_BITS = {(1 << bits) - 1: f"more than 8 bits, no value above {(1 << bits) - 1:,}" for bits in (8, 10, 12, 14)}
 
 CLIPPED = "values outside the range clipped"
 RANGE_IGNORED = "value range not applied to uint8"

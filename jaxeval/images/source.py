@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,9 @@ EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff"
 """Names that end in one of these, in any case, are images; others are ignored and counted."""
 
 ValueRange = tuple[float | int, float | int]
+
+OutOfRange = Literal["fail", "clip"]
+"""What values outside the stated range do: end the reading, or be taken as its nearer bound, and be counted."""
 
 MAX_FILE_BYTES = 512 * 2**20
 """One encoded image larger than this is refused unread: it would not fit the pixel limit of `decoding` either."""
@@ -34,13 +38,16 @@ class Item:
         forward slashes, or the index in an array.
       content: an encoded file, or pixels [H, W] or [H, W, C], or a function that reads either when a worker needs it.
       where: how messages call it.
-      value_range: the values that mean black and white; None for encoded files and uint8 pixels.
+      value_range: the values that mean black and white; None for encoded files and uint8 pixels, which have a range of
+        their own (another one that was stated is kept here, and noted when they are decoded).
+      out_of_range: what values outside that range do.
     """
 
     name: str
     content: bytes | np.ndarray | Callable[[], bytes | np.ndarray]
     where: str
     value_range: ValueRange | None = None
+    out_of_range: OutOfRange = "fail"
 
     def read(self) -> bytes | np.ndarray:
         """The encoded file or the pixels.
@@ -117,6 +124,7 @@ def _content_parts(item: Item) -> tuple[bytes | memoryview, ...]:
     if isinstance(content, bytes):
         return b"file", content
     header = f"{content.dtype.str} {content.dtype.name} {content.shape} {item.value_range}"
+    header += " clipped" if item.out_of_range == "clip" else ""
     return header.encode(), np.ascontiguousarray(content).view(np.uint8).reshape(-1).data
 
 

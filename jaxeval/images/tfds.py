@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
-from jaxeval.images.source import Item, Source, ValueRange
+from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
 __all__ = ["TfdsSource"]
 
@@ -29,6 +29,10 @@ class TfdsSource(Source):
       image_key: the feature; by default the only image feature, or the one named `image`.
       value_range: the values that mean black and white; needed for a tensor feature that is not uint8.
       layout: needed only for a tensor feature whose shape can be read in two ways.
+      out_of_range: what values outside the range do.
+
+    Attributes:
+      dtype: of a tensor feature; None for images that are stored as files.
 
     Raises:
       InputError: the data set is not prepared, not as ArrayRecord, or has no such split or feature.
@@ -44,6 +48,7 @@ class TfdsSource(Source):
         image_key: str | None = None,
         value_range: ValueRange | None = None,
         layout: Layout | None = None,
+        out_of_range: OutOfRange = "fail",
     ):
         self.name = name
         builder = _builder(dataset, data_dir, name)
@@ -52,12 +57,15 @@ class TfdsSource(Source):
         if not len(self._records):
             raise InputError(f"{name} is an empty split.")
         self._range: ValueRange | None = None
+        self._out_of_range: OutOfRange = out_of_range
+        self.dtype: np.dtype | None = None
         self._layout: Layout = "NHWC"
         if not encoded:
             feature = builder.info.features[self._key]
             shape = (len(self._records), *(2 if side is None else side for side in feature.shape))
             self._layout = array_layout(shape, name, layout)
-            self._range = check_value_range(np.dtype(feature.np_dtype), value_range, name)
+            self.dtype = np.dtype(feature.np_dtype)
+            self._range = check_value_range(self.dtype, value_range, name)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -75,7 +83,8 @@ class TfdsSource(Source):
                 if isinstance(content, bytes):
                     yield Item(str(index), content, where=f"image {index} of {self.name}")
                 else:
-                    yield array_item(np.asarray(content), index, self._layout, self._range, self.name)
+                    pixels = np.asarray(content)
+                    yield array_item(pixels, index, self._layout, self._range, self.name, self._out_of_range)
 
 
 @functools.cache

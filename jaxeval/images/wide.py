@@ -1,7 +1,7 @@
 """Samples of more than 8 bits, whole: Pillow gives some of them by halves, and tells nobody how many bits count."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt16
@@ -15,12 +15,11 @@ __all__ = ["HALVED", "WideGray", "gray_samples", "png_samples", "rescaled", "str
 
 _BITS_PER_SAMPLE, _FILL_ORDER, _PLANAR = 258, 266, 284
 _BITS = 16
+_MOST = (1 << _BITS) - 1
 
 # How the decoder of a PNG takes two bytes a sample (Pillow gives the upper ones), and how to make it give the lower
 # ones: in their own place, or for gray with alpha all four bytes of a pixel as they lie.
 HALVED = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
-
-_UNUSED = {(1 << bits) - 1: note for bits, note in report.UNUSED_BITS.items()}
 
 
 def whole_planes(image: ImageFile.ImageFile, where: str) -> None:
@@ -29,7 +28,7 @@ def whole_planes(image: ImageFile.ImageFile, where: str) -> None:
     Raises:
       InputError: planes that Pillow cannot be made to read.
     """
-    tags = getattr(image, "tag_v2", {})
+    tags: Any = getattr(image, "tag_v2", {})
     if tags.get(_PLANAR, 1) != 2 or not all(tile.codec_name == "raw" for tile in image.tile):
         return
     wide = tags.get(_BITS_PER_SAMPLE, (8,))[0] == _BITS
@@ -122,9 +121,9 @@ def rescaled(values: UInt16[np.ndarray, "..."], bits: int, wanted: int) -> UInt1
     return ((values.astype(np.uint64) * (2 * full) + most) // (2 * most)).astype(np.uint16)
 
 
-def unused_bits(largest: int) -> tuple[str, ...]:
-    """What to note of an image whose 16-bit samples go up to `largest` only: that its upper bits are not used."""
-    return next(((note,) for bound, note in _UNUSED.items() if largest <= bound), ())
+def unused_bits(largest: float, *, below: int = _MOST) -> list[str]:
+    """What to note of an image whose values go up to `largest` only, and could go up to `below`."""
+    return next(([note] for most, note in report.UNUSED_BITS.items() if largest <= most < below), [])
 
 
 def _looks_scaled(values: np.ndarray, bits: int) -> np.ndarray:
