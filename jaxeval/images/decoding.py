@@ -127,7 +127,7 @@ def open_file(data: bytes, where: str) -> ImageFile.ImageFile:
         reader, accepts = Image.OPEN[str(reader_class.format)]
         if accepts is not None and accepts(data[:16]) is True:
             # No name: Pillow takes it for a path, and the pixels of some formats from the file that lies there.
-            image = reader(io.BytesIO(readable_gray(data)))
+            image = reader(io.BytesIO(readable_gray(data)), "")
             whole_planes(image, where)
             return image
     formats = ", ".join(sorted(EXTENSIONS))
