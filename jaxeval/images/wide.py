@@ -13,7 +13,9 @@ from jaxeval.images.headers import white_is_zero
 
 __all__ = ["HALVED", "WideGray", "gray_samples", "png_samples", "rescaled", "stretched", "unused_bits", "whole_planes"]
 
-_BITS_PER_SAMPLE, _FILL_ORDER, _PLANAR = 258, 266, 284
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _FILL_ORDER = 258, 262, 266  # tags of a TIFF
+_SAMPLES_PER_PIXEL, _PLANAR, _EXTRA_SAMPLES = 277, 284, 338
+_RGB = 2
 _BITS = 16
 _MOST = (1 << _BITS) - 1
 
@@ -29,10 +31,13 @@ def whole_planes(image: ImageFile.ImageFile, where: str) -> None:
       InputError: planes that Pillow cannot be made to read.
     """
     tags: Any = getattr(image, "tag_v2", {})
-    if tags.get(_PLANAR, 1) != 2 or not all(tile.codec_name == "raw" for tile in image.tile):
+    if tags.get(_PLANAR, 1) != 2:
         return
-    wide = tags.get(_BITS_PER_SAMPLE, (8,))[0] == _BITS
-    if tags.get(_FILL_ORDER, 1) != 1 or (wide and image.mode not in ("RGB", "RGBA")):
+    raw = all(tile.codec_name == "raw" for tile in image.tile)
+    wide = raw and tags.get(_BITS_PER_SAMPLE, (8,))[0] == _BITS
+    unnamed = tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES_PER_PIXEL, 1) > 3 and _EXTRA_SAMPLES not in tags
+    reversed_bits = raw and tags.get(_FILL_ORDER, 1) != 1
+    if unnamed or reversed_bits or (wide and image.mode not in ("RGB", "RGBA")):
         raise InputError(f"{where} has its colours in planes in a way that is not understood; save it as a PNG.")
     if wide:
         order = "L" if tags.prefix == b"II" else "B"

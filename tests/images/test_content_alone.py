@@ -1,4 +1,4 @@
-"""Pixels come from the bytes that were given and from nothing else, whatever lies where a file of that name would be."""
+"""Pixels come from the bytes that were given and from nothing else, whatever lies where a file of that name would."""
 
 import builtins
 import mmap
@@ -65,7 +65,9 @@ def read_each(spec) -> dict[str, np.ndarray]:
 
 
 MODES = ("L", "P", "RGB", "RGBA", "CMYK", "I;16", "1")
-OTHERS = [("PNG", mode) for mode in MODES if mode != "CMYK"] + [("BMP", mode) for mode in ("1", "L", "P", "RGB", "RGBA")]
+OTHERS = [("PNG", mode) for mode in MODES if mode != "CMYK"] + [
+    ("BMP", mode) for mode in ("1", "L", "P", "RGB", "RGBA")
+]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -113,7 +115,7 @@ def test_an_orientation_that_only_the_xmp_has():
 
 
 def mapped_files() -> dict[str, bytes]:
-    """One of each kind that Pillow would read from a file of the name that it is given, and of some that it would not."""
+    """Of each kind that Pillow would read from a file of the name that it is given, and of some that it would not."""
     files = {f"{mode}.tif": tiff(mode, 1, "raw") for mode in MODES}
     files |= {f"{mode}.{kind.lower()}": encode(picture(mode)[0], kind) for kind, mode in OTHERS}
     return files | {"photo.jpg": encode(picture("RGB")[0], "JPEG"), "photo.webp": encode(picture("RGB")[0], "WEBP")}
