@@ -1,12 +1,13 @@
 """From an item to RGB levels, as the reference implementations' `PIL.Image.open(...).convert("RGB")` gives them.
 
 Alpha is dropped, palettes are expanded, gray is replicated, CMYK is converted, orientation tags are left alone (but for
-TIFF, where Pillow itself applies them). The one departure: 16-bit gray is scaled, where Pillow's convert clips.
+TIFF, where Pillow itself applies them). The one departure: what has more than 8 bits a value is scaled by the bits that
+count, where Pillow's convert clips gray at 255; `reduction` has it done by Pillow here too.
 """
 
 import dataclasses
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8

@@ -1,7 +1,6 @@
 """The formats of image files: the names that are read, and Pillow's reader of each by what a file begins with."""
 
 from collections.abc import Callable
-from typing import Any
 
 import PIL
 from PIL import (
@@ -115,8 +114,8 @@ _READERS = (
 _OPTIONAL = {"AVIF": ("avif", ".avif"), "JPEG2000": ("jpg_2000", ".jp2"), "WEBP": ("webp", ".webp")}
 
 
-def reader_of(data: bytes, where: str) -> Callable[[Any], ImageFile.ImageFile]:
-    """Pillow's reader of a file, to be called with the file as a stream.
+def reader_of(data: bytes, where: str) -> Callable[..., ImageFile.ImageFile]:
+    """Pillow's reader of a file, to be called with the file as a stream and a name, for which it would take a path.
 
     Args:
       data: the file.
