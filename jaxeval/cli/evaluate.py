@@ -46,6 +46,11 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="What to do about values of arrays beyond that range by more than rounding; clipped ones are counted.",
         ),
         click.option(
+            "--exact-protocol",
+            is_flag=True,
+            help="Clip gray of more than 8 bits at 255 as the protocol's reference does, and do not scale it.",
+        ),
+        click.option(
             "--on-error",
             default="fail",
             show_default=True,
@@ -171,13 +176,15 @@ def stats(data: str, path: str, **options: Any) -> None:
     """Compute the feature statistics of DATA once, for `evaluate` to use as its REFERENCE."""
     from pathlib import Path
 
-    from jaxeval.evaluation import reference_statistics
+    from jaxeval.evaluation import reference_statistics, statistics_remarks
+    from jaxeval.report import output_console, print_warnings
 
     with _session({**options, "data": data, "path": path}, str(Path(path).parent)) as session:
         with session.watched() as more:
             statistics = reference_statistics(**more)
         if session.writes:
             click.echo(f"wrote {path}: {statistics.count:,} images, {statistics.feature_size:,} features")
+            print_warnings(statistics_remarks(path), output_console())
 
 
 class _Session:

@@ -2,6 +2,7 @@
 
 from jaxeval.evaluation.captions import load_captions
 from jaxeval.evaluation.comparing import Comparison, Difference
+from jaxeval.evaluation.departures import statistics_remarks
 from jaxeval.evaluation.evaluator import compare, evaluate, features, reference_statistics
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.names import NUMBERS, better, metric_label
@@ -44,4 +45,5 @@ __all__ = [
     "reference_statistics",
     "save_statistics",
     "score_pairs",
+    "statistics_remarks",
 ]

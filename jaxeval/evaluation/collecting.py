@@ -303,7 +303,7 @@ class Reader:
             if found is None:
                 continue
             entry, kept_rows = found
-            statistics[spec], report = entry.statistics, _restored_report(entry.report)
+            statistics[spec], report = entry.statistics, ReadReport.from_plain(entry.report)
             if kept_rows is not None:
                 rows[spec] = kept_rows
         missing = {spec: what for spec, what in wanted.items() if spec not in statistics}
@@ -368,7 +368,7 @@ class _State:
 
     def report(self) -> ReadReport:
         """The reading so far, as a copy that can grow."""
-        return ReadReport(self._report.count, list(self._report.skipped), dict(self._report.notes))
+        return self._report.copy()
 
     def indices(self) -> Int[np.ndarray, " n"]:
         """Place in the share of every row."""
@@ -388,11 +388,11 @@ class _State:
             self._indices.append(places)
         known = len(self._report.skipped)
         skipped = self._report.skipped + report.skipped[known : batch.skipped]
-        self._report = ReadReport(batch.count, skipped, batch.notes)
+        self._report = dataclasses.replace(batch.report, skipped=skipped)
 
     def end(self, report: ReadReport) -> None:
         """The share is exhausted, and this is the whole report of it."""
-        self._report = ReadReport(report.count, list(report.skipped), dict(report.notes))
+        self._report = report.copy()
         self.exhausted = True
 
     def to_bytes(self) -> bytes:
@@ -409,7 +409,7 @@ class _State:
                 kept[str(number)] = list(rows.shape)
         if self.rows:
             arrays["indices"] = self.indices()
-        report = [self._report.count, self._report.skipped, self._report.notes]
+        report = dataclasses.asdict(self._report)
         record = {"report": report, "finished": self.finished, "exhausted": self.exhausted, "rows": kept}
         buffer = io.BytesIO()
         np.savez(buffer, record=np.asarray(json.dumps(record)), **arrays)  # pyright: ignore[reportArgumentType]
@@ -431,8 +431,7 @@ class _State:
                 if spec in self.rows:
                     self.rows[spec].keep(*record["rows"][str(number)])
             self._indices = [arrays["indices"]] if self.rows else []
-        count, skipped, notes = record["report"]
-        self._report = ReadReport(count, [(name, reason) for name, reason in skipped], notes)
+        self._report = ReadReport.from_plain(record["report"])
         self.finished, self.exhausted = record["finished"], record["exhausted"]
 
 
@@ -470,11 +469,6 @@ def _kept(entry: CacheEntry | None, what: Wanted) -> tuple[CacheEntry, Rows | No
         return None if entry is None else (entry, None)
     rows = entry.features()
     return None if rows is None else (entry, rows)
-
-
-def _restored_report(values: Mapping[str, Any]) -> ReadReport:
-    skipped = [(str(name), str(reason)) for name, reason in values["skipped"]]
-    return ReadReport(count=int(values["count"]), skipped=skipped, notes=dict(values["notes"]))
 
 
 def _summary(state: _State, *, resumed: bool) -> str:

@@ -45,6 +45,7 @@ def evaluate(
     value_range: tuple[float, float] | None = None,
     out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
+    exact_protocol: bool = False,
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -77,6 +78,8 @@ def evaluate(
       out_of_range: what values of arrays outside that range do: `fail`, or `clip` to the nearer bound and be counted in
         a warning. What rounding explains counts as the bound itself; NaN and infinity fail always.
       num_samples: how many images to draw from a generating function.
+      exact_protocol: whether each protocol's reference is followed where jaxeval departs from it for the better: files
+        of more than 8 bits a value become what Pillow's `convert("RGB")` gives, which clips gray at 255.
       on_error: `fail` at the first image that cannot be read, or `skip` it and say so in the result.
       threads: that decode images; None for one per processor.
       cache: a folder that keeps features and statistics from one run to the next.
@@ -102,7 +105,7 @@ def evaluate(
     read = _read_options(batch_size, limit, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
     loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
-    asked = _Asked(reference, generated, held_out, captions, metrics, extractor, protocol)
+    asked = _Asked(reference, generated, held_out, captions, metrics, extractor, protocol, exact_protocol)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress)
     side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
     third = None if unseen is None else run.side(unseen, 1, role="held out")
@@ -138,6 +141,7 @@ def compare(
     value_range: tuple[float, float] | None = None,
     out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
+    exact_protocol: bool = False,
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -168,6 +172,7 @@ def compare(
       value_range: of arrays that are not uint8.
       out_of_range: what values outside it do.
       num_samples: how many images to draw from a generating function.
+      exact_protocol: whether the references are followed where jaxeval departs from them.
       on_error: `fail` or `skip`.
       threads: that decode images.
       cache: a folder for features.
@@ -190,7 +195,7 @@ def compare(
     read = _read_options(batch_size, limit, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
     loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
-    asked = _Asked(reference, [first, second], held_out, captions, metrics, extractor, protocol)
+    asked = _Asked(reference, [first, second], held_out, captions, metrics, extractor, protocol, exact_protocol)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress, with_rows=True)
     side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
     third = None if unseen is None else run.side(unseen, 1, role="held out")
@@ -213,6 +218,7 @@ class _Asked:
     metrics: str | Sequence[str] | None
     extractor: str | Extractor | Sequence[str | Extractor]
     protocol: Protocols
+    exact_protocol: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,7 +250,7 @@ def _set_up(
     with_rows: bool = False,
 ) -> tuple[Run, list[NotComputed], list[Source], Source | None, Source | None]:
     """The run, what it cannot compute, and the sources: generated, reference (None for statistics), held out."""
-    protocols = get_protocols(asked.protocol)  # pyright: ignore[reportArgumentType]
+    protocols = get_protocols(asked.protocol, exact=asked.exact_protocol)  # pyright: ignore[reportArgumentType]
     measures, everything = choose_measures(asked.metrics)
     processes = saving.processes()
 
@@ -284,6 +290,7 @@ def features(
     value_range: tuple[float, float] | None = None,
     out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
+    exact_protocol: bool = False,
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -296,7 +303,7 @@ def features(
       InputError: data or an argument is not what was expected.
       WeightsMissingError: the extractor's weights have not been imported.
     """
-    (chosen,) = _one(protocol)
+    (chosen,) = _one(protocol, exact_protocol)
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
     source = _open(data, None, value_range, num_samples, seed, out_of_range)
     reader = _Saving(cache).reader(_read_options(batch_size, limit, on_error, threads), progress)
@@ -318,6 +325,7 @@ def reference_statistics(
     value_range: tuple[float, float] | None = None,
     out_of_range: OutOfRange = "fail",
     num_samples: int | None = None,
+    exact_protocol: bool = False,
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -334,7 +342,7 @@ def reference_statistics(
       InputError: data or an argument is not what was expected, or the file cannot be written.
       WeightsMissingError: the extractor's weights have not been imported.
     """
-    (chosen,) = _one(protocol)
+    (chosen,) = _one(protocol, exact_protocol)
     path = Path(path)
     if path.suffix.lower() != ".npz":
         raise InputError(f"statistics are written as .npz, which {str(path)!r} is not; give a name that ends in .npz")
@@ -448,8 +456,8 @@ def _obstacles(
     return found
 
 
-def _one(protocol: str | Protocol) -> tuple[Protocol, ...]:
-    protocols = get_protocols(protocol)
+def _one(protocol: str | Protocol, exact: bool) -> tuple[Protocol, ...]:
+    protocols = get_protocols(protocol, exact=exact)
     if len(protocols) != 1:
         raise InputError(f"one protocol is needed here, not {', '.join(item.name for item in protocols)}")
     return protocols

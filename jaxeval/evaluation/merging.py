@@ -1,5 +1,6 @@
 """What the processes of a run have found in their shares, put together: the same bits on each of them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -70,10 +71,6 @@ def merge_rows(rows: Float[np.ndarray, "n d"], indices: Int[np.ndarray, " n"]) -
 def merge_reports(report: ReadReport) -> ReadReport:
     """The reading of all processes as one; skipped images in the order of the processes."""
     merged = ReadReport()
-    for text in gather_bytes(json.dumps([report.count, report.skipped, report.notes]).encode()):
-        count, skipped, notes = json.loads(text)
-        merged.count += count
-        merged.skipped += [(name, reason) for name, reason in skipped]
-        for what, times in notes.items():
-            merged.note(what, times)
+    for text in gather_bytes(json.dumps(dataclasses.asdict(report)).encode()):
+        merged.merge(ReadReport.from_plain(json.loads(text)))
     return merged

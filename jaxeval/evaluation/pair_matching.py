@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from jaxeval.errors import InputError
 from jaxeval.images import Item, open_source
-from jaxeval.images.source import EXTENSIONS
+from jaxeval.images.formats import EXTENSIONS
 
 __all__ = ["Matching", "match_pairs", "open_images"]
 

@@ -78,6 +78,9 @@ class Protocol:
       splits: its Inception score; None where it has none, and torch-fidelity's rule is used.
       manifold: its precision and recall; None where it has none, and those of the package prdc are used.
       difference: what the reference does that cannot be seen in its number beyond rounding, and jaxeval leaves out.
+      by_pillow: whether the reference reads image files as Pillow's `convert("RGB")` gives them, which clips gray of
+        more than 8 bits at 255; the others take arrays of 8 bits, or refuse such files.
+      exact: whether it is followed where jaxeval departs from that for the better, scaling such files to 8 bits.
     """
 
     name: str
@@ -91,6 +94,8 @@ class Protocol:
     splits: SplitRule | None = None
     manifold: ManifoldRule | None = None
     difference: str = ""
+    by_pillow: bool = False
+    exact: bool = False
 
     def preparation(self, extractor: Extractor) -> Preparation:
         """How an image becomes the extractor's input under this protocol."""
@@ -99,6 +104,7 @@ class Protocol:
             size=extractor.image_size,
             resize=extractor.resize if own else self.resize,  # pyright: ignore[reportArgumentType]
             quantise=self.quantise,  # pyright: ignore[reportArgumentType]
+            reduction="pillow" if self.exact and self.by_pillow else "scale",
         )
 
     def normalisation_for(self, extractor: Extractor) -> Normalisation:
@@ -115,6 +121,7 @@ _ALL = (
         manifold=ManifoldRule(3, "inclusive"),
         networks=("inception", "vgg16", "dinov2", "clip"),
         resize="tf1-bilinear",
+        by_pillow=True,
         difference="its mean is summed in float32 (5e-9 relative at 50,000 images)",
     ),
     Protocol(
@@ -123,6 +130,7 @@ _ALL = (
         subsets=SubsetRule("clean-fid"),
         resize="pil-bicubic-float",
         networks=(),
+        by_pillow=True,
         difference="its mean is in float32, and a product that is not finite gets 1e-6 on the diagonal",
     ),
     Protocol(
@@ -130,6 +138,7 @@ _ALL = (
         follows="pytorch-fid 0.3.0",
         resize="bilinear",
         normalisation=_UNIT_127,
+        by_pillow=True,
         difference="a product that is not finite gets 1e-6 on the diagonal",
     ),
     Protocol(
@@ -179,8 +188,14 @@ PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
 DEFAULT_PROTOCOL = "torch-fidelity"
 
 
-def get_protocols(names: "str | Protocol | list[str | Protocol] | tuple[str | Protocol, ...]") -> tuple[Protocol, ...]:
+def get_protocols(
+    names: "str | Protocol | list[str | Protocol] | tuple[str | Protocol, ...]", *, exact: bool = False
+) -> tuple[Protocol, ...]:
     """Protocols by name: one, several, or a comma-separated text; a repeated name counts once.
+
+    Args:
+      names: of `PROTOCOLS`, or protocols.
+      exact: whether each is followed where jaxeval would depart from it (`Protocol.exact`).
 
     Raises:
       InputError: a name is not known; the message lists those that are.
@@ -197,4 +212,4 @@ def get_protocols(names: "str | Protocol | list[str | Protocol] | tuple[str | Pr
             found[name] = PROTOCOLS[name]
     if not found:
         raise InputError(f"no protocol was given; choose from {', '.join(PROTOCOLS)}")
-    return tuple(found.values())
+    return tuple(dataclasses.replace(one, exact=True) if exact else one for one in found.values())

@@ -56,6 +56,7 @@ class FeatureSpec:
             "size": None if self.preparation.size is None else list(self.preparation.size),
             "resize": self.preparation.resize,
             "quantise": self.preparation.quantise,
+            "reduction": self.preparation.reduction,
             "normalisation": [self.normalisation.offset, self.normalisation.scale],
             "dtype": "float32",
         }
@@ -85,14 +86,14 @@ class FeatureBatch:
     Attributes:
       rows: by spec, the real images' features only.
       indices: which item of the source each row is.
-      count, skipped, notes: of the `ReadReport` at the end of the batch; `skipped` is how many there were.
+      skipped: how many items had been skipped at the end of the batch.
+      report: of all that had been read by then, but for the list of those.
     """
 
     rows: dict[FeatureSpec, Rows]
     indices: Int[np.ndarray, " n"]
-    count: int
     skipped: int
-    notes: dict[str, int]
+    report: ReadReport
 
 
 class Networks:
@@ -171,8 +172,7 @@ def feature_batches(
     ahead: tuple[Batch, dict[FeatureSpec, Float[Array, "b _"]], _ReadSoFar] | None = None
     try:
         for batch in batches:
-            so_far = _ReadSoFar(report.count, len(report.skipped), dict(report.notes))
-            started = batch, networks.run(specs, preparations, batch), so_far
+            started = batch, networks.run(specs, preparations, batch), _so_far(report)
             if ahead is not None:
                 yield _finished(source, *ahead, progress)
             ahead = started
@@ -185,9 +185,12 @@ def feature_batches(
 class _ReadSoFar(NamedTuple):
     """A `ReadReport` at one moment; the number of skipped files stands for their list, which only grows at its end."""
 
-    images: int
     skipped: int
-    notes: dict[str, int]
+    report: ReadReport
+
+
+def _so_far(report: ReadReport) -> _ReadSoFar:
+    return _ReadSoFar(len(report.skipped), dataclasses.replace(report, skipped=[]).copy())
 
 
 def _finished(

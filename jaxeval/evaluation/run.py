@@ -16,6 +16,7 @@ from jaxeval._version import __version__
 from jaxeval.errors import InputError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of
+from jaxeval.evaluation.departures import departures, report_in_file, wide_gray_images
 from jaxeval.evaluation.measure import Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol
@@ -23,12 +24,18 @@ from jaxeval.evaluation.reading import FeatureSpec
 from jaxeval.evaluation.results import Result
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics
 from jaxeval.extractors import Clip, Extractor
-from jaxeval.images import ReadReport, Source, remarks
+from jaxeval.images import ReadReport, Source, contrasts, remarks
 
 __all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "make_jobs", "versions"]
 
 
 _PROMPT = "A photo depicts "  # CLIPScore's, before every caption
+# What files of statistics were made with that say nothing of it, and what makes others.
+_UNRECORDED = {"reduction": "scale"}
+_AGAIN = {
+    ("reduction", "pillow"): "`jaxeval stats --exact-protocol`",
+    ("reduction", "scale"): "`jaxeval stats` without --exact-protocol",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,10 +225,7 @@ class Run:
                 "the same network, weights and resize"
             )
             return Side(str(path), None, None, fitting, warnings=(warning,))
-        report = identity.get("report", {})
-        restored = ReadReport(
-            count=statistics.count or 0, skipped=report.get("skipped", []), notes=report.get("notes", {})
-        )
+        restored = report_in_file(path, identity)
         return Side(str(path), identity.get("data"), restored, fitting, warnings=tuple(remarks(str(path), restored)))
 
     def results(
@@ -266,7 +270,7 @@ class Run:
         pairs = self._pairs(job, reference, (first, second), held_out)
         both = []
         for side, pair in zip((first, second), pairs, strict=True):
-            common = tuple(_warnings(job.spec, reference, side))
+            common = tuple(_warnings(job, reference, side, held_out))
             numbers = job.measure.compute(pair)
             both.append({one.stem: self._result(job, one, common, reference, side) for one in numbers})
         contrasts = contrasts_of(job.measure, *pairs)
@@ -285,7 +289,7 @@ class Run:
 
     def _results(self, job: Job, reference: Side, generated: Side, held_out: Side | None) -> list[Result]:
         (pair,) = self._pairs(job, reference, (generated,), held_out)
-        common = tuple(_warnings(job.spec, reference, generated))
+        common = tuple(_warnings(job, reference, generated, held_out))
         return [self._result(job, number, common, reference, generated) for number in job.measure.compute(pair)]
 
     def _pairs(self, job: Job, reference: Side, generated: Sequence[Side], held_out: Side | None) -> list[Pair]:
@@ -337,7 +341,7 @@ class Run:
             interval_method=number.interval_method,
             protocol=job.protocol.name,
             definition=f"{number.definition}; {network.name} features",
-            parameters=dict(number.parameters),
+            parameters={**number.parameters, **({"exact_protocol": True} if job.protocol.exact else {})},
             extractor=network.name,
             tap=spec.tap,
             weights=network.weights_hash,
@@ -377,6 +381,7 @@ class Run:
             "weights_published": {name: network.weights_published for name, network in networks.items()},
             "batch_size": self.reader.options.batch_size,
             "limit": self.reader.options.limit,
+            "exact_protocol": any(protocol.exact for protocol in protocols.values()),
             "on_error": self.reader.options.on_error,
             **self.ranges,
             "seed": self.seed,
@@ -390,14 +395,20 @@ class Run:
         }
 
 
-def _warnings(spec: FeatureSpec, reference: Side, generated: Side) -> Iterator[str]:
-    yield from reference.warnings
-    yield from generated.warnings
+def _warnings(job: Job, reference: Side, generated: Side, held_out: Side | None) -> Iterator[str]:
+    network = job.spec.extractor
+    sides = [reference, generated, *([held_out] if held_out is not None and job.measure.needs_held_out else [])]
+    yield from departures(job.protocol, job.spec.preparation.reduction, {side.name: side.report for side in sides})
+    for side in sides:
+        yield from side.warnings
+    for side in sides[1:]:
+        if reference.report is not None and side.report is not None:
+            yield from contrasts(reference.name, reference.report, side.name, side.report)
     if reference.fingerprint is not None and reference.fingerprint == generated.fingerprint:
         yield f"{generated.name} and {reference.name} hold the same images"
-    if spec.extractor.name == "inception" and not spec.extractor.weights_published:
+    if network.name == "inception" and not network.weights_published:
         yield "the Inception weights are not the published FID checkpoint: compare the number with no published one"
-    for side in (reference, generated):
+    for side in sides:
         if side.report is not None and side.report.skipped:
             first, reason = side.report.skipped[0]
             yield f"{len(side.report.skipped)} of {side.name} skipped, the first being {first}: {reason}"
@@ -437,11 +448,15 @@ def _check_statistics(
             f"{spec.extractor.name!r} has {size}; choose the extractor that they were made with"
         )
     for key, wanted in spec.identity().items():
-        if identity is not None and identity.get(key) != wanted:
-            raise InputError(
-                f"the statistics in {str(path)!r} were made with {key} {identity.get(key)!r}; protocol {protocol!r} "
-                f"with this extractor needs {wanted!r}; write them again with `jaxeval stats`"
-            )
+        if identity is None or identity.get(key, _UNRECORDED.get(key)) == wanted:
+            continue
+        if key == "reduction" and not wide_gray_images(report_in_file(path, identity)):
+            continue  # it makes no difference to any of its images
+        made = identity.get(key, _UNRECORDED.get(key))
+        raise InputError(
+            f"the statistics in {str(path)!r} were made with {key} {made!r}; protocol {protocol!r} with this extractor "
+            f"needs {wanted!r}; write them again with {_AGAIN.get((key, wanted), '`jaxeval stats`')}"
+        )
 
 
 def device_name() -> str:

@@ -252,7 +252,7 @@ def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any]
         with np.load(path, allow_pickle=False) as file:
             # An ADM file also holds its images, which can be gigabytes.
             arrays = {key: file[key] for key in ("mu", "sigma", "count", *_OPTIONAL, "metadata") if key in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
         raise InputError(f"cannot read the statistics in {name!r} ({error}); write the file again") from error
     mu, sigma = (np.asarray(arrays[key]) for key in ("mu", "sigma"))
     if mu.dtype.kind != "f" or sigma.dtype.kind != "f" or mu.ndim != 1 or sigma.shape != mu.shape * 2:

@@ -11,6 +11,7 @@ from jaxeval.images.opening import open_source as open_source
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
 from jaxeval.images.preparation import prepare as prepare
+from jaxeval.images.remarks import contrasts as contrasts
 from jaxeval.images.remarks import remarks as remarks
 from jaxeval.images.report import ReadReport as ReadReport
 from jaxeval.images.resizing import ResizeKind as ResizeKind
@@ -37,6 +38,7 @@ __all__ = [
     "SourcePart",
     "Video",
     "combined_digest",
+    "contrasts",
     "decode_exact",
     "is_video",
     "open_source",

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 
 from jaxeval.errors import InputError
-from jaxeval.images.decoding import decode
+from jaxeval.images.decoding import Decoded, decode
 from jaxeval.images.preparation import Preparation, prepare
 from jaxeval.images.report import ReadReport
 from jaxeval.images.source import Item, Source
@@ -42,6 +42,8 @@ class Batch:
 class _Prepared(NamedTuple):
     images: tuple[np.ndarray, ...]  # one for each preparation
     notes: tuple[str, ...]
+    size: tuple[int, int]
+    colourless: bool
 
 
 class _Row(NamedTuple):
@@ -128,14 +130,28 @@ def _rows(
                 continue
             report.count += 1
             report.note_all(prepared.notes)
+            report.sizes.add(*prepared.size)
+            report.colourless += prepared.colourless
             yield _Row(index, item, prepared.images)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _prepare_item(item: Item, preparations: tuple[Preparation, ...]) -> _Prepared:
-    decoded = decode(item)
-    return _Prepared(tuple(prepare(decoded.pixels, preparation) for preparation in preparations), decoded.notes)
+    decoded: dict[str, Decoded] = {}
+    for reduction in dict.fromkeys(each.reduction for each in preparations):
+        decoded[reduction] = decode(item) if reduction == "scale" else decode(item, reduction)
+    notes = tuple(dict.fromkeys(note for one in decoded.values() for note in one.notes))
+    images = tuple(prepare(decoded[each.reduction].pixels, each) for each in preparations)
+    pixels = next(iter(decoded.values())).pixels
+    height, width, _ = pixels.shape
+    return _Prepared(images, notes, (height, width), _is_colourless(pixels))
+
+
+def _is_colourless(pixels: np.ndarray) -> bool:
+    """Whether red, green and blue are equal in every pixel, however the image is stored."""
+    some = pixels[:: max(1, pixels.shape[0] // 8)]  # of most colour images the first rows tell it
+    return all(bool((part[..., :1] == part[..., 1:]).all()) for part in (some, pixels))
 
 
 def _batches(

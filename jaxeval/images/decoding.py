@@ -1,34 +1,30 @@
 """From an item to RGB levels, as the reference implementations' `PIL.Image.open(...).convert("RGB")` gives them.
 
 Alpha is dropped, palettes are expanded, gray is replicated, CMYK is converted, orientation tags are left alone (but for
-TIFF, where Pillow itself applies them). The one departure: 16-bit gray is scaled, where Pillow's convert clips.
+TIFF, where Pillow itself applies them). The one departure: what has more than 8 bits a value is scaled by the bits that
+count, where Pillow's convert clips gray at 255; `reduction` has it done by Pillow here too.
 """
 
 import dataclasses
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
+from jaxeval.images.formats import reader_of
 from jaxeval.images.headers import readable_gray, significant_bits, tiff_orientation
 from jaxeval.images.ranges import level_notes, range_notes, to_levels
-from jaxeval.images.source import EXTENSIONS, Item
+from jaxeval.images.source import Item
 from jaxeval.images.wide import gray_samples, png_samples, rescaled, stretched, unused_bits, whole_planes
 
-__all__ = ["DECODING_VERSION", "MAX_PIXELS", "Decoded", "check_size", "decode", "decode_file", "open_file"]
+__all__ = ["DECODING_VERSION", "MAX_PIXELS", "Decoded", "Reduction", "check_size", "decode", "decode_file", "open_file"]
+
+Reduction = Literal["scale", "pillow"]
+"""How files of more than 8 bits a value become 8 bits: their range is scaled, or as Pillow's `convert("RGB")` does."""
 
 MAX_PIXELS = 89_478_485
 """Images with more pixels are refused before decoding. It is Pillow's own limit, which only warns up to twice this."""
@@ -37,15 +33,6 @@ DECODING_VERSION = 2
 """What is kept of an earlier reading is believed only if it was read by this version: raise it whenever the same bytes
 come to give other pixels or other notes."""
 
-# Importing a plugin registers its reader; all are imported here because Pillow's own lazy way is not made for threads.
-_READERS = (
-    PngImagePlugin.PngImageFile,
-    JpegImagePlugin.JpegImageFile,
-    WebPImagePlugin.WebPImageFile,
-    BmpImagePlugin.BmpImageFile,
-    GifImagePlugin.GifImageFile,
-    TiffImagePlugin.TiffImageFile,
-)
 _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE = 258
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
@@ -74,8 +61,12 @@ class Decoded:
     notes: tuple[str, ...]
 
 
-def decode(item: Item) -> Decoded:
+def decode(item: Item, reduction: Reduction = "scale") -> Decoded:
     """Reads and decodes one item.
+
+    Args:
+      item: a file or pixels.
+      reduction: how files of more than 8 bits a value become 8 bits; pixels have a range that was stated.
 
     Raises:
       InputError: it cannot be read, is not an image of the formats read, is damaged or too large, or has values outside
@@ -83,30 +74,31 @@ def decode(item: Item) -> Decoded:
     """
     content = item.read()
     if isinstance(content, bytes):
-        return decode_file(content, item.where)
+        return decode_file(content, item.where, reduction)
     return _decode_pixels(item, content)
 
 
-def decode_file(data: bytes, where: str) -> Decoded:
-    """Decodes one PNG, JPEG, WebP, BMP, GIF (first frame) or TIFF (first page) file.
+def decode_file(data: bytes, where: str, reduction: Reduction = "scale") -> Decoded:
+    """Decodes one PNG, JPEG, WebP, BMP, GIF (first frame), TIFF (first page), PNM, JPEG 2000 or AVIF file.
 
     Args:
       data: the file.
       where: its name, for messages.
+      reduction: how more than 8 bits a value become 8 bits; with `pillow` all is as `PIL.Image.open` reads it.
 
     Returns:
       uint8 pixels.
 
     Raises:
       InputError: empty, of another format, damaged, cut short, larger than `MAX_PIXELS`, or of a pixel type that has no
-        agreed meaning as RGB (32-bit integers and floats).
+        agreed meaning as RGB (32-bit integers and floats, unless Pillow is to reduce them).
     """
     if not data:
         raise InputError(f"{where} is empty (0 bytes).")
     try:
-        with open_file(data, where) as image:
+        with open_file(data, where) if reduction == "scale" else _plainly_opened(data, where) as image:
             check_size(image.size, where)
-            return _to_rgb(image, data, where)
+            return _to_rgb(image, data, where, reduction)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise a dozen types on damaged files
@@ -119,19 +111,17 @@ def open_file(data: bytes, where: str) -> ImageFile.ImageFile:
     Wide gray has its samples as stored, even if 0 is white (`gray_samples` turns them).
 
     Raises:
-      InputError: it is of another format, or a TIFF whose pixels Pillow would misread.
+      InputError: it is of another format, this Pillow has no decoder for it, or it is a TIFF whose pixels Pillow would
+        misread.
     """
-    # Image.open() would try readers until one does not fail, and only warn about too many pixels; picking the reader by
-    # the file's first bytes gives an error about that format, and leaves the limit to us.
-    for reader_class in _READERS:
-        reader, accepts = Image.OPEN[str(reader_class.format)]
-        if accepts is not None and accepts(data[:16]) is True:
-            # No name: Pillow takes it for a path, and the pixels of some formats from the file that lies there.
-            image = reader(io.BytesIO(readable_gray(data)), "")
-            whole_planes(image, where)
-            return image
-    formats = ", ".join(sorted(EXTENSIONS))
-    raise InputError(f"{where} is not an image: its content is none of the formats read ({formats}).")
+    image = _plainly_opened(readable_gray(data), where)
+    whole_planes(image, where)
+    return image
+
+
+def _plainly_opened(data: bytes, where: str) -> ImageFile.ImageFile:
+    # No name: Pillow takes it for a path, and the pixels of some formats from the file that lies there.
+    return reader_of(data, where)(io.BytesIO(data), "")
 
 
 def check_size(size: tuple[int, int], where: str) -> None:
@@ -141,12 +131,15 @@ def check_size(size: tuple[int, int], where: str) -> None:
         raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded.")
 
 
-def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str) -> Decoded:
-    bits = (getattr(image, "tag_v2", None) or {}).get(_BITS_PER_SAMPLE, (8,))
+def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Reduction) -> Decoded:
+    wide_colour = _is_wide_colour(image, data)
     turned = tiff_orientation(image) != 1  # loading takes the tag away
     notes = []
     mode = image.mode
-    if mode.startswith("I;16") or (mode == "I" and image.format == "PNG"):
+    if reduction == "pillow" and mode.startswith(("I", "F")):
+        pixels = np.asarray(image.convert("RGB"))
+        notes += [report.WIDE_CLIPPED, report.GRAY]
+    elif mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
         pixels, found = _wide_gray(image, data, where)
         notes += [report.WIDE_GRAY, report.GRAY, *found]
     elif mode in ("I", "F"):
@@ -154,12 +147,12 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str) -> Decoded:
             f"{where} has 32-bit {'float' if mode == 'F' else 'integer'} pixels, whose range is not known; save it "
             "with 8 or 16 bits, or give the pixels as an array with value_range."
         )
-    elif bits[0] == 16 or (image.format == "PNG" and data[24] == 16):
+    elif wide_colour and reduction == "scale":
         pixels, found = _wide_colour(image, data, where)
         notes += [report.WIDE_COLOUR, *found]
     else:
         pixels = np.asarray(image if mode == "RGB" else image.convert("RGB"))
-        notes += [*_mode_notes(mode), *level_notes(pixels)]
+        notes += [*([report.WIDE_COLOUR] if wide_colour else []), *_mode_notes(mode), *level_notes(pixels)]
     if mode in _ALPHA_MODES or "transparency" in image.info:
         notes.append(report.ALPHA)
     if turned:
@@ -169,6 +162,15 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str) -> Decoded:
     if _has_more_frames(image):
         notes.append(report.ANIMATION)
     return Decoded(pixels, tuple(notes))
+
+
+def _is_wide_colour(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether a file has several channels of more than 8 bits, of which Pillow gives 8; asked before it is loaded."""
+    if image.format == "PPM" and image.mode == "RGB":
+        arguments = image.tile[0].args
+        return isinstance(arguments, tuple) and arguments[1] > 255
+    tags = getattr(image, "tag_v2", None) or {}
+    return tags.get(_BITS_PER_SAMPLE, (8,))[0] == 16 or (image.format == "PNG" and data[24] == 16)
 
 
 def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:

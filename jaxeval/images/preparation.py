@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from jaxeval.errors import InputError
+from jaxeval.images.decoding import Reduction
 from jaxeval.images.resizing import ResizeKind, check_kind, check_size, resize
 
 __all__ = ["Preparation", "Quantise", "prepare"]
@@ -23,16 +24,21 @@ class Preparation:
       resize: the kind of resizing.
       quantise: how float images become 8-bit levels, before resizing: floor(level + 0.5), or floor(level) as ADM and
         torchmetrics do. Images that are uint8 already are not touched.
+      reduction: how files of more than 8 bits a value become 8 bits: scaled, or as Pillow's `convert("RGB")` has it and
+        with it the references that read files, which clips gray at 255. It is for `decode`.
     """
 
     size: tuple[int, int] | None = None
     resize: ResizeKind = "tf1-bilinear"
     quantise: Quantise = "round"
+    reduction: Reduction = "scale"
 
     def __post_init__(self):
         check_kind(self.resize)
         if self.quantise not in get_args(Quantise):
             raise InputError(f"unknown quantisation {self.quantise!r}; choose from {', '.join(get_args(Quantise))}.")
+        if self.reduction not in get_args(Reduction):
+            raise InputError(f"unknown reduction {self.reduction!r}; choose from {', '.join(get_args(Reduction))}.")
         if self.size is not None:
             object.__setattr__(self, "size", check_size(self.size))
 

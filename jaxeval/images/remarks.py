@@ -1,11 +1,27 @@
-"""What a reader should be told of the reading of a set: conversions that other tools may do otherwise, and omissions."""
+"""What a reader should be told of the reading of a set: conversions that others may do otherwise, and omissions."""
 
 from collections.abc import Iterator
 
 from jaxeval.images import report as notes
-from jaxeval.images.report import ReadReport
+from jaxeval.images.report import ReadReport, Sizes
 
-__all__ = ["remarks"]
+__all__ = ["contrasts", "remarks"]
+
+_MOST_NAMED = 3
+_ALIKE = 0.5  # shares of gray images that differ by less are not set against each other
+_STRAY = 0.05  # share of images without colour that a set of colour photographs may have, dark ones and the like
+# What was done to how many images of a set.
+_CONVERTED = {
+    notes.ALPHA: "alpha dropped",
+    notes.EXIF: "EXIF orientation ignored",
+    notes.ANIMATION: "only the first of several frames read",
+    notes.CMYK: "CMYK converted without its colour profile",
+}
+# What was left out of a set, and how many files.
+_LEFT_OUT = {
+    notes.NOT_IMAGE: "without an image's extension",
+    notes.NOT_REGULAR: "links, pipes or devices",
+}
 
 
 def remarks(name: str, report: ReadReport) -> list[str]:
@@ -15,7 +31,84 @@ def remarks(name: str, report: ReadReport) -> list[str]:
       name: of the set, as the user gave it.
       report: of its reading; what is said rests on its counts alone, so that a cached or resumed reading says the same.
     """
-    return [*_ranges(name, report)]
+    return [*_converted(name, report), *_ranges(name, report), *_left_out(name, report)]
+
+
+def contrasts(first_name: str, first: ReadReport, second_name: str, second: ReadReport) -> list[str]:
+    """One sentence for each way in which the images of two sets that are compared differ before they are prepared.
+
+    Args:
+      first_name: of the reference.
+      first: its reading. What it does not know, as that of statistics from other tools, is not spoken of.
+      second_name: of the other set.
+      second: its reading.
+    """
+    return [*_colours(first_name, first, second_name, second), *_sizes(first_name, first, second_name, second)]
+
+
+def _converted(name: str, report: ReadReport) -> Iterator[str]:
+    for what, sentence in _CONVERTED.items():
+        count = report.notes.get(what, 0)
+        if count:
+            yield f"{name}: {sentence} ({count:,} of {report.count:,} images)"
+
+
+def _left_out(name: str, report: ReadReport) -> Iterator[str]:
+    unread = {
+        what.removeprefix(notes.UNREAD_FORMAT): times
+        for what, times in report.notes.items()
+        if what.startswith(notes.UNREAD_FORMAT)
+    }
+    if unread:
+        listed = ", ".join(f"{times:,} {extension}" for extension, times in sorted(unread.items()))
+        yield f"{name}: {_files(sum(unread.values()))} left out, in formats that are not read ({listed})"
+    for what, sentence in _LEFT_OUT.items():
+        count = report.notes.get(what, 0)
+        if count:
+            yield f"{name}: {_files(count)} left out, {sentence}"
+    count = report.notes.get(notes.DUPLICATE_ENTRY, 0)
+    if count:
+        yield f"{name}: {count:,} entries have the name of another one; all are read"
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
+def _colours(first_name: str, first: ReadReport, second_name: str, second: ReadReport) -> Iterator[str]:
+    sides = {name: side for name, side in ((first_name, first), (second_name, second)) if side.count}
+    shares = [side.colourless / side.count for side in sides.values()]
+    if len(sides) == 2 and max(shares) - min(shares) >= _ALIKE:
+        listed = ", ".join(f"{side.colourless:,} of {side.count:,} in {name}" for name, side in sides.items())
+        yield f"gray against colour: images without colour are {listed}"
+        return
+    for name, side in sides.items():
+        stored = 0 < side.notes.get(notes.GRAY, 0) < side.count
+        if stored or _STRAY < side.colourless / side.count < 1 - _STRAY:
+            yield f"{name}: gray and colour are mixed ({side.colourless:,} of {side.count:,} images are gray)"
+
+
+def _sizes(first_name: str, first: ReadReport, second_name: str, second: ReadReport) -> Iterator[str]:
+    ours, theirs = first.sizes, second.sizes
+    if ours.least is None or theirs.least is None:
+        return
+    if (ours.least, ours.most) != (theirs.least, theirs.most):
+        yield f"sizes differ (height x width): {first_name} {_sizes_text(ours)}, {second_name} {_sizes_text(theirs)}"
+    elif ours.least != ours.most:
+        both = first_name if first_name == second_name else f"{first_name} and {second_name}"
+        yield f"sizes are mixed (height x width): {both} {_sizes_text(ours)}"
+
+
+def _sizes_text(sizes: Sizes) -> str:
+    if sizes.counts is not None and len(sizes.counts) <= _MOST_NAMED:
+        return " and ".join(sorted(sizes.counts, key=_sides))
+    assert sizes.least is not None
+    assert sizes.most is not None
+    return " to ".join(f"{height} x {width}" for height, width in (sizes.least, sizes.most))
+
+
+def _sides(size: str) -> tuple[int, ...]:
+    return tuple(int(side) for side in size.split(" x "))
 
 
 def _ranges(name: str, report: ReadReport) -> Iterator[str]:

@@ -12,11 +12,9 @@ import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
+from jaxeval.images.formats import EXTENSIONS, UNREAD_EXTENSIONS, extensions_read
 
-__all__ = ["EXTENSIONS", "MAX_FILE_BYTES", "Item", "Source", "combined_digest"]
-
-EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Names that end in one of these, in any case, are images; others are ignored and counted."""
+__all__ = ["MAX_FILE_BYTES", "Item", "Source", "combined_digest"]
 
 ValueRange = tuple[float | int, float | int]
 
@@ -133,7 +131,10 @@ def classify_name(name: str) -> str | None:
     path = PurePosixPath(name)
     if any(part.startswith(".") for part in path.parts if part not in (".", "..")):
         return report.HIDDEN
-    return None if path.suffix.lower() in EXTENSIONS else report.NOT_IMAGE
+    extension = path.suffix.lower()
+    if extension in EXTENSIONS:
+        return None
+    return report.UNREAD_FORMAT + extension if extension in UNREAD_EXTENSIONS else report.NOT_IMAGE
 
 
 def check_entry_name(archive: str, name: str) -> None:
@@ -153,4 +154,4 @@ def check_entry_name(archive: str, name: str) -> None:
 def no_images(where: str, notes: Mapping[str, int]) -> InputError:
     """The error for a place without a single image."""
     ignored = "".join(f" ({what}: {count})" for what, count in notes.items())
-    return InputError(f"{where} holds no images{ignored}; the extensions read are {', '.join(sorted(EXTENSIONS))}.")
+    return InputError(f"{where} holds no images{ignored}; the extensions read are {extensions_read()}.")

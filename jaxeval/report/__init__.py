@@ -4,7 +4,14 @@ from jaxeval.report.curves import draw_curves
 from jaxeval.report.exhibits import draw_exhibits
 from jaxeval.report.pair_table import print_pairs
 from jaxeval.report.progress import BarProgress, LineProgress, progress_for
-from jaxeval.report.table import format_count, format_value, output_console, print_comparison, print_results
+from jaxeval.report.table import (
+    format_count,
+    format_value,
+    output_console,
+    print_comparison,
+    print_results,
+    print_warnings,
+)
 
 __all__ = [
     "BarProgress",
@@ -17,5 +24,6 @@ __all__ = [
     "print_comparison",
     "print_pairs",
     "print_results",
+    "print_warnings",
     "progress_for",
 ]

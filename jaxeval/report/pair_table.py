@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxeval.evaluation import PAIR_MEASURES, PairMean, PairsEvaluation
-from jaxeval.report.table import format_count, format_value, interval_text
+from jaxeval.report.table import format_count, format_value, interval_text, print_warnings
 
 __all__ = ["print_pairs"]
 
@@ -46,8 +46,7 @@ def print_pairs(evaluation: PairsEvaluation, console: Console) -> None:
             table.add_row(_heading(metric), Text(_settings(found, sets, metric), "dim"), *cells)
     console.print(table)
     _print_differences(evaluation, console)
-    for warning in evaluation.warnings:
-        console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
+    print_warnings(evaluation.warnings, console)
     for one in evaluation.not_computed:
         console.print(Text.assemble(("not computed: ", "dim"), one), soft_wrap=True)
 

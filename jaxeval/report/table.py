@@ -18,6 +18,7 @@ __all__ = [
     "output_console",
     "print_comparison",
     "print_results",
+    "print_warnings",
 ]
 
 _FILE_WIDTH = 200
@@ -82,10 +83,15 @@ def print_results(results: Sequence[Result], console: Console, not_computed: Seq
     else:
         _fill_with_metrics(table, kinds, sets, found)
     console.print(table)
-    for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
-        console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
+    print_warnings([warning for result in results for warning in result.warnings], console)
     for one in not_computed:
         console.print(Text.assemble(("not computed: ", "dim"), one), soft_wrap=True)
+
+
+def print_warnings(warnings: Sequence[str], console: Console) -> None:
+    """Prints what a reader should know, each sentence once."""
+    for warning in dict.fromkeys(warnings):
+        console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
 
 
 _Kind = tuple[str, str]
@@ -116,9 +122,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
                 if each.first.extractor == extractor:
                     table.add_row(*_comparison_cells(each, several))
         console.print(table)
-    warnings = (text for each in differences for one in (each.first, each.second) for text in one.warnings)
-    for warning in dict.fromkeys(warnings):
-        console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
+    print_warnings(
+        [text for each in differences for one in (each.first, each.second) for text in one.warnings], console
+    )
     for text in comparison.not_computed:
         console.print(Text.assemble(("not computed: ", "dim"), text), soft_wrap=True)
 

@@ -1,0 +1,69 @@
+"""What to tell of how images were read: departures from the named protocol, and what a file of statistics says."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxeval.errors import InputError
+from jaxeval.evaluation.protocols import Protocol, get_protocols
+from jaxeval.evaluation.statistics import load_statistics
+from jaxeval.images import ReadReport, remarks
+from jaxeval.images.report import WIDE_CLIPPED, WIDE_GRAY
+
+__all__ = ["departures", "report_in_file", "statistics_remarks", "wide_gray_images"]
+
+
+def departures(protocol: Protocol, reduction: str, reports: Mapping[str, ReadReport | None]) -> Iterator[str]:
+    """One sentence for each departure that touched an image, and for each that `--exact-protocol` took back.
+
+    Args:
+      protocol: that was named.
+      reduction: of the preparation that was used, `scale` or `pillow`.
+      reports: of the sets by name; None where nothing is known.
+    """
+    counts = {name: wide_gray_images(report) for name, report in reports.items() if report is not None}
+    sets = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
+    if not sets:
+        return
+    if reduction == "pillow":
+        yield f"gray of more than 8 bits is clipped at 255, as {protocol.name} does ({sets})"
+    elif protocol.by_pillow:
+        yield f"16-bit gray is scaled, where {protocol.name} clips it at 255 ({sets}): see --exact-protocol"
+    else:
+        yield f"16-bit gray is scaled; {protocol.name} says nothing of such files ({sets})"
+
+
+def wide_gray_images(report: ReadReport) -> int:
+    """How many of the images are gray of more than 8 bits.
+
+    One reading may have served preparations that scale and others that clip; it counts the same images under both.
+    """
+    return max(report.notes.get(WIDE_GRAY, 0), report.notes.get(WIDE_CLIPPED, 0))
+
+
+def report_in_file(path: Path, identity: Mapping[str, Any]) -> ReadReport:
+    """How the images of a file of statistics were read, as it says itself.
+
+    Raises:
+      InputError: what it says is no such record.
+    """
+    try:
+        return ReadReport.from_plain(identity.get("report", {}))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the record in {str(path)!r} of how it was made is damaged; write it again") from error
+
+
+def statistics_remarks(path: str | Path) -> list[str]:
+    """What a reader should be told of the images in a file that `reference_statistics` wrote, a sentence each.
+
+    Raises:
+      InputError: it cannot be read, or is not such a file.
+    """
+    _, identity = load_statistics(Path(path))
+    if identity is None:
+        raise InputError(
+            f"{str(path)!r} does not say how its statistics were made; it is not a file of `jaxeval stats`"
+        )
+    report, name = report_in_file(Path(path), identity), str(identity.get("name", path))
+    (protocol,) = get_protocols(str(identity.get("protocol")))
+    return [*departures(protocol, str(identity.get("reduction", "scale")), {name: report}), *remarks(name, report)]
