@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy import stats
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
@@ -216,6 +218,13 @@ def test_mean_difference_is_welchs():
     ours = interval(found.value, found.standard_error, degrees=found.degrees, confidence=0.9)
     assert ours == pytest.approx((low, high), rel=1e-12)
     assert mean_difference(first=np.ones(3), second=np.ones(4))[:2] == (0, 0)
+
+
+@defaults_of(
+    DEFAULTS, "cmmd_difference", "inception_score_difference", "mean_difference", "mmd_difference", "prdc_difference"
+)
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 def test_wrong_arguments_are_named():

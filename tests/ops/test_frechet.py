@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 from decimal_oracle import frechet_from_features, frechet_from_statistics
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops import (
@@ -442,6 +444,11 @@ POISONED = np.diag([1.0, np.nan, np.inf])
 def test_mistakes_in_statistics_are_named(changed, message):
     with pytest.raises(InputError, match=message):
         frechet_distance(**{**GOOD, **changed})
+
+
+@defaults_of(DEFAULTS, "frechet_distance_from_features", "gaussian_from_features", "gaussian_from_moments")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

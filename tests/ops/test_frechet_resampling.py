@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 
 import jaxeval.ops.frechet_resampling as frechet_resampling
 from jaxeval.errors import InputError
@@ -185,6 +187,11 @@ def test_singular_sets_have_an_error_too():
     found = frechet_difference(reference=x, first=y, second=y[:22] + 0.1, groups=5, permutations=99)
     assert np.isfinite(found).all()
     assert found.standard_error > 0
+
+
+@defaults_of(DEFAULTS, "frechet_difference", "frechet_jackknife")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.special import softmax
 from scipy.stats import entropy
 
@@ -116,6 +118,11 @@ def test_adm_splits_hold_5000():
     p = softmax(logits(7000, 4).astype(np.float64), axis=1)
     expected = [score(p[:5000]), score(p[5000:])]
     assert inception_score(probabilities=p, rule="adm").mean == pytest.approx(np.mean(expected), rel=1e-12)
+
+
+@defaults_of(DEFAULTS, "inception_score")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(
