@@ -182,7 +182,7 @@ def _by_eigenvalues(a: Float[np.ndarray, "d d"], b: Float[np.ndarray, "d d"]) ->
 
 
 def _largest_eigenvalue(matrix: Float[np.ndarray, "d d"]) -> float:
-    """Its size, within a few per cent: eight steps of the power method."""
+    """Its size, mostly within a few per cent and never above it: eight steps of the power method."""
     vector = matrix[int(np.argmax(np.diag(matrix)))]
     for _ in range(8):
         norm = np.linalg.norm(vector)

@@ -6,7 +6,7 @@ faster, wants several times as many): measured for normal features, its bias is 
 at any N.
 
 Where two distributions are alike the distance is of second order in what is sampled, and a jackknife counts variance of
-second order (2 - 3/g) / (1 - 1/g)^3 times, with g groups. That of normal features is known,
+second order (2 - 3/g) / (1 - 1/g)^2 times, with g groups. That of normal features is known,
 
     (1/N + 1/M)^2 (2 sum_i l_i^2 + sum_ij R_ij^2 + sum_i R_ii^2),    R_ij = l_i l_j / (l_i + l_j),
 
@@ -274,5 +274,5 @@ def _second_order(sides: Sequence[_Divided]) -> float:
 
 def _without_excess(error: float, second_order: float, groups: int) -> float:
     """The error without what a jackknife of so many groups counts too often; never all of it."""
-    counted = (2 - 3 / groups) / (1 - 1 / groups) ** 3
+    counted = (2 - 3 / groups) / (1 - 1 / groups) ** 2
     return float(np.sqrt(max(error**2 - (counted - 1) * second_order, error**2 / counted)))

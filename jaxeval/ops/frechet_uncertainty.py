@@ -86,7 +86,7 @@ def frechet_uncertainty(
     shift = np.asarray(reference.mean, np.float64) - np.asarray(generated.mean, np.float64)
     # r_i r_j / (r_i + r_j), which is 0 where both are.
     pairs = roots[:, None] * roots[None, :] / np.maximum(roots[:, None] + roots[None, :], np.finfo(float).tiny)
-    bias = variance = 0.0
+    of_means = of_root = variance = 0.0  # the first two are parts of the bias
     spread = np.zeros((x.rows.shape[1],) * 2)
     for side, turn, sign in ((x, left, 1.0), (y, right, -1.0)):
         if side.share == 0.0:
@@ -95,16 +95,19 @@ def frechet_uncertainty(
         influence = 2.0 * sign * (side.rows @ shift) + np.square(side.rows).sum(1) - turned @ roots
         variance += float(influence.var(ddof=1)) * side.share
         fourth = turned.T @ turned / len(turned) - np.eye(len(roots))
-        trace = float(np.square(side.factor).sum())
-        bias += (trace + 0.5 * float((fourth * pairs).sum())) * side.share
+        of_means += float(np.square(side.factor).sum()) * side.share
+        of_root += 0.5 * float((fourth * pairs).sum()) * side.share
         spread += side.factor.T @ side.factor * side.share
     # Of the second-order term: each of its independent squares has twice its mean squared as variance.
     both = x.share + y.share
     squares = 2.0 * np.square(spread).sum() + np.square(both * pairs).sum() + np.square(both * np.diag(pairs)).sum()
     # Noise in the first derivative adds twice as much to its square as there is variance of second order.
     standard_error = np.sqrt(max(variance - squares, squares))
-    # The next order in 1/N: measured for normal samples of equal and other covariances, d = 16 and 64, N = 6 d to 80 d.
-    bias *= 1.0 + bias / max(float(roots.sum()), bias)
+    bias, root = of_means + of_root, float(roots.sum())
+    if root > 0.0:
+        # The next order in 1/N: measured for normal samples of equal and other covariances, d = 16 and 64, N = 6 d to
+        # 80 d. It comes from the root, as its first order does: the means' part is exact.
+        bias += min(bias**2 / root, max(of_root, 0.0))
     return FrechetUncertainty(bias, float(standard_error))
 
 

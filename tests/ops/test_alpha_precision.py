@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 
 from jaxeval.errors import InputError
@@ -70,6 +72,11 @@ def test_samples_at_the_mode_are_precise_at_every_level_but_not_typical():
     assert found.precision < 0.1
     assert (found.levels_of_generated == 0).all()
     assert found.covered.mean() < 0.2
+
+
+@defaults_of(DEFAULTS, "alpha_precision")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

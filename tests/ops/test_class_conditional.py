@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from sklearn.linear_model import LogisticRegression
 
 from jaxeval.errors import InputError
@@ -33,6 +35,11 @@ def test_each_class_has_its_own_distance():
     assert found.mean == pytest.approx(np.mean(expected), rel=1e-7)
     np.testing.assert_array_equal(found.classes, [-1, 4, 9])
     np.testing.assert_array_equal(found.counts, [[40, 30]] * 3)
+
+
+@defaults_of(DEFAULTS, "classification_accuracy_score")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 def test_wrong_labels_show_only_within_classes():

@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cosine
 
 from jaxeval.errors import InputError
@@ -33,6 +35,16 @@ def test_scipys_cosine():
     np.testing.assert_allclose(score.error, 100 * np.std(pairs, ddof=1) / np.sqrt(40), rtol=1e-12)
 
 
+def test_the_error_is_that_of_pairs_left_out():
+    images, texts = embeddings(23)
+    score = clip_score(images=images, texts=texts)
+    left = [clip_score(images=np.delete(images, i, 0), texts=np.delete(texts, i, 0)).value for i in range(23)]
+    assert score.error == pytest.approx(np.sqrt(22 / 23 * np.square(left - np.mean(left)).sum()), rel=1e-9)
+    two = clip_score(images=images[:2], texts=texts[:2])
+    assert two.error == pytest.approx(abs(two.pairs[0] - two.pairs[1]) / 2, rel=1e-12)
+    assert two.error > 0
+
+
 def test_lengths_count_for_nothing_and_order_only_pairwise():
     images, texts = embeddings()
     scale = np.random.default_rng(1).uniform(1e-3, 1e3, (40, 1))
@@ -52,6 +64,11 @@ def test_device_arrays_and_a_single_pair():
     single = clip_score(images=images[:1], texts=images[:1])
     assert single.value == pytest.approx(2.5, rel=1e-15)
     assert np.isnan(single.error)
+
+
+@defaults_of(DEFAULTS, "clip_score")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy import integrate, stats
 from scipy.spatial.distance import cdist
 
@@ -133,3 +135,8 @@ def test_degenerate_sets_are_named():
         probabilistic_precision_recall(reference=np.arange(16.0).reshape(8, 2), generated=np.ones((8, 2)))
     with pytest.raises(InputError, match="stretch"):
         probabilistic_precision_recall(reference=np.eye(8), generated=np.eye(8), stretch=0)
+
+
+@defaults_of(DEFAULTS, "clipped_density_coverage", "probabilistic_precision_recall")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.stats import mannwhitneyu
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
@@ -81,6 +83,11 @@ def test_held_out_data_score_near_nothing():
     assert abs(np.mean(scores)) < 1.5
     x, t, y = sets(0)
     assert score(x, t, 3 * y) > 5
+
+
+@defaults_of(DEFAULTS, "c_t_score")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

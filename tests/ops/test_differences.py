@@ -1,8 +1,14 @@
 """Differences of two generators against the metrics themselves, their spread over draws, and uniform p-values."""
 
+import itertools
+
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy import stats
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
 
 from jaxeval.errors import InputError
 from jaxeval.ops.differences import (
@@ -15,7 +21,7 @@ from jaxeval.ops.differences import (
 from jaxeval.ops.inception_score import inception_score
 from jaxeval.ops.manifold import prdc
 from jaxeval.ops.mmd import cmmd, kid_full, mmd
-from jaxeval.ops.resampling import interval
+from jaxeval.ops.resampling import group_numbers, interval
 
 
 def sets(n, a, b, d=6, shifts=(0.3, 0.4), seed=0):
@@ -35,6 +41,61 @@ def test_kernel_differences_are_those_of_the_estimates(n, a, b):
     found = cmmd_difference(reference=x, first=y, second=z, permutations=9)
     ours, theirs = (cmmd(reference=x, generated=rows, biased=False).value for rows in (y, z))
     assert found.value == pytest.approx(ours - theirs, abs=1e-3)
+
+
+def cubic(x, y):
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def gaussian_of_width_ten(x, y):
+    return np.exp(-cdist(x, y, "sqeuclidean") / 200)
+
+
+def enumerated_variance(x, y, z, kernel):
+    """Unbiased variance of the difference by Hoeffding's decomposition, over distinct rows one by one."""
+    n = len(x)
+    ways = itertools.permutations
+
+    def within(k):
+        rows = range(len(k))
+        square = np.mean([k[a, b] * k[c, d] for a, b, c, d in ways(rows, 4)])
+        first = np.mean([k[a, b] * k[a, c] for a, b, c in ways(rows, 3)]) - square
+        return first, np.mean([k[a, b] ** 2 for a, b in ways(rows, 2)]) - square - 2 * first
+
+    def across(k):
+        rows, columns = map(range, k.shape)
+        pairs = [(ab, cd) for ab in ways(rows, 2) for cd in ways(columns, 2)]
+        square = np.mean([k[a, c] * k[b, d] for (a, b), (c, d) in pairs])
+        by_row = np.mean([k[a, c] * k[a, d] for a in rows for c, d in ways(columns, 2)]) - square
+        by_column = np.mean([k[a, c] * k[b, c] for c in columns for a, b in ways(rows, 2)]) - square
+        return by_row, by_column, (k**2).mean() - square - by_row - by_column
+
+    firsts, rests, of_reference, columns = 0.0, [], 0.0, []
+    for rows in (y, z):
+        count, inner, outer = len(rows), kernel(rows, rows), kernel(rows, x)
+        (first, rest), (by_row, by_column, other) = within(inner), across(outer)
+        tied = np.mean([inner[a, b] * outer[a, c] for a, b in ways(range(count), 2) for c in range(n)])
+        free = np.mean([inner[a, b] * outer[c, d] for a, b, c in ways(range(count), 3) for d in range(n)])
+        firsts += 4 / count * (first + by_row - 2 * (tied - free))
+        rests += [2 / (count * (count - 1)) * rest, 4 / (count * n) * other]
+        of_reference += by_column
+        columns.append(outer.mean(0))
+    tied = (columns[0] * columns[1]).mean()
+    free = np.mean([columns[0][a] * columns[1][b] for a, b in ways(range(n), 2)])
+    rest = sum(max(part, 0) for part in rests)
+    return max(firsts + 4 / n * (of_reference - 2 * (tied - free)) + rest, rest / 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kernel_errors_equal_enumeration(seed):
+    x, y, z = sets(6, 5, 7, 3, (0.8, -0.5) if seed else (0, 0), seed)
+    found = mmd_difference(reference=x, first=y, second=z, permutations=9)
+    assert found.standard_error == pytest.approx(np.sqrt(enumerated_variance(x, y, z, cubic)), rel=1e-4)
+    found = cmmd_difference(reference=x, first=y, second=z, permutations=9)
+    units = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (x, y, z)]
+    expected = 1000 * np.sqrt(enumerated_variance(*units, gaussian_of_width_ten))
+    assert found.standard_error == pytest.approx(expected, rel=2e-4)
+    assert found.degrees == np.inf
 
 
 def test_a_median_bandwidth_does_not_depend_on_which_is_first():
@@ -86,6 +147,54 @@ def test_prdc_differences():
     assert all(part.p_value > 0.01 and abs(part.value) < 4 * part.standard_error for part in same)
 
 
+def test_prdc_errors_are_the_spread_between_thirds():
+    """Brute force in each third of each of five divisions, the same reference rows on both sides."""
+
+    def shares(x, y, k):
+        radii, others = (np.sort(cdist(rows, rows), axis=1)[:, k] for rows in (x, y))
+        pairs = cdist(x, y)
+        held = pairs < radii[:, None]
+        return held.any(0).mean(), (pairs < others).any(1).mean(), held.sum() / (k * len(y)), held.any(1).mean()
+
+    x, y, z = sets(60, 60, 60, 3, (0.2, 0.6))
+    variances = []
+    for repeat in range(5):
+        parts = [
+            group_numbers(len(rows), 3, seed=7 + 1000 * repeat, name=name)
+            for name, rows in (("reference", x), ("first", y), ("second", z))
+        ]
+        values = []
+        for third in range(3):
+            known, ours, theirs = (rows[of == third] for rows, of in zip((x, y, z), parts, strict=True))
+            values.append(np.subtract(shares(known, ours, 2), shares(known, theirs, 2)))
+        variances.append(np.var(values, axis=0, ddof=1))
+    expected = np.sqrt(np.mean(variances, axis=0) / 3)
+    found = prdc_difference(reference=x, first=y, second=z, k=2, permutations=99, seed=7)
+    np.testing.assert_allclose([part.standard_error for part in found], expected, rtol=1e-12)
+    assert {part.degrees for part in found} == {10}  # five divisions, each of two degrees
+    for part in (found.recall, found.coverage):
+        assert part.p_value == pytest.approx(2 * stats.t.sf(abs(part.value) / part.standard_error, 10), rel=1e-12)
+
+
+def test_inception_score_errors_are_those_of_numerical_derivatives():
+    rng = np.random.default_rng(2)
+    logits = [3 * rng.standard_normal((n, 5)) for n in (25, 40)]
+
+    def score(x, weights):
+        p = softmax(x, axis=1)
+        return np.exp(weights @ stats.entropy(p, (weights @ p)[None], axis=1))
+
+    variance, step = 0.0, 1e-6
+    for x in logits:
+        n = len(x)
+        even = np.full(n, 1 / n)
+        slopes = [(score(x, even + s) - score(x, even - s)) / (2 * step) for s in step * (np.eye(n) - even)]
+        variance += np.var(slopes, ddof=1) / n
+    found = inception_score_difference(first=logits[0], second=logits[1], permutations=9)
+    assert found.standard_error == pytest.approx(np.sqrt(variance), rel=1e-6)
+    assert found.degrees == np.inf
+
+
 def test_inception_score_differences():
     rng = np.random.default_rng(0)
     y, z = 2 * rng.standard_normal((300, 8)), 2.5 * rng.standard_normal((250, 8))
@@ -109,6 +218,13 @@ def test_mean_difference_is_welchs():
     ours = interval(found.value, found.standard_error, degrees=found.degrees, confidence=0.9)
     assert ours == pytest.approx((low, high), rel=1e-12)
     assert mean_difference(first=np.ones(3), second=np.ones(4))[:2] == (0, 0)
+
+
+@defaults_of(
+    DEFAULTS, "cmmd_difference", "inception_score_difference", "mean_difference", "mmd_difference", "prdc_difference"
+)
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 def test_wrong_arguments_are_named():

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 
 from jaxeval.errors import InputError
@@ -93,6 +95,11 @@ def test_class_distances_equal_all_pairs(distance):
 
 def test_one_class_has_no_distance_between_classes():
     assert np.isnan(class_diversity(np.eye(4), np.zeros(4, int)).between)
+
+
+@defaults_of(DEFAULTS, "class_diversity", "vendi_score", "vendi_score_of_similarities")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops.extrapolation import fd_infinity
@@ -29,6 +31,28 @@ def test_follows_the_published_schedule():
     fit, covariance = np.polyfit(1 / counts, distances, 1, cov=True)
     assert found.standard_error == pytest.approx(np.sqrt(covariance[1, 1]), rel=1e-6)
     assert fit[1] == pytest.approx(found.value, rel=1e-7)
+
+
+def test_the_error_of_the_line_is_least_squares():
+    """Of a fit written out: residuals over their degrees of freedom, and what they do to the height at 0."""
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((60, 3)), 1.2 * rng.standard_normal((90, 3))
+    found = fd_infinity(reference=x, generated=y, points=6)
+    design = np.column_stack([np.ones(6), 1 / found.counts])
+    fit, squares, *_ = np.linalg.lstsq(design, found.distances, rcond=None)
+    errors = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * squares[0] / (6 - 2))
+    assert (found.value, found.slope) == pytest.approx(tuple(fit), rel=1e-9)
+    assert found.standard_error == pytest.approx(errors[0], rel=1e-9)
+    three, two = (fd_infinity(reference=x, generated=y, points=points) for points in (3, 2))
+    assert three.standard_error > 0  # one degree of freedom
+    assert np.isnan(two.standard_error)
+
+
+def test_the_first_size_is_a_tenth_and_at_most_5000():
+    rng = np.random.default_rng(6)
+    exact = Gaussian(np.zeros(1), covariance=np.eye(1))
+    for total, first in ((12, 2), (400, 40), (49_000, 4900), (60_000, 5000)):
+        assert fd_infinity(reference=exact, generated=rng.standard_normal((total, 1)), points=2).counts[0] == first
 
 
 def test_an_exact_reference_leaves_no_bias():
@@ -60,3 +84,8 @@ def test_too_little_for_a_line_is_named(rows, points):
     y = np.random.default_rng(0).standard_normal((rows, 2))
     with pytest.raises(InputError, match="two different sizes"):
         fd_infinity(reference=np.random.default_rng(1).standard_normal((9, 2)), generated=y, points=points)
+
+
+@defaults_of(DEFAULTS, "fd_infinity")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)

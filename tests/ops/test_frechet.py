@@ -1,6 +1,7 @@
 """Fréchet distance on the host: closed forms, fifty-digit references, SciPy, invariances, and every rank."""
 
 import functools
+import sys
 
 import hypothesis.strategies as st
 import jax.numpy as jnp
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 from decimal_oracle import frechet_from_features, frechet_from_statistics
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops import (
@@ -21,6 +24,8 @@ from jaxeval.ops import (
     gaussian_from_moments,
     merge_moments,
 )
+
+frechet = sys.modules[frechet_distance.__module__]
 
 FEW = settings(max_examples=25, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -124,6 +129,108 @@ def test_definite_statistics_give_the_exact_distance(condition):
     exact = frechet_from_statistics(means[0], covariances[0], means[1], covariances[1])
     ours = frechet_distance(mean_x=means[0], cov_x=covariances[0], mean_y=means[1], cov_y=covariances[1])
     assert ours == pytest.approx(exact, rel=1e-13)
+
+
+def aligned(condition, seed, size=6):
+    """Two definite covariances with the same axes: the product's smallest eigenvalue is 1 / condition^2."""
+    rng = np.random.default_rng(seed)
+    turn, spectrum = orthogonal(rng, size), np.geomspace(1.0, 1.0 / condition, size)
+    pair = ((turn * values) @ turn.T for values in (spectrum, spectrum * (1 + 0.3 * rng.random(size))))
+    return [(matrix + matrix.T) / 2 for matrix in pair]
+
+
+@pytest.mark.parametrize("condition", [1e8, 1e9, 1e10, 1e11])
+def test_what_eigenvalues_cannot_resolve_is_left_to_factors(condition):
+    """Roots of the product's eigenvalues would be off by more than is promised; their bound says so."""
+    cov_x, cov_y = aligned(condition, seed=7)
+    exact = frechet_from_statistics(np.zeros(6), cov_x, np.zeros(6), cov_y)
+    by_eigenvalues, error = frechet._by_eigenvalues(cov_x, cov_y)
+    assert 1e-9 * exact < abs(by_eigenvalues - exact) <= error
+    ours = frechet_distance(mean_x=np.zeros(6), cov_x=cov_x, mean_y=np.zeros(6), cov_y=cov_y)
+    assert ours == pytest.approx(exact, rel=1e-11)
+
+
+@pytest.mark.parametrize("condition", [1e0, 1e2, 1e4, 1e6, 1e8])
+def test_the_bound_of_the_eigenvalues_holds(condition):
+    shares = []
+    for seed in range(6):
+        covariances = aligned(condition, seed)
+        exact = frechet_from_statistics(np.zeros(6), covariances[0], np.zeros(6), covariances[1])
+        by_eigenvalues, error = frechet._by_eigenvalues(*covariances)
+        shares.append(abs(by_eigenvalues - exact) / error)
+    assert max(shares) < 1
+    assert condition > 1e2 or max(shares) > 1e-2  # the bound is of use
+
+
+def diagonal(values_x, values_y):
+    """Distance of diagonal covariances, and the eigenvalues' bound: first-order perturbation of each root by itself."""
+    distance = np.square(np.sqrt(values_x) - np.sqrt(values_y)).sum()
+    step = np.finfo(float).eps * values_x.max() * values_y.max()
+    roots = np.sqrt(np.square(step / (2 * np.sqrt(values_x * values_y))).sum())
+    return distance, 2 * np.finfo(float).eps * (values_x.sum() + values_y.sum()) + 2 * roots
+
+
+def test_the_bound_of_the_eigenvalues_is_their_perturbation():
+    rng = np.random.default_rng(3)
+    for least in (1e-1, 1e-4, 1e-7):
+        x, y = rng.permutation(np.geomspace(1, least, 5)), 3 * rng.permutation(np.geomspace(1, least, 5))
+        found, error = frechet._by_eigenvalues(np.diag(x), np.diag(y))
+        distance, bound = diagonal(x, y)
+        assert found == pytest.approx(distance, rel=1e-12)
+        assert error == pytest.approx(bound, rel=1e-6)  # of the largest eigenvalues, by the power method
+    assert frechet._by_eigenvalues(np.diag([1.0, 0.0]), np.eye(2)) == (0, np.inf)
+    assert frechet._by_eigenvalues(np.eye(2), np.diag([1.0, 0.0])) == (0, np.inf)
+    assert frechet._by_eigenvalues(np.eye(2), np.diag([1.0, -0.1])) == (0, np.inf)
+
+
+def test_the_largest_eigenvalue_is_within_a_few_per_cent():
+    shares = []
+    for seed in range(20):
+        x = np.random.default_rng(seed).standard_normal((40, 12)) * np.geomspace(1, 0.1, 12)
+        matrix = np.cov(x.T)
+        shares.append(frechet._largest_eigenvalue(matrix) / np.linalg.eigvalsh(matrix)[-1])
+    assert np.median(shares) > 0.97
+    assert 0.85 < min(shares) <= max(shares) <= 1 + 1e-12
+    assert frechet._largest_eigenvalue(np.zeros((3, 3))) == 0
+
+
+@pytest.fixture
+def routes(monkeypatch):
+    """The names of the routes that were gone on to."""
+    taken = []
+
+    def recorded(name, route, *arguments):
+        taken.append(name)
+        return route(*arguments)
+
+    for name in ("covariance_factor", "_by_rotation"):
+        monkeypatch.setattr(frechet, name, functools.partial(recorded, name, getattr(frechet, name)))
+    return taken
+
+
+@pytest.mark.parametrize(("share", "enough"), [(0.8e-10, True), (1.25e-10, False)])
+@pytest.mark.parametrize("least", [1e-7, 1e-8])
+def test_eigenvalues_are_accepted_to_1e_10_of_the_distance(routes, least, share, enough):
+    x, y = np.array([1.0, least]), np.array([1.5, least])
+    distance, error = diagonal(x, y)
+    shift = error / share - distance
+    assert shift > 0
+    means = np.zeros(2), np.array([0.0, np.sqrt(shift)])
+    found = frechet_distance(mean_x=means[0], cov_x=np.diag(x), mean_y=means[1], cov_y=np.diag(y))
+    assert found == pytest.approx(shift + distance, rel=1e-12)
+    assert not routes if enough else routes[:2] == ["covariance_factor"] * 2
+
+
+@pytest.mark.parametrize("share_of_shift", [0.0, 0.9])
+@pytest.mark.parametrize(("share", "enough"), [(0.8e-10, True), (1.25e-10, False)])
+def test_singular_values_are_accepted_to_1e_10_of_the_distance(routes, share, enough, share_of_shift):
+    """Twice the rounding of the traces that are subtracted, 4 here, is what their difference may be off by."""
+    distance = 2 * np.finfo(float).eps * 4 / share
+    step = np.sqrt((1 - share_of_shift) * distance)
+    x = Gaussian(np.zeros(2), factor=np.eye(2))
+    y = Gaussian(np.array([np.sqrt(share_of_shift * distance), 0.0]), factor=np.diag([1 + step / np.sqrt(2)] * 2))
+    assert frechet_distance_between(x, y) == pytest.approx(distance, rel=1e-9)
+    assert routes == ([] if enough else ["_by_rotation"])
 
 
 def test_a_difference_that_subtraction_would_lose():
@@ -256,6 +363,15 @@ def test_gaussians_keep_the_form_that_keeps_their_digits():
     assert dependent.factor.shape == (7, 7)
 
 
+@pytest.mark.parametrize(("share", "squared"), [(1.25e-8, True), (0.8e-8, False)])
+def test_a_factor_is_kept_where_less_than_1e_8_of_a_variance_is_left_unexplained(share, squared):
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((12, 2))
+    first, second = np.linalg.qr(rows - rows.mean(0))[0].T
+    features = np.column_stack([first, np.sqrt(1 - share) * first + np.sqrt(share) * second]) * [1e3, 1e-3]
+    assert (gaussian_from_features(features).factor is None) == squared
+
+
 def test_a_factor_of_any_height_is_a_covariance():
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((40, 6)), rng.standard_normal((30, 6))
@@ -328,6 +444,11 @@ POISONED = np.diag([1.0, np.nan, np.inf])
 def test_mistakes_in_statistics_are_named(changed, message):
     with pytest.raises(InputError, match=message):
         frechet_distance(**{**GOOD, **changed})
+
+
+@defaults_of(DEFAULTS, "frechet_distance_from_features", "gaussian_from_features", "gaussian_from_moments")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops import (
@@ -198,6 +200,11 @@ def test_turning_moving_and_reordering_changes_nothing(seed):
         assert float(form(x @ turn + move, y @ turn + move)[0]) == pytest.approx(distance, rel=4 * VALUE)
         assert float(form(rng.permutation(x), rng.permutation(y))[0]) == pytest.approx(distance, rel=VALUE)
         assert float(form(y, x)[0]) == pytest.approx(distance, rel=VALUE)
+
+
+@defaults_of(DEFAULTS, "frechet_distance_on_device")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

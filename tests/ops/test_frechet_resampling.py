@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 
+import jaxeval.ops.frechet_resampling as frechet_resampling
 from jaxeval.errors import InputError
 from jaxeval.ops.frechet import frechet_distance, frechet_distance_from_features
 from jaxeval.ops.frechet_resampling import (
@@ -25,16 +28,27 @@ def distance(x, y):
     return frechet_distance_from_features(reference=x, generated=y)
 
 
-def second_order(x, y):
-    """Variance of second order of normal features, by enumeration of its squares."""
-    both = np.concatenate([x - x.mean(0), y - y.mean(0)])
-    values = np.linalg.eigvalsh(both.T @ both / (len(both) - 2))
+def squares_of_second_order(*sets):
+    """Twice the sum of the squared weights of the distance's second-order squares, of normal features."""
+    both = np.concatenate([rows - rows.mean(0) for rows in sets])
+    values = np.linalg.eigvalsh(both.T @ both / (len(both) - len(sets)))
     squares = list(values)  # of the means: l_i, variance 2 l_i^2
     for i, a in enumerate(values):
         for b in values[: i + 1]:
             # The entry's square over 2 (a + b), twice off the diagonal; the entry has variance a b, or 2 a^2.
             squares.append(a * b / (a + b) if a is not b else a / 2)
-    return 2 * np.square(squares).sum() * (1 / len(x) + 1 / len(y)) ** 2
+    return 2 * np.square(squares).sum()
+
+
+def second_order(x, y):
+    """Variance of second order of normal features, by enumeration of its squares."""
+    return squares_of_second_order(x, y) * (1 / len(x) + 1 / len(y)) ** 2
+
+
+def without_excess(variance, second_order, groups):
+    """What a jackknife counts too often, taken off down to what it would be were all of it of second order."""
+    counted = (2 - 3 / groups) / (1 - 1 / groups) ** 2
+    return np.sqrt(max(variance - (counted - 1) * second_order, variance / counted))
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(63, 50, 4), (24, 30, 40)])
@@ -46,15 +60,53 @@ def test_replicates_are_those_of_the_remaining_rows(n, m, d):
     expected = jackknife_of_replicates(np.asarray(distance(x, y)), replicates)
     found = frechet_jackknife(reference=x, generated=y, groups=groups)
     assert (found.value, found.bias) == pytest.approx((float(expected.value), float(expected.bias)), rel=1e-6)
-    counted = (2 - 3 / groups) / (1 - 1 / groups) ** 3
-    variance = expected.standard_error**2
-    variance = max(variance - (counted - 1) * second_order(x, y), variance / counted)
-    assert found.standard_error == pytest.approx(np.sqrt(variance), rel=1e-5)
+    error = without_excess(expected.standard_error**2, second_order(x, y), groups)
+    assert found.standard_error == pytest.approx(error, rel=1e-5)
+    assert found.degrees == groups - 1
     parts = [[feature_moments(rows[of == g]) for g in range(groups)] for rows, of in ((x, gx), (y, gy))]
     assert frechet_jackknife_of_groups(reference=parts[0], generated=parts[1]) == pytest.approx(found, rel=1e-9)
     on_device = [[moments_on_device(part) for part in side] for side in parts]
     again = frechet_jackknife_of_groups(reference=on_device[0], generated=on_device[1])
     assert again.value == pytest.approx(found.value, rel=1e-6)
+
+
+@pytest.mark.parametrize("groups", [3, 5, 20])
+def test_how_often_a_jackknife_counts_variance_of_second_order(groups):
+    """Of the square of a mean, whose expectation is 0: the mean of its jackknife over many draws, over its variance."""
+    means = np.random.default_rng(4).standard_normal((200_000, groups))
+    left = np.square((means.sum(1, keepdims=True) - means) / (groups - 1))
+    counted = (groups - 1) * left.var(1).mean()
+    true = 2 / groups**2
+    assert counted / true == pytest.approx((2 - 3 / groups) / (1 - 1 / groups) ** 2, rel=0.02)
+    # A jackknife that finds what it finds on average is taken for what it is.
+    found = frechet_resampling._without_excess(np.sqrt(counted), true, groups)
+    assert found == pytest.approx(np.sqrt(true), rel=0.02)
+    assert frechet_resampling._without_excess(1.0, 100.0, groups) == pytest.approx(np.sqrt(true / counted), rel=0.02)
+    assert frechet_resampling._without_excess(1.0, 0.0, groups) == 1
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("shifts", "seed"), [((0.3, 1.0), 3), ((0.0, 0.0), 3), ((0.0, 0.0), 4)])
+def test_the_error_of_a_difference_is_that_of_its_replicates(shifts, seed, exact):
+    """Distances of the rows that are left, the same ones of the reference on both sides."""
+    rng = np.random.default_rng(seed)
+    groups, (n, a, b), d = 6, (60, 50, 40), 3
+    x = rng.standard_normal((n, d))
+    y, z = (rng.standard_normal((m, d)) + shift for m, shift in zip((a, b), shifts, strict=True))
+    gx = np.full(n, -1) if exact else group_numbers(n, groups, name="reference")
+    gy, gz = (group_numbers(count, groups, name="generated") for count in (a, b))
+    left = [[distance(x[gx != g], y[gy != g]), distance(x[gx != g], z[gz != g])] for g in range(groups)]
+    differences = np.subtract(*np.transpose(left))
+    variance = (groups - 1) / groups * np.square(differences - differences.mean()).sum()
+    # Of e_1^2 - e_2^2 - 2 e (e_1 - e_2), with variances 1/A, 1/B and 1/N.
+    weight = 1 / a**2 + 1 / b**2 + (0 if exact else 2 / n * (1 / a + 1 / b))
+    second = squares_of_second_order(y, z) * weight
+    found = frechet_difference(
+        reference=gaussian_from_features(x) if exact else x, first=y, second=z, groups=groups, permutations=9
+    )
+    assert found.value == pytest.approx(distance(x, y) - distance(x, z), rel=1e-9)
+    assert found.standard_error == pytest.approx(without_excess(variance, second, groups), rel=1e-6)
+    assert found.degrees == groups - 1
 
 
 def test_an_exact_reference_has_no_part_in_it():
@@ -135,6 +187,11 @@ def test_singular_sets_have_an_error_too():
     found = frechet_difference(reference=x, first=y, second=y[:22] + 0.1, groups=5, permutations=99)
     assert np.isfinite(found).all()
     assert found.standard_error > 0
+
+
+@defaults_of(DEFAULTS, "frechet_difference", "frechet_jackknife")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

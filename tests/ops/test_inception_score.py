@@ -4,11 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.special import softmax
 from scipy.stats import entropy
 
 from jaxeval.errors import InputError
-from jaxeval.ops.inception_score import inception_score
+from jaxeval.ops.inception_score import inception_score, inception_score_error
 
 # torch.manual_seed(3); torch.randperm(23), torch 2.13
 TORCH_PERMUTATION = [12, 9, 0, 10, 6, 17, 3, 2, 1, 16, 15, 14, 13, 22, 11, 20, 7, 5, 18, 19, 4, 8, 21]
@@ -74,10 +76,53 @@ def test_splits(rule, bounds, ddof):
     assert found == pytest.approx((np.mean(scores), np.std(scores, ddof=ddof)), rel=1e-12)
 
 
+def log_score(p, weights):
+    """Logarithm of the score of images that count by weights."""
+    weights = weights / weights.sum()
+    return weights @ entropy(p, (weights @ p)[None], axis=1)
+
+
+@pytest.mark.parametrize(("n", "c", "absent"), [(30, 5, False), (200, 20, False), (25, 6, True)])
+def test_the_error_is_that_of_a_numerical_derivative(n, c, absent):
+    """How the score's logarithm changes as weight moves to one image, taken by steps, for each image in turn."""
+    x = logits(n, c).astype(np.float64)
+    if absent:  # a class that no image has, and images of one class alone: p log p is 0, not NaN
+        x[:, 3] = -1e4
+        x[:4] = np.where(np.arange(c) == 1, 0.0, -1e4)
+    p, step = softmax(x, axis=1)[:, np.arange(c) != (3 if absent else -1)], 1e-6
+    slopes = [(log_score(p, 1 + step * n * one) - log_score(p, 1 - step * n * one)) / (2 * step) for one in np.eye(n)]
+    error = inception_score_error(logits=x)
+    assert error == pytest.approx(np.std(slopes, ddof=1) / np.sqrt(n), rel=1e-6)
+    # Leaving out images in turn, with nothing derived.
+    left = [log_score(p, 1 - one) for one in np.eye(n)]
+    assert error == pytest.approx(np.sqrt((n - 1) / n * np.square(left - np.mean(left)).sum()), rel=0.1)
+
+
+def test_the_error_is_the_spread_over_draws():
+    draws = [logits(400, 8, seed) for seed in range(150)]
+    scores = [np.log(inception_score(logits=x, splits=1).mean) for x in draws]
+    stated = np.mean([inception_score_error(logits=x) for x in draws])
+    assert stated == pytest.approx(np.std(scores, ddof=1), rel=0.2)  # 150 draws know a deviation to 6%
+
+
+def test_an_error_needs_two_images_and_a_deviation_two_splits():
+    assert inception_score_error(logits=np.array([[2.0, 0], [2, 0]])) == 0
+    with pytest.raises(InputError, match="logits has 1 rows"):
+        inception_score_error(logits=np.ones((1, 2)))
+    one = inception_score(logits=logits(6), splits=1, rule="torchmetrics")
+    assert np.isnan(one.std)
+    assert inception_score(logits=logits(6), splits=1).std == 0
+
+
 def test_adm_splits_hold_5000():
     p = softmax(logits(7000, 4).astype(np.float64), axis=1)
     expected = [score(p[:5000]), score(p[5000:])]
     assert inception_score(probabilities=p, rule="adm").mean == pytest.approx(np.mean(expected), rel=1e-12)
+
+
+@defaults_of(DEFAULTS, "inception_score")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops.kid import kid, subset_indices
@@ -97,6 +99,11 @@ def test_mean_over_subsets_agrees_with_the_full_estimate():
     full = kid_full(reference=x, generated=y)
     subsets = kid(reference=x, generated=y, subsets=100, subset_size=200)
     assert abs(subsets.mean - full.value) < 4 * subsets.std / 10 + full.standard_error
+
+
+@defaults_of(DEFAULTS, "kid")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

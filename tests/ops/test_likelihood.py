@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
@@ -104,6 +106,11 @@ def test_units_that_never_fire_are_left_out():
     found = fld(reference=dead[0], held_out=dead[1], generated=dead[2])
     plain = fld(reference=train, held_out=test, generated=made)
     assert found.value == pytest.approx(plain.value, rel=1e-5)
+
+
+@defaults_of(DEFAULTS, "fld")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 def test_wrong_arguments_are_named():

@@ -5,9 +5,11 @@ import functools
 import jax
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxpr_checks import equations
+from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 
 import jaxeval.ops.kth_neighbours as kth_neighbours
@@ -353,6 +355,11 @@ def test_rarity_equals_brute_force(small_strips, tie):
     found = rarity(reference=x, generated=y, k=3, tie=tie)
     assert np.isnan(found[0])
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@defaults_of(DEFAULTS, "membership", "prdc", "rarity", "realism")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

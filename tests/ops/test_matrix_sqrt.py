@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops import matrix_sqrt
@@ -124,6 +126,11 @@ def test_it_maps_over_a_batch(method):
     matrices = np.stack([spectral(np.linspace(0.5, top, 6), seed)[0] for seed, top in enumerate((1.0, 2.0, 3.0))])
     roots = jax.jit(jax.vmap(lambda a: matrix_sqrt(a, method=method).root))(jnp.asarray(matrices, jnp.float32))
     np.testing.assert_allclose(roots @ roots, matrices, atol=5e-6)
+
+
+@defaults_of(DEFAULTS, "matrix_sqrt")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 
 import jaxeval.ops.neighbours as neighbours
@@ -39,6 +41,24 @@ def test_mifid_divides_only_below_its_threshold():
     assert mifid(reference=x, generated=y, threshold=distance / 2).value == frechet
 
 
+def test_copies_are_divided_by_the_published_least_distance():
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((30, 4))
+    found = mifid(reference=x, generated=2 * x)
+    assert found.memorisation_distance == pytest.approx(0, abs=4e-16)
+    assert found.value == pytest.approx(found.frechet_distance / (found.memorisation_distance + 1e-14), rel=1e-12)
+    assert 0 < found.value < np.inf
+
+
+def test_the_threshold_itself_is_no_cause_for_suspicion():
+    x, y = np.array([[1.0, 0], [2, 0]]), np.array([[3.0, 4], [6, 8]])  # at cosine 3 / 5
+    distance = memorisation_distance(reference=x, generated=y)
+    assert distance == pytest.approx(0.4, rel=1e-12)
+    at, above = (mifid(reference=x, generated=y, threshold=t) for t in (distance, np.nextafter(distance, 1)))
+    assert at.value == at.frechet_distance
+    assert above.value == pytest.approx(above.frechet_distance / 0.4, rel=1e-9)
+
+
 @pytest.mark.parametrize(("d", "percentage"), [(2, 40), (16, 70), (64, 81)])
 def test_authenticity_of_held_out_data(d, percentage):
     scores = []
@@ -57,6 +77,11 @@ def test_authenticity_equals_brute_force_and_copies_have_none():
     expected = 100 * (own.min(0)[across.argmin(0)] < across.min(0)).mean()
     assert authenticity(reference=x, generated=y) == pytest.approx(expected, rel=1e-12)
     assert authenticity(reference=x, generated=x[:20]) == 0
+
+
+@defaults_of(DEFAULTS, "memorisation_distance", "mifid")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 def test_wrong_arguments_are_named():

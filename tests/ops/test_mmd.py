@@ -9,14 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compilation import quick_compilation
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
+from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 
 from jaxeval.errors import InputError
 from jaxeval.ops import kernels
 from jaxeval.ops.mmd import cmmd, kid_full, median_distance, mmd
+from jaxeval.ops.ring import kernel_distance_on_device
 
 
 def gram(kernel, x, y, bandwidths=(2.0,)):
@@ -216,6 +220,30 @@ def test_standard_error_equals_enumeration(seed):
     assert error == pytest.approx(math.sqrt(enumerated_variance(*parts)), rel=1e-4)
 
 
+@pytest.mark.parametrize("kernel", ["rbf", "laplacian", "linear"])
+def test_standard_errors_of_every_kernel_equal_enumeration(kernel):
+    x, y = samples(6, 5, 3, shift=0.8, seed=7)
+    parts = [gram(kernel, a, b) for a, b in ((x, x), (y, y), (x, y))]
+    for biased in (False, True):  # the error is that of the unbiased estimate
+        error = mmd(reference=x, generated=y, kernel=kernel, bandwidth=2.0, biased=biased).standard_error
+        assert error == pytest.approx(math.sqrt(enumerated_variance(*parts)), rel=1e-4)
+
+
+def test_standard_error_of_cmmd_is_in_its_unit():
+    unit = [a / np.linalg.norm(a, axis=1, keepdims=True) for a in samples(6, 5, 3, shift=0.8)]
+    parts = [gram("rbf", a, b, bandwidths=(10.0,)) for a, b in ((unit[0],) * 2, (unit[1],) * 2, unit)]
+    for biased in (False, True):
+        error = cmmd(reference=unit[0], generated=unit[1], biased=biased).standard_error
+        assert error == pytest.approx(1000 * math.sqrt(enumerated_variance(*parts)), rel=2e-4)
+
+
+def test_an_error_needs_four_rows_of_each():
+    x, y = samples(4, 4, 3)
+    assert kid_full(reference=x, generated=y).standard_error > 0
+    assert math.isnan(kid_full(reference=x[:3], generated=y).standard_error)
+    assert math.isnan(kid_full(reference=x, generated=y[:3]).standard_error)
+
+
 @pytest.mark.parametrize("shift", [0.0, 0.5])
 def test_standard_error_is_the_spread_over_repeats(shift):
     results = [
@@ -228,6 +256,20 @@ def test_standard_error_is_the_spread_over_repeats(shift):
 
 
 # --- errors ---
+
+
+def test_kernels_by_default():
+    assert kernels.Polynomial() == kernels.Polynomial(degree=3, gamma=None, coef0=1.0)
+    assert kernels.Exponential((2.0,)) == kernels.Exponential((2.0,), norm="l2")
+    x, y = (rows.astype(np.float32) for rows in samples(20, 15, 4))
+    with quick_compilation():
+        cubic = jax.jit(kernel_distance_on_device)(reference=jnp.asarray(x), generated=jnp.asarray(y))
+    assert float(cubic) == pytest.approx(expected("polynomial", x, y, False), rel=1e-5)
+
+
+@defaults_of(DEFAULTS, "cmmd", "kid_full", "median_distance", "mmd")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

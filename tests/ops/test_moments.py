@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import equations
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops import (
@@ -299,6 +301,11 @@ def test_covariance_takes_ddof():
         for ddof in (0, 1):
             expected = np.cov(features, rowvar=False, ddof=ddof)
             np.testing.assert_allclose(covariance(feature_moments(convert(features)), ddof), expected, rtol=tolerance)
+
+
+@defaults_of(DEFAULTS, "covariance", "empty_moments", "feature_moments")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 
 from jaxeval.errors import InputError
 from jaxeval.ops.prd import PRDCurve, prd_curve, prd_f_scores, precision_recall_distribution
@@ -58,6 +60,11 @@ def test_a_seed_repeats_and_swapping_roles_mirrors_the_curve():
     one = prd_curve(reference=histograms[0], generated=histograms[1])
     other = prd_curve(reference=histograms[1], generated=histograms[0])
     np.testing.assert_allclose(one.precision, other.recall[::-1], atol=1e-9)
+
+
+@defaults_of(DEFAULTS, "prd_curve", "prd_f_scores", "precision_recall_distribution")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ops_defaults import DEFAULTS
 from scipy import stats
 
 from jaxeval.errors import InputError
@@ -65,6 +67,30 @@ def test_several_sets_and_several_values():
     np.testing.assert_allclose(np.sqrt(np.mean(np.square(errors), axis=0)), [expected] * 2, rtol=0.09)
 
 
+def test_subsampling_is_the_spread_within_each_division():
+    rng = np.random.default_rng(8)
+    x, y = rng.standard_normal(41), rng.standard_normal(60)
+    variances = []
+    for repeat in range(5):
+        parts = [group_numbers(len(v), 3, seed=3 + 1000 * repeat, name=name) for name, v in (("a", x), ("b", y))]
+        values = [np.median(x[parts[0] == third]) - np.median(y[parts[1] == third]) for third in range(3)]
+        variances.append(np.var(values, ddof=1))
+    found = subsampling(lambda a, b: np.median(x[a]) - np.median(y[b]), {"a": 41, "b": 60}, seed=3)
+    assert found.standard_error == pytest.approx(np.sqrt(np.mean(variances) / 3), rel=1e-12)
+    assert found.degrees == 10
+    assert subsampling(lambda a: x[a].mean(), {"a": 41}, parts=4, repeats=2).degrees == 6
+
+
+def test_a_jackknife_of_groups_is_the_spread_of_what_is_left():
+    x = np.random.default_rng(9).standard_normal(40)
+    of = group_numbers(40, 8, seed=5, name="chosen")
+    left = np.array([np.exp(x[of != group].mean()) for group in range(8)])
+    found = jackknife(lambda chosen: np.exp(x[chosen].mean()), {"chosen": 40}, groups=8, seed=5)
+    assert found.standard_error == pytest.approx(np.sqrt(7 * left.var()), rel=1e-12)
+    assert found.bias == pytest.approx(7 * (left.mean() - np.exp(x.mean())), rel=1e-9)
+    assert found.degrees == 7
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 50), st.integers(0, 100), st.integers(0, 2**31))
 def test_groups_are_equal_to_one_row(groups, more, seed):
@@ -110,6 +136,20 @@ def test_equal_values_are_no_evidence():
     assert two_sided_p_value(0.0, 0.0) == 1
     assert two_sided_p_value(1.0, 0.0) == 0
     assert two_sided_p_value(1.959964, 1.0) == pytest.approx(0.05, abs=1e-6)
+
+
+@defaults_of(
+    DEFAULTS,
+    "group_numbers",
+    "interval",
+    "jackknife",
+    "mean_interval",
+    "permutation_p_value",
+    "subsampling",
+    "two_sided_p_value",
+)
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy.stats import wasserstein_distance
 
 from jaxeval.errors import InputError
@@ -34,6 +36,23 @@ def test_both_orders_equal_their_definition(n, m, offset):
     scaled = mind(reference=x, generated=y, projections=150, seed=4)
     assert scaled.value == pytest.approx(27 * np.mean(second), rel=2e-6)
     assert scaled.standard_error == pytest.approx(27 * np.std(second, ddof=1) / np.sqrt(150), rel=1e-5)
+
+
+def test_the_error_of_a_root_is_that_of_directions_left_out():
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((40, 5)), 1.4 * rng.standard_normal((30, 5)) + 0.3
+    costs = np.array([replicated_cost(x @ line, y @ line) for line in directions(200, 5, seed=0)])
+    found = sliced_wasserstein(reference=x, generated=y, projections=200)
+    # The delta method's derivative of a root, by steps; and the jackknife over directions.
+    slope = (np.sqrt(costs.mean() + 1e-6) - np.sqrt(costs.mean() - 1e-6)) / 2e-6
+    assert found.standard_error == pytest.approx(slope * costs.std(ddof=1) / np.sqrt(200), rel=1e-5)
+    left = np.sqrt((costs.sum() - costs) / 199)
+    jackknife = np.sqrt(199 / 200 * np.square(left - left.mean()).sum())
+    assert found.standard_error == pytest.approx(jackknife, rel=2e-3)
+    for p in (1, 2):  # one direction has a cost and no error
+        one = sliced_wasserstein(reference=x, generated=y, p=p, projections=1)
+        assert one.value > 0
+        assert np.isnan(one.standard_error)
 
 
 def gaussians(seed, n, d=64):
@@ -72,6 +91,11 @@ def test_a_seed_repeats():
     x, y = gaussians(3, 40, d=3)
     first, again, other = (mind(reference=x, generated=y, seed=s, projections=20).value for s in (1, 1, 2))
     assert first == again != other
+
+
+@defaults_of(DEFAULTS, "mind", "sliced_wasserstein")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 def test_wrong_arguments_are_named():
