@@ -216,12 +216,13 @@ class Run:
                 f"{path} does not say how its statistics were made: the number means something only if they come from "
                 "the same network, weights and resize"
             )
-            return Side(str(path), None, None, fitting, warnings=(warning,))
+            return Side(str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
         report = identity.get("report", {})
         restored = ReadReport(
             count=statistics.count or 0, skipped=report.get("skipped", []), notes=report.get("notes", {})
         )
-        return Side(str(path), identity.get("data"), restored, fitting, warnings=tuple(remarks(str(path), restored)))
+        warnings = (*remarks(str(path), restored), *statistics.warnings)
+        return Side(str(path), identity.get("data"), restored, fitting, warnings=warnings)
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None
