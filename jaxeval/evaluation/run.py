@@ -224,9 +224,10 @@ class Run:
                 f"{path} does not say how its statistics were made: the number means something only if they come from "
                 "the same network, weights and resize"
             )
-            return Side(str(path), None, None, fitting, warnings=(warning,))
+            return Side(str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
         restored = report_in_file(path, identity)
-        return Side(str(path), identity.get("data"), restored, fitting, warnings=tuple(remarks(str(path), restored)))
+        warnings = (*remarks(str(path), restored), *statistics.warnings)
+        return Side(str(path), identity.get("data"), restored, fitting, warnings=warnings)
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None

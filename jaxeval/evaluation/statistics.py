@@ -15,16 +15,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.results import write_atomically
 from jaxeval.ops import Gaussian, Moments, covariance, feature_moments, merge_moments
+from jaxeval.ops.gaussian import semidefinite_covariance
 
 __all__ = [
     "FeatureStatistics",
     "StatisticsAccumulator",
+    "checked_statistics",
     "is_statistics_file",
     "load_statistics",
     "save_statistics",
@@ -52,6 +55,7 @@ class FeatureStatistics:
       factor: shape [count, d], the centred rows over sqrt(count - 1); kept while count <= d.
       sample: shape [k, d], float32, the features of some of the images, evenly spread over the set; for intervals. None
         where a file has none.
+      warnings: what a reader should know of numbers that came from a file.
     """
 
     count: int | None
@@ -59,6 +63,7 @@ class FeatureStatistics:
     covariance: Float[np.ndarray, "d d"] | None = None
     factor: Float[np.ndarray, "n d"] | None = None
     sample: Float[np.ndarray, "k d"] | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def feature_size(self) -> int:
@@ -254,26 +259,68 @@ def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any]
             arrays = {key: file[key] for key in ("mu", "sigma", "count", *_OPTIONAL, "metadata") if key in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
         raise InputError(f"cannot read the statistics in {name!r} ({error}); write the file again") from error
-    mu, sigma = (np.asarray(arrays[key]) for key in ("mu", "sigma"))
-    if mu.dtype.kind != "f" or sigma.dtype.kind != "f" or mu.ndim != 1 or sigma.shape != mu.shape * 2:
+    if "metadata" in arrays:
+        return _own_statistics(name, arrays)
+    return checked_statistics(name, arrays["mu"], arrays["sigma"]), None
+
+
+def checked_statistics(
+    name: str,
+    mean: np.ndarray,
+    covariance: np.ndarray,
+    *,
+    count: int | None = None,
+    ddof: int = 1,
+    keys: tuple[str, str] = ("mu", "sigma"),
+) -> FeatureStatistics:
+    """Statistics from the numbers of a file, once they have been found to be a mean and a covariance.
+
+    Args:
+      name: of the file, for messages.
+      mean: shape [d], of any floating dtype.
+      covariance: shape [d, d]; its dtype says how far its numbers can be trusted.
+      count: number of images, where the file says.
+      ddof: what `covariance` has subtracted from the count in its denominator.
+      keys: what the file calls both.
+
+    Raises:
+      InputError: they are not; the message names the file and the array.
+    """
+    mean_key, covariance_key = keys
+    if mean.dtype.kind == "V" or covariance.dtype.kind == "V":
         raise InputError(
-            f"{name!r} holds mu {mu.dtype}{list(mu.shape)} and sigma {sigma.dtype}{list(sigma.shape)}; "
-            "a mean of shape [d] and a covariance of shape [d, d] are expected"
+            f"{name!r} holds {mean_key} and {covariance_key} in a type that NumPy has no name for, as it writes "
+            "bfloat16; save them as float32 or float64"
         )
-    mu, sigma = mu.astype(np.float64), sigma.astype(np.float64)
-    for key, value in (("mu", mu), ("sigma", sigma)):
+    floating = all(jnp.issubdtype(one.dtype, jnp.floating) for one in (mean, covariance))
+    if not floating or mean.ndim != 1 or not mean.size or covariance.shape != mean.shape * 2:
+        raise InputError(
+            f"{name!r} holds {mean_key} {mean.dtype}{list(mean.shape)} and {covariance_key} "
+            f"{covariance.dtype}{list(covariance.shape)}; a mean of shape [d] and a covariance of shape [d, d] are "
+            "expected"
+        )
+    centre, matrix = mean.astype(np.float64), covariance.astype(np.float64)
+    for key, value in ((mean_key, centre), (covariance_key, matrix)):
         if not np.isfinite(value).all():
             raise InputError(f"{key} in {name!r} has values that are not finite; compute the statistics again")
-    if not np.allclose(sigma, sigma.T, rtol=1e-4, atol=1e-6 * float(np.abs(sigma).max(initial=0.0))):
-        raise InputError(f"sigma in {name!r} is not symmetric, so it is no covariance; compute the statistics again")
-    if "metadata" not in arrays:
-        return FeatureStatistics(count=None, mean=mu, covariance=(sigma + sigma.T) / 2), None
-    return _own_statistics(name, arrays, mu, sigma)
+    largest = float(np.abs(matrix).max())
+    if not np.allclose(matrix, matrix.T, rtol=1e-4, atol=1e-6 * largest):
+        raise InputError(
+            f"{covariance_key} in {name!r} is not symmetric, so it is no covariance; compute the statistics again"
+        )
+    found = semidefinite_covariance(covariance, mean=centre, name=f"{covariance_key} in {name!r}")
+    matrix = found.matrix if count is None else found.matrix * ((count - ddof) / (count - 1))
+    warnings = ()
+    if found.negative:
+        warnings = (
+            f"{covariance_key} in {name} has eigenvalues down to {-found.negative:.1e} of its trace, as "
+            f"{'float32 arithmetic' if covariance.dtype == np.float64 else f'rounding to {covariance.dtype}'} makes "
+            "them; they count as zero",
+        )
+    return FeatureStatistics(count=count, mean=centre, covariance=matrix, warnings=warnings)
 
 
-def _own_statistics(
-    name: str, arrays: dict[str, np.ndarray], mu: np.ndarray, sigma: np.ndarray
-) -> tuple[FeatureStatistics, dict[str, Any]]:
+def _own_statistics(name: str, arrays: dict[str, np.ndarray]) -> tuple[FeatureStatistics, dict[str, Any]]:
     damaged = f"{name!r} is damaged: {{}}; write it again with `jaxeval stats`"
     try:
         metadata = json.loads(str(arrays.pop("metadata")[()]))
@@ -287,14 +334,15 @@ def _own_statistics(
         )
     if checksum != _checksum(arrays):
         raise InputError(damaged.format("its numbers do not match its checksum"))
+    mean = arrays["mu"]
     factor, sample = (arrays.get(key) for key in _OPTIONAL)
-    whole = factor is None or factor.shape == (count, mu.shape[0])
-    if count < 2 or not whole or (sample is not None and (sample.ndim != 2 or sample.shape[1] != mu.shape[0])):
+    whole = factor is None or factor.shape == (count, *mean.shape)
+    if count < 2 or not whole or (sample is not None and (sample.ndim != 2 or sample.shape[1:] != mean.shape)):
         raise InputError(damaged.format("its count and its arrays disagree"))
     if factor is not None:
-        return FeatureStatistics(count=count, mean=mu, factor=factor, sample=sample), metadata
-    matrix = sigma * ((count - ddof) / (count - 1))
-    return FeatureStatistics(count=count, mean=mu, covariance=matrix, sample=sample), metadata
+        return FeatureStatistics(count=count, mean=mean.astype(np.float64), factor=factor, sample=sample), metadata
+    statistics = checked_statistics(name, mean, arrays["sigma"], count=count, ddof=ddof)
+    return dataclasses.replace(statistics, sample=sample), metadata
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:

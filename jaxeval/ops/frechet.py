@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers, as_float64, check_shape
-from jaxeval.ops.gaussian import Gaussian, covariance_factor, gaussian_from_features
+from jaxeval.ops.gaussian import Gaussian, covariance_factor, gaussian_from_features, semidefinite_covariance
 
 __all__ = ["frechet_distance", "frechet_distance_between", "frechet_distance_from_features"]
 
@@ -43,7 +43,6 @@ class _Side(NamedTuple):
     matrix: Float[np.ndarray, "r d"]  # the covariance, or a factor of it
     is_factor: bool
     name: str  # what messages call the matrix
-    precision: float  # machine epsilon of the dtype that the matrix came in
 
     def trace(self) -> float:
         """Total variance."""
@@ -51,7 +50,7 @@ class _Side(NamedTuple):
 
     def factor(self) -> Float[np.ndarray, "r d"]:
         """A factor of the covariance."""
-        return self.matrix if self.is_factor else covariance_factor(self.matrix, self.name, self.precision)
+        return self.matrix if self.is_factor else covariance_factor(self.matrix, self.name, _EPSILON)
 
 
 def frechet_distance(*, mean_x: Numbers, cov_x: Numbers, mean_y: Numbers, cov_y: Numbers) -> float:
@@ -59,7 +58,9 @@ def frechet_distance(*, mean_x: Numbers, cov_x: Numbers, mean_y: Numbers, cov_y:
 
     Args:
       mean_x: feature means of one side, shape [d], any real dtype.
-      cov_x: their covariance, shape [d, d], symmetric positive semidefinite, of any rank.
+      cov_x: their covariance, shape [d, d], symmetric positive semidefinite, of any rank. Its dtype says to how many
+        digits it is known: eigenvalues that are below zero by no more than rounding explains count as zero
+        (`semidefinite_covariance`). Give one that was computed in float32 as float32.
       mean_y: feature means of the other side.
       cov_y: their covariance.
 
@@ -134,10 +135,12 @@ def _side(gaussian: Gaussian, *, mean: str, covariance: str, factor: str) -> _Si
         precision = float(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, jnp.floating) else _EPSILON
         if np.abs(matrix - matrix.T).max(initial=0.0) > np.sqrt(precision) * np.abs(matrix).max(initial=0.0):
             raise InputError(f"{covariance} is not symmetric; a covariance matrix is expected")
-        return _Side(centre, matrix, False, covariance, precision)
+        if precision > _EPSILON:
+            matrix = semidefinite_covariance(gaussian.covariance, mean=centre, name=covariance).matrix
+        return _Side(centre, matrix, False, covariance)
     if gaussian.factor is not None and gaussian.covariance is None:
         check_shape(factor, gaussian.factor, (None, size), meaning)
-        return _Side(centre, as_float64(factor, gaussian.factor), True, factor, _EPSILON)
+        return _Side(centre, as_float64(factor, gaussian.factor), True, factor)
     raise InputError(f"exactly one of {covariance} and {factor} must be given")
 
 

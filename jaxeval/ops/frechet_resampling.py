@@ -24,7 +24,7 @@ from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_pair, feature_rows, row_blocks
 from jaxeval.ops.frechet import frechet_distance_between
-from jaxeval.ops.gaussian import Gaussian, covariance_factor, gaussian_from_moments
+from jaxeval.ops.gaussian import Gaussian, gaussian_factor, gaussian_from_moments
 from jaxeval.ops.moments import Moments, covariance, host_moments, merge_moments, moments_on_host
 from jaxeval.ops.resampling import Difference, group_numbers, jackknife_of_replicates, permutation_p_value
 
@@ -189,10 +189,7 @@ def frechet_witness(
     rows = [feature_rows(name, features) for name, features in (("first", first), ("second", second))]
     both = merge_moments(*(host_moments(part, name=name) for part, name in zip(rows, ("first", "second"), strict=True)))
     mean, spread = np.asarray(both.mean), np.asarray(covariance(both, ddof=0))
-    if reference.factor is not None:
-        factor = np.asarray(reference.factor, np.float64)
-    else:
-        factor = covariance_factor(np.asarray(reference.covariance, np.float64), "reference", np.finfo(float).eps)
+    factor = gaussian_factor(reference, "reference")
     if factor.shape[1] != len(mean):
         raise InputError(f"reference has {factor.shape[1]} features, first and second have {len(mean)}")
     # T = F^T (F S F^T)^(-1/2) F: the map's action on the directions that the reference has.

@@ -25,7 +25,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from jaxeval.errors import InputError
-from jaxeval.ops.gaussian import Gaussian, covariance_factor
+from jaxeval.ops.gaussian import Gaussian, gaussian_factor
 
 __all__ = ["FrechetUncertainty", "frechet_uncertainty"]
 
@@ -113,7 +113,7 @@ def frechet_uncertainty(
 
 def _side(gaussian: Gaussian, rows: Float[np.ndarray, "n d"] | None, count: int | None, name: str) -> _Side:
     if rows is None or count is None:
-        factor = _factor(gaussian, name)
+        factor = gaussian_factor(gaussian, name)
         none = np.zeros((0, factor.shape[1]))
         return _Side(factor, none, none @ factor.T, 0.0)
     rows = np.asarray(rows, np.float64) - np.asarray(gaussian.mean, np.float64)
@@ -124,7 +124,7 @@ def _side(gaussian: Gaussian, rows: Float[np.ndarray, "n d"] | None, count: int 
         if len(factor) == count == len(rows):
             # The factor is the rows: coordinates are unit vectors, whatever the rank.
             return _Side(factor, rows, np.sqrt(count - 1.0) * np.eye(count), 1.0 / count)
-    factor = _factor(gaussian, name)
+    factor = gaussian_factor(gaussian, name)
     orthogonal, triangle = np.linalg.qr(factor.T)
     pivots = np.abs(np.diag(triangle))
     if len(pivots) and pivots.min() > _NEGLIGIBLE * pivots.max():
@@ -132,12 +132,6 @@ def _side(gaussian: Gaussian, rows: Float[np.ndarray, "n d"] | None, count: int 
     else:  # features that depend on one another, or never vary
         coordinates = rows @ np.linalg.pinv(factor, rcond=_NEGLIGIBLE)
     return _Side(factor, rows, coordinates, 1.0 / count)
-
-
-def _factor(gaussian: Gaussian, name: str) -> Float[np.ndarray, "r d"]:
-    if gaussian.factor is not None:
-        return np.asarray(gaussian.factor, np.float64)
-    return covariance_factor(np.asarray(gaussian.covariance, np.float64), name, float(np.finfo(np.float64).eps))
 
 
 def _singular_vectors(

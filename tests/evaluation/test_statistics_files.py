@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from image_sets import crops
 
 import jaxeval
 from jaxeval.errors import InputError
-from jaxeval.evaluation import load_statistics
+from jaxeval.evaluation import FeatureStatistics, load_statistics, save_statistics
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,61 @@ def test_a_foreign_file_is_read_and_its_silence_reported(tmp_path, images, dtype
     assert result.value == pytest.approx(value(images[0], images[1]).value, rel=1e-5)
     assert result.n_reference is None
     assert any("does not say how its statistics were made" in warning for warning in result.warnings)
+
+
+# More features than images, about as many, and fewer: 60 pixels.
+@pytest.mark.parametrize("count", [25, 60, 61, 200])
+@pytest.mark.parametrize("kept", ["rounded", "computed", "computed without the mean", "computed, kept in float64"])
+def test_float32_statistics_give_the_number_of_their_images(tmp_path, images, count, kept):
+    rows = images[0][:count].reshape(count, -1) / 255.0
+    mu, sigma = rows.mean(0).astype(np.float32), np.cov(rows, rowvar=False).astype(np.float32)
+    single = rows.astype(np.float32)
+    if kept != "rounded":
+        sigma = np.cov(single, rowvar=False, dtype=np.float32)
+    if kept == "computed without the mean":
+        sigma = (single.T @ single / np.float32(count) - np.outer(mu, mu)) * np.float32(count / (count - 1))
+    if kept == "computed, kept in float64":
+        mu, sigma = mu.astype(np.float64), sigma.astype(np.float64)
+    path = tmp_path / "foreign.npz"
+    np.savez(path, mu=mu, sigma=sigma)
+    result = value(path, images[1])
+    # Entries that were computed in float32 err by 16 of its units, and their distance by that share of the traces.
+    traces = sum((data.reshape(len(data), -1) / 255.0).var(0).sum() for data in (images[0][:count], images[1]))
+    expected = value(images[0][:count], images[1]).value
+    assert abs(result.value - expected) < (1e-5 * expected if kept == "rounded" else 16 * 2.0**-24 * traces)
+    told = [warning for warning in result.warnings if "of its trace" in warning]
+    assert len(told) == (np.linalg.eigvalsh(sigma.astype(np.float64))[0] < -1e-15)
+    assert all(str(path) in warning and "count as zero" in warning for warning in told)
+
+
+def test_an_indefinite_sigma_is_refused_by_the_name_of_its_file(tmp_path, images):
+    path = tmp_path / "foreign.npz"
+    sigma = np.eye(60)
+    sigma[3, 3] = -0.01
+    for dtype in (np.float64, np.float32):
+        np.savez(path, mu=np.zeros(60), sigma=sigma.astype(dtype))
+        with pytest.raises(InputError, match=r"sigma in '.*foreign\.npz' is not positive semidefinite.* -0\.00017 of"):
+            value(path, images[1])
+
+
+def test_bfloat16_which_numpy_cannot_name_is_refused(tmp_path, images):
+    path = tmp_path / "foreign.npz"
+    np.savez(path, mu=np.zeros(60, ml_dtypes.bfloat16), sigma=np.eye(60, dtype=ml_dtypes.bfloat16))
+    with pytest.raises(InputError, match="save them as float32"):
+        value(path, images[1])
+
+
+def test_our_own_file_of_float32_statistics_is_read_alike(tmp_path, images):
+    path, foreign = tmp_path / "own.npz", tmp_path / "foreign.npz"
+    jaxeval.reference_statistics(images[0][:25], path, extractor="pixels")
+    statistics, identity = load_statistics(path)
+    assert identity is not None
+    sigma = statistics.full_covariance().astype(np.float32)
+    save_statistics(path, FeatureStatistics(25, statistics.mean, sigma), {**identity, "ddof": 1})
+    np.savez(foreign, mu=statistics.mean, sigma=sigma)
+    ours, theirs = value(path, images[1]), value(foreign, images[1])
+    assert ours.value == pytest.approx(theirs.value, rel=1e-12)
+    assert any("rounding to float32" in warning for warning in ours.warnings)
 
 
 def test_statistics_of_another_preparation_are_refused(tmp_path, images):
