@@ -23,7 +23,7 @@ from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, make_jobs, versions
 from jaxeval.evaluation.statistics import FeatureStatistics, is_statistics_file, save_statistics
 from jaxeval.extractors import Extractor, load_extractor
-from jaxeval.images import OutOfRange, Source, open_source
+from jaxeval.images import Source, open_source
 
 __all__ = ["compare", "evaluate", "features", "reference_statistics"]
 
@@ -43,7 +43,7 @@ def evaluate(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
-    out_of_range: OutOfRange = "fail",
+    out_of_range: str = "fail",
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -139,7 +139,7 @@ def compare(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
-    out_of_range: OutOfRange = "fail",
+    out_of_range: str = "fail",
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -226,7 +226,7 @@ class _Loading:
     """What opening a set or a network needs to know."""
 
     value_range: tuple[float, float] | None
-    out_of_range: OutOfRange
+    out_of_range: str
     num_samples: int | None
     seed: int
     weights_dir: str | Path | None
@@ -288,7 +288,7 @@ def features(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
-    out_of_range: OutOfRange = "fail",
+    out_of_range: str = "fail",
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -323,7 +323,7 @@ def reference_statistics(
     limit: int | None = None,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
-    out_of_range: OutOfRange = "fail",
+    out_of_range: str = "fail",
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -499,7 +499,7 @@ def _open(
     value_range: tuple[float, float] | None,
     num_samples: int | None,
     seed: int,
-    out_of_range: OutOfRange,
+    out_of_range: str,
 ) -> Source:
     if is_statistics_file(data):
         raise InputError(f"{str(data)!r} holds statistics, which can only stand in the place of the reference")

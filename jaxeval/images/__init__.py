@@ -18,7 +18,6 @@ from jaxeval.images.resizing import ResizeKind as ResizeKind
 from jaxeval.images.resizing import resize as resize
 from jaxeval.images.resizing import resize_weights as resize_weights
 from jaxeval.images.source import Item as Item
-from jaxeval.images.source import OutOfRange as OutOfRange
 from jaxeval.images.source import Source as Source
 from jaxeval.images.source import combined_digest as combined_digest
 from jaxeval.images.videos import Video as Video
@@ -29,7 +28,6 @@ __all__ = [
     "DECODING_VERSION",
     "Batch",
     "Item",
-    "OutOfRange",
     "PixelLayout",
     "Preparation",
     "ReadReport",

@@ -225,9 +225,8 @@ def _decode_pixels(item: Item, pixels: np.ndarray) -> Decoded:
     if pixels.dtype == np.uint8:
         notes += level_notes(colours) + ([report.RANGE_IGNORED] if item.value_range is not None else [])
     elif item.value_range is not None:
-        notes += range_notes(colours, item.value_range)
         pixels, clipped = to_levels(pixels, item.value_range, item.out_of_range, item.where)
-        notes += [report.CLIPPED] if clipped else []
+        notes += range_notes(colours, item.value_range) + ([report.CLIPPED] if clipped else [])
         colours = pixels[:, :, :3]
     if pixels.shape[2] == 4:
         notes.append(report.ALPHA)

@@ -38,7 +38,7 @@ def open_source(
     seed: int = 0,
     name: str | None = None,
     layout: Layout | None = None,
-    out_of_range: OutOfRange = "fail",
+    out_of_range: str = "fail",
 ) -> Source:
     """A source of images from whatever the user has.
 
@@ -68,7 +68,7 @@ def open_source(
     Raises:
       InputError: nothing is there, or it is not what it should be; the message names it.
     """
-    check_out_of_range(out_of_range)
+    beyond = check_out_of_range(out_of_range)
     if value_range is not None:
         value_range = check_range(value_range, name or "these images")
     if isinstance(spec, Source):
@@ -78,12 +78,12 @@ def open_source(
         if not isinstance(text, str) or not text:
             raise InputError("the name of a data set must be a text that is not empty.")
         if text.startswith("call:"):
-            return _open_call(text, name or printable(text), num_samples, seed, value_range, layout, out_of_range)
-        return _open_text(text, name or printable(text), value_range, layout, out_of_range)
+            return _open_call(text, name or printable(text), num_samples, seed, value_range, layout, beyond)
+        return _open_text(text, name or printable(text), value_range, layout, beyond)
     if hasattr(spec, "__array__"):
         shape = list(getattr(spec, "shape", ()))
         return ArraySource(
-            spec, name=name or f"array {shape}", value_range=value_range, layout=layout, out_of_range=out_of_range
+            spec, name=name or f"array {shape}", value_range=value_range, layout=layout, out_of_range=beyond
         )
     if callable(spec):
         return GeneratorSource(
@@ -93,7 +93,7 @@ def open_source(
             seed=seed,
             value_range=value_range,
             layout=layout,
-            out_of_range=out_of_range,
+            out_of_range=beyond,
         )
     raise InputError(f"cannot read images from a {type(spec).__name__}; give a path, an array, a function or a Source.")
 

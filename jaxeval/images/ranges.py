@@ -40,7 +40,8 @@ def to_levels(
     low, high = value_range
     dtype = np.float64 if pixels.dtype.kind in "iu" or pixels.dtype == np.float64 else np.float32
     values = pixels.astype(dtype)
-    least, most = values.min(), values.max()
+    with np.errstate(invalid="ignore"):  # NaN is found right below
+        least, most = values.min(), values.max()
     if not (np.isfinite(least) and np.isfinite(most)):
         raise _outside(pixels, ~np.isfinite(values), value_range, where, "")
     clipped = False
