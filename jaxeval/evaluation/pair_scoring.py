@@ -13,7 +13,7 @@ from jaxeval.evaluation.learned_measures import LoadedOp
 from jaxeval.evaluation.pair_measures import PairMeasure
 from jaxeval.images import Item, PixelLayout, decode_exact
 
-__all__ = ["MOST_PIXELS", "Chosen", "Task", "batches_of", "score_batch", "score_tasks"]
+__all__ = ["MOST_PIXELS", "Chosen", "Task", "WideValues", "batches_of", "score_batch", "score_tasks"]
 
 MOST_PIXELS = 1 << 24  # in a batch; larger images come one by one
 
@@ -63,6 +63,36 @@ class Chosen:
         return np.asarray(values, np.float64)
 
 
+class WideValues:
+    """The largest value among the 16-bit images of each set, of what is scored of them.
+
+    Attributes:
+      reference: the name of the set that the others are compared with.
+    """
+
+    def __init__(self, reference: str):
+        self.reference = reference
+        self._largest: dict[str, int] = {}
+
+    def add(self, name: str, pixels: np.ndarray) -> None:
+        """Takes one more image of a set in; images of 8 bits count for nothing."""
+        if pixels.dtype == np.uint16:
+            self._largest[name] = max(self._largest.get(name, 0), int(pixels.max(initial=0)))
+
+    def sentences(self) -> list[str]:
+        """What is to be said of sets that leave the upper bits of their images unused."""
+        found = []
+        for name, largest in self._largest.items():
+            bits = next((bits for bits in (8, 10, 12, 14) if largest < 1 << bits), None)
+            if bits is not None:
+                most = (1 << bits) - 1
+                found.append(
+                    f"{name}: no value of its 16-bit images is above {most:,}, but 0 to 65,535 was taken for their "
+                    f"range; if they have {bits} bits, give that range (--data-range {most})"
+                )
+        return found
+
+
 def batches_of(tasks: Sequence[Task], batch_size: int) -> Iterator[tuple[list[Task], int]]:
     """Tasks of one shape together, in batches of as few sizes as can be, with the size to pad each to.
 
@@ -88,6 +118,7 @@ def score_tasks(
     skipped: list[tuple[Task, str]],
     skip: bool,
     advance: Callable[[int], None],
+    wide: WideValues,
 ) -> Iterator[tuple[Task, dict[str, float]]]:
     """The values of every task by measure, in the order of the batches; images are decoded while others are scored.
 
@@ -100,6 +131,7 @@ def score_tasks(
       skipped: is told of images that cannot be decoded, with the reason.
       skip: whether such images are left out, and not an error.
       advance: is told how many more are done.
+      wide: is shown every image.
 
     Raises:
       InputError: an image cannot be decoded, or a measure does not take it.
@@ -114,9 +146,9 @@ def score_tasks(
             for batch, size in batches_of(tasks, batch_size):
                 ahead, waiting = waiting, (batch, size, submit(batch))
                 if ahead is not None:
-                    yield from _finished(*ahead, chosen, skipped, skip, advance)
+                    yield from _finished(*ahead, chosen, skipped, skip, advance, wide)
             if waiting is not None:
-                yield from _finished(*waiting, chosen, skipped, skip, advance)
+                yield from _finished(*waiting, chosen, skipped, skip, advance, wide)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -140,6 +172,7 @@ def _finished(
     skipped: list[tuple[Task, str]],
     skip: bool,
     advance: Callable[[int], None],
+    wide: WideValues,
 ) -> Iterator[tuple[Task, dict[str, float]]]:
     readable, images = [], []
     for task, future in zip(batch, futures, strict=True):
@@ -152,6 +185,10 @@ def _finished(
                 raise InputError(f"{str(error).rstrip('.')}; {advice}") from error
             skipped.append((task, str(error)))
     if readable:
+        for task, (image, partner) in zip(readable, images, strict=True):
+            wide.add(task.set, image)
+            if partner is not None:
+                wide.add(wide.reference, partner)
         distorted = np.stack([image for image, _ in images])
         partners = [partner for _, partner in images if partner is not None]
         scores = score_batch(distorted, np.stack(partners) if partners else None, readable[0].layout, chosen, size)

@@ -33,6 +33,7 @@ def summarise(
     not_computed: Sequence[Mapping[str, str]],
     left_out: Sequence[tuple[Task, str]] = (),
     notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
     frames: Mapping[str, str] | None = None,
 ) -> PairsEvaluation:
     """The evaluation that follows from the scores.
@@ -46,6 +47,7 @@ def summarise(
       not_computed: measures of a group that were left out.
       left_out: images that were, with the reason.
       notes: sentences for the reader, on matching.
+      warnings: on the images' values.
       frames: for videos, how each became frames; their frames are no sample, so that there are no intervals.
     """
     own = list(sets)
@@ -70,7 +72,10 @@ def summarise(
         "unmatched": list(notes),
         "skipped": [{"set": task.set, "image": task.image, "reason": reason} for task, reason in left_out],
         "not_computed": [dict(one) for one in not_computed],
-        "warnings": _warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
+        "warnings": [
+            *warnings,
+            *_warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
+        ],
         "device": device_name(),
         "versions": versions(),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.pair_matching import Matching, match_pairs, open_images
 from jaxeval.evaluation.pair_results import PairScores, PairsEvaluation
-from jaxeval.evaluation.pair_scoring import Chosen, Task, score_tasks
+from jaxeval.evaluation.pair_scoring import Chosen, Task, WideValues, score_tasks
 from jaxeval.evaluation.pair_settings import PairSettings
 from jaxeval.evaluation.pair_summary import summarise
 from jaxeval.evaluation.pair_videos import score_videos
@@ -100,6 +100,7 @@ def score_pairs(
         progress.begin(note, len(tasks))
     skipped: list[tuple[Task, str]] = []
     found: dict[tuple[str, str], PairScores] = {}
+    wide = WideValues(name)
     for task, values in score_tasks(
         tasks,
         chosen,
@@ -109,6 +110,7 @@ def score_pairs(
         skipped=skipped,
         skip=skip,
         advance=(lambda count: None) if progress is None else progress.advance,
+        wide=wide,
     ):
         layout = task.layout
         found[task.set, task.image] = PairScores(
@@ -129,6 +131,7 @@ def score_pairs(
         not_computed=not_computed,
         left_out=left_out,
         notes=[sentence for matching in matchings for sentence in matching.unmatched],
+        warnings=wide.sentences() if data_range is None else (),
     )
 
 

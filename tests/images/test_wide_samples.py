@@ -29,6 +29,7 @@ def tiff(
     planes: bool = False,
     long_tags: bool = False,
     extra: bool = True,
+    big: bool = False,
 ) -> bytes:
     """A TIFF of samples [H, W] or [H, W, C], written here so that no library is both its writer and its reader.
 
@@ -43,6 +44,7 @@ def tiff(
       planes: whether each colour lies by itself.
       long_tags: whether tags of one value are 32-bit numbers and not 16-bit ones.
       extra: whether a fourth channel beside RGB is said to be alpha.
+      big: whether it is a BigTIFF, with numbers of 64 bits for places.
     """
     height, width = samples.shape[:2]
     channels = 1 if samples.ndim == 2 else samples.shape[2]
@@ -73,23 +75,26 @@ def tiff(
     }
     tags |= {} if photometric is None else {262: (kind, [photometric])}
     tags |= {338: (3, [2])} if extra and photometric == 2 and channels == 4 else {}
-    where = 8 + np.cumsum([0, *(len(chunk) for chunk in chunks)])
+    header, entry, room, number = (16, 20, 8, "Q") if big else (8, 12, 4, "I")
+    where = header + np.cumsum([0, *(len(chunk) for chunk in chunks)])
     places, sizes = (4, where[:-1].tolist()), (4, [len(chunk) for chunk in chunks])
     if tile is None:
         tags |= {273: places, 278: (kind, [rows_per_strip]), 279: sizes}
     else:
         tags |= {322: (kind, [tile]), 323: (kind, [tile]), 324: places, 325: sizes}
     after = int(where[-1]) + int(where[-1]) % 2
-    long_at = after + 2 + 12 * len(tags) + 4
+    count = struct.pack(f"{order}{'Q' if big else 'H'}", len(tags))
+    long_at = after + len(count) + entry * len(tags) + room
     entries, long = b"", b""
     for tag, (form, values) in sorted(tags.items()):
         content = struct.pack(f"{order}{len(values)}{'HI'[form == 4]}", *values)
-        if len(content) > 4:
-            content, long = struct.pack(f"{order}I", long_at + len(long)), long + content
-        entries += struct.pack(f"{order}HHI", tag, form, len(values)) + content.ljust(4, b"\0")
-    start = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", after)
-    body = b"".join(chunks).ljust(after - 8, b"\0")
-    return start + body + struct.pack(f"{order}H", len(tags)) + entries + struct.pack(f"{order}I", 0) + long
+        if len(content) > room:
+            content, long = struct.pack(f"{order}{number}", long_at + len(long)), long + content
+        entries += struct.pack(f"{order}HH{number}", tag, form, len(values)) + content.ljust(room, b"\0")
+    start = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}H", 43 if big else 42)
+    start += struct.pack(f"{order}HHQ", 8, 0, after) if big else struct.pack(f"{order}I", after)
+    body = b"".join(chunks).ljust(after - header, b"\0")
+    return start + body + count + entries + bytes(room) + long
 
 
 def packed(samples: np.ndarray, bits: int, order: str) -> bytes:
@@ -138,11 +143,16 @@ LAYOUTS = {
     "deflated strips": {"compressed": True, "rows_per_strip": 4},
     "a plane": {"planes": True},
     "long tags": {"long_tags": True},
+    "BigTIFF": {"big": True},
+    "BigTIFF deflated": {"big": True, "compressed": True},
 }
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("layout", LAYOUTS)
+# Pillow does not read big-endian BigTIFFs.
+ORDERED = [(layout, order) for layout in LAYOUTS for order in "<>" if not (layout.startswith("Big") and order == ">")]
+
+
+@pytest.mark.parametrize(("layout", "order"), ORDERED)
 @pytest.mark.parametrize("bits", [8, 16])
 def test_white_is_zero_at_every_depth(bits, layout, order):
     values = noise(HEIGHT, WIDTH, dtype={8: np.uint8, 16: np.uint16}[bits])
@@ -369,3 +379,24 @@ def test_evaluate_warns_of_them_and_again_from_its_cache(tmp_path):
         (result,) = jaxeval.evaluate(*sets, extractor="pixels", cache=tmp_path / "cache").results
         (warning,) = [text for text in result.warnings if "more than 8 bits" in text]
         assert warning.startswith(f"{sets[1]}: no value of its images of more than 8 bits is above 4,095,")
+
+
+def test_pairs_warn_of_them_unless_their_range_is_given(tmp_path):
+    def files(shift: int, significant: tuple[int, ...] | None = None) -> dict[str, bytes]:
+        values = [noise(HEIGHT, WIDTH, seed=seed, dtype=np.uint16) >> shift for seed in range(3)]
+        return {f"{seed}.png": png(value, significant) for seed, value in enumerate(values)}
+
+    sets = {name: write_folder(tmp_path / name, files(shift)) for name, shift in (("whole", 0), ("part", 4))}
+    marked = write_folder(tmp_path / "marked", files(4, (12,)))
+
+    def warned(reference, distorted, **options) -> list[str]:
+        warnings = score_pairs(reference, {"x": distorted}, metrics="psnr", **options).manifest["warnings"]
+        return [text for text in warnings if "16-bit images" in text]
+
+    assert warned(sets["whole"], sets["part"]) == [
+        "x: no value of its 16-bit images is above 4,095, but 0 to 65,535 was taken for their range; if they have 12 "
+        "bits, give that range (--data-range 4095)"
+    ]
+    assert [text.partition(":")[0] for text in warned(sets["part"], sets["part"])] == ["x", str(sets["part"])]
+    assert warned(sets["part"], sets["part"], data_range=4095) == []
+    assert warned(sets["whole"], marked) == []
