@@ -20,6 +20,7 @@ from jaxeval.metrics import (
     Metric,
     MetricValue,
 )
+from jaxeval.ops import kid_full
 
 
 def rows(count: int, size: int = 4, shift: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -88,9 +89,9 @@ def test_the_kernel_is_the_one_that_was_asked_for():
     state = filled(metric, reference=x, generated=y)
     expected = kernel_distance_by_numpy(x.astype(np.float64), y.astype(np.float64))
     assert metric.compute(state).value == pytest.approx(expected, rel=1e-6)
-    error = metric.compute(state).standard_error
-    assert error is not None
-    assert 0 < error < 1
+    assert metric.compute(state).standard_error == kid_full(reference=x, generated=y, gamma=0.25).standard_error
+    few = metric.compute(filled(metric, reference=x[:3], generated=y))
+    assert few.standard_error is None  # it takes four rows of each
     linear = KernelDistance(4, 64, degree=1, gamma=1.0, coef0=0.0)
     values = x.astype(np.float64) @ y.T
     within = [(side @ side.T).astype(np.float64) for side in (x, y)]
@@ -130,6 +131,11 @@ def test_a_mean_has_a_standard_error():
     found = metric.compute(filled(metric, loss=jnp.asarray(values)))
     assert found.value == pytest.approx(values.astype(np.float64).mean(), rel=1e-6)
     assert found.standard_error == pytest.approx(values.astype(np.float64).std(ddof=1) / np.sqrt(50), rel=1e-6)
+    left = [np.delete(values.astype(np.float64), i).mean() for i in range(50)]
+    assert found.standard_error == pytest.approx(np.sqrt(49 * np.var(left)), rel=1e-6)
+    two = metric.compute(filled(metric, loss=jnp.asarray([1.0, 4.0])))
+    assert two.standard_error == pytest.approx(1.5, rel=1e-6)
+    assert metric.compute(filled(metric, loss=jnp.ones(1))).standard_error is None
 
 
 @pytest.mark.parametrize(
