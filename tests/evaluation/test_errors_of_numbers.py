@@ -22,8 +22,8 @@ def pair(reference, generated, labels=(None, None)):
 
 def test_thirds_of_the_images_by_brute_force():
     rng = np.random.default_rng(0)
-    rows = {"reference": rng.standard_normal((70, 2)), "generated": rng.standard_normal((60, 2))}
-    rows["generated_labels"] = np.arange(60) % 2
+    sides = {"reference": rng.standard_normal((70, 2)), "generated": rng.standard_normal((60, 2))}
+    rows = {**sides, "generated_labels": np.arange(60) % 2}
 
     def compute(kept):
         ones = kept["generated_labels"] == 1

@@ -55,6 +55,10 @@ def test_fewer_rows_than_dimensions_are_computed_and_warned_of():
     exact = _frechet_by_factors(x.astype(np.float64), y.astype(np.float64))
     assert found.value == pytest.approx(exact, rel=3e-6)
     assert [warning.split(" has ")[0] for warning in found.warnings] == ["reference"]
+    # As many rows as dimensions have a singular covariance, too: the mean takes one.
+    for count, singular in ((40, True), (41, False)):
+        state = filled(metric, reference=rows(count, 40), generated=y)
+        assert bool(metric.compute(state).warnings) == singular
 
 
 def _frechet_by_factors(x: np.ndarray, y: np.ndarray) -> float:
