@@ -192,8 +192,8 @@ def two_tight_clusters(rows, seed):
     return 1.97 * np.where(np.arange(rows) % 2, 1.0, -1.0)[:, None] * [1, 0] + 1e-3 * rng.standard_normal((rows, 2))
 
 
-@pytest.mark.parametrize("k", [1, 3])
-def test_what_float32_cannot_tell_is_left_to_float64(small_strips, small_tiles, k):
+def test_what_float32_cannot_tell_is_left_to_float64(small_strips, small_tiles):
+    k = 3
     x, y = two_tight_clusters(98, 0), two_tight_clusters(66, 1)
     squares = exact_squares(x, x)
     in_float32 = np.square(x.astype(np.float32)).sum(1)
