@@ -53,8 +53,10 @@ def test_thirds_of_the_images_by_brute_force():
 @pytest.mark.parametrize(("count", "enough"), [(60, True), (59, False)])
 def test_a_third_has_at_least_twenty_images(count, enough):
     rows = {"generated": np.random.default_rng(1).standard_normal((count, 2))}
-    found = half_widths(lambda kept: {"mean": kept["generated"].mean()}, rows, 0)
-    assert (found is not None) == enough
+    more = {"reference": np.zeros((90, 2)), **rows}
+    for sets in (rows, more):
+        found = half_widths(lambda kept: {"mean": kept["generated"].mean()}, sets, 0)
+        assert (found is not None) == enough
 
 
 def test_thirds_without_a_value_give_no_interval():
