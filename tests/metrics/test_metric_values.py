@@ -20,6 +20,7 @@ from jaxeval.metrics import (
     Metric,
     MetricValue,
 )
+from jaxeval.ops import kid_full
 
 
 def rows(count: int, size: int = 4, shift: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -54,6 +55,10 @@ def test_fewer_rows_than_dimensions_are_computed_and_warned_of():
     exact = _frechet_by_factors(x.astype(np.float64), y.astype(np.float64))
     assert found.value == pytest.approx(exact, rel=3e-6)
     assert [warning.split(" has ")[0] for warning in found.warnings] == ["reference"]
+    # As many rows as dimensions have a singular covariance, too: the mean takes one.
+    for count, singular in ((40, True), (41, False)):
+        state = filled(metric, reference=rows(count, 40), generated=y)
+        assert bool(metric.compute(state).warnings) == singular
 
 
 def _frechet_by_factors(x: np.ndarray, y: np.ndarray) -> float:
@@ -88,9 +93,9 @@ def test_the_kernel_is_the_one_that_was_asked_for():
     state = filled(metric, reference=x, generated=y)
     expected = kernel_distance_by_numpy(x.astype(np.float64), y.astype(np.float64))
     assert metric.compute(state).value == pytest.approx(expected, rel=1e-6)
-    error = metric.compute(state).standard_error
-    assert error is not None
-    assert 0 < error < 1
+    assert metric.compute(state).standard_error == kid_full(reference=x, generated=y, gamma=0.25).standard_error
+    few = metric.compute(filled(metric, reference=x[:3], generated=y))
+    assert few.standard_error is None  # it takes four rows of each
     linear = KernelDistance(4, 64, degree=1, gamma=1.0, coef0=0.0)
     values = x.astype(np.float64) @ y.T
     within = [(side @ side.T).astype(np.float64) for side in (x, y)]
@@ -130,6 +135,11 @@ def test_a_mean_has_a_standard_error():
     found = metric.compute(filled(metric, loss=jnp.asarray(values)))
     assert found.value == pytest.approx(values.astype(np.float64).mean(), rel=1e-6)
     assert found.standard_error == pytest.approx(values.astype(np.float64).std(ddof=1) / np.sqrt(50), rel=1e-6)
+    left = [np.delete(values.astype(np.float64), i).mean() for i in range(50)]
+    assert found.standard_error == pytest.approx(np.sqrt(49 * np.var(left)), rel=1e-6)
+    two = metric.compute(filled(metric, loss=jnp.asarray([1.0, 4.0])))
+    assert two.standard_error == pytest.approx(1.5, rel=1e-6)
+    assert metric.compute(filled(metric, loss=jnp.ones(1))).standard_error is None
 
 
 @pytest.mark.parametrize(

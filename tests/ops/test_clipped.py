@@ -123,6 +123,14 @@ def test_probabilistic_equals_brute_force(small_strips, d, offset):
     assert found == pytest.approx(brute_probabilistic(x, y, 4, 1.2), abs=2e-6)
 
 
+def test_a_strip_that_is_not_full_counts_for_its_rows_alone(small_strips):
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((61, 3)), rng.standard_normal((47, 3)) + 0.3
+    found = probabilistic_precision_recall(reference=x, generated=y)
+    assert found == pytest.approx(brute_probabilistic(x, y, 4, 1.2), abs=2e-6)
+    assert clipped_density_coverage(reference=x, generated=y, k=3) == pytest.approx(brute(x, y, 3), rel=1e-9)
+
+
 @pytest.mark.parametrize("function", [clipped_density_coverage, probabilistic_precision_recall])
 def test_too_few_rows_are_named(function):
     x = np.random.default_rng(0).standard_normal((9, 2))

@@ -60,6 +60,10 @@ def test_the_cheaper_way_is_taken():
     assert less(10000, 10000, 100, 1000)
     assert not less(20000, 20000, 100, 1000)
     assert not less(1000, 1000, 1, 500)
+    # Of sets of unequal size the larger one's pairs with itself are most of the work, whichever it is.
+    assert not less(20000, 2000, 100, 1000)
+    assert not less(2000, 20000, 100, 1000)
+    assert less(6000, 2000, 100, 1000)
 
 
 def test_torch_fidelity_draws_generated_first():

@@ -1,5 +1,6 @@
 """Losses against numbers worked out by hand, SciPy in float64, and finite differences."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from default_values import Default, Example, assert_complete, assert_default, defaults_of
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from scipy import integrate, special, stats
 
@@ -303,3 +305,64 @@ class TestBounds:
         plain, weighted = bounds(0.0, 0.0)
         assert plain < weighted
         assert weighted == pytest.approx(evidence, abs=0.06)
+
+
+MAPS = [{"a": jnp.asarray(np.random.default_rng(seed).normal(size=(2, 4, 5, 3)), jnp.float32)} for seed in (3, 4)]
+OF_MAPS = {"features_x": MAPS[0], "features_y": MAPS[1]}
+IMAGES = {name: np.random.default_rng(seed).random((1, 24, 25, 1)) for name, seed in (("x", 5), ("y", 6))}
+DEFAULTS = {
+    "content_loss": Example(
+        losses.content_loss,
+        OF_MAPS,
+        {"weights": Default(None, ({"a": 2.0},)), "reduction": Default("mean", ("sum-of-channels",))},
+    ),
+    "elbo": Example(
+        losses.elbo,
+        {"reconstruction_nll": np.ones(2), "kl": np.ones((2, 3))},
+        {"beta": Default(1.0, (0.9, 1.1))},
+    ),
+    "gradient_penalty": Example(
+        losses.gradient_penalty,
+        {
+            "discriminator": linear,
+            "real": jnp.ones((2, 1, 1, 3)),
+            "fake": jnp.zeros((2, 1, 1, 3)),
+            "key": jax.random.key(0),
+        },
+        {"target": Default(1.0, (0.0, 2.0))},
+    ),
+    "perceptual_loss": Example(
+        losses.perceptual_loss,
+        {**OF_MAPS, "content": {"a": 1.0}},
+        {
+            "style": Default(None, ({"a": 1.0},)),
+            "normalisation": Default("johnson", ("none", "gatys"), {"style": {"a": 1.0}}),
+        },
+    ),
+    "structure_loss": Example(
+        losses.structure_loss,
+        {**IMAGES, "data_range": 1.0},
+        {
+            "similarity": Default("ssim", ("gradient",)),
+            # Five scales are too many for the image: both are one refusal, fewer are none.
+            "weights": Default((0.0448, 0.2856, 0.3001, 0.2363, 0.1333), ((0.4, 0.6),), {"similarity": "ms-ssim"}),
+        },
+    ),
+    "style_loss": Example(
+        losses.style_loss,
+        OF_MAPS,
+        {"weights": Default(None, ({"a": 2.0},)), "normalisation": Default("johnson", ("none", "gatys"))},
+    ),
+}
+
+
+def test_every_default_is_in_the_table() -> None:
+    for name in losses.__all__:
+        loss = getattr(losses, name)
+        if callable(loss) and not inspect.isclass(loss):
+            assert_complete(name, DEFAULTS.get(name, Example(loss, {}, {})), frozenset({"data_range"}))
+
+
+@defaults_of(DEFAULTS, *DEFAULTS)
+def test_default_values_are_the_documented_ones(example: Example, parameter: str) -> None:
+    assert_default(example, parameter)

@@ -183,6 +183,37 @@ def test_tiles_are_for_many_rows_that_are_distinct(small_tiles, monkeypatch):
     assert len(tiles) == 7  # few rows, and rows with copies, go by strips
 
 
+def two_tight_clusters(rows, seed):
+    """As far from their centre as rows of their scale can be, and near together: distances that float32 drowns in.
+
+    Squared norms of 3.9 cost what a squared distance of 1e-6 would need; only the bound on the error says so.
+    """
+    rng = np.random.default_rng(seed)
+    return 1.97 * np.where(np.arange(rows) % 2, 1.0, -1.0)[:, None] * [1, 0] + 1e-3 * rng.standard_normal((rows, 2))
+
+
+def test_what_float32_cannot_tell_is_left_to_float64(small_strips, small_tiles):
+    k = 3
+    x, y = two_tight_clusters(98, 0), two_tight_clusters(66, 1)
+    squares = exact_squares(x, x)
+    in_float32 = np.square(x.astype(np.float32)).sum(1)
+    rounded = in_float32[:, None] + in_float32[None, :] - 2 * x.astype(np.float32) @ x.astype(np.float32).T
+    assert np.abs(rounded - squares).max() > np.median(squares[squares < 1]) / 10  # float32 alone would be wrong
+    a, b = prepare_rows(x, y)
+    np.testing.assert_array_equal(kth_squared_distances(a, k), kth_by_brute_force(x, k))
+    distances = np.zeros(98)
+    kth_neighbours._by_strips(a, k, distances, np.ones(98, bool))
+    np.testing.assert_array_equal(distances, kth_by_brute_force(x, k))
+    found = nearest(b, a, k)
+    order = np.argsort(exact_squares(y, x), axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(found.indices, order)
+    for tie in ("inclusive", "exclusive"):
+        assert prdc(reference=x, generated=y, k=k, tie=tie) == pytest.approx(brute(x, y, k, tie)[0], rel=1e-12)
+    _, radii, pairs = brute(x, y, k, "exclusive")
+    smallest = np.where(pairs < radii[:, None], np.sqrt(radii)[:, None], np.inf).min(0)
+    np.testing.assert_allclose(rarity(reference=x, generated=y, k=k), np.where(np.isinf(smallest), np.nan, smallest))
+
+
 def test_most_neighbours_are_only_counted():
     # What makes it cheaper than `nearest`: of the k nearest, all but a few are known to be nearer than the k-th.
     (rows,) = prepare_rows(np.random.default_rng(0).standard_normal((400, 256)))

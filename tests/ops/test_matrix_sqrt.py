@@ -63,6 +63,16 @@ def test_roots_by_construction(name, kind, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_no_square_overflows_or_vanishes(size, method):
+    ours = matrix_sqrt(size * np.diag([1.0, 0.25, 0.0]), method=method)
+    np.testing.assert_allclose(
+        ours.root, np.sqrt(size) * np.diag([1.0, 0.5, 0.0]), rtol=1e-9, atol=1e-15 * np.sqrt(size)
+    )
+    assert 0 <= float(ours.residual) < 1e-12
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", DTYPES)
 def test_covariances_agree_with_scipy_and_the_residual_is_true(kind, method):
     x = np.random.default_rng(1).standard_normal((300, 64))

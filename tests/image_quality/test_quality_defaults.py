@@ -1,0 +1,96 @@
+"""Every default value of `jaxeval.ops.image_quality`: what is left out is what is documented, and nothing else.
+
+Each is the reference's that the op's docstring names: scikit-image's SSIM over whole images, pytorch-msssim's five
+scales, LPIPS v0.1, MATLAB's BRISQUE and NIQE, 256 grey levels, torchmetrics' scale of CLIP-IQA. `data_range` has none:
+it must be given.
+"""
+
+import inspect
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from default_values import Default, Example, assert_complete, assert_default, defaults_of
+from photographs import photograph
+
+import jaxeval.ops.image_quality as iq
+
+INPUTS = frozenset({"data_range", "y"})
+
+
+def images(height: int, width: int, noise: float = 12.0) -> dict[str, Any]:
+    x = photograph("astronaut", height, width)[None].astype(np.float32)
+    y = np.clip(x + noise * np.random.default_rng(0).standard_normal(x.shape), 0, 255).astype(np.float32)
+    return {"x": x, "y": y, "data_range": 255}
+
+
+def alone(height: int, width: int) -> dict[str, Any]:
+    return {name: value for name, value in images(height, width).items() if name != "y"}
+
+
+def embeddings(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape)
+
+
+MAPS = [[jnp.asarray(np.random.default_rng(seed).random((1, 4, 5, 3)) * 1e-4, jnp.float32)] for seed in (1, 2)]
+OF_PIXELS = {"channels": Default("all", ("y",)), "crop_border": Default(0, (1,))}
+TWO_SCALES = {"weights": (0.4, 0.6)}
+
+DEFAULTS = {
+    "brisque_features": Example(iq.brisque_features, alone(32, 37), {"convention": Default("matlab", ("brisque",))}),
+    "clip_iqa": Example(
+        iq.clip_iqa,
+        {"images": embeddings(3, 4), "prompts": embeddings(2, 2, 4)},
+        {"logit_scale": Default(100.0, (99.0, 101.0, 1.0))},
+    ),
+    "entropy": Example(iq.entropy, alone(21, 20), {"bins": Default(256, (255, 257))}),
+    "fsim": Example(iq.fsim, images(24, 29), {"chromatic": Default(True, (False,))}),
+    "lpips_distance": Example(
+        iq.lpips_distance,
+        {"features_x": MAPS[0], "features_y": MAPS[1], "heads": [jnp.ones(3)]},
+        {"convention": Default("lpips", ("torchmetrics",))},
+    ),
+    "mae": Example(iq.mae, images(9, 12), OF_PIXELS),
+    "ms_gmsd": Example(iq.ms_gmsd, images(24, 29), {"chromatic": Default(False, (True,))}),
+    "ms_ssim": Example(
+        iq.ms_ssim,
+        images(24, 29),
+        {
+            "convention": Default("pytorch-msssim", ("torchmetrics",), TWO_SCALES),
+            # Five scales are too many for the image: both are one refusal, fewer are none.
+            "weights": Default((0.0448, 0.2856, 0.3001, 0.2363, 0.1333), ((0.4, 0.6),)),
+            **{name: default._replace(given=TWO_SCALES) for name, default in OF_PIXELS.items()},
+        },
+    ),
+    "mse": Example(iq.mse, images(9, 12), OF_PIXELS),
+    "niqe_features": Example(iq.niqe_features, alone(193, 193), {"convention": Default("matlab", ("scikit-video",))}),
+    "psnr": Example(iq.psnr, images(9, 12), OF_PIXELS),
+    "rgb_to_y": Example(iq.rgb_to_y, alone(5, 6), {"rounded": Default(False, (True,))}),
+    "rmse": Example(iq.rmse, images(9, 12), OF_PIXELS),
+    "sr_sim": Example(iq.sr_sim, images(40, 41), {"chromatic": Default(False, (True,))}),
+    "ssim": Example(iq.ssim, images(16, 19), {"convention": Default("scikit-image", ("torchmetrics",)), **OF_PIXELS}),
+    "ssim_terms": Example(
+        iq.ssim_terms, images(16, 19), {"convention": Default("scikit-image", ("torchmetrics",)), **OF_PIXELS}
+    ),
+    "total_variation": Example(iq.total_variation, alone(9, 12), {"norm": Default("l1", ("l2", "l2-squared"))}),
+}
+SLOW = ("brisque_features", "niqe_features", "fsim", "ms_gmsd", "sr_sim")
+
+
+def test_every_default_is_in_the_table():
+    for name in iq.__all__:
+        op = getattr(iq, name)
+        if callable(op) and not inspect.isclass(op):
+            assert_complete(name, DEFAULTS.get(name, Example(op, {}, {})), INPUTS)
+
+
+@defaults_of(DEFAULTS, *(name for name in DEFAULTS if name not in SLOW))
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
+
+
+@pytest.mark.slow
+@defaults_of(DEFAULTS, *SLOW)
+def test_default_values_of_ops_that_take_long_to_compile(example, parameter):
+    assert_default(example, parameter)
