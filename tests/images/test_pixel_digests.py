@@ -1,5 +1,6 @@
 """Digests of pixels: equal for one picture in whatever it lies, different for all others; and the names of items."""
 
+import hashlib
 import itertools
 
 import numpy as np
@@ -109,6 +110,46 @@ def test_equal_exactly_where_shapes_and_bytes_are():
     found = [pixel_digest(picture) for picture in pictures]
     for (a, b), (x, y) in zip(itertools.combinations(keys, 2), itertools.combinations(found, 2), strict=True):
         assert (a == b) == (x == y)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 7), (300, 301)])
+def test_the_digest_is_what_it_was(shape):
+    """By integers of Python: files of statistics keep digests, so that they must never change."""
+    picture = noise(*shape, 3, seed=shape[1])
+    content, sums = picture.tobytes(), b""
+    stream = hashlib.shake_256(b"jaxeval pixels 1").digest(16 << 15)
+    weights = [int.from_bytes(stream[at : at + 8], "little") for at in range(0, len(stream), 8)]
+    lanes = [content[at : at + 8] for at in range(0, len(content) - len(content) % 8, 8)]
+    for start in range(0, len(lanes), 1 << 15):
+        block = lanes[start : start + (1 << 15)]
+        for order, own in (("little", weights[: 1 << 15]), ("big", weights[1 << 15 :])):
+            total = sum(int.from_bytes(lane, order) * weight for lane, weight in zip(block, own, strict=False))
+            sums += (total % 2**64).to_bytes(8, "little")
+    header = f"jaxeval pixels 1 {shape[0]} {shape[1]} ".encode() + content[8 * len(lanes) :]
+    assert pixel_digest(picture) == hashlib.sha256(header + sums).digest()[:16]
+
+
+def test_every_bit_of_every_byte_counts():
+    picture = noise(4, 7, 3, seed=4)
+    found = {pixel_digest(picture)}
+    for place, bit in itertools.product(range(picture.size), range(8)):
+        changed = picture.copy()
+        changed.reshape(-1)[place] ^= 1 << bit
+        found.add(pixel_digest(changed))
+        changed[:, :, :] ^= 1 << bit  # all the others, too
+        found.add(pixel_digest(changed))
+    assert len(found) == 1 + 2 * 8 * picture.size
+
+
+def test_where_an_array_lies_in_memory_does_not_count():
+    picture = noise(9, 5, 3, seed=5)
+    buffer = np.zeros(picture.size + 8, np.uint8)
+    for offset in range(8):
+        there = buffer[offset : offset + picture.size].reshape(picture.shape)
+        there[:] = picture
+        assert pixel_digest(there) == pixel_digest(picture)
+    assert pixel_digest(np.asfortranarray(picture)) == pixel_digest(picture)
+    assert pixel_digest(picture[:, ::-1]) == pixel_digest(picture[:, ::-1].copy())
 
 
 def test_neither_preparation_nor_batch_decides_a_digest(tmp_path):
