@@ -167,6 +167,14 @@ def test_neither_preparation_nor_batch_decides_a_digest(tmp_path):
     assert batch.digests.dtype == np.uint8
 
 
+def test_a_protocol_that_clips_does_not_decide_a_digest(tmp_path):
+    """16-bit gray is known as it is scaled, 32 bits as the only reading that they have."""
+    wide = encode(Image.fromarray(GRAY.astype(np.uint16) * 257), "PNG")
+    folder = write_folder(tmp_path, {"a.png": wide, "b.tif": encode(Image.fromarray(GRAY.astype(np.float32)), "TIFF")})
+    found = digests(folder, Preparation((8, 8), reduction="pillow"))
+    assert [row.tobytes() for row in found] == [pixel_digest(np.repeat(GRAY[..., None], 3, axis=2))] * 2
+
+
 def test_float_levels_are_rounded_to_8_bits():
     levels = np.array([[[0.0, 0.49, 0.5], [126.51, 254.5, 254.49]]])
     assert pixel_digest(levels) == pixel_digest(np.array([[[0, 0, 1], [127, 255, 254]]], np.uint8))
