@@ -50,11 +50,12 @@ def sum_over_processes(array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..
         return np.asarray(total.addressable_data(0))
 
 
-def gather_rows(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m d"]:
+def gather_rows(rows: Shaped[np.ndarray, "n d"]) -> Shaped[np.ndarray, "m d"]:
     """Every process's rows, in the order of the processes; for few rows, as all processes receive all of them.
 
     Args:
-      rows: float32 or float64; any number on each process, also none, of the same d.
+      rows: float32, float64, or of any dtype of which a row takes a multiple of four bytes; any number on each process,
+        also none, of the same d.
     """
     if jax.process_count() == 1:
         return rows

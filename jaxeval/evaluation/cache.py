@@ -23,7 +23,7 @@ from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, sa
 
 __all__ = ["CacheEntry", "CacheWriter", "FeatureCache"]
 
-_ENTRY_VERSION = 1
+_ENTRY_VERSION = 2
 
 
 class CacheEntry:
@@ -68,7 +68,9 @@ class FeatureCache:
                 return None
             statistics, _ = load_statistics(stem.with_suffix(".npz"))
             rows, size = record["shape"]
-            if (statistics.count, statistics.feature_size) != (rows, size) or not isinstance(record["report"], dict):
+            if statistics.pixels is None or not isinstance(record["report"], dict):
+                return None
+            if (statistics.count, statistics.feature_size) != (rows, size):
                 return None
         except (OSError, ValueError, KeyError, TypeError):  # InputError is a ValueError
             return None

@@ -12,23 +12,23 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 
 from jaxeval._version import __version__
 from jaxeval.distributed import Checkpointer, Processes, any_process, gather_bytes, together
 from jaxeval.errors import InputError, PreemptedError
 from jaxeval.evaluation.cache import CacheEntry, CacheWriter, FeatureCache
-from jaxeval.evaluation.merging import merge_reports, merge_rows, merge_statistics
+from jaxeval.evaluation.merging import merge_digests, merge_reports, merge_rows, merge_statistics
 from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
 from jaxeval.evaluation.rows import RowStore
 from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator
-from jaxeval.images import DECODING_VERSION, ReadReport, Source, SourcePart, combined_digest
+from jaxeval.images import DECODING_VERSION, DIGEST_BYTES, ReadReport, Source, SourcePart, combined_digest
 
 __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
 
@@ -36,6 +36,8 @@ __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "ha
 _SAMPLE = 4096
 # Batches between two agreements to go on: an exchange of three numbers, which should cost nothing beside them.
 _ROUND = 8
+# Of what `_State.to_bytes` gives.
+_STATE_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +73,14 @@ class DataSet:
       statistics: mean and covariance, for the specs that wanted them.
       rows: the features in the source's order, for the specs that wanted them.
       report: images counted, files skipped with the reason, and notes on conversions.
+      pixels: a digest of each item's pixels, in the source's order, zero for those that were skipped.
       cached: whether no image had to be read.
     """
 
     statistics: Mapping[FeatureSpec, FeatureStatistics]
     rows: Mapping[FeatureSpec, Rows]
     report: ReadReport
+    pixels: UInt8[np.ndarray, "m 16"]
     cached: bool = False
 
 
@@ -119,6 +123,12 @@ class Reader:
         skipped = {name for name, _ in report.skipped}
         names = (item.name for item in itertools.islice(source.items(), self.options.limit))
         return [name for name in names if name not in skipped]
+
+    def names_at(self, source: Source, places: Collection[int]) -> list[str]:
+        """Names of the items at some places of what is read of a source, skipped ones counted."""
+        names = enumerate(itertools.islice(source.names(), max(places, default=-1) + 1))
+        found = {place: name for place, name in names if place in places}
+        return [found[place] for place in places]
 
     def collect(
         self, source: Source, wanted: Mapping[FeatureSpec, Wanted], *, fingerprint: str | None, label: str
@@ -252,18 +262,20 @@ class Reader:
         if report.count == 0:
             first = f"; the first: {report.skipped[0][1]}" if report.skipped else ""
             raise InputError(f"none of the {len(report.skipped)} images of {source.name!r} could be read{first}")
+        pixels = state.digests if alone else merge_digests(state.digests)
         statistics, rows = {}, {}
         for spec, what in wanted.items():
             if what.statistics:
                 accumulator = state.accumulators[spec]
-                statistics[spec] = accumulator.finish() if alone else merge_statistics(accumulator, source.name)
+                found = accumulator.finish() if alone else merge_statistics(accumulator, source.name)
+                statistics[spec] = dataclasses.replace(found, pixels=pixels)
             if what.rows:
                 stored = state.rows[spec].rows()
                 if not alone:
                     places = self.processes.index + self.processes.count * state.indices()
                     stored = merge_rows(stored, places)
                 rows[spec] = stored
-        return DataSet(statistics, rows, report)
+        return DataSet(statistics, rows, report, pixels)
 
     def _configuration(
         self, source: Source, wanted: Mapping[FeatureSpec, Wanted], fingerprint: str | None
@@ -279,6 +291,7 @@ class Reader:
             "on_error": self.options.on_error,
             "number of processes": self.processes.count,
             "number of devices": jax.local_device_count(),
+            "format": _STATE_FORMAT,
             "versions": {"jaxeval": __version__, "jax": jax.__version__},
         }
 
@@ -298,20 +311,22 @@ class Reader:
         statistics: dict[FeatureSpec, FeatureStatistics] = {}
         rows: dict[FeatureSpec, Rows] = {}
         report: ReadReport | None = None
+        pixels: np.ndarray | None = None
         for spec, identity in identities.items():
             found = _kept(cache.load(identity), wanted[spec])
             if found is None:
                 continue
             entry, kept_rows = found
             statistics[spec], report = entry.statistics, ReadReport.from_plain(entry.report)
+            pixels = entry.statistics.pixels
             if kept_rows is not None:
                 rows[spec] = kept_rows
         missing = {spec: what for spec, what in wanted.items() if spec not in statistics}
-        if not missing and report is not None:
+        if not missing and report is not None and pixels is not None:
             if self.progress is not None:
                 self.progress.begin(source.name, report.count)
                 self.progress.end("from the cache")
-            return DataSet(statistics, rows, report, cached=True)
+            return DataSet(statistics, rows, report, pixels, cached=True)
         with contextlib.ExitStack() as stack:
             writers = {
                 spec: stack.enter_context(cache.writer(identity))
@@ -333,7 +348,7 @@ class Reader:
                 kept_rows = None if entry is None else entry.features()
                 if kept_rows is not None:
                     rows[spec] = kept_rows
-        return DataSet(statistics | dict(found.statistics), rows | dict(found.rows), found.report)
+        return DataSet(statistics | dict(found.statistics), rows | dict(found.rows), found.report, found.pixels)
 
 
 class _State:
@@ -356,6 +371,8 @@ class _State:
         """Whether all processes have read their shares."""
         self.exhausted = False
         """Whether this process has."""
+        self.digests = np.zeros((capacity, DIGEST_BYTES), np.uint8)
+        """Of the pixels of each item of the share; zero for those that were skipped or are still to be read."""
         self._sampled = sampled
         self._writers = {} if writers is None else writers
         self._report = ReadReport()
@@ -377,6 +394,7 @@ class _State:
     def add(self, batch: FeatureBatch, base: int, report: ReadReport) -> None:
         """Takes a batch; `base` is the place in the share of the first item that its reading had."""
         places = base + batch.indices.astype(np.int64)
+        self.digests[places] = batch.digests
         for spec, values in batch.rows.items():
             if spec in self.accumulators:
                 self.accumulators[spec].add(values, self._sampled(places))
@@ -397,7 +415,7 @@ class _State:
 
     def to_bytes(self) -> bytes:
         """All of it, once the rows that are kept in files are safe on the disk."""
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {"digests": self.digests[: self.position]}
         kept = {}
         for number, spec in enumerate(self.specs):
             if spec in self.accumulators:
@@ -431,6 +449,8 @@ class _State:
                 if spec in self.rows:
                     self.rows[spec].keep(*record["rows"][str(number)])
             self._indices = [arrays["indices"]] if self.rows else []
+            self.digests[:] = 0
+            self.digests[: len(arrays["digests"])] = arrays["digests"]
         self._report = ReadReport.from_plain(record["report"])
         self.finished, self.exhausted = record["finished"], record["exhausted"]
 

@@ -67,7 +67,8 @@ def evaluate(
         over no other. By default the Frechet distance.
       extractor: a name (see `jaxeval.extractors.extractor_names`) or an `Extractor`, or several.
       protocol: whose definition to follow; several give several results from one reading of the images.
-      held_out: real images that the generator has not seen, for `fld` and `c-t`.
+      held_out: real images that the generator has not seen, for `fld` and `c-t`, which are refused where most of them
+        are images of the reference or of the generated set.
       captions: of the generated images by name, for `clip-score`; or a file of them (`load_captions`).
       batch_size: images at a time through the network, on all of this process's devices together; the numbers do not
         depend on it.

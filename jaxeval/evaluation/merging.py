@@ -3,8 +3,9 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from jaxeval.distributed import gather_bytes, gather_rows, largest, sum_over_processes
 from jaxeval.evaluation.statistics import (
@@ -17,7 +18,7 @@ from jaxeval.evaluation.statistics import (
 from jaxeval.images import ReadReport
 from jaxeval.ops import Moments, empty_moments
 
-__all__ = ["merge_reports", "merge_rows", "merge_statistics"]
+__all__ = ["merge_digests", "merge_reports", "merge_rows", "merge_statistics"]
 
 # Rows of 2,048 features: 32 MB from each process at a time.
 _ROWS_AT_A_TIME = 4096
@@ -66,6 +67,22 @@ def merge_rows(rows: Float[np.ndarray, "n d"], indices: Int[np.ndarray, " n"]) -
         places.append(gather_rows(indices[start : start + _ROWS_AT_A_TIME, None].astype(np.float64))[:, 0])
     order = np.argsort(np.concatenate(places), kind="stable")
     return np.concatenate(found)[order]
+
+
+def merge_digests(digests: UInt8[np.ndarray, "n 16"]) -> UInt8[np.ndarray, "m 16"]:
+    """The digests of all processes' items, in the order of the source.
+
+    Args:
+      digests: one for each item of this process's share, which is every P-th item of the source.
+    """
+    found = gather_rows(digests)
+    merged = np.empty_like(found)
+    start, count = 0, jax.process_count()
+    for process in range(count):
+        share = merged[process::count]
+        share[:] = found[start : start + len(share)]
+        start += len(share)
+    return merged
 
 
 def merge_reports(report: ReadReport) -> ReadReport:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 
 from jaxeval.distributed import batch_mesh, replicate_on
 from jaxeval.errors import InputError
@@ -86,12 +86,14 @@ class FeatureBatch:
     Attributes:
       rows: by spec, the real images' features only.
       indices: which item of the source each row is.
+      digests: of each image's pixels (`jaxeval.images.pixel_digest`).
       skipped: how many items had been skipped at the end of the batch.
       report: of all that had been read by then, but for the list of those.
     """
 
     rows: dict[FeatureSpec, Rows]
     indices: Int[np.ndarray, " n"]
+    digests: UInt8[np.ndarray, "n 16"]
     skipped: int
     report: ReadReport
 
@@ -211,4 +213,4 @@ def _finished(
             )
     if progress is not None:
         progress.advance(len(batch.names))
-    return FeatureBatch(values, batch.indices, *so_far)
+    return FeatureBatch(values, batch.indices, batch.digests, *so_far)

@@ -2,20 +2,23 @@
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import UInt8
 
 from jaxeval._version import __version__
 from jaxeval.errors import InputError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of
+from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
 from jaxeval.evaluation.departures import departures, report_in_file, wide_gray_images
 from jaxeval.evaluation.measure import Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
@@ -68,7 +71,21 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One data set as it enters a comparison."""
+    """One data set as it enters a comparison.
+
+    Attributes:
+      name: as the user gave it.
+      fingerprint: of its content, where that is known.
+      report: of its reading, where there was one.
+      statistics: mean and covariance by kind of feature.
+      rows: every image's features by kind.
+      names: of its images, where a measure needs them.
+      cached: whether no image had to be read.
+      seconds: that it took.
+      warnings: about the set as a whole.
+      pixels: a digest of each item's pixels, zero for those that were skipped; None where they are not known.
+      names_at: gives the names of the items at some places; None where only their digests or features are known.
+    """
 
     name: str
     fingerprint: str | None
@@ -79,6 +96,8 @@ class Side:
     cached: bool = False
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    pixels: UInt8[np.ndarray, "m 16"] | None = None
+    names_at: Callable[[Collection[int]], Sequence[str]] | None = None
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
@@ -172,6 +191,8 @@ class Run:
     captions: Mapping[str, str] | None = None
     with_rows: bool = False
     ranges: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    copies: CopyFinder = dataclasses.field(default_factory=CopyFinder)
+    image_sets: dict[int, tuple[Side, ImageSet]] = dataclasses.field(default_factory=dict)
 
     def side(self, source: Source, index: int, *, role: str) -> Side:
         """Reads the run's data set of that number, as the reference, a generated or the held-out set."""
@@ -188,7 +209,6 @@ class Run:
         needs_names = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
         names = self.reader.names(source, found.report) if needs_names else ()
         seconds = time.perf_counter() - begun
-        warnings = (*remarks(source.name, found.report), *_copies(source.name, found.rows, found.statistics))
         return Side(
             source.name,
             fingerprint,
@@ -198,7 +218,9 @@ class Run:
             names,
             found.cached,
             seconds,
-            warnings,
+            tuple(remarks(source.name, found.report)),
+            found.pixels,
+            functools.partial(self.reader.names_at, source),
         )
 
     def side_from_file(self, path: Path) -> Side:
@@ -227,12 +249,14 @@ class Run:
             return Side(str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
         restored = report_in_file(path, identity)
         warnings = (*remarks(str(path), restored), *statistics.warnings)
-        return Side(str(path), identity.get("data"), restored, fitting, warnings=warnings)
+        data = identity.get("data")
+        return Side(str(path), data, restored, fitting, warnings=warnings, pixels=statistics.pixels)
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None
     ) -> Iterator[tuple[list[Result], NotComputed | None]]:
         """Every number of a pair of data sets, measure by measure."""
+        self._look_for_copies(reference, held_out, generated)
         for job in self._watched_jobs(generated.name):
             try:
                 yield self._results(job, reference, generated, held_out), None
@@ -245,6 +269,7 @@ class Run:
         self, reference: Side, first: Side, second: Side, held_out: Side | None
     ) -> Iterator[tuple[list[Difference], NotComputed | None]]:
         """Every number of two generators and how far they differ, measure by measure."""
+        self._look_for_copies(reference, held_out, first, second)
         for job in self._watched_jobs(f"{first.name} and {second.name}"):
             try:
                 yield self._differences(job, reference, first, second, held_out), None
@@ -253,6 +278,17 @@ class Run:
                     raise
                 both = f"{first.name} and {second.name}"
                 yield [], NotComputed(job.key, job.protocol.name, both, str(error))
+
+    def _look_for_copies(self, reference: Side, held_out: Side | None, *generated: Side) -> None:
+        """In all sets that have not been looked at yet."""
+        sides: list[tuple[Side | None, Role]] = [(reference, "reference"), (held_out, "held out")]
+        for side in generated:
+            sides.append((side, "generated"))
+        for side, role in sides:
+            if side is not None and id(side) not in self.image_sets:
+                images = ImageSet(side.name, role, side.pixels, side.rows, side.names_at, side.fingerprint)
+                self.image_sets[id(side)] = side, images  # the side too, so that its id stays its own
+                self.copies.add(images)
 
     def _watched_jobs(self, name: str) -> Iterator[Job]:
         progress = self.reader.progress if len(self.jobs) > 1 else None
@@ -271,7 +307,7 @@ class Run:
         pairs = self._pairs(job, reference, (first, second), held_out)
         both = []
         for side, pair in zip((first, second), pairs, strict=True):
-            common = tuple(_warnings(job, reference, side, held_out))
+            common = tuple(self._warnings(job, reference, side, held_out))
             numbers = job.measure.compute(pair)
             both.append({one.stem: self._result(job, one, common, reference, side) for one in numbers})
         contrasts = contrasts_of(job.measure, *pairs)
@@ -290,12 +326,15 @@ class Run:
 
     def _results(self, job: Job, reference: Side, generated: Side, held_out: Side | None) -> list[Result]:
         (pair,) = self._pairs(job, reference, (generated,), held_out)
-        common = tuple(_warnings(job, reference, generated, held_out))
+        common = tuple(self._warnings(job, reference, generated, held_out))
         return [self._result(job, number, common, reference, generated) for number in job.measure.compute(pair)]
 
     def _pairs(self, job: Job, reference: Side, generated: Sequence[Side], held_out: Side | None) -> list[Pair]:
         """The reference with each of the generated sets."""
         spec = job.spec
+        if job.measure.needs_held_out:
+            for side in generated:
+                self.copies.check_held_out(self.image_sets[id(side)][1], job.measure.name)
         sizes = [side.feature_size(spec) for side in (reference, *generated)]
         if not job.measure.alone and sizes[0] is None:
             raise InputError(f"the statistics in {reference.name!r} are not of these features")
@@ -365,6 +404,26 @@ class Run:
             warnings=(*warnings, *number.warnings),
         )
 
+    def _warnings(self, job: Job, reference: Side, generated: Side, held_out: Side | None) -> Iterator[str]:
+        """What a reader should know of all numbers of a measure over a generated set."""
+        network = job.spec.extractor
+        sides = [reference, generated, *([held_out] if held_out is not None and job.measure.needs_held_out else [])]
+        yield from departures(job.protocol, job.spec.preparation.reduction, {side.name: side.report for side in sides})
+        for side in sides:
+            yield from side.warnings
+        for side in sides[1:]:
+            if reference.report is not None and side.report is not None:
+                yield from contrasts(reference.name, reference.report, side.name, side.report)
+        # Of the held-out set with the numbers that it decides, and once at all where it decides none.
+        with_held_out = job.measure.needs_held_out or not any(other.measure.needs_held_out for other in self.jobs)
+        yield from self.copies.sentences(self.image_sets[id(generated)][1], held_out=with_held_out)
+        if network.name == "inception" and not network.weights_published:
+            yield "the Inception weights are not the published FID checkpoint: compare the number with no published one"
+        for side in sides:
+            if side.report is not None and side.report.skipped:
+                first, reason = side.report.skipped[0]
+                yield f"{len(side.report.skipped)} of {side.name} skipped, the first being {first}: {reason}"
+
     def manifest(
         self, sets: Sequence[Side], held_out: Side | None, without: Sequence[NotComputed], started: float
     ) -> dict[str, Any]:
@@ -381,6 +440,7 @@ class Run:
             "features": {name: spec.identity() for name, spec in specs.items()},
             "weights_published": {name: network.weights_published for name, network in networks.items()},
             "batch_size": self.reader.options.batch_size,
+            "copies": [copies.to_dict() for copies in self.copies.all()],
             "limit": self.reader.options.limit,
             "exact_protocol": any(protocol.exact for protocol in protocols.values()),
             "on_error": self.reader.options.on_error,
@@ -394,41 +454,6 @@ class Run:
             "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(timespec="seconds"),
             "seconds": round(time.time() - started, 3),
         }
-
-
-def _warnings(job: Job, reference: Side, generated: Side, held_out: Side | None) -> Iterator[str]:
-    network = job.spec.extractor
-    sides = [reference, generated, *([held_out] if held_out is not None and job.measure.needs_held_out else [])]
-    yield from departures(job.protocol, job.spec.preparation.reduction, {side.name: side.report for side in sides})
-    for side in sides:
-        yield from side.warnings
-    for side in sides[1:]:
-        if reference.report is not None and side.report is not None:
-            yield from contrasts(reference.name, reference.report, side.name, side.report)
-    if reference.fingerprint is not None and reference.fingerprint == generated.fingerprint:
-        yield f"{generated.name} and {reference.name} hold the same images"
-    if network.name == "inception" and not network.weights_published:
-        yield "the Inception weights are not the published FID checkpoint: compare the number with no published one"
-    for side in sides:
-        if side.report is not None and side.report.skipped:
-            first, reason = side.report.skipped[0]
-            yield f"{len(side.report.skipped)} of {side.name} skipped, the first being {first}: {reason}"
-
-
-def _copies(
-    name: str, rows: Mapping[FeatureSpec, np.ndarray], statistics: Mapping[FeatureSpec, FeatureStatistics]
-) -> Iterator[str]:
-    """Whether features occur twice, in all rows or in the sample of them that is at hand."""
-    found = [*rows.values(), *(one.sample for one in statistics.values() if one.sample is not None)]
-    if not found:
-        return
-    values = max(found, key=len)
-    copies = len(values) - len({row.tobytes() for row in np.asarray(values)})
-    if copies:
-        yield (
-            f"{copies:,} of {len(values):,} images of {name} have the features of another one of them: copies count "
-            "twice, and no interval knows it"
-        )
 
 
 def _labels(*sides: Side) -> list[np.ndarray]:

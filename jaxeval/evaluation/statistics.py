@@ -17,10 +17,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.results import write_atomically
+from jaxeval.images import DIGEST_BYTES
 from jaxeval.ops import Gaussian, Moments, covariance, feature_moments, merge_moments
 from jaxeval.ops.gaussian import semidefinite_covariance
 
@@ -41,7 +42,7 @@ _FORMAT_VERSION = 1
 # A covariance of this many features takes 2 GiB in float64, and its root minutes.
 _LARGEST_FEATURE_SIZE = 16_384
 _SAVED = ("count", "mean", "scatter")
-_OPTIONAL = ("factor", "sample")
+_OPTIONAL = ("factor", "sample", "pixels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,8 @@ class FeatureStatistics:
       sample: shape [k, d], float32, the features of some of the images, evenly spread over the set; for intervals. None
         where a file has none.
       warnings: what a reader should know of numbers that came from a file.
+      pixels: a digest of the pixels of each item of the data set, zero for those that were skipped
+        (`jaxeval.images.pixel_digest`); for copies to be found. None where a file has none.
     """
 
     count: int | None
@@ -64,6 +67,7 @@ class FeatureStatistics:
     factor: Float[np.ndarray, "n d"] | None = None
     sample: Float[np.ndarray, "k d"] | None = None
     warnings: tuple[str, ...] = ()
+    pixels: UInt8[np.ndarray, "m 16"] | None = None
 
     @property
     def feature_size(self) -> int:
@@ -335,14 +339,23 @@ def _own_statistics(name: str, arrays: dict[str, np.ndarray]) -> tuple[FeatureSt
     if checksum != _checksum(arrays):
         raise InputError(damaged.format("its numbers do not match its checksum"))
     mean = arrays["mu"]
-    factor, sample = (arrays.get(key) for key in _OPTIONAL)
-    whole = factor is None or factor.shape == (count, *mean.shape)
+    factor, sample, pixels = (arrays.get(key) for key in _OPTIONAL)
+    whole = (factor is None or factor.shape == (count, *mean.shape)) and _are_digests(pixels, count)
     if count < 2 or not whole or (sample is not None and (sample.ndim != 2 or sample.shape[1:] != mean.shape)):
         raise InputError(damaged.format("its count and its arrays disagree"))
     if factor is not None:
-        return FeatureStatistics(count=count, mean=mean.astype(np.float64), factor=factor, sample=sample), metadata
-    statistics = checked_statistics(name, mean, arrays["sigma"], count=count, ddof=ddof)
-    return dataclasses.replace(statistics, sample=sample), metadata
+        statistics = FeatureStatistics(count=count, mean=mean.astype(np.float64), factor=factor)
+    else:
+        statistics = checked_statistics(name, mean, arrays["sigma"], count=count, ddof=ddof)
+    return dataclasses.replace(statistics, sample=sample, pixels=pixels), metadata
+
+
+def _are_digests(pixels: np.ndarray | None, count: int) -> bool:
+    """Whether an array has the digests of so many images, if there is one."""
+    if pixels is None:
+        return True
+    shaped = pixels.dtype == np.uint8 and pixels.ndim == 2 and pixels.shape[1] == DIGEST_BYTES
+    return shaped and int(pixels.any(1).sum()) == count
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:

@@ -4,6 +4,8 @@ from jaxeval.images.batches import Batch as Batch
 from jaxeval.images.batches import read_batches as read_batches
 from jaxeval.images.decoding import DECODING_VERSION as DECODING_VERSION
 from jaxeval.images.device import resize_on_device as resize_on_device
+from jaxeval.images.digests import DIGEST_BYTES as DIGEST_BYTES
+from jaxeval.images.digests import pixel_digest as pixel_digest
 from jaxeval.images.exact import PixelLayout as PixelLayout
 from jaxeval.images.exact import decode_exact as decode_exact
 from jaxeval.images.exact import pixel_layout as pixel_layout
@@ -26,6 +28,7 @@ from jaxeval.images.videos import open_video as open_video
 
 __all__ = [
     "DECODING_VERSION",
+    "DIGEST_BYTES",
     "Batch",
     "Item",
     "PixelLayout",
@@ -41,6 +44,7 @@ __all__ = [
     "is_video",
     "open_source",
     "open_video",
+    "pixel_digest",
     "pixel_layout",
     "prepare",
     "read_batches",

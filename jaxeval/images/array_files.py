@@ -40,6 +40,8 @@ class ArrayFileSource(Source):
       InputError: not such a file, an array that needs pickle, a file of statistics, or as in `ArraySource`.
     """
 
+    named_by_index = True
+
     def __init__(
         self,
         path: Path,

@@ -29,6 +29,8 @@ class ArraySource(Source):
       InputError: a shape, type or range that is not as above, or no image at all.
     """
 
+    named_by_index = True
+
     def __init__(
         self,
         array: Any,

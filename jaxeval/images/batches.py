@@ -9,12 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float32, Int, UInt8
 
 from jaxeval.errors import InputError
-from jaxeval.images.decoding import Decoded, decode
+from jaxeval.images.decoding import Decoded, Reduction, decode
+from jaxeval.images.digests import DIGEST_BYTES, pixel_digest
 from jaxeval.images.preparation import Preparation, prepare
-from jaxeval.images.report import ReadReport
+from jaxeval.images.report import WIDE_CLIPPED, ReadReport
 from jaxeval.images.source import Item, Source
 
 __all__ = ["Batch", "read_batches"]
@@ -31,16 +32,19 @@ class Batch:
       mask: which rows are real.
       names: the items' names, real rows only.
       indices: the items' places in the source, real rows only.
+      digests: `pixel_digest` of each item, of its pixels before any preparation, real rows only.
     """
 
     images: tuple[Float32[np.ndarray, "b _h _w 3"], ...]
     mask: Bool[np.ndarray, " b"]
     names: tuple[str, ...]
     indices: Int[np.ndarray, " n"]
+    digests: UInt8[np.ndarray, "n 16"]
 
 
 class _Prepared(NamedTuple):
     images: tuple[np.ndarray, ...]  # one for each preparation
+    digest: bytes
     notes: tuple[str, ...]
     size: tuple[int, int]
     colourless: bool
@@ -50,6 +54,7 @@ class _Row(NamedTuple):
     place: int
     item: Item
     images: tuple[np.ndarray, ...]
+    digest: bytes
 
 
 def read_batches(
@@ -132,20 +137,33 @@ def _rows(
             report.note_all(prepared.notes)
             report.sizes.add(*prepared.size)
             report.colourless += prepared.colourless
-            yield _Row(index, item, prepared.images)
+            yield _Row(index, item, prepared.images, prepared.digest)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _prepare_item(item: Item, preparations: tuple[Preparation, ...]) -> _Prepared:
-    decoded: dict[str, Decoded] = {}
-    for reduction in dict.fromkeys(each.reduction for each in preparations):
+    decoded: dict[Reduction, Decoded] = {}
+    reductions: list[Reduction] = list(dict.fromkeys(each.reduction for each in preparations)) or ["scale"]
+    for reduction in reductions:
         decoded[reduction] = decode(item) if reduction == "scale" else decode(item, reduction)
     notes = tuple(dict.fromkeys(note for one in decoded.values() for note in one.notes))
     images = tuple(prepare(decoded[each.reduction].pixels, each) for each in preparations)
     pixels = next(iter(decoded.values())).pixels
     height, width, _ = pixels.shape
-    return _Prepared(images, notes, (height, width), _is_colourless(pixels))
+    digest = pixel_digest(_scaled(item, decoded).pixels)
+    return _Prepared(images, digest, notes, (height, width), _is_colourless(pixels))
+
+
+def _scaled(item: Item, decoded: dict[Reduction, Decoded]) -> Decoded:
+    """An image as it is where a protocol does not decide it, so that all runs know it by the same digest."""
+    found = decoded.get("scale") or next(iter(decoded.values()))
+    if "scale" in decoded or WIDE_CLIPPED not in found.notes:
+        return found
+    try:
+        return decode(item)
+    except InputError:  # of 32 bits: only Pillow's reading has a meaning
+        return found
 
 
 def _is_colourless(pixels: np.ndarray) -> bool:
@@ -197,4 +215,5 @@ def _stack(chunk: list[_Row], batch_size: int, preparations: int) -> Batch:
             stacked[position] = row.images[index]
         images.append(stacked)
     names, indices = tuple(row.item.name for row in chunk), np.asarray([row.place for row in chunk])
-    return Batch(tuple(images), np.arange(batch_size) < len(chunk), names, indices)
+    digests = np.frombuffer(b"".join(row.digest for row in chunk), np.uint8).reshape(-1, DIGEST_BYTES)
+    return Batch(tuple(images), np.arange(batch_size) < len(chunk), names, indices, digests)

@@ -32,6 +32,8 @@ class GeneratorSource(Source):
       InputError: here, a missing count; while reading, an array that is not as above.
     """
 
+    named_by_index = True
+
     def __init__(
         self,
         function: Callable[[int, int], Any],

@@ -45,6 +45,10 @@ class SourcePart(Source):
         """The part's items, in the source's order."""
         return itertools.islice(self._source.items(), self._start, self._stop, self._step)
 
+    def names(self) -> Iterator[str]:
+        """The names of the part's items."""
+        return itertools.islice(self._source.names(), self._start, self._stop, self._step)
+
     @property
     def notes(self) -> Mapping[str, int]:
         """What the whole source left out, if this is the part that reports it."""

@@ -10,7 +10,7 @@ from jaxeval.errors import InputError
 from jaxeval.images.decoding import Reduction
 from jaxeval.images.resizing import ResizeKind, check_kind, check_size, resize
 
-__all__ = ["Preparation", "Quantise", "prepare"]
+__all__ = ["Preparation", "Quantise", "prepare", "quantised"]
 
 Quantise = Literal["round", "truncate"]
 
@@ -55,8 +55,16 @@ def prepare(
     Returns:
       Levels in 0..255, not rounded after resizing (but for `pil-bicubic-uint8`).
     """
-    if image.dtype != np.uint8:
-        image = np.floor(image + 0.5 if preparation.quantise == "round" else image).astype(np.uint8)
+    levels = quantised(image, preparation.quantise)
     if preparation.size is None:
-        return image.astype(np.float32)
-    return resize(image, preparation.size, preparation.resize)
+        return levels.astype(np.float32)
+    return resize(levels, preparation.size, preparation.resize)
+
+
+def quantised(
+    image: UInt8[np.ndarray, "h w 3"] | Float[np.ndarray, "h w 3"], rule: Quantise
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The 8-bit levels of an image whose levels are uint8 already, which are returned as they are, or floats."""
+    if image.dtype == np.uint8:
+        return image
+    return np.floor(image + 0.5 if rule == "round" else image).astype(np.uint8)

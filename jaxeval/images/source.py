@@ -62,10 +62,12 @@ class Source(abc.ABC):
     Attributes:
       name: the source as the user wrote it; for messages and tables.
       content_known: whether the images exist before they are read, so that they can have a fingerprint.
+      named_by_index: whether the items' names are their places, 0 to `len(self) - 1`.
     """
 
     name: str
     content_known: bool = True
+    named_by_index: bool = False
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -78,6 +80,14 @@ class Source(abc.ABC):
         Raises:
           InputError: the source as a whole cannot be read on, as with a corrupt archive.
         """
+
+    def names(self) -> Iterator[str]:
+        """The items' names in their order; cheaper than the items where these cannot be listed without being made.
+
+        Raises:
+          InputError: as for `items`.
+        """
+        return map(str, range(len(self))) if self.named_by_index else (item.name for item in self.items())
 
     @property
     def notes(self) -> Mapping[str, int]:

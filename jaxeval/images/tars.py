@@ -46,6 +46,10 @@ class TarSource(Source):
             self._length = sum(1 for _ in self._entries(report.ReadReport(), with_content=False))
         return self._length
 
+    def names(self) -> Iterator[str]:
+        """The image entries' names, from the headers alone where the archive is not compressed."""
+        return (item.name for item in self._entries(report.ReadReport(), with_content=False))
+
     @property
     def notes(self) -> Mapping[str, int]:
         """Entries that were left out, once items() has ended."""

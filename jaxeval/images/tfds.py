@@ -38,6 +38,8 @@ class TfdsSource(Source):
       InputError: the data set is not prepared, not as ArrayRecord, or has no such split or feature.
     """
 
+    named_by_index = True
+
     def __init__(
         self,
         dataset: str,

@@ -19,6 +19,7 @@ from jaxeval.distributed import (
     sum_over_processes,
 )
 from jaxeval.errors import InputError
+from jaxeval.evaluation.merging import merge_digests
 
 
 def main() -> None:
@@ -31,6 +32,9 @@ def main() -> None:
     found["sum"] = [value.hex() for value in sum_over_processes(part).ravel().tolist()]
     rows = rng.standard_normal((3 * index, 4))  # process 0 has none
     found["rows"] = [value.hex() for value in gather_rows(rows).ravel().tolist()]
+    # Process 0 has the first, the third and so on, so that one of the items is left over for it.
+    whole = np.random.default_rng(9).integers(0, 256, (7, 16), dtype=np.uint8)
+    found["digests"] = bool(np.array_equal(merge_digests(whole[index::count]), whole))
     found["largest"] = largest(10 - index)
     agree_on("seed", "the same")
     try:

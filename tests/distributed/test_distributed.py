@@ -82,6 +82,10 @@ def test_rows_are_gathered_bit_for_bit_also_from_a_process_that_has_none(found):
     assert [one["rows"] for one in found] == [expected, expected]
 
 
+def test_digests_of_alternating_items_are_in_order_on_every_process(found):
+    assert [one["digests"] for one in found] == [True, True]
+
+
 def test_the_largest_number_wins(found):
     assert [one["largest"] for one in found] == [10, 10]
 

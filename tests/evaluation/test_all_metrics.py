@@ -194,12 +194,6 @@ def test_too_few_images_for_a_rule_are_named(images, network):
         jaxeval.evaluate(images[0], {"few": images[1][:80]}, extractor=network, metrics="kd")
 
 
-def test_copies_in_a_set_are_noticed(images, network):
-    twice = np.concatenate([images[1][:100], images[1][:30]])
-    (result,) = jaxeval.evaluate(images[0], {"twice": twice}, extractor=network).results
-    assert any("of 130 images of twice have the features of another one" in warning for warning in result.warnings)
-
-
 def test_a_bias_that_matters_is_reported(network, images):
     (few,) = jaxeval.evaluate(images[0][:60], {"held": images[2][:60]}, extractor=network).results
     assert any("what so few images cost" in warning for warning in few.warnings)

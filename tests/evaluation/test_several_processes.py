@@ -18,8 +18,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
-    real = write_pngs(folder / "real", crops(601, (24, 24), 1))
-    fake = write_pngs(folder / "fake", (0.8 * crops(320, (24, 24), 2) + 20).astype(np.uint8))
+    originals = crops(601, (24, 24), 1)
+    generated = (0.8 * crops(320, (24, 24), 2) + 20).astype(np.uint8)
+    generated[100:111] = originals[300:311]
+    real = write_pngs(folder / "real", originals)
+    fake = write_pngs(folder / "fake", generated)
     two = write_pngs(folder / "two", crops(2, (24, 24), 3))
     (fake / "00003-broken.png").write_text("not a picture")
     (fake / "notes.txt").write_text("not an image")
@@ -51,6 +54,11 @@ def test_three_processes_share_the_images_and_one_may_have_none(folders, tmp_pat
         assert found["fingerprint"] == expected["fingerprint"]
         assert found["report"]["notes"] == expected["report"]["notes"]
     assert document["manifest"]["processes"] == 3
+    # The same copies under the same names, whichever process has read them.
+    copies = [one for one in document["manifest"]["copies"] if one["images"] == folders[1] != one["among"]]
+    assert [one["count"] for one in copies] == [11]
+    assert copies[0]["first"] == [[f"{place:05d}.png", f"{place + 200:05d}.png"] for place in (100, 101, 102)]
+    assert document["manifest"]["copies"] == alone.manifest["copies"]
 
 
 def test_an_unreadable_image_ends_all_processes_with_one_sentence(folders):

@@ -65,6 +65,7 @@ def test_images_in_stored_order(data_dir, name):
     assert len(source) == 7
     images = read_all(source)
     assert list(images) == [str(i) for i in range(7)]
+    assert list(source.names()) == list(images)
     for image, label in zip(images.values(), labels(data_dir, name), strict=True):
         np.testing.assert_array_equal(image, picture(label))
 
