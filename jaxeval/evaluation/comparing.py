@@ -91,6 +91,10 @@ def contrasts_of(measure: Measure, first: Pair, second: Pair) -> dict[str, Contr
     method = "95%, spread between thirds of the images, the reference shared"
     contrasts = {}
     for stem, value in whole.items():
+        if stem not in errors:
+            few = "none: not every third of the images has a value"
+            contrasts[stem] = Contrast(stem, None, few, None, few)
+            continue
         low, high = ops.interval(value, errors[stem], degrees=degrees)
         p_value = ops.two_sided_p_value(value, errors[stem], degrees)
         contrasts[stem] = Contrast(stem, (low, high), method, p_value, "Student's t of the same spread")

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from jaxeval import ops
-from jaxeval.evaluation.measure import Contrast, Pair
-from jaxeval.evaluation.protocols import ManifoldRule
+from jaxeval.evaluation.measure import NO_SPREAD, Contrast, Pair
+from jaxeval.evaluation.protocols import PRDC_MANIFOLD
 
 __all__ = [
     "caption_score",
@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 _PERMUTED = "9,999 permutations of images between both sets"
+_FEW = "none: there are too few images"
+# Of a jackknife: as many as are left out in turn, and the fewest whose spread tells anything.
+_GROUPS, _FEWEST_GROUPS = 20, 5
+_LEAST_ROWS = 4  # a set, for the closed form
 _CLOSED = "95%, closed form over all pairs, the reference shared"
 
 
@@ -30,11 +34,18 @@ def frechet(first: Pair, second: Pair, stem: str = "fd") -> list[Contrast]:
     else:
         assert first.reference.statistics is not None
         reference = first.reference.statistics.gaussian()
-    found = ops.frechet_difference(
-        reference=reference, first=first.generated_rows(), second=second.generated_rows(), seed=first.seed
-    )
-    method = "95%, jackknife of 20 groups, the reference shared"
-    return [_contrast(stem, found, method, f"{_PERMUTED}, of the distance's linear part")]
+    first_rows, second_rows = first.generated_rows(), second.generated_rows()
+    sizes = [len(first_rows), len(second_rows), *([] if isinstance(reference, ops.Gaussian) else [len(reference)])]
+    groups = min(_GROUPS, min(sizes) // 2)  # a jackknife needs two images a group
+    permuted = f"{_PERMUTED}, of the distance's linear part"
+    if groups >= _FEWEST_GROUPS:
+        found = ops.frechet_difference(
+            reference=reference, first=first_rows, second=second_rows, groups=groups, seed=first.seed
+        )
+        return [_contrast(stem, found, f"95%, jackknife of {groups} groups, the reference shared", permuted)]
+    known = reference if isinstance(reference, ops.Gaussian) else ops.gaussian_from_features(reference)
+    witness = ops.frechet_witness(reference=known, first=first_rows, second=second_rows)
+    return [Contrast(stem, None, _FEW, ops.permutation_p_value(*witness, seed=first.seed), permuted)]
 
 
 def frechet_of_space(first: Pair, second: Pair) -> list[Contrast]:
@@ -59,18 +70,23 @@ def rbf_discrepancy(first: Pair, second: Pair) -> list[Contrast]:
 
 def cmmd(first: Pair, second: Pair) -> list[Contrast]:
     """Of CMMDs."""
+    if _fewest(first, second) < _LEAST_ROWS:
+        return [Contrast("cmmd", None, _FEW, None, _FEW)]
     found = ops.cmmd_difference(**_rows(first, second), seed=first.seed)
     return [_contrast("cmmd", found, _CLOSED, _PERMUTED)]
 
 
 def manifold(first: Pair, second: Pair) -> list[Contrast]:
     """Of precision, recall, density and coverage."""
-    rule = first.protocol.manifold or ManifoldRule(5, "exclusive")
+    rule = first.protocol.manifold or PRDC_MANIFOLD
+    stems = ("precision", "recall", "density", "coverage")
+    if _fewest(first, second) // 3 <= rule.k:  # a third of the images has no k-th neighbours
+        return [Contrast(stem, None, _FEW, None, _FEW) for stem in stems]
     found = ops.prdc_difference(**_rows(first, second), k=rule.k, tie=rule.tie, seed=first.seed)
     method = "95%, spread between thirds of the images, the reference shared"
     return [
         _contrast(stem, getattr(found, stem), method, _PERMUTED if stem in ("precision", "density") else "Student's t")
-        for stem in ("precision", "recall", "density", "coverage")
+        for stem in stems
     ]
 
 
@@ -93,8 +109,15 @@ def caption_score(first: Pair, second: Pair) -> list[Contrast]:
 
 
 def _kernel(first: Pair, second: Pair, stem: str, kernel: str) -> list[Contrast]:
+    if _fewest(first, second) < _LEAST_ROWS:
+        return [Contrast(stem, None, _FEW, None, _FEW)]
     found = ops.mmd_difference(**_rows(first, second), kernel=kernel, seed=first.seed)
     return [_contrast(stem, found, _CLOSED, _PERMUTED)]
+
+
+def _fewest(first: Pair, second: Pair) -> int:
+    """Images in the smallest of the three sets."""
+    return min(map(len, _rows(first, second).values()))
 
 
 def _rows(first: Pair, second: Pair) -> dict[str, Any]:
@@ -107,6 +130,8 @@ def _rows(first: Pair, second: Pair) -> dict[str, Any]:
 
 def _contrast(stem: str, found: ops.Difference, method: str, p_value_method: str) -> Contrast:
     if not math.isfinite(found.standard_error):
-        return Contrast(stem, None, "none: there are too few images", None, "none: there are too few images")
+        return Contrast(stem, None, _FEW, None, _FEW)
+    if found.standard_error == 0.0:
+        return Contrast(stem, None, NO_SPREAD, found.p_value, p_value_method)
     low, high = ops.interval(found.value, found.standard_error, degrees=found.degrees)
     return Contrast(stem, (low, high), method, found.p_value, p_value_method)

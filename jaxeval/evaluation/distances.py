@@ -4,7 +4,17 @@ import numpy as np
 
 from jaxeval import ops
 from jaxeval.errors import InputError
-from jaxeval.evaluation.measure import DEVIATIONS, Interval, Number, Pair, Sets, normal_interval, subsampled
+from jaxeval.evaluation.demands import need_directions, need_images, need_width, varying
+from jaxeval.evaluation.measure import (
+    DEVIATIONS,
+    NO_SPREAD,
+    Interval,
+    Number,
+    Pair,
+    Sets,
+    normal_interval,
+    subsampled,
+)
 from jaxeval.evaluation.statistics import FeatureStatistics
 
 __all__ = [
@@ -45,6 +55,8 @@ def _frechet_interval(
     found = _uncertainty(pair)
     if found is None or not pair.with_intervals:
         return None, _NO_SAMPLE, ()
+    if found.standard_error == 0.0:
+        return None, NO_SPREAD, ()
     reach = DEVIATIONS * found.standard_error
     exact = "" if ours.sample is not None else "; the reference counts as exact"
     few = [
@@ -88,6 +100,7 @@ def _uncertainty(pair: Pair) -> ops.FrechetUncertainty | None:
 
 def frechet_infinity(pair: Pair) -> list[Number]:
     """Frechet distance extrapolated in 1/M."""
+    need_images(3, "the line through distances of growing sets", pair.generated)
     found = ops.fd_infinity(**pair.rows(), seed=pair.seed)
     single = _uncertainty(pair)
     definition = "Frechet distance extrapolated to infinitely many generated images (Chong and Forsyth, 2020)"
@@ -106,6 +119,7 @@ def mifd(pair: Pair) -> list[Number]:
     def compute(rows: Sets) -> dict[str, float]:
         return {"memorisation": ops.memorisation_distance(**rows)}
 
+    need_directions(pair.reference, pair.generated)
     found = ops.mifid(**pair.rows(), threshold=_THRESHOLD)
     definition = f"Frechet distance over the memorisation distance where that is below {_THRESHOLD} (Bai et al., 2021)"
     single = _uncertainty(pair)
@@ -129,17 +143,18 @@ def kernel_distance(pair: Pair) -> list[Number]:
     if rule is not None and rule.needs_size and few.rows is not None and len(few.rows) < rule.size:
         raise InputError(
             f"{pair.protocol.follows} draws subsets of {rule.size:,} images and {few.name!r} has {len(few.rows):,}; "
-            "kd-full is over all pairs, however few"
+            "kd-full is over all pairs, however few" + _smaller_subsets(len(few.rows))
         )
+    need_images(2, "a kernel distance", pair.reference, pair.generated)
     full = ops.kid_full(**pair.rows())
     if rule is None:
         return [_full("kd", full, pair)]
     found = ops.kid(**pair.rows(), rule=rule.rule, subsets=rule.subsets, subset_size=rule.size)
     size = min(rule.size, *map(len, pair.rows().values()))
-    definition = (
-        f"cubic kernel distance, mean over {rule.subsets} subsets of {size:,}, drawn as by {rule.rule}; "
-        f"as in {pair.protocol.follows}"
+    definition = f"cubic kernel distance, mean over {rule.subsets:,} subsets of {size:,}, drawn as by {rule.rule}" + (
+        f", {rule.departs}" if rule.departs else f"; as in {pair.protocol.follows}"
     )
+    departs = f"the kernel distance is over {rule.subsets:,} subsets of {size:,} images, {rule.departs}"
     parameters = {
         "subsets": rule.subsets,
         "subset_size": size,
@@ -147,33 +162,48 @@ def kernel_distance(pair: Pair) -> list[Number]:
         "seed": 2020,
         "deviation_of_subsets": found.std,
     }
-    interval, method = normal_interval(full.value, full.standard_error, "closed form over all pairs")
-    return [Number("kd", found.mean, definition, interval, method, parameters)]
+    interval, method = _over_pairs(pair, full.value, full)
+    return [Number("kd", found.mean, definition, interval, method, parameters, (departs,) if rule.departs else ())]
+
+
+def _smaller_subsets(count: int) -> str:
+    return f"; or choose --kid-subset-size {count} or less" if count > 1 else ""
 
 
 def kernel_distance_full(pair: Pair) -> list[Number]:
     """Kernel distance over all pairs."""
+    need_images(2, "a kernel distance", pair.reference, pair.generated)
     return [_full("kd-full", ops.kid_full(**pair.rows()), pair)]
 
 
 def _full(stem: str, found: ops.Discrepancy, pair: Pair) -> Number:
-    interval, method = normal_interval(found.value, found.standard_error, "closed form over all pairs")
+    interval, method = _over_pairs(pair, found.value, found)
     none = "" if stem == "kd-full" else f"; {pair.protocol.follows} has no kernel distance of its own"
     return Number(stem, found.value, f"cubic kernel distance over all pairs, unbiased{none}", interval, method)
 
 
+def _over_pairs(pair: Pair, value: float, found: ops.Discrepancy) -> tuple[Interval | None, str]:
+    """The interval about a value; none where no image differs, as the error is then rounding."""
+    if not varying(pair.reference, pair.generated):
+        return None, NO_SPREAD
+    return normal_interval(value, found.standard_error, "closed form over all pairs")
+
+
 def rbf_discrepancy(pair: Pair) -> list[Number]:
     """Maximum mean discrepancy with a Gaussian kernel."""
-    found = ops.mmd(**pair.rows(), kernel="rbf", bandwidth="median")
-    interval, method = normal_interval(found.value, found.standard_error, "closed form over all pairs")
+    need_images(2, "a kernel distance", pair.reference, pair.generated)
+    found = ops.mmd(**pair.rows(), kernel="rbf", bandwidth=need_width(pair.reference, pair.generated))
+    interval, method = _over_pairs(pair, found.value, found)
     definition = "squared maximum mean discrepancy, Gaussian kernel as wide as the median distance, unbiased"
     return [Number("mmd-rbf", found.value, definition, interval, method)]
 
 
 def cmmd(pair: Pair) -> list[Number]:
     """CMMD, over CLIP embeddings."""
+    need_images(2, "a kernel distance", pair.reference, pair.generated)
+    need_directions(pair.reference, pair.generated)
     found = ops.cmmd(**pair.rows())
-    interval, method = normal_interval(found.value, found.standard_error, "closed form over all pairs")
+    interval, method = _over_pairs(pair, found.value, found)
     definition = (
         "1,000 times the squared maximum mean discrepancy of unit CLIP embeddings, Gaussian kernel of width 10, "
         "biased, as in CMMD (Jayasumana et al., 2024)"

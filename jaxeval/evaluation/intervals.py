@@ -1,6 +1,7 @@
 """Intervals of metrics that have no closed form, from the spread between disjoint thirds of the images."""
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ def spread(
       seed: of the draws.
 
     Returns:
-      None where there are too few images, or a third of them has no value.
+      The errors of those values that all thirds of the images have; None where there are too few images, or no such
+      value.
     """
     sizes = {name: len(values) for name, values in rows.items() if not name.endswith("_labels")}
     if min(sizes.values()) < _FEWEST:
@@ -36,9 +38,10 @@ def spread(
         names[:] = list(found)
         return list(found.values())
 
-    found = ops.subsampling(statistic, sizes, seed=seed)
-    errors = dict(zip(names, found.standard_error.tolist(), strict=True))
-    return (errors, found.degrees) if all(map(np.isfinite, errors.values())) else None
+    with np.errstate(invalid="ignore"):  # a value that is infinite, or none, has no spread
+        found = ops.subsampling(statistic, sizes, seed=seed)
+    errors = {name: error for name, error in zip(names, found.standard_error.tolist(), strict=True) if isfinite(error)}
+    return (errors, found.degrees) if errors else None
 
 
 def half_widths(

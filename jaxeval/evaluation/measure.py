@@ -20,6 +20,7 @@ from jaxeval.extractors import Extractor
 
 __all__ = [
     "DEVIATIONS",
+    "NO_SPREAD",
     "Contrast",
     "Features",
     "Interval",
@@ -27,6 +28,7 @@ __all__ = [
     "Number",
     "Pair",
     "Sets",
+    "attempted",
     "normal_interval",
     "subsampled",
     "with_held_out",
@@ -34,6 +36,9 @@ __all__ = [
 
 DEVIATIONS = 1.959964
 """Of a normal distribution, on either side of its mean, that 95% of it are within."""
+
+NO_SPREAD = "none: the images show no spread, so that nothing tells how far the number may be off"
+"""Why there is no interval where the standard error comes out as 0, or as rounding."""
 
 Interval = tuple[float, float]
 
@@ -51,6 +56,7 @@ class Features:
       rows: the features, [N, d]; None where no measure wanted them, or a statistics file stands for the images.
       labels: class of each row, as integers that mean the same in all sets; None where the images have none.
       texts: embedding of each image's caption; None where there are none.
+      classes: names of the classes, in the order of the integers; nothing where they are not known.
     """
 
     name: str
@@ -58,6 +64,7 @@ class Features:
     rows: Rows | None = None
     labels: Int[np.ndarray, " n"] | None = None
     texts: Rows | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +110,7 @@ class Number:
       interval_method: how it was found, what it covers, or why there is none.
       parameters: what the definition leaves open.
       warnings: what a reader should know of this number.
+      undefined: why there is no value, where it is not finite.
     """
 
     stem: str
@@ -112,6 +120,7 @@ class Number:
     interval_method: str
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    undefined: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +195,8 @@ def subsampled(
     alone: bool = False,
     held_out: bool = False,
     labelled: bool = False,
+    warnings: tuple[str, ...] = (),
+    undefined: Mapping[str, str] | None = None,
 ) -> list[Number]:
     """Numbers with intervals by subsampling.
 
@@ -197,6 +208,8 @@ def subsampled(
       alone: whether the generated images are all that counts.
       held_out: whether the held-out set takes part.
       labelled: whether the labels do.
+      warnings: what a reader should know of each number.
+      undefined: by stem, why there may be no finite value.
     """
     rows: dict[str, Any] = {"generated": pair.generated_rows()} if alone else pair.rows()
     if held_out:
@@ -207,16 +220,19 @@ def subsampled(
             assert side.labels is not None
             rows[f"{name}_labels"] = side.labels
     values = compute(rows)
-    reach = _reach(compute, rows, pair.seed) if pair.with_intervals else None
+    found = _reach(compute, rows, pair.seed) if pair.with_intervals else None
+    reach = {} if found is None else found
     method = "95%, spread between thirds of the images, about the value and its bias"
     return [
         Number(
             stem,
             values[stem],
             definition,
-            None if reach is None else (values[stem] - reach[stem], values[stem] + reach[stem]),
-            "none: there are too few images for subsets of them" if reach is None else method,
+            (values[stem] - reach[stem], values[stem] + reach[stem]) if stem in reach else None,
+            method if stem in reach else "none: there are too few images for subsets of them",
             parameters,
+            warnings,
+            "" if undefined is None else undefined.get(stem, ""),
         )
         for stem, definition in definitions.items()
     ]
@@ -227,6 +243,14 @@ def _reach(compute: Callable[[Sets], dict[str, float]], rows: Sets, seed: int) -
         return half_widths(compute, rows, seed)
     except InputError:  # a third of the images is too few for this metric, though all of them are enough
         return None
+
+
+def attempted(stem: str, work: Callable[[], Number]) -> Number:
+    """One number of several, whose refusal costs no other: then it has no value, and says why."""
+    try:
+        return work()
+    except InputError as error:
+        return Number(stem, float("nan"), "", None, "none: there is no value", undefined=str(error))
 
 
 def with_held_out(pair: Pair) -> dict[str, Any]:
@@ -240,5 +264,7 @@ def normal_interval(value: float, standard_error: float, how: str) -> tuple[Inte
     """An interval of 95% about a value with a normal error, and its description."""
     if not np.isfinite(standard_error):
         return None, "none: there are too few images"
+    if standard_error == 0.0:
+        return None, NO_SPREAD
     reach = DEVIATIONS * standard_error
     return (value - reach, value + reach), f"95%, {how}"

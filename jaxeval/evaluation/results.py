@@ -96,8 +96,13 @@ class Document(abc.ABC):
 
     @property
     def not_computed(self) -> tuple[str, ...]:
-        """What was asked for by `all` and could not be had, with the reason; a sentence each."""
+        """What was asked for and could not be had, with the reason; a sentence each."""
         return tuple(str(one["sentence"]) for one in self.manifest["not_computed"])
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those of `not_computed` that were asked for by name, or that a fault cost; the command line exits with 4."""
+        return tuple(str(one["sentence"]) for one in self.manifest["not_computed"] if one["missing"])
 
     @abc.abstractmethod
     def to_dict(self) -> dict[str, Any]:

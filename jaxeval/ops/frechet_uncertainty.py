@@ -38,7 +38,7 @@ class FrechetUncertainty(NamedTuple):
 
     Attributes:
       bias: by how much the estimate exceeds the distance of the distributions on average; to first order in 1/N, 1/M.
-      standard_error: standard deviation of the estimate.
+      standard_error: standard deviation of the estimate; 0 where no set varies, which tells nothing of an error.
     """
 
     bias: float

@@ -1,6 +1,7 @@
 """The table on the console: one row a result, and below it what a reader should know before trusting the numbers."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich import box
@@ -70,10 +71,13 @@ def print_results(results: Sequence[Result], console: Console, not_computed: Seq
     Args:
       results: at least one.
       console: where to.
-      not_computed: what was asked for by `all` and could not be had.
+      not_computed: what was asked for and could not be had.
     """
-    kinds = list(dict.fromkeys((result.metric, result.protocol) for result in results))
     sets = list(dict.fromkeys(result.generated for result in results))
+    # The set with the most numbers has them in the order that was asked for; others may lack some.
+    counts = Counter(result.generated for result in results)
+    fullest = sorted(results, key=lambda result: -counts[result.generated])
+    kinds = list(dict.fromkeys((result.metric, result.protocol) for result in fullest))
     found = {(result.generated, result.metric, result.protocol): result for result in results}
     reference = next((result for result in results if result.n_reference is not None), results[0])
     title = Text.assemble("against ", (reference.reference, "bold"), f" ({format_count(reference.n_reference)} images)")
