@@ -1,10 +1,14 @@
-"""Whether two generators differ: intervals and p-values of the difference of their numbers against one reference."""
+"""Whether two generators differ: standard errors of the difference of their numbers against one reference.
+
+Beside them, where it costs no further evaluation, the p-value of a permutation test: of the hypothesis that both make
+the same distribution, which is more than that one number does not differ.
+"""
 
 import math
 from typing import Any
 
 from jaxeval import ops
-from jaxeval.evaluation.measure import NO_SPREAD, Contrast, Pair
+from jaxeval.evaluation.measure import FEW, Contrast, Pair
 from jaxeval.evaluation.protocols import PRDC_MANIFOLD
 
 __all__ = [
@@ -20,11 +24,10 @@ __all__ = [
 ]
 
 _PERMUTED = "9,999 permutations of images between both sets"
-_FEW = "none: there are too few images"
 # Of a jackknife: as many as are left out in turn, and the fewest whose spread tells anything.
 _GROUPS, _FEWEST_GROUPS = 20, 5
 _LEAST_ROWS = 4  # a set, for the closed form
-_CLOSED = "95%, closed form over all pairs, the reference shared"
+_CLOSED = "closed form over all pairs, the reference shared"
 
 
 def frechet(first: Pair, second: Pair, stem: str = "fd") -> list[Contrast]:
@@ -42,10 +45,10 @@ def frechet(first: Pair, second: Pair, stem: str = "fd") -> list[Contrast]:
         found = ops.frechet_difference(
             reference=reference, first=first_rows, second=second_rows, groups=groups, seed=first.seed
         )
-        return [_contrast(stem, found, f"95%, jackknife of {groups} groups, the reference shared", permuted)]
+        return [_contrast(stem, found, f"jackknife of {groups} groups, the reference shared", permuted)]
     known = reference if isinstance(reference, ops.Gaussian) else ops.gaussian_from_features(reference)
     witness = ops.frechet_witness(reference=known, first=first_rows, second=second_rows)
-    return [Contrast(stem, None, _FEW, ops.permutation_p_value(*witness, seed=first.seed), permuted)]
+    return [Contrast(stem, None, math.inf, FEW, ops.permutation_p_value(*witness, seed=first.seed), permuted)]
 
 
 def frechet_of_space(first: Pair, second: Pair) -> list[Contrast]:
@@ -54,7 +57,7 @@ def frechet_of_space(first: Pair, second: Pair) -> list[Contrast]:
 
 
 def kernel_distance(first: Pair, second: Pair) -> list[Contrast]:
-    """Of kernel distances; the interval is that of all pairs, whatever subsets the values are over."""
+    """Of kernel distances; the error is that of all pairs, to which that of the choice of subsets comes."""
     return _kernel(first, second, "kd", "polynomial")
 
 
@@ -71,7 +74,7 @@ def rbf_discrepancy(first: Pair, second: Pair) -> list[Contrast]:
 def cmmd(first: Pair, second: Pair) -> list[Contrast]:
     """Of CMMDs."""
     if _fewest(first, second) < _LEAST_ROWS:
-        return [Contrast("cmmd", None, _FEW, None, _FEW)]
+        return [Contrast("cmmd", None, math.inf, FEW)]
     found = ops.cmmd_difference(**_rows(first, second), seed=first.seed)
     return [_contrast("cmmd", found, _CLOSED, _PERMUTED)]
 
@@ -81,11 +84,11 @@ def manifold(first: Pair, second: Pair) -> list[Contrast]:
     rule = first.protocol.manifold or PRDC_MANIFOLD
     stems = ("precision", "recall", "density", "coverage")
     if _fewest(first, second) // 3 <= rule.k:  # a third of the images has no k-th neighbours
-        return [Contrast(stem, None, _FEW, None, _FEW) for stem in stems]
+        return [Contrast(stem, None, math.inf, FEW) for stem in stems]
     found = ops.prdc_difference(**_rows(first, second), k=rule.k, tie=rule.tie, seed=first.seed)
-    method = "95%, spread between thirds of the images, the reference shared"
+    method = "spread between thirds of the images, the reference shared"
     return [
-        _contrast(stem, getattr(found, stem), method, _PERMUTED if stem in ("precision", "density") else "Student's t")
+        _contrast(stem, getattr(found, stem), method, _PERMUTED if stem in ("precision", "density") else "")
         for stem in stems
     ]
 
@@ -95,7 +98,7 @@ def inception_score(first: Pair, second: Pair) -> list[Contrast]:
     found = ops.inception_score_difference(
         first=first.generated_rows(), second=second.generated_rows(), seed=first.seed
     )
-    return [_contrast("is", found, "95%, delta method over images, without splits", _PERMUTED)]
+    return [_contrast("is", found, "delta method over images, without splits", _PERMUTED)]
 
 
 def caption_score(first: Pair, second: Pair) -> list[Contrast]:
@@ -105,12 +108,12 @@ def caption_score(first: Pair, second: Pair) -> list[Contrast]:
         assert pair.generated.texts is not None
         scores.append(ops.clip_score(images=pair.generated_rows(), texts=pair.generated.texts).pairs)
     found = ops.mean_difference(first=scores[0], second=scores[1], seed=first.seed)
-    return [_contrast("clip-score", found, "95%, Welch's t over images", _PERMUTED)]
+    return [_contrast("clip-score", found, "Welch's t over images", _PERMUTED)]
 
 
 def _kernel(first: Pair, second: Pair, stem: str, kernel: str) -> list[Contrast]:
     if _fewest(first, second) < _LEAST_ROWS:
-        return [Contrast(stem, None, _FEW, None, _FEW)]
+        return [Contrast(stem, None, math.inf, FEW)]
     found = ops.mmd_difference(**_rows(first, second), kernel=kernel, seed=first.seed)
     return [_contrast(stem, found, _CLOSED, _PERMUTED)]
 
@@ -128,10 +131,8 @@ def _rows(first: Pair, second: Pair) -> dict[str, Any]:
     }
 
 
-def _contrast(stem: str, found: ops.Difference, method: str, p_value_method: str) -> Contrast:
+def _contrast(stem: str, found: ops.Difference, method: str, alike_method: str) -> Contrast:
     if not math.isfinite(found.standard_error):
-        return Contrast(stem, None, _FEW, None, _FEW)
-    if found.standard_error == 0.0:
-        return Contrast(stem, None, NO_SPREAD, found.p_value, p_value_method)
-    low, high = ops.interval(found.value, found.standard_error, degrees=found.degrees)
-    return Contrast(stem, (low, high), method, found.p_value, p_value_method)
+        return Contrast(stem, None, math.inf, FEW)
+    alike = found.p_value if alike_method else None
+    return Contrast(stem, found.standard_error, found.degrees, method, alike, alike_method)

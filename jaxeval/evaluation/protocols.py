@@ -15,6 +15,7 @@ from jaxeval.images import Preparation, ResizeKind
 __all__ = [
     "DEFAULT_PROTOCOL",
     "PROTOCOLS",
+    "DirectionRule",
     "ManifoldRule",
     "Protocol",
     "SplitRule",
@@ -85,6 +86,21 @@ PRDC_MANIFOLD = ManifoldRule(5, "exclusive", of="the package prdc")
 
 
 @dataclasses.dataclass(frozen=True)
+class DirectionRule:
+    """A reference's random directions of MIND.
+
+    Attributes:
+      rule: of `jaxeval.ops.mind`.
+      projections: how many directions.
+      seed: of its draws; None for the run's.
+    """
+
+    rule: str
+    projections: int = 1000
+    seed: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Protocol:
     """One reference's definition of its metrics and of the image preparation before them.
 
@@ -101,6 +117,7 @@ class Protocol:
       splits: its Inception score; None where it has none, and torch-fidelity's rule is used.
       manifold: its precision and recall; None where it has none, and those of the package prdc are used.
       neighbours: the k of every metric of neighbours that has one, where the user chose it; None for each one's own.
+      directions: its MIND; None where it has none, and the paper's definition is used.
       difference: what the reference does that cannot be seen in its number beyond rounding, and jaxeval leaves out.
       by_pillow: whether the reference reads image files as Pillow's `convert("RGB")` gives them, which clips gray of
         more than 8 bits at 255; the others take arrays of 8 bits, or refuse such files.
@@ -118,6 +135,7 @@ class Protocol:
     splits: SplitRule | None = None
     manifold: ManifoldRule | None = None
     neighbours: int | None = None
+    directions: DirectionRule | None = None
     difference: str = ""
     by_pillow: bool = False
     exact: bool = False
@@ -144,6 +162,7 @@ _ALL = (
         subsets=SubsetRule("torch-fidelity"),
         splits=SplitRule("torch-fidelity"),
         manifold=ManifoldRule(3, "inclusive"),
+        directions=DirectionRule("torch-fidelity", seed=2020),
         networks=("inception", "vgg16", "dinov2", "clip"),
         resize="tf1-bilinear",
         by_pillow=True,

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import importlib.metadata
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 from jaxeval._version import __version__
 from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
-from jaxeval.evaluation.comparing import Difference, contrasts_of
+from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.departures import departures, report_in_file, wide_gray_images
 from jaxeval.evaluation.faults import reason_of
 from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
@@ -318,18 +319,10 @@ class Run:
             without += undefined
         stems = [stem for stem in both[0] if stem in both[1]]
         contrasts = _contrasts(job.measure, pairs) if stems else {}
-        differences = [
-            Difference(
-                both[0][stem],
-                both[1][stem],
-                both[0][stem].value - both[1][stem].value,
-                contrasts[stem].interval,
-                contrasts[stem].interval_method,
-                contrasts[stem].p_value,
-                contrasts[stem].p_value_method,
-            )
-            for stem in stems
-        ]
+        differences = []
+        for stem in stems:
+            (number, result), (other, its_result) = (found[stem] for found in both)
+            differences.append(difference_of((number, other), (result, its_result), contrasts[stem]))
         return differences, without
 
     def _results(
@@ -337,17 +330,17 @@ class Run:
     ) -> tuple[list[Result], list[NotComputed]]:
         (pair,) = self._pairs(job, reference, (generated,), held_out)
         found, undefined = self._results_of(job, pair, reference, generated, held_out)
-        return list(found.values()), undefined
+        return [result for _, result in found.values()], undefined
 
     def _results_of(
         self, job: Job, pair: Pair, reference: Side, generated: Side, held_out: Side | None
-    ) -> tuple[dict[str, Result], list[NotComputed]]:
-        """A pair's numbers by stem, and those of them that are not defined for it."""
+    ) -> tuple[dict[str, tuple[Number, Result]], list[NotComputed]]:
+        """A pair's numbers by stem with the results that they become, and those of them that are not defined."""
         common = tuple(_warnings(job, reference, generated, held_out))
         found, undefined = {}, []
         for number in job.measure.compute(pair):
             if np.isfinite(number.value):
-                found[number.stem] = self._result(job, number, common, reference, generated)
+                found[number.stem] = number, self._result(job, number, common, reference, generated)
                 continue
             key = metric_key(number.stem, job.spec.extractor.name)
             reason = number.undefined or "it is not defined for these images"
@@ -378,7 +371,14 @@ class Run:
         ours = reference.features(spec, labels[0], None, classes)
         unseen = None if held_out is None else held_out.features(spec)
         return [
-            Pair(ours, side.features(spec, own, self._texts(job, side), classes), unseen, job.protocol, self.seed)
+            Pair(
+                ours,
+                side.features(spec, own, self._texts(job, side), classes),
+                unseen,
+                job.protocol,
+                self.seed,
+                extractor=spec.extractor.name,
+            )
             for side, own in zip(generated, labels[1:], strict=True)
         ]
 
@@ -428,6 +428,7 @@ class Run:
             device=device_name(),
             versions=versions(),
             warnings=(*warnings, *number.warnings),
+            debiased=number.debiased,
         )
 
     def manifest(
@@ -466,7 +467,7 @@ def _contrasts(measure: Measure, pairs: Sequence[Pair]) -> Mapping[str, Contrast
     try:
         return contrasts_of(measure, *pairs)
     except InputError as error:
-        return {stem: Contrast(stem, None, f"none: {error}", None, f"none: {error}") for stem in measure.stems}
+        return {stem: Contrast(stem, None, math.inf, f"none: {error}") for stem in measure.stems}
 
 
 def _warnings(job: Job, reference: Side, generated: Side, held_out: Side | None) -> Iterator[str]:

@@ -1,5 +1,8 @@
 """Measures of fidelity, diversity and copying: Inception score, neighbours, classes, held-out likelihood."""
 
+import dataclasses
+import functools
+
 import numpy as np
 
 from jaxeval import ops
@@ -13,7 +16,18 @@ from jaxeval.evaluation.demands import (
     one_class,
     varying,
 )
-from jaxeval.evaluation.measure import Number, Pair, Sets, attempted, normal_interval, subsampled, with_held_out
+from jaxeval.evaluation.distances import SAME, debiased
+from jaxeval.evaluation.intervals import interval_about
+from jaxeval.evaluation.measure import (
+    Number,
+    Pair,
+    Sets,
+    attempted,
+    normal_interval,
+    same_rows,
+    subsampled,
+    with_held_out,
+)
 from jaxeval.evaluation.protocols import PRDC_MANIFOLD, SplitRule
 from jaxeval.ops.inception_score import split_sizes
 
@@ -39,6 +53,8 @@ __all__ = [
 _CLUSTERS = 20  # of a precision-recall curve
 _CELLS, _LEAST_IN_CELL = 3, 20  # of C_T
 _FEWEST_IN_SPLIT = 10  # images; below it a split's Inception score is mostly its own size
+# Of a FLD, in 1/100 nat a dimension: widths of some thousandths of the features' deviation. Bad generators have tens.
+_WITHOUT_END = 1e6
 
 
 def inception_score(pair: Pair) -> list[Number]:
@@ -59,7 +75,8 @@ def inception_score(pair: Pair) -> list[Number]:
         f"exp of the mean KL divergence of class probabilities from their mean, over {whole} as by {rule.rule}{departs}"
     )
     error = found.mean * ops.inception_score_error(logits=logits) if count > 1 else float("nan")
-    interval, method = normal_interval(found.mean, error, "delta method over images, for splits of this size")
+    how = "delta method over images, for splits of this size"
+    interval, method = normal_interval("is", found.mean, error, how, most=logits.shape[1])
     parameters = {"rule": rule.rule, "splits": rule.splits, "seed": 2020, "deviation_of_splits": found.std}
     warnings = [f"the Inception score is over {number}, {rule.departs}"] if rule.departs else []
     sizes = split_sizes(count, splits=rule.splits, rule=rule.rule)
@@ -78,7 +95,8 @@ def caption_score(pair: Pair) -> list[Number]:
     assert texts is not None
     need_directions(pair.generated)
     found = ops.clip_score(images=pair.generated_rows(), texts=texts)
-    interval, method = normal_interval(found.value, found.error, "standard error over images")
+    how = "standard error over images"
+    interval, method = normal_interval("clip-score", found.value, found.error, how, counts=pair.counts())
     definition = "mean of 2.5 max(cosine, 0) of an image and 'A photo depicts ' its caption (Hessel et al., 2021)"
     return [Number("clip-score", found.value, definition, interval, method, {"weight": 2.5})]
 
@@ -91,7 +109,8 @@ def vendi(pair: Pair) -> list[Number]:
         return {"vendi": ops.vendi_score(rows["generated"])}
 
     definition = "effective number of different images: exp of the entropy of the cosine similarity's eigenvalues"
-    return subsampled(pair, compute, {"vendi": definition}, {"order": 1.0}, alone=True)
+    most = {"vendi": float(min(pair.generated_rows().shape))}
+    return subsampled(pair, compute, {"vendi": definition}, {"order": 1.0}, alone=True, most=most)
 
 
 def rke(pair: Pair) -> list[Number]:
@@ -105,7 +124,8 @@ def rke(pair: Pair) -> list[Number]:
     definition = (
         "number of modes: exp of the Renyi entropy of a Gaussian kernel as wide as the reference's median distance"
     )
-    return subsampled(pair, compute, {"rke": definition}, {"bandwidth": bandwidth}, alone=True)
+    most = {"rke": float(len(pair.generated_rows()))}
+    return subsampled(pair, compute, {"rke": definition}, {"bandwidth": bandwidth}, alone=True, most=most)
 
 
 def manifold(pair: Pair) -> list[Number]:
@@ -136,13 +156,13 @@ def clipped(pair: Pair) -> list[Number]:
     k, note = _neighbours(pair, 5)
     need_neighbours(k, pair.reference, pair.generated)
 
-    def compute(rows: Sets) -> dict[str, float]:
-        found = ops.clipped_density_coverage(**rows, k=k)
+    def compute(rows: Sets, cut: bool = True) -> dict[str, float]:
+        found = ops.clipped_density_coverage(**rows, k=k, cut=cut)
         return {"clipped-density": found.density, "clipped-coverage": found.coverage}
 
     whose = f"calibrated to the share of good images (Salvy et al., 2026){note}"
     definitions = {"clipped-density": f"fidelity, {whose}", "clipped-coverage": f"coverage, {whose}"}
-    return subsampled(pair, compute, definitions, {"k": k})
+    return subsampled(pair, compute, definitions, {"k": k}, uncut=functools.partial(compute, cut=False))
 
 
 def probabilistic(pair: Pair) -> list[Number]:
@@ -168,13 +188,13 @@ def alpha(pair: Pair) -> list[Number]:
     """Alpha-precision and beta-recall."""
     need_neighbours(1, pair.reference, option=False)
 
-    def compute(rows: Sets) -> dict[str, float]:
-        found = ops.alpha_precision(**rows)
+    def compute(rows: Sets, signed: bool = False) -> dict[str, float]:
+        found = ops.alpha_precision(**rows, signed=signed)
         return {"alpha-precision": found.precision, "beta-recall": found.recall}
 
     whose = "integrated over its levels, balls about the features' means (after Alaa et al., 2022)"
     definitions = {"alpha-precision": f"alpha-precision {whose}", "beta-recall": f"beta-recall {whose}"}
-    return subsampled(pair, compute, definitions, {"steps": 30})
+    return subsampled(pair, compute, definitions, {"steps": 30}, uncut=functools.partial(compute, signed=True))
 
 
 def curves(pair: Pair) -> list[Number]:
@@ -263,7 +283,14 @@ def likelihood(pair: Pair) -> list[Number]:
         "fld": "how much worse the generated images explain held-out ones than half the reference (Jiralerspong, 2023)",
         "fld-gap": "how much better they explain held-out images than the reference: below 0 for copies",
     }
-    return subsampled(pair, compute, definitions, {"seed": pair.seed}, held_out=True)
+    numbers = subsampled(pair, compute, definitions, {"seed": pair.seed}, held_out=True)
+    if not any(abs(number.value) >= _WITHOUT_END for number in numbers):
+        return numbers
+    reason = (
+        f"every Gaussian of {pair.generated.name} has shrunk onto a copy of a reference image, and how far is decided "
+        "by when the fit stops"
+    )
+    return [number.without_meaning(reason) for number in numbers]
 
 
 def copying(pair: Pair) -> list[Number]:
@@ -300,38 +327,46 @@ def by_class(pair: Pair) -> list[Number]:
     ]
 
 
-def _distance_of_classes(pair: Pair, given: Sets) -> Number:
-    need_classes(2, pair.reference, pair.generated)
-    distances = ops.class_frechet(**given)
-    errors = (
-        [float("nan")]
-        if not pair.with_intervals
-        else [
-            _frechet_error(*(given[side][given[f"{side}_labels"] == label] for side in ("reference", "generated")))
-            for label in distances.classes
-        ]
-    )
-    error = float(np.sqrt(np.square(errors).sum())) / len(errors)
-    how = "influence of single images, about the value and its bias"
-    interval, method = normal_interval(distances.mean, error, how)
-    definition = "mean over the classes of the Frechet distance of their images"
-    return Number("class-fd", distances.mean, definition, interval, method, {"classes": len(distances.classes)})
-
-
 def _accuracy_of_classes(pair: Pair, given: Sets) -> Number:
     if one_class(pair.generated):
         raise InputError(f"all images of {pair.generated.name!r} are of one class, and a classifier needs two")
     need_classes(1, pair.reference, pair.generated)
     accuracy = ops.classification_accuracy_score(**given)
-    share, count = accuracy.accuracy, len(accuracy.correct)
-    interval, method = normal_interval(
-        share, float(np.sqrt(share * (1 - share) / count)), "binomial over the reference images, for this classifier"
-    )
+    interval = interval_about("class-accuracy", accuracy.accuracy, 0.0, {"reference": len(accuracy.correct)})
+    method = "95%, binomial over the reference images (Clopper and Pearson, 1934), for this classifier"
     definition = "share of reference images that a linear classifier of generated images labels right"
-    return Number("class-accuracy", share, definition, interval, method, {"regularisation": 1e-3})
+    return Number("class-accuracy", accuracy.accuracy, definition, interval, method, {"regularisation": 1e-3})
 
 
-def _frechet_error(reference: np.ndarray, generated: np.ndarray) -> float:
+def _distance_of_classes(pair: Pair, given: Sets) -> Number:
+    """The class-conditional Frechet distance, and without its bias where every class has more images than features."""
+    need_classes(2, pair.reference, pair.generated)
+    distances = ops.class_frechet(**given)
+    parts = [
+        [given[side][given[f"{side}_labels"] == label] for side in ("reference", "generated")]
+        for label in distances.classes
+    ]
+    value = 0.0 if all(same_rows(*part) for part in parts) else distances.mean
+    definition = "mean over the classes of the Frechet distance of their images"
+    number = Number("class-fd", value, definition, None, SAME, {"classes": len(parts)})
+    if value == 0 or not pair.with_intervals:
+        return number
+    found = [_frechet_uncertainty(*part) for part in parts]
+    whole = ops.FrechetUncertainty(
+        bias=float(np.mean([one.bias for one in found])),
+        standard_error=float(np.sqrt(np.square([one.standard_error for one in found]).sum())) / len(found),
+        bias_shortfall=float(np.mean([one.bias_shortfall for one in found])),
+    )
+    how = "influence of single images, about the value and its bias"
+    interval, method = normal_interval("class-fd", value, whole.standard_error, how)
+    number = dataclasses.replace(number, interval=interval, interval_method=method)
+    fewest, size = min(len(side) for part in parts for side in part), parts[0][0].shape[1]
+    if fewest <= size or interval is None:
+        return number
+    return dataclasses.replace(number, debiased=debiased("class-fd", value, whole))
+
+
+def _frechet_uncertainty(reference: np.ndarray, generated: np.ndarray) -> ops.FrechetUncertainty:
     return ops.frechet_uncertainty(
         reference=ops.gaussian_from_features(reference),
         generated=ops.gaussian_from_features(generated),
@@ -339,7 +374,7 @@ def _frechet_error(reference: np.ndarray, generated: np.ndarray) -> float:
         generated_rows=generated,
         n_reference=len(reference),
         n_generated=len(generated),
-    ).standard_error
+    )
 
 
 def class_diversity(pair: Pair) -> list[Number]:
