@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxeval import ops
+from jaxeval.evaluation import distances, scores
+from jaxeval.evaluation.intervals import Interval
+from jaxeval.evaluation.measure import Features, Number, Pair
+from jaxeval.evaluation.protocols import PROTOCOLS
+from jaxeval.evaluation.statistics import StatisticsAccumulator
 
 REPEATS = 200
 TRUTH_DRAWS = 400
@@ -28,6 +33,7 @@ class Setting(NamedTuple):
     scale: float = 1.0
     decay: float = 0.0  # the variances fall by exp(-decay) from the first feature to the last
     second: float = 0.0  # shift of a second generator
+    copied: float = 0.0  # the generated set is rows of the reference, each moved by normal numbers of this size
 
     def variances(self) -> np.ndarray:
         """Of the reference's features."""
@@ -39,6 +45,8 @@ class Setting(NamedTuple):
         spread = np.sqrt(self.variances())
         x = rng.standard_normal((self.n, self.d)) * spread
         y, z = (self.scale * rng.standard_normal((self.m, self.d)) * spread + s for s in (self.shift, self.second))
+        if self.copied:
+            y = x[rng.integers(0, self.n, self.m)] + self.copied * y
         return x, y, z
 
     def frechet(self, shift: float) -> float:
@@ -54,15 +62,17 @@ class Setting(NamedTuple):
         text = f"N {self.n}, M {self.m}, d {self.d}, shift {self.shift}"
         text += f", scale {self.scale}" if self.scale != 1 else ""
         text += f", decay {self.decay:g}" if self.decay else ""
+        text += f", copies moved by {self.copied:g}" if self.copied else ""
         return text + (f"; second {self.second}" if self.second else "")
 
 
 class Estimate(NamedTuple):
-    """One draw's: value in the middle of the interval, its standard error, and the half-width of 95%."""
+    """One draw's: the value, its standard error, and the ends of its interval of 95%."""
 
     value: float
     error: float
-    reach: float
+    low: float
+    high: float
 
 
 Row = tuple[str, str, Setting, Callable[..., list[Estimate]], Sequence[str], Sequence[float | None]]
@@ -70,8 +80,55 @@ Row = tuple[str, str, Setting, Callable[..., list[Estimate]], Sequence[str], Seq
 
 def estimate(value: float, error: float, degrees: float = float("inf")) -> Estimate:
     """With the interval that goes with the degrees of freedom."""
-    ends = ops.interval(float(value), float(error), degrees=degrees)
-    return Estimate(float(value), float(error), (ends.high - ends.low) / 2)
+    return Estimate(float(value), float(error), *ops.interval(float(value), float(error), degrees=degrees))
+
+
+def printed(value: float, interval: Interval | None) -> Estimate:
+    """A number with the interval that `jaxeval evaluate` prints; its error is what the width would be of, if normal."""
+    low, high = (float("nan"),) * 2 if interval is None else interval
+    return Estimate(float(value), (high - low) / 3.92, low, high)
+
+
+def pair_of(x: np.ndarray, y: np.ndarray, seed: int = 0, protocol: str = "edm2") -> Pair:
+    """Both sets as a measure is given them."""
+    return Pair(_features("reference", x), _features("generated", y), None, PROTOCOLS[protocol], seed)
+
+
+def _features(name: str, rows: np.ndarray) -> Features:
+    rows = rows.astype(np.float32)
+    accumulator = StatisticsAccumulator(name)
+    accumulator.add(rows)
+    return Features(name, accumulator.finish(), rows)
+
+
+def printed_frechet(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
+    """The distance and the distance without its bias, each with its own interval."""
+    (number,) = distances.frechet(pair_of(x, y))
+    assert number.debiased is not None
+    return [printed(number.value, number.interval), printed(number.debiased.value, number.debiased.interval)]
+
+
+SHARES = ("precision", "recall", "coverage", "authenticity")
+
+
+def printed_shares(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
+    """Shares of images."""
+    pair = pair_of(x, y)
+    found: dict[str, Number] = {one.stem: one for one in (*scores.manifold(pair), *scores.authenticity(pair))}
+    return [printed(found[stem].value, found[stem].interval) for stem in SHARES]
+
+
+def printed_mind(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
+    """With other directions in every draw; and what the interval would be without their error."""
+    pair = pair_of(x, y, seed=int(1e6 * abs(x[0, 0])))
+    number = next(one for one in distances.sliced(pair) if one.stem == "mind")
+    assert number.interval is not None
+    whole = (number.interval[1] - number.interval[0]) / 2
+    reach = np.sqrt(whole**2 - (1.959964 * number.drawing_error) ** 2)
+    return [
+        printed(number.value, number.interval),
+        printed(number.value, (float(number.value - reach), float(number.value + reach))),
+    ]
 
 
 def frechet_influence(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
@@ -104,7 +161,7 @@ def frechet_bootstrap(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estim
         for _ in range(40)
     ]
     low, high = np.quantile(values, [0.025, 0.975])
-    return [Estimate(float(low + high) / 2, float(np.std(values)), float(high - low) / 2)]
+    return [Estimate(float(low + high) / 2, float(np.std(values)), float(low), float(high))]
 
 
 def frechet_difference(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> list[Estimate]:
@@ -127,7 +184,10 @@ def manifold(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
         return _manifold(x[reference], y[generated], cut=False)
 
     found = _subsampled(values, {"reference": len(x), "generated": len(y)})
-    return [estimate._replace(value=value) for estimate, value in zip(found, _manifold(x, y), strict=True)]
+    return [
+        Estimate(value, one.error, one.low - one.value + value, one.high - one.value + value)
+        for one, value in zip(found, _manifold(x, y), strict=True)
+    ]
 
 
 def manifold_difference(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> list[Estimate]:
@@ -168,6 +228,11 @@ def others(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
     return [*found, estimate(float(by_jackknife.value), float(by_jackknife.standard_error), by_jackknife.degrees)]
 
 
+def _shares(x: np.ndarray, y: np.ndarray) -> list[float]:
+    found = ops.prdc(reference=x, generated=y)
+    return [found.precision, found.recall, found.coverage]
+
+
 def _others(x: np.ndarray, y: np.ndarray) -> list[float]:
     mind = ops.mind(reference=x, generated=y, projections=100).value
     return [mind, ops.vendi_score(y)]
@@ -185,6 +250,23 @@ def _subsampled(values: Callable[..., list[float]], sizes: dict[str, int]) -> li
     return [estimate(value, error, spread.degrees) for value, error in zip(whole, spread.standard_error, strict=True)]
 
 
+# Images and features: 5, 10, 20 and 40 images a feature, unequal counts, distributions that differ and that do not.
+PRINTED = (
+    (80, 80, 16, 0.0, 1.0, 0.0),
+    (159, 159, 16, 0.1, 1.0, 0.0),
+    (160, 160, 16, 0.1, 1.0, 0.0),
+    (640, 640, 16, 0.1, 1.1, 0.0),
+    (160, 160, 32, 0.1, 1.0, 2.0),
+    (320, 320, 32, 0.0, 1.0, 0.0),
+    (1280, 1280, 32, 0.05, 1.0, 0.0),
+    (320, 320, 64, 0.1, 1.0, 0.0),
+    (1280, 320, 64, 0.0, 1.0, 5.0),
+    (128, 128, 64, 0.1, 1.0, 0.0),
+)
+# Close to 1 and to 0.
+EDGES = (Setting(100, 100, 2, 0.0), Setting(100, 100, 8, 2.5), Setting(150, 100, 8, 0.0, copied=0.3))
+
+
 def table() -> Iterator[Row]:
     """What is measured: whose interval, by which method, where, and the truth of each of its numbers if known."""
     alike, apart = Setting(1000, 1000, 32, 0.0), Setting(500, 500, 16, 0.1, 1.1)
@@ -194,6 +276,10 @@ def table() -> Iterator[Row]:
         truth = setting.frechet(setting.shift)
         yield "FD less its bias", "influence", setting, frechet_influence, ["FD less its bias"], [truth]
         yield "FD less its bias; FD", "jackknife", setting, frechet_jackknife, ["FD less its bias", "FD"], [truth, None]
+    for n, m, d, shift, scale, decay in PRINTED:
+        setting = Setting(n, m, d, shift, scale, decay)
+        truth = setting.frechet(shift)
+        yield "printed FD", "printed", setting, printed_frechet, ["FD", "FD less bias"], [None, truth]
     yield "FD", "jackknife", Setting(100, 100, 128, 0.05), frechet_jackknife, ["-", "FD, N < d"], [0.0, None]
     yield "FD", "naive bootstrap", apart, frechet_bootstrap, ["FD"], [None]
     two = Setting(500, 500, 16, 0.1, second=0.2)
@@ -224,6 +310,10 @@ def table() -> Iterator[Row]:
     for setting in (Setting(500, 500, 16, 0.3), Setting(800, 800, 32, 0.0)):
         names = ["MIND", "Vendi", "Vendi, by jackknife"]
         yield "others", "subsampling", setting, others, names, [None] * 3
+    for setting in EDGES:
+        yield "printed shares", "printed", setting, printed_shares, list(SHARES), [None] * len(SHARES)
+    wide = Setting(300, 300, 256, 0.3, 1.0, 5.0)
+    yield "printed MIND", "printed", wide, printed_mind, ["MIND", "MIND, directions as if exact"], [None, None]
     yield "IS", "delta method", Setting(10, 1000, 10, 0.0), inception, ["IS"], [None]
 
 
@@ -244,11 +334,11 @@ def main() -> None:
         for place, (label, truth) in enumerate(zip(names, truths, strict=True)):
             if label == "-":
                 continue
-            values, errors, reaches = found[:, place].T
+            values, errors, lows, highs = found[:, place].T
             known = float(more[:, place].mean()) if truth is None else truth
             spread = values.std() if truth is not None else np.concatenate([values, more[:, place]]).std()
             error = np.sqrt(np.mean(errors**2)) / spread
-            covered = (np.abs(values - known) <= reaches).mean()
+            covered = ((lows <= known) & (known <= highs)).mean()
             way = "jackknife" if "jackknife" in label else method
             kind = "" if truth is None else " (exact)"
             print(
@@ -268,6 +358,9 @@ def _values(compute: Callable[..., list[Estimate]], setting: Setting, seed: int)
             np.subtract(ops.prdc(reference=x, generated=y), ops.prdc(reference=x, generated=z))
         ),
         others: lambda x, y, _: [*_others(x, y), ops.vendi_score(y)],
+        printed_frechet: lambda x, y, _: [ops.frechet_distance_from_features(reference=x, generated=y), 0.0],
+        printed_shares: lambda x, y, _: [*_shares(x, y), ops.authenticity(reference=x, generated=y)],
+        printed_mind: lambda x, y, _: 2 * [ops.mind(reference=x, generated=y, seed=int(1e6 * abs(x[0, 0]))).value],
         inception: lambda _, y, _z: [ops.inception_score(logits=3 * y, splits=1).mean],
     }
     return np.array([alone[compute](*setting.draw(seed + 10_000 + draw)) for draw in range(TRUTH_DRAWS)])

@@ -4,12 +4,24 @@ Each message is one sentence that names the offending file or value and says wha
 as it stands.
 """
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxeval.evaluation import Evaluation
+    from jaxeval.evaluation import Comparison, Evaluation
 
-__all__ = ["InputError", "JaxevalError", "PreemptedError", "WeightsError", "WeightsMissingError"]
+__all__ = [
+    "IncompleteError",
+    "InputError",
+    "JaxevalError",
+    "OutOfMemoryError",
+    "PreemptedError",
+    "WeightsError",
+    "WeightsMissingError",
+    "lack_of_memory",
+]
+
+_LONGEST = 160  # letters of another library's message that are repeated
 
 
 class JaxevalError(Exception):
@@ -17,17 +29,27 @@ class JaxevalError(Exception):
 
     Attributes:
       exit_code: the command line's.
-      partial: what an evaluation had finished before the error, if anything.
+      partial: what `evaluate` or `compare` had finished before the error, if anything.
       said_elsewhere: whether another process of the same run tells the user.
     """
 
     exit_code: int = 2
-    partial: "Evaluation | None" = None
+    partial: "Evaluation | Comparison | None" = None
     said_elsewhere: bool = False
 
 
 class InputError(JaxevalError, ValueError):
     """Data, a file or an argument is not what was expected."""
+
+
+class OutOfMemoryError(JaxevalError, MemoryError):
+    """The host or the device has less memory than the work takes; the message says what to lower."""
+
+
+class IncompleteError(JaxevalError):
+    """Some of the numbers that were asked for by name could not be computed; the others were, and are written."""
+
+    exit_code = 4
 
 
 class PreemptedError(JaxevalError):
@@ -44,3 +66,16 @@ class WeightsMissingError(WeightsError):
     """An extractor's weights are not in the cache folder."""
 
     exit_code = 3
+
+
+def lack_of_memory(error: BaseException) -> str | None:
+    """What an exception of any library says of memory (or threads) that could not be had; None for all others."""
+    text = " ".join(str(error).split())
+    lacking = (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and ("RESOURCE_EXHAUSTED" in text or "can't start new thread" in text))
+    )
+    if not lacking:
+        return None
+    return text[:_LONGEST].rstrip(".,; ") or type(error).__name__

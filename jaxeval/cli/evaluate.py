@@ -4,14 +4,14 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
-from jaxeval.errors import JaxevalError
+from jaxeval.errors import IncompleteError, InputError
 
 __all__ = ["compare", "evaluate", "stats"]
 
@@ -79,6 +79,27 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
+def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What may be chosen in the place of a protocol's own rules."""
+    options = (
+        click.option(
+            "--kid-subset-size", type=int, metavar="N", help="Images in each subset of kd. [default: the protocol's]"
+        ),
+        click.option("--kid-subsets", type=int, metavar="N", help="Subsets of kd. [default: the protocol's]"),
+        click.option(
+            "--k",
+            type=int,
+            metavar="N",
+            help="Balls reach to the N-th neighbour; for prdc, clipped, p-precision-recall, realism, rarity. "
+            "[default: each one's own]",
+        ),
+        click.option(
+            "--is-splits", type=int, metavar="N", help="Splits of the Inception score. [default: the protocol's]"
+        ),
+    )
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
 @click.command(short_help="Compare generated images with a reference.")
 @click.argument("reference")
 @click.argument("generated", nargs=-1, required=True)
@@ -96,6 +117,7 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="NAME,...",
     help="Whose definition; several give several columns. See `jaxeval protocols`.",
 )
+@_rule_options
 @click.option("--out", metavar="DIR", help="Write result.json into DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
 @_reading_options
@@ -105,31 +127,18 @@ def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_jso
     Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. REFERENCE
     can also be the .npz that `jaxeval stats` writes, or one with mu and sigma as pytorch-fid and ADM have it.
     """
-    from jaxeval.evaluation import Evaluation
     from jaxeval.evaluation import evaluate as run
     from jaxeval.report import output_console, print_results
 
     with _session({**options, "reference": reference, "generated": list(generated)}, out) as session:
-
-        def deliver(evaluation: Evaluation) -> None:
-            if not session.writes:
-                return
-            written = None if out is None else evaluation.save(out)
-            if as_json:
-                click.echo(evaluation.to_json())
-            elif evaluation.results:
-                print_results(evaluation.results, output_console(), evaluation.not_computed)
-            if written is not None:
-                click.echo(f"wrote {written}", err=as_json)
-
-        try:
-            with session.watched() as more:
-                evaluation = run(**more)
-        except JaxevalError as error:
-            if error.partial is not None and error.partial.results:
-                deliver(error.partial)  # hours of work may lie in the sets that were finished before
-            raise
-        deliver(evaluation)
+        _run(
+            session,
+            run,
+            lambda found: found.results,
+            lambda found: print_results(found.results, output_console(), found.not_computed),
+            out,
+            as_json,
+        )
 
 
 @click.command(short_help="Tell whether two sets differ beyond chance.")
@@ -142,6 +151,7 @@ def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_jso
 @click.option("--held-out", metavar="DATA", help="Real images the generators have not seen; for fld and c-t.")
 @click.option("--captions", metavar="FILE", help="Captions of generated images, name TAB caption; for clip-score.")
 @click.option("--protocol", default="torch-fidelity", show_default=True, metavar="NAME,...", help="Whose definition.")
+@_rule_options
 @click.option("--out", metavar="DIR", help="Write comparison.json into DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
 @_reading_options
@@ -155,16 +165,73 @@ def compare(out: str | None, as_json: bool, **options: Any) -> None:
     from jaxeval.report import output_console, print_comparison
 
     with _session(options, out) as session:
+        _run(
+            session,
+            run,
+            lambda found: found.differences,
+            lambda found: print_comparison(found, output_console()),
+            out,
+            as_json,
+        )
+
+
+def _run(
+    session: "_Session",
+    work: Callable[..., Any],
+    numbers: Callable[[Any], Sequence[Any]],
+    show: Callable[[Any], None],
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Computes a document and delivers it, or what there is of it when something goes wrong.
+
+    Args:
+      session: this process's part.
+      work: gives the document.
+      numbers: of a document.
+      show: prints a document as a table.
+      out: folder to write it into, if any.
+      as_json: whether it is printed as JSON instead.
+
+    Raises:
+      IncompleteError: the document is delivered, but numbers that were asked for are missing from it.
+    """
+    from jaxeval.evaluation.faults import finished_before
+
+    def deliver(document: Any) -> None:
+        if not session.writes:
+            return
+        written, failure = None, None
+        try:
+            written = None if out is None else document.save(out)
+        except InputError as error:  # the numbers are still printed
+            failure = error
+        if as_json:
+            click.echo(document.to_json())
+        else:
+            show(document)
+        if written is not None:
+            click.echo(f"wrote {written}", err=as_json)
+        if failure is not None:
+            raise failure
+
+    try:
         with session.watched() as more:
-            comparison = run(**more)
-        if session.writes:
-            written = None if out is None else comparison.save(out)
-            if as_json:
-                click.echo(comparison.to_json())
-            else:
-                print_comparison(comparison, output_console())
-            if written is not None:
-                click.echo(f"wrote {written}", err=as_json)
+            document = work(**more)
+    except BaseException as error:
+        partial = finished_before(error)
+        if partial is not None and numbers(partial):
+            try:
+                deliver(partial)  # hours of work may lie in what was finished before
+            except InputError as second:
+                click.echo(f"jaxeval: {second}", err=True)
+        raise
+    deliver(document)
+    if document.missing:
+        first, more = document.missing[0], len(document.missing) - 1
+        error = IncompleteError(f"not computed: {first}" + (f"; and {more} more" if more else ""))
+        error.said_elsewhere = not session.writes
+        raise error
 
 
 @click.command(short_help="Write reusable statistics of a reference set.")

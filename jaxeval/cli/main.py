@@ -12,7 +12,7 @@ from jaxeval.cli.inform import metrics, protocols
 from jaxeval.cli.pairs import pairs
 from jaxeval.cli.process import keep_freed_memory
 from jaxeval.cli.weights import weights
-from jaxeval.errors import JaxevalError
+from jaxeval.errors import JaxevalError, OutOfMemoryError, lack_of_memory
 
 __all__ = ["main"]
 
@@ -21,7 +21,8 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 2 bad usage or input, 3 weights missing, 75 told to end and saved. Every command takes "
+    epilog="Exit codes: 0 done, 1 a fault of jaxeval, 2 bad usage or input or too little memory, 3 weights missing, 4 "
+    "done but for numbers that could not be computed, 75 told to end and saved, 130 interrupted. Every command takes "
     "--debug for a traceback.",
 )
 @click.version_option(__version__, message="jaxeval %(version)s")
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Without `arguments` it is the program of this process, takes them from `sys.argv`, and sets the allocator up.
 
-    0 done, 1 a fault of jaxeval, 2 bad usage or input, 3 weights missing, 75 told to end and saved, 130 interrupted.
+    0 done, 1 a fault of jaxeval, 2 bad usage or input or too little memory, 3 weights missing, 4 done but for numbers
+    that could not be computed, 75 told to end and saved, 130 interrupted.
     """
     if arguments is None:
         keep_freed_memory()
@@ -58,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output is gone, so that nobody is left to be told
         return 1
     except Exception as error:
+        lacking = lack_of_memory(error)
+        if lacking is not None:
+            advice = "lower --batch-size, --threads or --limit, where the command has them"
+            return _say(f"there is not enough memory ({lacking}); {advice}", OutOfMemoryError.exit_code, debug)
         text = " ".join(str(error).split()) or "no message"
         return _say(
             f"a fault in jaxeval ({type(error).__name__}: {text}); run again with --debug and report it", 1, debug

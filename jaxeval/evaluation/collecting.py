@@ -24,10 +24,11 @@ from jaxeval._version import __version__
 from jaxeval.distributed import Checkpointer, Processes, any_process, gather_bytes, together
 from jaxeval.errors import InputError, PreemptedError
 from jaxeval.evaluation.cache import CacheEntry, CacheWriter, FeatureCache
+from jaxeval.evaluation.faults import memory_said
 from jaxeval.evaluation.merging import merge_digests, merge_reports, merge_rows, merge_statistics
 from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
 from jaxeval.evaluation.rows import RowStore
-from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator
+from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator, too_few_images
 from jaxeval.images import DECODING_VERSION, DIGEST_BYTES, ReadReport, Source, SourcePart, combined_digest
 
 __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
@@ -70,7 +71,7 @@ class DataSet:
     """What one reading of a source found.
 
     Attributes:
-      statistics: mean and covariance, for the specs that wanted them.
+      statistics: mean and covariance, for the specs that wanted them; none of a single image, which has none.
       rows: the features in the source's order, for the specs that wanted them.
       report: images counted, files skipped with the reason, and notes on conversions.
       pixels: a digest of each item's pixels, in the source's order, zero for those that were skipped.
@@ -143,8 +144,19 @@ class Reader:
 
         Raises:
           InputError: an image cannot be read, or a network gives a value that is not finite for it.
+          OutOfMemoryError: there is less memory than it takes.
           PreemptedError: the run was told to end; what it had is saved.
         """
+        batch, threads = self.options.batch_size, self.options.threads
+        with memory_said(
+            f"read {source.name!r} with --batch-size {batch:,}" + (f" and --threads {threads:,}" if threads else ""),
+            f"lower {'one of them' if threads else 'it'}, or read fewer images (--limit)",
+        ):
+            return self._collect(source, wanted, fingerprint=fingerprint, label=label)
+
+    def _collect(
+        self, source: Source, wanted: Mapping[FeatureSpec, Wanted], *, fingerprint: str | None, label: str
+    ) -> DataSet:
         if self.cache is not None:
             return self._collect_cached(source, dict(wanted), fingerprint, self.cache)
         if self.checkpoints is None:
@@ -265,7 +277,7 @@ class Reader:
         pixels = state.digests if alone else merge_digests(state.digests)
         statistics, rows = {}, {}
         for spec, what in wanted.items():
-            if what.statistics:
+            if what.statistics and report.count > 1:
                 accumulator = state.accumulators[spec]
                 found = accumulator.finish() if alone else merge_statistics(accumulator, source.name)
                 statistics[spec] = dataclasses.replace(found, pixels=pixels)
@@ -306,7 +318,7 @@ class Reader:
             # A user's function that does not say what it is could have changed since yesterday.
             spec: cache_identity(source, spec, self.options, fingerprint)
             for spec in wanted
-            if fingerprint is not None and spec.extractor.fingerprint is not None
+            if fingerprint is not None and spec.extractor.fingerprint is not None and len(self._share(source)) > 1
         }
         statistics: dict[FeatureSpec, FeatureStatistics] = {}
         rows: dict[FeatureSpec, Rows] = {}
@@ -343,6 +355,8 @@ class Reader:
                 self.progress.end(_summary(state, resumed=False))
             found = self._merged(source, state, needed)
             for spec, writer in writers.items():
+                if spec not in found.statistics:
+                    raise too_few_images(source.name, found.report.count)
                 writer.commit(found.statistics[spec], dataclasses.asdict(found.report))
                 entry = cache.load(identities[spec]) if wanted[spec].rows else None
                 kept_rows = None if entry is None else entry.features()

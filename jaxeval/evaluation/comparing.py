@@ -1,17 +1,29 @@
 """`jaxeval.compare`: is one generator better than another, by the same reference, or is it chance?"""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxeval import ops
 from jaxeval.errors import InputError
-from jaxeval.evaluation.intervals import spread
-from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair, Sets
+from jaxeval.evaluation.intervals import Debiased, Interval, difference_interval, no_difference, spread
+from jaxeval.evaluation.measure import (
+    FEW,
+    NO_SPREAD,
+    Contrast,
+    Features,
+    Measure,
+    Number,
+    Pair,
+    Sets,
+)
 from jaxeval.evaluation.names import metric_label
 from jaxeval.evaluation.results import SCHEMA_VERSION, Document, Result
 
-__all__ = ["Comparison", "Difference", "contrasts_of"]
+__all__ = ["Comparison", "Difference", "contrasts_of", "difference_of"]
+
+_NO_DIFFERENCE = "of no difference, by the standard error of the interval"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,33 +33,47 @@ class Difference:
     Attributes:
       first, second: the results of both, with all their provenance.
       value: the first one's number less the second one's.
-      interval: of 95%, or None where there is none; it may be over all pairs where the values are over subsets.
+      interval: of 95%, about `value`; or None where there is none.
       interval_method: how it was found, or why there is none.
-      p_value: of the hypothesis that both make the same distribution; None where there is none.
+      p_value: of no difference, by the interval's own standard error: below 0.05 where the interval leaves 0 out. None
+        where there is no interval.
       p_value_method: how it was found.
+      alike_p_value: of the hypothesis that both make the same distribution, by permutation. It may be small beside an
+        interval that holds 0: distributions can differ where this number does not. None where there is none.
+      alike_p_value_method: how it was found.
+      debiased: the difference without what each number exceeds that of its distribution by, which unequal counts of
+        images leave in `value`; None where one of the two is not known.
     """
 
     first: Result
     second: Result
     value: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
     interval_method: str
     p_value: float | None
     p_value_method: str
+    alike_p_value: float | None = None
+    alike_p_value_method: str = ""
+    debiased: Debiased | None = None
 
     @property
     def better(self) -> str | None:
-        """Name of the better set, where the interval leaves no doubt of it and the metric has a better direction."""
-        if self.first.better is None or self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
+        """Name of the better set, where no interval leaves a doubt of it and the metric has a better direction."""
+        if self.first.better is None or self.interval is None:
             return None
-        first_is_less = self.interval[1] < 0
-        return (self.first if first_is_less == (self.first.better == "lower") else self.second).generated
+        intervals = [self.interval] if self.debiased is None else [self.interval, self.debiased.interval]
+        if all(high < 0 for _, high in intervals):
+            return (self.first if self.first.better == "lower" else self.second).generated
+        if all(low > 0 for low, _ in intervals):
+            return (self.second if self.first.better == "lower" else self.first).generated
+        return None
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
-        chance = "" if self.p_value is None else f", p = {self.p_value:.2g}"
+        chance = "" if self.p_value is None else f", p = {self.p_value:.2g} of no difference"
+        alike = "" if self.alike_p_value is None else f", p = {self.alike_p_value:.2g} of one distribution"
         sides = ", ".join(f"{one.generated} {one.value:.6g}" for one in (self.first, self.second))
-        return f"{metric_label(self.first.metric)}: {sides}, difference {self.value:.4g}{interval}{chance}"
+        return f"{metric_label(self.first.metric)}: {sides}, difference {self.value:.4g}{interval}{chance}{alike}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +95,9 @@ class Comparison(Document):
 
 
 def contrasts_of(measure: Measure, first: Pair, second: Pair) -> dict[str, Contrast]:
-    """The differences of a measure's numbers between two pairs with one reference, by stem."""
+    """How well the differences of a measure's numbers between two pairs with one reference are known, by stem."""
     if measure.contrast is not None:
         return {one.stem: one for one in measure.contrast(first, second)}
-    rows = _all_rows(first, second)
 
     def compute(kept: Sets) -> dict[str, float]:
         pairs = (_pair(pair, kept, name) for pair, name in ((first, "first"), (second, "second")))
@@ -80,21 +105,61 @@ def contrasts_of(measure: Measure, first: Pair, second: Pair) -> dict[str, Contr
         return {stem: one[stem] - other[stem] for stem in one}
 
     try:
-        found = spread(compute, rows, first.seed)
+        found = spread(compute, _all_rows(first, second), first.seed)
     except InputError:  # a third of the images is too few for this measure
         found = None
-    whole = compute(rows)
     if found is None:
-        few = "none: there are too few images"
-        return {stem: Contrast(stem, None, few, None, few) for stem in whole}
+        return {stem: Contrast(stem, None, math.inf, FEW) for stem in measure.stems}
     errors, degrees = found
-    method = "95%, spread between thirds of the images, the reference shared"
+    method, drawn = "spread between thirds of the images, the reference shared", {}
+    if measure.draws is not None:
+        drawn = measure.draws(first, second)
+        method += "; and between the random draws, which both share"
     contrasts = {}
-    for stem, value in whole.items():
-        low, high = ops.interval(value, errors[stem], degrees=degrees)
-        p_value = ops.two_sided_p_value(value, errors[stem], degrees)
-        contrasts[stem] = Contrast(stem, (low, high), method, p_value, "Student's t of the same spread")
+    for stem in measure.stems:
+        if stem not in errors:
+            contrasts[stem] = Contrast(stem, None, math.inf, "none: not every third of the images has a value")
+            continue
+        error = math.hypot(errors[stem], drawn.get(stem, 0.0))
+        contrasts[stem] = Contrast(stem, error, degrees, method, with_draws=measure.draws is not None)
     return contrasts
+
+
+def difference_of(numbers: tuple[Number, Number], results: tuple[Result, Result], contrast: Contrast) -> Difference:
+    """The difference of one number between two generators, with the interval and the p-values that go with it."""
+    values = (numbers[0].value, numbers[1].value)
+    value = values[0] - values[1]
+    alike = contrast.alike_p_value, contrast.alike_method and f"of one distribution, by {contrast.alike_method}"
+    if contrast.standard_error is None:
+        return Difference(*results, value, None, contrast.method, None, contrast.method, *alike)
+    # Draws of the definition that the contrast has none of, as of subsets: of each side by itself.
+    draws = () if contrast.with_draws else (one.drawing_error for one in numbers)
+    error = math.hypot(contrast.standard_error, *draws)
+    reach = ops.interval(0.0, error, degrees=contrast.degrees).high
+    counts = tuple(
+        {name: count for name, count in (("reference", one.n_reference), ("generated", one.n_generated)) if count}
+        for one in results
+    )
+    interval = difference_interval(contrast.stem, values, reach, (counts[0], counts[1]))
+    if interval is None:
+        return Difference(*results, value, None, NO_SPREAD, None, NO_SPREAD, *alike)
+    p_value = no_difference(value, interval, contrast.degrees)
+    debiased = _debiased(numbers, error, contrast.degrees)
+    return Difference(*results, value, interval, f"95%, {contrast.method}", p_value, _NO_DIFFERENCE, *alike, debiased)
+
+
+def _debiased(numbers: tuple[Number, Number], error: float, degrees: float) -> Debiased | None:
+    first, second = (one.debiased for one in numbers)
+    if first is None or second is None:
+        return None
+    bias, value = first.bias - second.bias, first.value - second.value
+    middle = numbers[0].value - numbers[1].value - bias  # other than the value where a distance would be below 0
+    reach = ops.interval(0.0, error, degrees=degrees).high
+    # Either bias may be more than what is known of it.
+    low, high = middle - reach - first.bias_shortfall, middle + reach + second.bias_shortfall
+    interval = (min(low, value), max(high, value))
+    method = f"95%, of the difference without its bias of {bias:.4g}, by the same standard error"
+    return Debiased(value, bias, max(first.bias_shortfall, second.bias_shortfall), interval, method)
 
 
 def _all_rows(first: Pair, second: Pair) -> dict[str, Any]:
@@ -116,6 +181,7 @@ def _pair(pair: Pair, kept: Sets, generated: str) -> Pair:
         generated=features(pair.generated, generated),
         held_out=None if pair.held_out is None else features(pair.held_out, "held_out"),
         with_intervals=False,
+        for_spread=True,
     )
 
 

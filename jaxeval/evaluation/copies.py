@@ -162,6 +162,8 @@ class Copies:
         )
 
     def _fact(self) -> str:
+        if self.same and self.images.name == self.among.name and self.roles == ("generated", "generated"):
+            return f"{self.images} is given twice"
         if self.same:
             return f"{self.images} and {self.among} hold the same images"
         verb = _VERBS[self.what, self.images is self.among][self.count > 1].format(self.among)

@@ -8,12 +8,16 @@ from typing import Any
 
 import jax
 
+from jaxeval import _arguments
 from jaxeval.distributed import Processes, agree_on, current_processes, together
-from jaxeval.errors import InputError, JaxevalError
+from jaxeval.errors import InputError, OutOfMemoryError, lack_of_memory
+from jaxeval.evaluation.arguments import a_text, checked, one_extractor, one_protocol, optional
 from jaxeval.evaluation.cache import FeatureCache
 from jaxeval.evaluation.captions import load_captions
+from jaxeval.evaluation.choices import Choices
 from jaxeval.evaluation.collecting import Checkpoints, Reader, Wanted, checkpoint_label, has_classes, no_classes
 from jaxeval.evaluation.comparing import Comparison, Difference
+from jaxeval.evaluation.faults import keep_finished
 from jaxeval.evaluation.measure import Measure
 from jaxeval.evaluation.measures import choose_measures
 from jaxeval.evaluation.names import inception_stem, metric_key
@@ -21,15 +25,17 @@ from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protoco
 from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions
 from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, make_jobs, versions
-from jaxeval.evaluation.statistics import FeatureStatistics, is_statistics_file, save_statistics
+from jaxeval.evaluation.statistics import FeatureStatistics, is_statistics_file, save_statistics, too_few_images
 from jaxeval.extractors import Extractor, load_extractor
 from jaxeval.images import Source, open_source
 
 __all__ = ["compare", "evaluate", "features", "reference_statistics"]
 
+_ONE = {"extractor": one_extractor, "protocol": one_protocol}
 Protocols = str | Protocol | Sequence[str | Protocol]
 
 
+@checked()
 def evaluate(
     reference: Any,
     generated: Any,
@@ -39,6 +45,10 @@ def evaluate(
     protocol: Protocols = DEFAULT_PROTOCOL,
     held_out: Any = None,
     captions: Mapping[str, str] | str | Path | None = None,
+    kid_subset_size: int | None = None,
+    kid_subsets: int | None = None,
+    k: int | None = None,
+    is_splits: int | None = None,
     batch_size: int = 32,
     limit: int | None = None,
     seed: int = 0,
@@ -70,8 +80,14 @@ def evaluate(
       held_out: real images that the generator has not seen, for `fld` and `c-t`, which are refused where most of them
         are images of the reference or of the generated set.
       captions: of the generated images by name, for `clip-score`; or a file of them (`load_captions`).
-      batch_size: images at a time through the network, on all of this process's devices together; the numbers do not
-        depend on it.
+      kid_subset_size: images of either set in each subset of `kd`, in the place of the protocol's number. This and the
+        next three are for sets that are too small for a protocol's rules; the result says where it departs from them.
+      kid_subsets: how many subsets.
+      k: which neighbour balls reach to, in the place of each metric's own: for `prdc`, `clipped`, `p-precision-recall`,
+        `realism` and `rarity`.
+      is_splits: of the Inception score; whatever the protocol, of about equally many images each.
+      batch_size: images at a time through the network, on all of this process's devices together, and no more than the
+        largest set has; the numbers do not depend on it.
       limit: at most so many images of each set.
       seed: of everything random: random extractors, generating functions.
       value_range: the values that mean black and white in arrays that are not uint8. Files and uint8 arrays have ranges
@@ -94,11 +110,13 @@ def evaluate(
       progress: told how far the run has come.
 
     Returns:
-      An `Evaluation`: a result for each generated set, protocol and metric, and a manifest.
+      An `Evaluation`: a result for each generated set, protocol and metric, and a manifest. A number that cannot be
+      computed costs itself alone: it is left out, and named with the reason in `not_computed`.
 
     Raises:
-      InputError: data or an argument is not what was expected; the error's `partial` attribute is the `Evaluation` of
-        the sets that were finished before.
+      InputError: data or an argument is not what was expected, or not one number could be computed. The `partial`
+        attribute of this and of any other exception is the `Evaluation` of what was finished before.
+      OutOfMemoryError: the images at a time, or all of them together, do not fit into memory.
       PreemptedError: `stop` said so; what the run had is saved.
       WeightsMissingError: the extractor's weights have not been imported.
     """
@@ -106,7 +124,8 @@ def evaluate(
     read = _read_options(batch_size, limit, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
     loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
-    asked = _Asked(reference, generated, held_out, captions, metrics, extractor, protocol, exact_protocol)
+    choices = Choices(kid_subset_size, kid_subsets, k, is_splits)
+    asked = _Asked(reference, generated, held_out, captions, metrics, extractor, protocol, exact_protocol, choices)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress)
     side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
     third = None if unseen is None else run.side(unseen, 1, role="held out")
@@ -118,14 +137,16 @@ def evaluate(
             sets.append(other)
             for found, missing in run.results(side, other, third):
                 results += found
-                without += [] if missing is None else [missing]
-    except JaxevalError as error:
-        manifest = run.manifest(sets, third, without, started) | {"incomplete": str(error)}
-        error.partial = Evaluation(tuple(results), manifest)
+                without += missing
+        _check_any(results, without)
+    except BaseException as error:  # also an interrupt: hours of work may lie in the sets that were finished
+        manifest = run.manifest(sets, third, without, started) | _incomplete(error)
+        keep_finished(error, Evaluation(tuple(results), manifest))
         raise
     return Evaluation(tuple(results), run.manifest(sets, third, without, started))
 
 
+@checked()
 def compare(
     first: Any,
     second: Any,
@@ -136,6 +157,10 @@ def compare(
     protocol: Protocols = DEFAULT_PROTOCOL,
     held_out: Any = None,
     captions: Mapping[str, str] | str | Path | None = None,
+    kid_subset_size: int | None = None,
+    kid_subsets: int | None = None,
+    k: int | None = None,
+    is_splits: int | None = None,
     batch_size: int = 32,
     limit: int | None = None,
     seed: int = 0,
@@ -167,6 +192,10 @@ def compare(
       protocol: whose definition to follow.
       held_out: real images that neither generator has seen.
       captions: of the generated images, the same names in both sets.
+      kid_subset_size: of `kd`, as for `evaluate`; its interval is over all pairs, whatever the subsets.
+      kid_subsets: of `kd`.
+      k: of the metrics of neighbours, as for `evaluate`.
+      is_splits: of the Inception score; its interval is over all images at once.
       batch_size: images at a time.
       limit: at most so many images of each set.
       seed: of everything random.
@@ -185,10 +214,13 @@ def compare(
       progress: told how far the run has come.
 
     Returns:
-      A `Comparison`: for each number both values, their difference with an interval, and a p-value.
+      A `Comparison`: for each number both values, their difference with an interval, and a p-value; the numbers that
+      could not be computed in `not_computed`.
 
     Raises:
-      InputError: data or an argument is not what was expected.
+      InputError: data or an argument is not what was expected, or not one number could be computed. As with
+        `evaluate`, the `partial` attribute of any exception is the `Comparison` of what was finished before.
+      OutOfMemoryError: as with `evaluate`.
       PreemptedError: `stop` said so; what the run had is saved.
       WeightsMissingError: the extractor's weights have not been imported.
     """
@@ -196,16 +228,44 @@ def compare(
     read = _read_options(batch_size, limit, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
     loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
-    asked = _Asked(reference, [first, second], held_out, captions, metrics, extractor, protocol, exact_protocol)
+    choices = Choices(kid_subset_size, kid_subsets, k, is_splits)
+    asked = _Asked(
+        reference, [first, second], held_out, captions, metrics, extractor, protocol, exact_protocol, choices
+    )
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress, with_rows=True)
     side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
     third = None if unseen is None else run.side(unseen, 1, role="held out")
     sides = [run.side(source, index, role="generated") for index, source in enumerate(opened, 2)]
     differences: list[Difference] = []
-    for found, missing in run.differences(side, *sides, held_out=third):
-        differences += found
-        without += [] if missing is None else [missing]
+    try:
+        for found, missing in run.differences(side, *sides, held_out=third):
+            differences += found
+            without += missing
+        _check_any(differences, without)
+    except BaseException as error:
+        manifest = run.manifest([side, *sides], third, without, started) | _incomplete(error)
+        keep_finished(error, Comparison(tuple(differences), manifest))
+        raise
     return Comparison(tuple(differences), run.manifest([side, *sides], third, without, started))
+
+
+def _incomplete(error: BaseException) -> dict[str, str]:
+    """For the manifest of what was finished before an exception."""
+    return {"incomplete": str(error) or type(error).__name__}
+
+
+def _check_any(found: Sequence[Any], without: Sequence[NotComputed]) -> None:
+    """Raises where not one number could be computed: what was raised for the first, in the user's words."""
+    if found:
+        return
+    failed = [one for one in without if one.generated is not None]
+    first, more = failed[0], len(failed) - 1
+    sentence = f"none of the numbers can be computed; {first}; and {more} more" if more else str(first)
+    if first.cause is None or isinstance(first.cause, InputError):
+        raise InputError(sentence) from first.cause
+    if lack_of_memory(first.cause) is not None:
+        raise OutOfMemoryError(sentence) from first.cause
+    raise first.cause
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,6 +280,7 @@ class _Asked:
     extractor: str | Extractor | Sequence[str | Extractor]
     protocol: Protocols
     exact_protocol: bool
+    choices: Choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,6 +314,8 @@ def _set_up(
     """The run, what it cannot compute, and the sources: generated, reference (None for statistics), held out."""
     protocols = get_protocols(asked.protocol, exact=asked.exact_protocol)  # pyright: ignore[reportArgumentType]
     measures, everything = choose_measures(asked.metrics)
+    asked.choices.check_use(measures)
+    protocols = tuple(map(asked.choices.applied, protocols))
     processes = saving.processes()
 
     def prepare() -> tuple[
@@ -271,14 +334,16 @@ def _set_up(
         return jobs, without, opened, real, unseen, captions
 
     jobs, without, opened, real, unseen, captions = together(prepare) if processes.count > 1 else prepare()
-    reader = saving.reader(read, progress)
-    prints = {id(source): reader.fingerprint(source) for source in (real, unseen, *opened) if source is not None}
+    sources = [source for source in (real, unseen, *opened) if source is not None]
+    reader = saving.reader(_fitting(read, sources, processes), progress)
+    prints = {id(source): reader.fingerprint(source) for source in sources}
     if processes.count > 1:
         agree_on("data", repr(list(prints.values())))
     run = Run(jobs, everything, reader, prints, loading.seed, captions, with_rows, loading.ranges())
     return run, without, opened, real, unseen
 
 
+@checked(**_ONE, tap=optional(a_text("the name of a layer of the extractor")))
 def features(
     data: Any,
     *,
@@ -307,13 +372,15 @@ def features(
     (chosen,) = _one(protocol, exact_protocol)
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
     source = _open(data, None, value_range, num_samples, seed, out_of_range)
-    reader = _Saving(cache).reader(_read_options(batch_size, limit, on_error, threads), progress)
+    read = _fitting(_read_options(batch_size, limit, on_error, threads), [source])
+    reader = _Saving(cache).reader(read, progress)
     spec = _spec(chosen, network, tap)
     wanted = {spec: Wanted(statistics=False, rows=True)}
     fingerprint = source.fingerprint() if cache is not None else None
     return reader.collect(source, wanted, fingerprint=fingerprint, label="").rows[spec]
 
 
+@checked(**_ONE, path=_arguments.path)
 def reference_statistics(
     data: Any,
     path: str | Path,
@@ -355,11 +422,14 @@ def reference_statistics(
         return network, _open(data, None, value_range, num_samples, seed, out_of_range)
 
     network, source = together(prepare) if processes.count > 1 else prepare()
-    reader = saving.reader(_read_options(batch_size, limit, on_error, threads), progress)
+    read = _fitting(_read_options(batch_size, limit, on_error, threads), [source], processes)
+    reader = saving.reader(read, progress)
     spec = _spec(chosen, network)
     fingerprint = reader.fingerprint(source)
     wanted = {spec: Wanted(statistics=True)}
     found = reader.collect(source, wanted, fingerprint=fingerprint, label=checkpoint_label(0, source.name))
+    if spec not in found.statistics:
+        raise too_few_images(source.name, found.report.count)
     identity = spec.identity() | {
         "protocol": chosen.name,
         "ddof": chosen.ddof,
@@ -481,6 +551,16 @@ def _read_options(batch_size: int, limit: int | None, on_error: str, threads: in
     if threads is not None and threads < 1:
         raise InputError(f"{threads} threads cannot decode; give 1 or more")
     return ReadOptions(batch_size, limit, on_error, threads)
+
+
+def _fitting(read: ReadOptions, sources: Sequence[Source], processes: Processes | None = None) -> ReadOptions:
+    """The options with batches no larger than the largest set, of which each process has a share.
+
+    One size for all sets of a run, so that each network is compiled once.
+    """
+    largest = max(len(source) if read.limit is None else min(len(source), read.limit) for source in sources)
+    share = -(-largest // (1 if processes is None else processes.count))
+    return dataclasses.replace(read, batch_size=max(1, min(read.batch_size, share)))
 
 
 def _load(name: str, weights_dir: str | Path | None, seed: int) -> Extractor:

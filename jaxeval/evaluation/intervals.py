@@ -1,15 +1,50 @@
-"""Intervals of metrics that have no closed form, from the spread between disjoint thirds of the images."""
+"""Intervals of metrics: from the spread between disjoint thirds of the images, and within what each number can be."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from jaxeval import ops
+from jaxeval.evaluation.names import NUMBERS
 
-__all__ = ["half_widths", "spread"]
+__all__ = [
+    "Debiased",
+    "Interval",
+    "difference_interval",
+    "half_widths",
+    "interval_about",
+    "no_difference",
+    "spread",
+    "within",
+]
 
 _FEWEST = 60  # images a side; a third of them is 20
+
+Interval = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Debiased:
+    """A number less what it exceeds that of the distributions by on average, since the images are so few.
+
+    Attributes:
+      value: the estimate for infinitely many images; where it would be below what the number can be, that.
+      bias: what was taken off the number.
+      bias_shortfall: by how much more than `bias` that may be.
+      interval: of 95%, of the number of the distributions.
+      interval_method: how it was found.
+    """
+
+    value: float
+    bias: float
+    bias_shortfall: float
+    interval: Interval
+    interval_method: str
 
 
 def spread(
@@ -23,7 +58,8 @@ def spread(
       seed: of the draws.
 
     Returns:
-      None where there are too few images, or a third of them has no value.
+      The errors of those values that all thirds of the images have; None where there are too few images, or no such
+      value.
     """
     sizes = {name: len(values) for name, values in rows.items() if not name.endswith("_labels")}
     if min(sizes.values()) < _FEWEST:
@@ -36,9 +72,10 @@ def spread(
         names[:] = list(found)
         return list(found.values())
 
-    found = ops.subsampling(statistic, sizes, seed=seed)
-    errors = dict(zip(names, found.standard_error.tolist(), strict=True))
-    return (errors, found.degrees) if all(map(np.isfinite, errors.values())) else None
+    with np.errstate(invalid="ignore"):  # a value that is infinite, or none, has no spread
+        found = ops.subsampling(statistic, sizes, seed=seed)
+    errors = {name: error for name, error in zip(names, found.standard_error.tolist(), strict=True) if isfinite(error)}
+    return (errors, found.degrees) if errors else None
 
 
 def half_widths(
@@ -50,3 +87,85 @@ def half_widths(
         return None
     errors, degrees = found
     return {name: ops.interval(0.0, error, degrees=degrees).high for name, error in errors.items()}
+
+
+def within(value: float, low: float, high: float, limits: tuple[float, float]) -> Interval:
+    """An interval without what lies beyond what the number can be; a value that lies there itself ends it."""
+    return max(low, min(limits[0], value)), min(high, max(limits[1], value))
+
+
+def interval_about(
+    stem: str, value: float, reach: float, counts: Mapping[str, int] | None = None, most: float = math.inf
+) -> Interval | None:
+    """The 95% interval of a number, within what it can be.
+
+    A share has an interval that holds close to its edges (`jaxeval.ops.share_interval`). Any other mean over images
+    that lies at an edge, and with it every third of the images, has that of none of so many images.
+
+    Args:
+      stem: the number's name, of `NUMBERS`.
+      value: the number.
+      reach: half-width of the interval before it is cut.
+      counts: images of the "reference" and "generated" sets.
+      most: the largest that the number can be, where that depends on the images.
+
+    Returns:
+      None where nothing varies, so that nothing tells how far the number is from its expectation.
+    """
+    name = NUMBERS[stem]
+    least, largest = name.range[0], min(name.range[1], most)
+    count = None if counts is None or name.mean_over is None else counts.get(name.mean_over)
+    unit = largest - least if math.isfinite(largest) else 1.0
+    edge = value <= least or value >= largest
+    if count is not None and (name.share or (edge and reach == 0)):
+        share = min(max((value - least) / unit, 0.0), 1.0)
+        low, high = ops.share_interval(share, count, reach=reach / unit)
+        return within(value, least + unit * low, least + unit * high, (least, largest))
+    if reach == 0:
+        return None
+    return within(value, value - reach, value + reach, (least, largest))
+
+
+def difference_interval(
+    stem: str,
+    values: tuple[float, float],
+    reach: float,
+    counts: tuple[Mapping[str, int] | None, Mapping[str, int] | None] = (None, None),
+) -> Interval | None:
+    """The 95% interval of one generator's number less another's, to the same reference, within what it can be.
+
+    Shares of the generated images, which are drawn independently, differ by chance at least as Newcombe's interval of
+    two shares says; and so do two means at an edge, where nothing else varies.
+
+    Args:
+      stem: the number's name, of `NUMBERS`.
+      values: the number of either.
+      reach: half-width of the interval before it is cut.
+      counts: images of the "reference" and "generated" sets of either.
+
+    Returns:
+      None where nothing varies.
+    """
+    name, value = NUMBERS[stem], values[0] - values[1]
+    low, high = value - reach, value + reach
+    first, second = (interval_about(stem, one, 0.0, images) for one, images in zip(values, counts, strict=True))
+    if first is not None and second is not None and (reach == 0 or name.mean_over == "generated"):
+        (first_low, first_high), (second_low, second_high) = first, second
+        low = min(low, value - math.hypot(values[0] - first_low, second_high - values[1]))
+        high = max(high, value + math.hypot(first_high - values[0], values[1] - second_low))
+    if low == high:
+        return None
+    widest = name.range[1] - name.range[0]
+    return within(value, low, high, (-widest, widest))
+
+
+def no_difference(value: float, interval: Interval, degrees: float) -> float:
+    """The two-sided p-value of no difference that goes with a 95% interval: below 0.05 where that leaves 0 out.
+
+    Reference: Newcombe, "Interval Estimation for the Difference Between Independent Proportions", 1998, for intervals
+    that are not symmetric.
+    """
+    if value == 0:
+        return 1.0
+    reach = value - interval[0] if value > 0 else interval[1] - value
+    return float(2 * stats.t.sf(stats.t.ppf(0.975, degrees) * abs(value) / reach, degrees)) if reach else 0.0

@@ -4,15 +4,17 @@ A measure takes features and knows nothing of images, files or processes.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.collecting import Wanted
-from jaxeval.evaluation.intervals import half_widths
+from jaxeval.evaluation.intervals import Debiased, Interval, half_widths, interval_about
+from jaxeval.evaluation.names import NUMBERS
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading import Rows
 from jaxeval.evaluation.statistics import FeatureStatistics
@@ -20,14 +22,19 @@ from jaxeval.extractors import Extractor
 
 __all__ = [
     "DEVIATIONS",
+    "FEW",
+    "NO_SPREAD",
     "Contrast",
+    "Debiased",
     "Features",
     "Interval",
     "Measure",
     "Number",
     "Pair",
     "Sets",
+    "attempted",
     "normal_interval",
+    "same_rows",
     "subsampled",
     "with_held_out",
 ]
@@ -35,7 +42,9 @@ __all__ = [
 DEVIATIONS = 1.959964
 """Of a normal distribution, on either side of its mean, that 95% of it are within."""
 
-Interval = tuple[float, float]
+FEW = "none: there are too few images"
+NO_SPREAD = "none: the images show no spread, so that nothing tells how far the number may be off"
+"""Why there is no interval where the standard error comes out as 0, or as rounding."""
 
 Sets = Mapping[str, Any]
 """Arrays of one row an image, by the names that `jaxeval.ops` has for them; they become its keywords."""
@@ -51,6 +60,7 @@ class Features:
       rows: the features, [N, d]; None where no measure wanted them, or a statistics file stands for the images.
       labels: class of each row, as integers that mean the same in all sets; None where the images have none.
       texts: embedding of each image's caption; None where there are none.
+      classes: names of the classes, in the order of the integers; nothing where they are not known.
     """
 
     name: str
@@ -58,6 +68,13 @@ class Features:
     rows: Rows | None = None
     labels: Int[np.ndarray, " n"] | None = None
     texts: Rows | None = None
+    classes: tuple[str, ...] = ()
+
+    def count(self) -> int | None:
+        """Number of images; None where a statistics file does not say."""
+        if self.rows is not None:
+            return len(self.rows)
+        return None if self.statistics is None else self.statistics.count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +88,9 @@ class Pair:
       protocol: whose definition is followed.
       seed: of what is random in it.
       with_intervals: whether intervals are wanted, where they take work of their own.
+      for_spread: whether only the spread of the numbers between such pairs is wanted: a number that ends at an edge
+        then goes on beyond it, since the spread of values that were cut understates how much they vary.
+      extractor: name of the network whose features they are.
     """
 
     reference: Features
@@ -79,6 +99,8 @@ class Pair:
     protocol: Protocol
     seed: int
     with_intervals: bool = True
+    for_spread: bool = False
+    extractor: str = ""
 
     def generated_rows(self) -> Rows:
         """The generated features."""
@@ -89,6 +111,32 @@ class Pair:
         """Both sides' features, under the names that `jaxeval.ops` has for them."""
         assert self.reference.rows is not None
         return {"reference": self.reference.rows, "generated": self.generated_rows()}
+
+    def counts(self) -> dict[str, int]:
+        """Images of both sides, as far as they are known."""
+        sides = {"reference": self.reference, "generated": self.generated}
+        return {name: count for name, side in sides.items() if (count := side.count()) is not None}
+
+    def same_rows(self) -> bool:
+        """Whether both sides have the same features, in whatever order."""
+        ours, theirs = self.reference.rows, self.generated.rows
+        return ours is not None and theirs is not None and same_rows(ours, theirs)
+
+
+def same_rows(ours: Float[np.ndarray, "n d"], theirs: Float[np.ndarray, "m e"]) -> bool:
+    """Whether two arrays have the same rows, bit by bit, in whatever order."""
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype or not ours.size:
+        return False
+    # Few sets that differ agree in one feature.
+    if not np.array_equal(np.sort(ours[:, 0]), np.sort(theirs[:, 0])):
+        return False
+    return np.array_equal(np.sort(_as_bytes(ours)), np.sort(_as_bytes(theirs)))
+
+
+def _as_bytes(rows: Rows) -> np.ndarray:
+    """Each row as one item, which compares by its bytes."""
+    whole = np.ascontiguousarray(rows)
+    return whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +151,10 @@ class Number:
       interval_method: how it was found, what it covers, or why there is none.
       parameters: what the definition leaves open.
       warnings: what a reader should know of this number.
+      undefined: why there is no value, where it is not finite.
+      debiased: the same number for infinitely many images, where that can be told.
+      drawing_error: standard error over what the definition itself draws at random, the images being these; the
+        interval holds it.
     """
 
     stem: str
@@ -112,25 +164,37 @@ class Number:
     interval_method: str
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    undefined: str = ""
+    debiased: Debiased | None = None
+    drawing_error: float = 0.0
+
+    def without_meaning(self, why: str) -> "Number":
+        """The number in the place of a value that says nothing."""
+        return dataclasses.replace(self, value=math.nan, interval=None, undefined=f"not meaningful: {why}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-    """How much one number differs between two generators, the reference being the same.
+    """How well the difference of one number between two generators is known, the reference being the same.
 
     Attributes:
       stem: the number's name, of `NUMBERS`.
-      interval: of the first one's number less the second one's.
-      interval_method: how it was found.
-      p_value: of the hypothesis that both make the same distribution.
-      p_value_method: how it was found.
+      standard_error: of the first one's number less the second one's; None where there is none.
+      degrees: of freedom of the standard error.
+      method: how it was found, or why there is none.
+      alike_p_value: of the hypothesis that both make the same distribution, by a test that need not agree with the
+        standard error: it also sees what does not move the number's expectation. None where there is none.
+      alike_method: how it was found.
+      with_draws: whether the standard error holds that of the definition's own random draws.
     """
 
     stem: str
-    interval: Interval | None
-    interval_method: str
-    p_value: float | None
-    p_value_method: str
+    standard_error: float | None
+    degrees: float
+    method: str
+    alike_p_value: float | None = None
+    alike_method: str = ""
+    with_draws: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,8 +205,8 @@ class Measure:
       name: what `--metrics` takes, beside the stems of its numbers.
       stems: names of its numbers.
       compute: from a pair to numbers.
-      contrast: how far two generators differ in them, from the pairs that both make with the reference; None where
-        only subsets of the images can tell.
+      contrast: how well the differences of two generators are known, from the pairs that both make with the reference;
+        None where only subsets of the images can tell.
       wanted: what it needs of the features.
       taps: which layer: the first of these that the extractor has; its default where there are none.
       extractors: how the names of extractors begin over which it is defined; any if empty.
@@ -150,6 +214,8 @@ class Measure:
       needs_held_out: whether it needs a third set.
       needs_labels: whether it needs classes.
       needs_captions: whether it needs captions of the generated images.
+      draws: standard errors of the differences of two generators, by stem, over what the definition draws at random and
+        all subsets of the images share; None where there is nothing of that kind.
     """
 
     name: str
@@ -163,6 +229,7 @@ class Measure:
     needs_held_out: bool = False
     needs_labels: bool = False
     needs_captions: bool = False
+    draws: Callable[[Pair, Pair], dict[str, float]] | None = None
 
     def tap_of(self, extractor: Extractor) -> str:
         """The layer whose features it needs."""
@@ -186,6 +253,12 @@ def subsampled(
     alone: bool = False,
     held_out: bool = False,
     labelled: bool = False,
+    warnings: tuple[str, ...] = (),
+    undefined: Mapping[str, str] | None = None,
+    values: Mapping[str, float] | None = None,
+    uncut: Callable[[Sets], dict[str, float]] | None = None,
+    drawing_errors: Mapping[str, float] | None = None,
+    most: Mapping[str, float] | None = None,
 ) -> list[Number]:
     """Numbers with intervals by subsampling.
 
@@ -197,6 +270,12 @@ def subsampled(
       alone: whether the generated images are all that counts.
       held_out: whether the held-out set takes part.
       labelled: whether the labels do.
+      warnings: what a reader should know of each number.
+      undefined: by stem, why there may be no finite value.
+      values: those of all images, where they are known already.
+      uncut: the same values where numbers end at an edge, beyond which these go on; their spread is taken then.
+      drawing_errors: by stem, standard errors over what the definition draws at random, which all subsets share.
+      most: by stem, the largest that a number can be, where that depends on the images.
     """
     rows: dict[str, Any] = {"generated": pair.generated_rows()} if alone else pair.rows()
     if held_out:
@@ -206,20 +285,26 @@ def subsampled(
         for name, side in zip(list(rows), sides, strict=True):
             assert side.labels is not None
             rows[f"{name}_labels"] = side.labels
-    values = compute(rows)
-    reach = _reach(compute, rows, pair.seed) if pair.with_intervals else None
-    method = "95%, spread between thirds of the images, about the value and its bias"
-    return [
-        Number(
-            stem,
-            values[stem],
-            definition,
-            None if reach is None else (values[stem] - reach[stem], values[stem] + reach[stem]),
-            "none: there are too few images for subsets of them" if reach is None else method,
-            parameters,
-        )
-        for stem, definition in definitions.items()
-    ]
+    if values is None:
+        values = (uncut if pair.for_spread and uncut is not None else compute)(rows)
+    reaches = (_reach(uncut or compute, rows, pair.seed) if pair.with_intervals else None) or {}
+    reasons, drawn, largest = undefined or {}, drawing_errors or {}, most or {}
+    numbers = []
+    for stem, definition in definitions.items():
+        interval, method = None, "none: there are too few images for subsets of them"
+        if stem in reaches and math.isfinite(values[stem]):
+            reach = math.hypot(reaches[stem], DEVIATIONS * drawn.get(stem, 0.0))
+            interval = interval_about(stem, values[stem], reach, pair.counts(), largest.get(stem, math.inf))
+            method = "95%, spread between thirds of the images, about the value and its bias"
+            if stem in drawn:
+                method += "; and spread between the directions"
+            if NUMBERS[stem].share:
+                method += "; never less than a binomial's (Clopper and Pearson, 1934)"
+            if interval is None:
+                method = NO_SPREAD
+        number = Number(stem, values[stem], definition, interval, method, parameters, warnings, reasons.get(stem, ""))
+        numbers.append(dataclasses.replace(number, drawing_error=drawn.get(stem, 0.0)))
+    return numbers
 
 
 def _reach(compute: Callable[[Sets], dict[str, float]], rows: Sets, seed: int) -> dict[str, float] | None:
@@ -229,6 +314,14 @@ def _reach(compute: Callable[[Sets], dict[str, float]], rows: Sets, seed: int) -
         return None
 
 
+def attempted(stem: str, work: Callable[[], Number]) -> Number:
+    """One number of several, whose refusal costs no other: then it has no value, and says why."""
+    try:
+        return work()
+    except InputError as error:
+        return Number(stem, float("nan"), "", None, "none: there is no value", undefined=str(error))
+
+
 def with_held_out(pair: Pair) -> dict[str, Any]:
     """The features of all three sets, under the names that `jaxeval.ops` has for them."""
     assert pair.held_out is not None
@@ -236,9 +329,26 @@ def with_held_out(pair: Pair) -> dict[str, Any]:
     return {**pair.rows(), "held_out": pair.held_out.rows}
 
 
-def normal_interval(value: float, standard_error: float, how: str) -> tuple[Interval | None, str]:
-    """An interval of 95% about a value with a normal error, and its description."""
+def normal_interval(
+    stem: str,
+    value: float,
+    standard_error: float,
+    how: str,
+    *,
+    counts: Mapping[str, int] | None = None,
+    most: float = math.inf,
+) -> tuple[Interval | None, str]:
+    """An interval of 95% about a value with a normal error, within what the number can be, and its description.
+
+    Args:
+      stem: the number's name, of `NUMBERS`.
+      value: the number.
+      standard_error: of it; not finite where there is none.
+      how: it was found.
+      counts: images of the "reference" and "generated" sets.
+      most: the largest that the number can be, where that depends on the images.
+    """
     if not np.isfinite(standard_error):
-        return None, "none: there are too few images"
-    reach = DEVIATIONS * standard_error
-    return (value - reach, value + reach), f"95%, {how}"
+        return None, FEW
+    interval = interval_about(stem, value, DEVIATIONS * standard_error, counts, most)
+    return interval, NO_SPREAD if interval is None else f"95%, {how}"

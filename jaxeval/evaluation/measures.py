@@ -70,7 +70,7 @@ MEASURES: dict[str, Measure] = {
         Measure("rarity", ("rarity",), scores.rarity),
         Measure("vendi", ("vendi",), scores.vendi, alone=True),
         Measure("rke", ("rke",), scores.rke),
-        Measure("sliced", ("sw2", "mind"), distances.sliced),
+        Measure("sliced", ("sw2", "mind"), distances.sliced, draws=distances.sliced_draws),
         Measure("mmd-rbf", ("mmd-rbf",), distances.rbf_discrepancy, contrasts.rbf_discrepancy),
         Measure("cmmd", ("cmmd",), distances.cmmd, contrasts.cmmd, extractors=("clip",)),
         Measure(

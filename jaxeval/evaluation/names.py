@@ -1,66 +1,78 @@
-"""What each number is called, and whether more of it is better."""
+"""What each number is called, whether more of it is better, and what it can be."""
 
 import dataclasses
+import math
 from typing import Literal
 
 __all__ = ["NUMBERS", "NumberName", "better", "inception_stem", "metric_key", "metric_label"]
 
 Better = Literal["lower", "higher"]
 
+_ANY = (-math.inf, math.inf)
+_POSITIVE = (0.0, math.inf)
+_UNIT = (0.0, 1.0)
+
 
 @dataclasses.dataclass(frozen=True)
 class NumberName:
-    """Names of one number.
+    """Names of one number, and what it can be.
 
     Attributes:
       label: as it is printed, before the extractor's name.
       better: which direction is, if either.
       inception: its own name over the FID Inception network, where the field has one that means only that.
+      range: the least and the largest that what the number estimates can be. An unbiased estimate of a squared
+        discrepancy is below 0 half of the time where there is none, and is not bounded here.
+      mean_over: of which images it is a mean, where it is one that ends at an edge of the range if all images do.
+      share: whether each of those images counts all or nothing.
     """
 
     label: str
     better: Better | None
     inception: str | None = None
+    range: tuple[float, float] = _ANY
+    mean_over: Literal["generated", "reference"] | None = None
+    share: bool = False
 
 
 NUMBERS: dict[str, NumberName] = {
-    "fd": NumberName("FD", "lower", "FID"),
-    "fd-infinity": NumberName("FD-infinity", "lower", "FID-infinity"),
-    "sfd": NumberName("sFD", "lower", "sFID"),
-    "mifd": NumberName("MiFD", "lower", "MiFID"),
+    "fd": NumberName("FD", "lower", "FID", range=_POSITIVE),
+    "fd-infinity": NumberName("FD-infinity", "lower", "FID-infinity", range=_POSITIVE),
+    "sfd": NumberName("sFD", "lower", "sFID", range=_POSITIVE),
+    "mifd": NumberName("MiFD", "lower", "MiFID", range=_POSITIVE),
     "kd": NumberName("KD", "lower", "KID"),
     "kd-full": NumberName("KD-full", "lower", "KID-full"),
     "mmd-rbf": NumberName("MMD-RBF", "lower"),
-    "cmmd": NumberName("CMMD", "lower"),
-    "clip-score": NumberName("CLIPScore", "higher"),
-    "is": NumberName("IS", "higher", "IS"),
-    "precision": NumberName("Precision", "higher"),
-    "recall": NumberName("Recall", "higher"),
-    "density": NumberName("Density", "higher"),
-    "coverage": NumberName("Coverage", "higher"),
-    "clipped-density": NumberName("Clipped density", "higher"),
-    "clipped-coverage": NumberName("Clipped coverage", "higher"),
-    "p-precision": NumberName("P-precision", "higher"),
-    "p-recall": NumberName("P-recall", "higher"),
-    "prd-precision": NumberName("PRD F1/8", "higher"),
-    "prd-recall": NumberName("PRD F8", "higher"),
-    "realism": NumberName("Realism", "higher"),
-    "rarity": NumberName("Rarity", None),
-    "vendi": NumberName("Vendi", "higher"),
-    "rke": NumberName("RKE", "higher"),
-    "sw2": NumberName("SW2", "lower"),
-    "mind": NumberName("MIND", "lower"),
-    "authenticity": NumberName("Authentic %", "higher"),
-    "memorisation": NumberName("Memorisation distance", "higher"),
-    "alpha-precision": NumberName("alpha-Precision", "higher"),
-    "beta-recall": NumberName("beta-Recall", "higher"),
+    "cmmd": NumberName("CMMD", "lower", range=(0.0, 2000.0)),
+    "clip-score": NumberName("CLIPScore", "higher", range=(0.0, 2.5), mean_over="generated"),
+    "is": NumberName("IS", "higher", "IS", range=(1.0, math.inf)),
+    "precision": NumberName("Precision", "higher", range=_UNIT, mean_over="generated", share=True),
+    "recall": NumberName("Recall", "higher", range=_UNIT, mean_over="reference", share=True),
+    "density": NumberName("Density", "higher", range=_POSITIVE, mean_over="generated"),
+    "coverage": NumberName("Coverage", "higher", range=_UNIT, mean_over="reference", share=True),
+    "clipped-density": NumberName("Clipped density", "higher", range=_UNIT, mean_over="generated"),
+    "clipped-coverage": NumberName("Clipped coverage", "higher", range=_UNIT, mean_over="reference"),
+    "p-precision": NumberName("P-precision", "higher", range=_UNIT, mean_over="generated"),
+    "p-recall": NumberName("P-recall", "higher", range=_UNIT, mean_over="reference"),
+    "prd-precision": NumberName("PRD F1/8", "higher", range=_UNIT, mean_over="generated"),
+    "prd-recall": NumberName("PRD F8", "higher", range=_UNIT, mean_over="reference"),
+    "realism": NumberName("Realism", "higher", range=_POSITIVE),
+    "rarity": NumberName("Rarity", None, range=_POSITIVE),
+    "vendi": NumberName("Vendi", "higher", range=(1.0, math.inf)),
+    "rke": NumberName("RKE", "higher", range=(1.0, math.inf)),
+    "sw2": NumberName("SW2", "lower", range=_POSITIVE),
+    "mind": NumberName("MIND", "lower", range=_POSITIVE),
+    "authenticity": NumberName("Authentic %", "higher", range=(0.0, 100.0), mean_over="generated", share=True),
+    "memorisation": NumberName("Memorisation distance", "higher", range=_UNIT, mean_over="generated"),
+    "alpha-precision": NumberName("alpha-Precision", "higher", range=_UNIT, mean_over="generated"),
+    "beta-recall": NumberName("beta-Recall", "higher", range=_UNIT, mean_over="reference"),
     "fld": NumberName("FLD", "lower"),
     "fld-gap": NumberName("FLD gap", "higher"),
     "c-t": NumberName("C_T", None),
-    "class-fd": NumberName("Class FD", "lower", "Class FID"),
-    "class-accuracy": NumberName("Class accuracy", "higher"),
-    "diversity-within": NumberName("Diversity within classes", "higher"),
-    "diversity-between": NumberName("Diversity between classes", None),
+    "class-fd": NumberName("Class FD", "lower", "Class FID", range=_POSITIVE),
+    "class-accuracy": NumberName("Class accuracy", "higher", range=_UNIT, mean_over="reference", share=True),
+    "diversity-within": NumberName("Diversity within classes", "higher", range=(0.0, 2.0)),
+    "diversity-between": NumberName("Diversity between classes", None, range=(0.0, 2.0)),
 }
 """By stem: what comes before the extractor's name in a result's `metric`."""
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
@@ -12,6 +13,10 @@ from jaxeval.ops import image_quality as iq
 __all__ = ["PAIR_MEASURES", "PairMeasure", "pair_measures"]
 
 Better = Literal["lower", "higher"]
+
+_ANY = (-math.inf, math.inf)
+_SIGNED = (-1.0, 1.0)
+_UNIT = (0.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +39,7 @@ class PairMeasure:
       unit: of the number; empty for none.
       in_levels: whether it grows with the data range, so that images of 8 and of 16 bits are not to be averaged.
       weights: names of the weights that it needs, as `jaxeval weights` has them; `load` raises WeightsMissingError.
+      range: the least and the largest that it can be.
     """
 
     name: str
@@ -50,6 +56,7 @@ class PairMeasure:
     unit: str = ""
     in_levels: bool = False
     weights: tuple[str, ...] = ()
+    range: tuple[float, float] = (0.0, math.inf)
 
     def smallest(self, convention: str | None) -> int:
         """Least height and width under a convention."""
@@ -98,6 +105,7 @@ _ALL = (
         takes_channels=True,
         least_side=11,
         least_sides=(("torchmetrics", 6), ("scikit-image-default", 7)),
+        range=_SIGNED,
     ),
     PairMeasure(
         "ms-ssim",
@@ -109,6 +117,7 @@ _ALL = (
         takes_channels=True,
         least_side=161,
         least_sides=(("torchmetrics", 176),),
+        range=_SIGNED,
     ),
     PairMeasure("mse", "MSE", _plain(iq.mse), "lower", "in squared levels", takes_channels=True, in_levels=True),
     PairMeasure("rmse", "RMSE", _plain(iq.rmse), "lower", "in levels", takes_channels=True, in_levels=True),
@@ -121,6 +130,7 @@ _ALL = (
         "the authors' psnrhvsm.m on the luma",
         least_side=8,
         unit="dB",
+        range=_ANY,
     ),
     PairMeasure(
         "psnr-hvs-m",
@@ -130,24 +140,39 @@ _ALL = (
         "the authors' psnrhvsm.m on the luma, with masking",
         least_side=8,
         unit="dB",
+        range=_ANY,
     ),
-    PairMeasure("cw-ssim", "CW-SSIM", _plain(iq.cw_ssim), "higher", "pyiqa's, luma not rounded", least_side=64),
-    PairMeasure("iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161),
+    PairMeasure(
+        "cw-ssim", "CW-SSIM", _plain(iq.cw_ssim), "higher", "pyiqa's, luma not rounded", least_side=64, range=_UNIT
+    ),
+    PairMeasure("iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161, range=_SIGNED),
     PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "piq's vif_p, pixel domain", least_side=41),
-    PairMeasure("fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,)),
-    PairMeasure("sr-sim", "SR-SIM", _plain(iq.sr_sim), "higher", "piq's, one image at a time", least_side=37),
-    PairMeasure("vsi", "VSI", _plain(iq.vsi), "higher", "piq's", least_side=2),
-    PairMeasure("gms", "GMS", _plain(iq.gms), "higher", "mean of the gradient similarity (GMSM)", least_side=2),
+    PairMeasure(
+        "fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,), range=_UNIT
+    ),
+    PairMeasure(
+        "sr-sim", "SR-SIM", _plain(iq.sr_sim), "higher", "piq's, one image at a time", least_side=37, range=_UNIT
+    ),
+    PairMeasure("vsi", "VSI", _plain(iq.vsi), "higher", "piq's", least_side=2, range=_UNIT),
+    PairMeasure(
+        "gms", "GMS", _plain(iq.gms), "higher", "mean of the gradient similarity (GMSM)", least_side=2, range=_UNIT
+    ),
     PairMeasure("gmsd", "GMSD", _plain(iq.gmsd), "lower", "piq's", least_side=2),
     PairMeasure("ms-gmsd", "MS-GMSD", _plain(iq.ms_gmsd), "lower", "piq's, of the luma", least_side=17),
     PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "piq's"),
-    PairMeasure("haarpsi", "HaarPSI", _plain(iq.haarpsi), "higher", "piq's", least_side=16),
+    PairMeasure("haarpsi", "HaarPSI", _plain(iq.haarpsi), "higher", "piq's", least_side=16, range=_UNIT),
     PairMeasure("nlpd", "NLPD", _plain(iq.nlpd), "lower", "the authors' NLP_dist.m", least_side=32),
     _lpips("alex", "alexnet", 31),
     _lpips("vgg16", "vgg16", 16),
     _lpips("squeeze", "squeezenet", 17),
     PairMeasure(
-        "dists", "DISTS", dists_op, "lower", "the package DISTS_pytorch's, over vgg16", weights=("vgg16", "dists")
+        "dists",
+        "DISTS",
+        dists_op,
+        "lower",
+        "the package DISTS_pytorch's, over vgg16",
+        weights=("vgg16", "dists"),
+        range=(0.0, 2.0),
     ),
     PairMeasure(
         "niqe",
@@ -168,6 +193,7 @@ _ALL = (
         least_side=16,
         alone=True,
         weights=("brisque",),
+        range=_ANY,
     ),
     PairMeasure(
         "sharpness",
@@ -188,7 +214,14 @@ _ALL = (
         alone=True,
     ),
     PairMeasure(
-        "entropy", "Entropy", _plain(iq.entropy), None, "of the luma's 256 codes, in bits", alone=True, unit="bits"
+        "entropy",
+        "Entropy",
+        _plain(iq.entropy),
+        None,
+        "of the luma's 256 codes, in bits",
+        alone=True,
+        unit="bits",
+        range=(0.0, 8.0),
     ),
     PairMeasure(
         "total-variation",
@@ -200,7 +233,13 @@ _ALL = (
         in_levels=True,
     ),
     PairMeasure(
-        "brightness", "Brightness", _plain(_exposure("mean")), None, "mean luma over the data range", alone=True
+        "brightness",
+        "Brightness",
+        _plain(_exposure("mean")),
+        None,
+        "mean luma over the data range",
+        alone=True,
+        range=_UNIT,
     ),
     PairMeasure(
         "contrast",
@@ -209,8 +248,17 @@ _ALL = (
         None,
         "standard deviation of the luma over the data range",
         alone=True,
+        range=_UNIT,
     ),
-    PairMeasure("clipped-black", "Clipped black", _plain(_exposure("black")), None, "share of pixels at 0", alone=True),
+    PairMeasure(
+        "clipped-black",
+        "Clipped black",
+        _plain(_exposure("black")),
+        None,
+        "share of pixels at 0",
+        alone=True,
+        range=_UNIT,
+    ),
     PairMeasure(
         "clipped-white",
         "Clipped white",
@@ -218,6 +266,7 @@ _ALL = (
         None,
         "share of pixels at the data range",
         alone=True,
+        range=_UNIT,
     ),
 )
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxeval import ops
+from jaxeval.evaluation.intervals import within
 from jaxeval.evaluation.pair_measures import PAIR_MEASURES
 from jaxeval.evaluation.results import Document
 
@@ -46,7 +47,8 @@ class PairMean:
       set: the distorted set, or the reference itself for measures of single images.
       reference: the reference.
       value: mean of the finite scores; infinite if all are.
-      interval: of 95% by Student's t over the images, or None where fewer than two scores are finite.
+      interval: of 95% by Student's t over the images, within what the measure can be; None where fewer than two scores
+        are finite, or all are the same, so that nothing tells their spread.
       better: `lower` or `higher`; None where neither is.
       n: finite scores.
       n_infinite: scores that are infinite (identical images, for PSNR) and not in the mean.
@@ -87,7 +89,8 @@ class PairDifference:
       metric: the measure's name.
       first, second: the sets.
       value: mean of the second one's scores less the first one's, over the images common to both.
-      interval: of 95% by Student's t over the images' differences, or None for fewer than two images.
+      interval: of 95% by Student's t over the images' differences, within what they can be; None for fewer than two
+        images, or where all differ by the same.
       p_value: of no difference in the mean, by the paired t test; None where there is no interval.
       better: name of the better set, where the interval leaves no doubt of it and a direction is better.
       n: images in both sets with finite scores.
@@ -151,11 +154,11 @@ def plain_number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _interval(values: Float[np.ndarray, " n"]) -> tuple[float, float] | None:
-    if values.size < 2:
+def _interval(values: Float[np.ndarray, " n"], limits: tuple[float, float]) -> tuple[float, float] | None:
+    """Student's, within what the mean can be; None where the values are too few, or all alike, to tell their spread."""
+    if values.size < 2 or np.ptp(values) == 0:
         return None
-    low, high = ops.mean_interval(values)
-    return low, high
+    return within(float(values.mean()), *ops.mean_interval(values), limits)
 
 
 def mean_of(
@@ -173,7 +176,7 @@ def mean_of(
         "set": set_name,
         "reference": reference,
         "value": value,
-        "interval": _interval(finite),
+        "interval": _interval(finite, measure.range),
         "better": measure.better,
         "n": int(finite.size),
         "n_infinite": infinite,
@@ -202,9 +205,9 @@ def difference_of(
     differences = kept[:, 1] - kept[:, 0]
     n = len(kept)
     value = float(differences.mean()) if n else math.nan
-    interval, p_value = None, None
-    if n > 1:
-        interval = _interval(differences)
+    least, largest = PAIR_MEASURES[metric].range
+    interval, p_value = _interval(differences, (least - largest, largest - least)), None
+    if interval is not None:
         error = float(differences.std(ddof=1)) / math.sqrt(n)
         p_value = ops.two_sided_p_value(value, error, n - 1)
     better = PAIR_MEASURES[metric].better

@@ -68,7 +68,9 @@ def summarise(
         "data_ranges": sorted({_data_range(shape, settings.data_range) for shape in shapes}),
         "layouts": [str(shape) for shape in shapes],
         "conversions": dict(frames or {}),
-        "interval_method": "Student's t over the images" if frames is None else "none: the frames of a video are alike",
+        "interval_method": "Student's t over the images, within what each measure can be"
+        if frames is None
+        else "none: the frames of a video are alike",
         "unmatched": list(notes),
         "skipped": [{"set": task.set, "image": task.image, "reason": reason} for task, reason in left_out],
         "not_computed": [dict(one) for one in not_computed],

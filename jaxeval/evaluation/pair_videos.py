@@ -115,8 +115,11 @@ def _scored(
     """The values of each frame by measure."""
     layout = video.layout
     size = max(1, min(batch_size, MOST_PIXELS // (layout.height * layout.width)))
+    first = True
     inner = np.s_[:, crop_border : layout.height - crop_border, crop_border : layout.width - crop_border]
     while batch := list(itertools.islice(pairs, size)):
+        if first:  # if it is not full the video ends with it, and nothing is padded beyond that
+            size, first = len(batch), False
         distorted = np.stack([frame for frame, _ in batch])[inner]
         partners = [frame for _, frame in batch if frame is not None]
         reference = np.stack(partners)[inner] if partners else None

@@ -4,8 +4,12 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+from jaxeval._arguments import number, path
 from jaxeval.errors import InputError
+from jaxeval.evaluation.arguments import a_text, at_least, checked, optional, several
+from jaxeval.evaluation.faults import memory_said
 from jaxeval.evaluation.pair_matching import Matching, match_pairs, open_images
 from jaxeval.evaluation.pair_results import PairScores, PairsEvaluation
 from jaxeval.evaluation.pair_scoring import Chosen, Task, WideValues, score_tasks
@@ -21,6 +25,23 @@ _MOST_THREADS = 32
 _MANY_SHAPES = 8
 
 
+def _sets_given(name: str, distorted: Any) -> Any:
+    """One path, or several, perhaps by name."""
+    if isinstance(distorted, Mapping):
+        return {own: path(name, one) for own, one in distorted.items()}
+    return several(path)(name, distorted)
+
+
+@checked(
+    reference=path,
+    distorted=_sets_given,
+    metrics=several(a_text("names, such as 'psnr,ssim' or ['psnr', 'ssim'], or 'all'")),
+    convention=optional(a_text("a name such as 'torchmetrics', or 'ssim=NAME,ms-ssim=NAME'")),
+    channels=a_text("'all', 'y' or 'y-rounded'"),
+    crop_border=at_least(0, enforce=False),
+    data_range=optional(number),
+)
+@memory_said("score these images", "lower --batch-size or --threads")
 def score_pairs(
     reference: str | Path,
     distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
@@ -64,6 +85,7 @@ def score_pairs(
     Raises:
       InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
         for a measure that was asked for by name, or nothing is left to score.
+      OutOfMemoryError: a batch does not fit into memory.
       WeightsMissingError: a measure that was asked for by name needs weights that are not there.
     """
     settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir)

@@ -7,6 +7,7 @@ computed from one reading of the images.
 
 import dataclasses
 
+from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, Normalisation
 from jaxeval.images import Preparation, ResizeKind
@@ -14,6 +15,7 @@ from jaxeval.images import Preparation, ResizeKind
 __all__ = [
     "DEFAULT_PROTOCOL",
     "PROTOCOLS",
+    "DirectionRule",
     "ManifoldRule",
     "Protocol",
     "SplitRule",
@@ -33,11 +35,13 @@ class SubsetRule:
       rule: of `jaxeval.ops.kid`.
       subsets: how many.
       size: images of either set in each.
+      departs: in words, how a user's choice departs from the protocol; nothing if it does not.
     """
 
     rule: str
     subsets: int = 100
     size: int = 1000
+    departs: str = ""
 
     @property
     def needs_size(self) -> bool:
@@ -47,18 +51,53 @@ class SubsetRule:
 
 @dataclasses.dataclass(frozen=True)
 class SplitRule:
-    """How a reference splits the images of an Inception score: `rule` of `jaxeval.ops.inception_score`."""
+    """How a reference splits the images of an Inception score.
+
+    Attributes:
+      rule: of `jaxeval.ops.inception_score`.
+      splits: how many; without a meaning for the rule "adm".
+      departs: in words, how a user's choice departs from the protocol; nothing if it does not.
+    """
 
     rule: str
     splits: int = 10
+    departs: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class ManifoldRule:
-    """A reference's precision and recall: balls to the k-th neighbour, and whether their surface is inside."""
+    """A reference's precision and recall.
+
+    Attributes:
+      k: balls reach to the k-th neighbour.
+      tie: whether their surface is inside, "inclusive", or outside, "exclusive".
+      of: whose rule it is, if not the protocol's own.
+      departs: in words, how a user's choice departs from it; nothing if it does not.
+    """
 
     k: int
     tie: str
+    of: str = ""
+    departs: str = ""
+
+
+PRDC_MANIFOLD = ManifoldRule(5, "exclusive", of="the package prdc")
+"""For protocols that have no precision and recall of their own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DirectionRule:
+    """A reference's random directions of MIND.
+
+    Attributes:
+      rule: of `jaxeval.ops.mind`.
+      projections: how many directions.
+      seed: of its draws; None for the run's.
+    """
+
+    rule: str
+    projections: int = 1000
+    seed: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +116,8 @@ class Protocol:
       subsets: its kernel distance; None where it has none, and all pairs are used.
       splits: its Inception score; None where it has none, and torch-fidelity's rule is used.
       manifold: its precision and recall; None where it has none, and those of the package prdc are used.
+      neighbours: the k of every metric of neighbours that has one, where the user chose it; None for each one's own.
+      directions: its MIND; None where it has none, and the paper's definition is used.
       difference: what the reference does that cannot be seen in its number beyond rounding, and jaxeval leaves out.
       by_pillow: whether the reference reads image files as Pillow's `convert("RGB")` gives them, which clips gray of
         more than 8 bits at 255; the others take arrays of 8 bits, or refuse such files.
@@ -93,6 +134,8 @@ class Protocol:
     subsets: SubsetRule | None = None
     splits: SplitRule | None = None
     manifold: ManifoldRule | None = None
+    neighbours: int | None = None
+    directions: DirectionRule | None = None
     difference: str = ""
     by_pillow: bool = False
     exact: bool = False
@@ -119,6 +162,7 @@ _ALL = (
         subsets=SubsetRule("torch-fidelity"),
         splits=SplitRule("torch-fidelity"),
         manifold=ManifoldRule(3, "inclusive"),
+        directions=DirectionRule("torch-fidelity", seed=2020),
         networks=("inception", "vgg16", "dinov2", "clip"),
         resize="tf1-bilinear",
         by_pillow=True,
@@ -200,9 +244,11 @@ def get_protocols(
     Raises:
       InputError: a name is not known; the message lists those that are.
     """
-    parts = [names] if isinstance(names, str | Protocol) else list(names)
+    parts = names if isinstance(names, list | tuple) else [names]
     found: dict[str, Protocol] = {}
     for part in parts:
+        if not isinstance(part, str | Protocol):
+            raise InputError(f"protocol is {shown(part)}; give a Protocol, or the name of one: {', '.join(PROTOCOLS)}")
         if isinstance(part, Protocol):
             found[part.name] = part
             continue

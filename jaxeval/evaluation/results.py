@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from jaxeval._files import replace_file
 from jaxeval.errors import InputError
+from jaxeval.evaluation.intervals import Debiased
 from jaxeval.evaluation.names import metric_label
 
 __all__ = ["SCHEMA_VERSION", "Document", "Evaluation", "Result", "check_writable", "write_atomically"]
@@ -25,7 +26,7 @@ class Result:
       metric: `fid` over the FID Inception network, `fd-<extractor>` over any other, and so on.
       value: the number, computed in float64 on the host.
       better: `lower` or `higher`; None where neither is.
-      interval: lower and upper bound of 95%, or None where there is no interval.
+      interval: lower and upper bound of 95% about `value`, or None where there is no interval.
       interval_method: how the interval was found and what it covers, or why there is none.
       protocol: whose definition was followed; `definition` says it in words, `parameters` holds its numbers.
       extractor, tap, weights: the network, its layer, and the SHA-256 of its weights (None for weightless ones).
@@ -40,6 +41,8 @@ class Result:
       device: kind of the device that computed the features.
       versions: of the packages that took part.
       warnings: what a reader should know before trusting the number.
+      debiased: the number without what it exceeds that of the distributions by on average, with an interval of its
+        own; None where the metric has no such bias, or it is not known.
     """
 
     metric: str
@@ -70,6 +73,7 @@ class Result:
     device: str
     versions: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+    debiased: Debiased | None = None
 
     @property
     def label(self) -> str:
@@ -80,7 +84,11 @@ class Result:
         counts = " vs ".join("?" if n is None else f"{n:,}" for n in (self.n_reference, self.n_generated))
         interval = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
         sides = f"{self.generated} against {self.reference}, {counts}"
-        return f"{self.label} {self.value:.6g}{interval} ({self.protocol}, {sides})"
+        rest = ""
+        if self.debiased is not None:
+            low, high = self.debiased.interval
+            rest = f", less its bias {self.debiased.value:.6g} [{low:.4g}, {high:.4g}]"
+        return f"{self.label} {self.value:.6g}{interval}{rest} ({self.protocol}, {sides})"
 
 
 class Document(abc.ABC):
@@ -96,8 +104,13 @@ class Document(abc.ABC):
 
     @property
     def not_computed(self) -> tuple[str, ...]:
-        """What was asked for by `all` and could not be had, with the reason; a sentence each."""
+        """What was asked for and could not be had, with the reason; a sentence each."""
         return tuple(str(one["sentence"]) for one in self.manifest["not_computed"])
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those of `not_computed` that were asked for by name, or that a fault cost; the command line exits with 4."""
+        return tuple(str(one["sentence"]) for one in self.manifest["not_computed"] if one["missing"])
 
     @abc.abstractmethod
     def to_dict(self) -> dict[str, Any]:

@@ -4,33 +4,37 @@ import dataclasses
 import datetime
 import functools
 import importlib.metadata
+import math
 import platform
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import UInt8
 
 from jaxeval._version import __version__
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
-from jaxeval.evaluation.comparing import Difference, contrasts_of
+from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
 from jaxeval.evaluation.departures import departures, report_in_file, wide_gray_images
-from jaxeval.evaluation.measure import Features, Measure, Number, Pair
+from jaxeval.evaluation.faults import reason_of
+from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading import FeatureSpec
 from jaxeval.evaluation.results import Result
-from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics
+from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, too_few_images
 from jaxeval.extractors import Clip, Extractor
 from jaxeval.images import ReadReport, Source, contrasts, remarks
 
 __all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "make_jobs", "versions"]
 
+
+_Found = TypeVar("_Found")
 
 _PROMPT = "A photo depicts "  # CLIPScore's, before every caption
 # What files of statistics were made with that say nothing of it, and what makes others.
@@ -43,16 +47,43 @@ _AGAIN = {
 
 @dataclasses.dataclass(frozen=True)
 class NotComputed:
-    """A number that was asked for by `all` and cannot be had."""
+    """Numbers that were asked for and cannot be had.
+
+    Attributes:
+      metric: the first of them, as results have it.
+      protocol: by whose definition.
+      generated: of which set; None where it is of none.
+      reason: why.
+      numbers: all of them; `metric` alone if empty.
+      missing: whether they are missed: asked for by name, or lost to a fault; not so where `all` that can be had was
+        asked for, and they cannot.
+      cause: what was raised, if anything.
+    """
 
     metric: str
     protocol: str
     generated: str | None
     reason: str
+    numbers: tuple[str, ...] = ()
+    missing: bool = False
+    cause: Exception | None = None
 
     def __str__(self) -> str:
         of = "" if self.generated is None else f" of {self.generated}"
-        return f"{metric_label(self.metric)}{of}: {self.reason}"
+        labels = [metric_label(number) for number in self.numbers or (self.metric,)]
+        return f"{', '.join(labels)}{of}: {self.reason}"
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "metric": self.metric,
+            "numbers": list(self.numbers or (self.metric,)),
+            "protocol": self.protocol,
+            "generated": self.generated,
+            "reason": self.reason,
+            "missing": self.missing,
+            "sentence": str(self),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +95,9 @@ class Job:
     spec: FeatureSpec
 
     @property
-    def key(self) -> str:
-        """The first of its numbers, as results have it."""
-        return metric_key(self.measure.stems[0], self.spec.extractor.name)
+    def keys(self) -> tuple[str, ...]:
+        """Its numbers, as results have them."""
+        return tuple(metric_key(stem, self.spec.extractor.name) for stem in self.measure.stems)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,10 +142,14 @@ class Side:
         }
 
     def features(
-        self, spec: FeatureSpec, labels: np.ndarray | None = None, texts: np.ndarray | None = None
+        self,
+        spec: FeatureSpec,
+        labels: np.ndarray | None = None,
+        texts: np.ndarray | None = None,
+        classes: tuple[str, ...] = (),
     ) -> Features:
         """One kind of its features."""
-        return Features(self.name, self.statistics.get(spec), self.rows.get(spec), labels, texts)
+        return Features(self.name, self.statistics.get(spec), self.rows.get(spec), labels, texts, classes)
 
     def classes(self) -> np.ndarray:
         """Class of each image: the folder that it lies in.
@@ -171,7 +206,7 @@ def make_jobs(
                 if reason is None:
                     jobs.append(job)
                 elif everything:
-                    without.append(NotComputed(job.key, protocol.name, None, reason))
+                    without.append(NotComputed(job.keys[0], protocol.name, None, reason, job.keys))
                 else:
                     raise InputError(f"metric {measure.name!r} cannot be computed: {reason}")
     if not jobs:
@@ -254,30 +289,33 @@ class Run:
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None
-    ) -> Iterator[tuple[list[Result], NotComputed | None]]:
-        """Every number of a pair of data sets, measure by measure."""
+    ) -> Iterator[tuple[list[Result], list[NotComputed]]]:
+        """Every number of a pair of data sets, measure by measure, and those that cannot be had."""
         self._look_for_copies(reference, held_out, generated)
         for job in self._watched_jobs(generated.name):
-            try:
-                yield self._results(job, reference, generated, held_out), None
-            except InputError as error:
-                if not self.everything:
-                    raise
-                yield [], NotComputed(job.key, job.protocol.name, generated.name, str(error))
+            yield self._attempt(job, generated.name, lambda job=job: self._results(job, reference, generated, held_out))
 
     def differences(
         self, reference: Side, first: Side, second: Side, held_out: Side | None
-    ) -> Iterator[tuple[list[Difference], NotComputed | None]]:
-        """Every number of two generators and how far they differ, measure by measure."""
+    ) -> Iterator[tuple[list[Difference], list[NotComputed]]]:
+        """Every number of two generators and how far they differ, measure by measure, and those that cannot be had."""
         self._look_for_copies(reference, held_out, first, second)
-        for job in self._watched_jobs(f"{first.name} and {second.name}"):
-            try:
-                yield self._differences(job, reference, first, second, held_out), None
-            except InputError as error:
-                if not self.everything:
-                    raise
-                both = f"{first.name} and {second.name}"
-                yield [], NotComputed(job.key, job.protocol.name, both, str(error))
+        both = f"{first.name} and {second.name}"
+        for job in self._watched_jobs(both):
+            yield self._attempt(job, both, lambda job=job: self._differences(job, reference, first, second, held_out))
+
+    def _attempt(
+        self, job: Job, name: str, work: Callable[[], tuple[list[_Found], list[NotComputed]]]
+    ) -> tuple[list[_Found], list[NotComputed]]:
+        """The work of a job; if it fails, in whatever way, that costs its own numbers and no others."""
+        try:
+            return work()
+        except Exception as error:
+            if isinstance(error, JaxevalError) and not isinstance(error, InputError):
+                raise
+            missing = not self.everything or not isinstance(error, InputError)
+            reason = reason_of(error)
+            return [], [NotComputed(job.keys[0], job.protocol.name, name, reason, job.keys, missing, error)]
 
     def _look_for_copies(self, reference: Side, held_out: Side | None, *generated: Side) -> None:
         """In all sets that have not been looked at yet."""
@@ -303,31 +341,43 @@ class Run:
 
     def _differences(
         self, job: Job, reference: Side, first: Side, second: Side, held_out: Side | None
-    ) -> list[Difference]:
+    ) -> tuple[list[Difference], list[NotComputed]]:
         pairs = self._pairs(job, reference, (first, second), held_out)
-        both = []
+        both, without = [], []
         for side, pair in zip((first, second), pairs, strict=True):
-            common = tuple(self._warnings(job, reference, side, held_out))
-            numbers = job.measure.compute(pair)
-            both.append({one.stem: self._result(job, one, common, reference, side) for one in numbers})
-        contrasts = contrasts_of(job.measure, *pairs)
-        return [
-            Difference(
-                one,
-                both[1][stem],
-                one.value - both[1][stem].value,
-                contrasts[stem].interval,
-                contrasts[stem].interval_method,
-                contrasts[stem].p_value,
-                contrasts[stem].p_value_method,
-            )
-            for stem, one in both[0].items()
-        ]
+            found, undefined = self._results_of(job, pair, reference, side, held_out)
+            both.append(found)
+            without += undefined
+        stems = [stem for stem in both[0] if stem in both[1]]
+        contrasts = _contrasts(job.measure, pairs) if stems else {}
+        differences = []
+        for stem in stems:
+            (number, result), (other, its_result) = (found[stem] for found in both)
+            differences.append(difference_of((number, other), (result, its_result), contrasts[stem]))
+        return differences, without
 
-    def _results(self, job: Job, reference: Side, generated: Side, held_out: Side | None) -> list[Result]:
+    def _results(
+        self, job: Job, reference: Side, generated: Side, held_out: Side | None
+    ) -> tuple[list[Result], list[NotComputed]]:
         (pair,) = self._pairs(job, reference, (generated,), held_out)
+        found, undefined = self._results_of(job, pair, reference, generated, held_out)
+        return [result for _, result in found.values()], undefined
+
+    def _results_of(
+        self, job: Job, pair: Pair, reference: Side, generated: Side, held_out: Side | None
+    ) -> tuple[dict[str, tuple[Number, Result]], list[NotComputed]]:
+        """A pair's numbers by stem with the results that they become, and those of them that are not defined."""
         common = tuple(self._warnings(job, reference, generated, held_out))
-        return [self._result(job, number, common, reference, generated) for number in job.measure.compute(pair)]
+        found, undefined = {}, []
+        for number in job.measure.compute(pair):
+            if np.isfinite(number.value):
+                found[number.stem] = number, self._result(job, number, common, reference, generated)
+                continue
+            key = metric_key(number.stem, job.spec.extractor.name)
+            reason = number.undefined or "it is not defined for these images"
+            name = job.protocol.name
+            undefined.append(NotComputed(key, name, generated.name, reason, missing=not self.everything))
+        return found, undefined
 
     def _pairs(self, job: Job, reference: Side, generated: Sequence[Side], held_out: Side | None) -> list[Pair]:
         """The reference with each of the generated sets."""
@@ -335,6 +385,10 @@ class Run:
         if job.measure.needs_held_out:
             for side in generated:
                 self.copies.check_held_out(self.image_sets[id(side)][1], job.measure.name)
+        if job.measure.wanted.statistics:
+            for side in (reference, *generated):
+                if spec not in side.statistics and side.report is not None and side.report.count < 2:
+                    raise too_few_images(side.name, side.report.count)
         sizes = [side.feature_size(spec) for side in (reference, *generated)]
         if not job.measure.alone and sizes[0] is None:
             raise InputError(f"the statistics in {reference.name!r} are not of these features")
@@ -344,13 +398,21 @@ class Run:
                     f"{side.name!r} gives {size:,} features an image and {reference.name!r} "
                     f"{sizes[0]:,}; with extractor {spec.extractor.name!r} both need images of the same size"
                 )
-        labels: list[np.ndarray | None] = [None] * (1 + len(generated))
+        labels: Sequence[np.ndarray | None] = [None] * (1 + len(generated))
+        classes: tuple[str, ...] = ()
         if job.measure.needs_labels:
-            labels = list(_labels(reference, *generated))
-        ours = reference.features(spec, labels[0])
+            classes, labels = _labels(reference, *generated)
+        ours = reference.features(spec, labels[0], None, classes)
         unseen = None if held_out is None else held_out.features(spec)
         return [
-            Pair(ours, side.features(spec, own, self._texts(job, side)), unseen, job.protocol, self.seed)
+            Pair(
+                ours,
+                side.features(spec, own, self._texts(job, side), classes),
+                unseen,
+                job.protocol,
+                self.seed,
+                extractor=spec.extractor.name,
+            )
             for side, own in zip(generated, labels[1:], strict=True)
         ]
 
@@ -371,8 +433,6 @@ class Run:
     def _result(self, job: Job, number: Number, warnings: tuple[str, ...], reference: Side, generated: Side) -> Result:
         spec, network = job.spec, job.spec.extractor
         key = metric_key(number.stem, network.name)
-        if not np.isfinite(number.value):
-            raise InputError(f"{metric_label(key)} of {generated.name!r} is not defined")
         return Result(
             metric=key,
             value=number.value,
@@ -402,6 +462,7 @@ class Run:
             device=device_name(),
             versions=versions(),
             warnings=(*warnings, *number.warnings),
+            debiased=number.debiased,
         )
 
     def _warnings(self, job: Job, reference: Side, generated: Side, held_out: Side | None) -> Iterator[str]:
@@ -435,7 +496,7 @@ class Run:
             "reference": sets[0].describe(),
             "generated": [side.describe() for side in sets[1:]],
             "held_out": None if held_out is None else held_out.describe(),
-            "not_computed": [dataclasses.asdict(one) | {"sentence": str(one)} for one in without],
+            "not_computed": [one.describe() for one in without],
             "protocols": {name: dataclasses.asdict(protocol) for name, protocol in protocols.items()},
             "features": {name: spec.identity() for name, spec in specs.items()},
             "weights_published": {name: network.weights_published for name, network in networks.items()},
@@ -456,11 +517,19 @@ class Run:
         }
 
 
-def _labels(*sides: Side) -> list[np.ndarray]:
-    """Classes of all sides as integers that mean the same."""
+def _contrasts(measure: Measure, pairs: Sequence[Pair]) -> Mapping[str, Contrast]:
+    """The differences of two pairs' numbers; without intervals, where only the numbers can be had."""
+    try:
+        return contrasts_of(measure, *pairs)
+    except InputError as error:
+        return {stem: Contrast(stem, None, math.inf, f"none: {error}") for stem in measure.stems}
+
+
+def _labels(*sides: Side) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """Names of the classes of all sides, and each side's classes as integers that mean the same."""
     classes = [side.classes() for side in sides]
-    _, numbers = np.unique(np.concatenate(classes), return_inverse=True)
-    return np.split(numbers, np.cumsum([len(part) for part in classes])[:-1])
+    names, numbers = np.unique(np.concatenate(classes), return_inverse=True)
+    return tuple(map(str, names)), np.split(numbers, np.cumsum([len(part) for part in classes])[:-1])
 
 
 def _check_statistics(

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from jaxeval._arguments import shown, text, whole_number
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import Normalisation
 
@@ -172,8 +173,17 @@ def from_function(
         jittable: False for a function that computes on the host (NumPy, another framework).
 
     Raises:
-        InputError: a name that cannot stand in a file name, or features of the wrong shape.
+        InputError: a name that cannot stand in a file name, features of the wrong shape, an argument of another type.
     """
+    if not callable(function):
+        raise InputError(f"function is {shown(function)}; give a function of images [B, H, W, 3] that returns [B, d]")
+    text("name", name, "what results call the extractor, as text")
+    if image_size is not None:
+        if not isinstance(image_size, tuple | list) or len(image_size) != 2:
+            raise InputError(f"image_size is {shown(image_size)}; give (height, width) in pixels, or None")
+        image_size = whole_number("image_size", image_size[0], 1), whole_number("image_size", image_size[1], 1)
+    if feature_size is not None:
+        whole_number("feature_size", feature_size, 1)
     if not name or not all(character.isalnum() or character in "-_." for character in name):
         raise InputError(f"extractor name {name!r}: use letters, digits, '-', '_' and '.' only")
     sizes: dict[str, int | None] = {"features": feature_size}

@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxeval._arguments import text
 from jaxeval.errors import InputError
 from jaxeval.extractors.alexnet import ALEXNET, AlexNetPlan
 from jaxeval.extractors.clip import CLIPS, load_clip
@@ -124,6 +125,7 @@ def load_extractor(name: str, *, weights_dir: str | os.PathLike[str] | None = No
         WeightsMissingError: its weights are not there; the message says which commands get them.
         WeightsError: its weights are damaged.
     """
+    text("name", name, f"the name of an extractor: {', '.join(extractor_names())}")
     if name == "pixels":
         return pixels()
     seeded = re.fullmatch(r"random-conv(?:-(\d+))?", name)
@@ -150,6 +152,7 @@ def load_trunk(name: str, *, weights_dir: str | os.PathLike[str] | None = None) 
         WeightsMissingError: its weights are not there; the message says which commands get them.
         WeightsError: its weights are damaged.
     """
+    text("name", name, f"the name of a trunk: {', '.join(trunk_names())}")
     if name not in _TRUNKS:
         raise InputError(f"unknown trunk {name!r}: choose one of {', '.join(trunk_names())}")
     plan = _TRUNKS[name]

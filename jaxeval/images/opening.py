@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 from urllib.parse import parse_qsl
 
+from jaxeval import _arguments
 from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.array_files import ArrayFileSource
@@ -71,6 +72,9 @@ def open_source(
     beyond = check_out_of_range(out_of_range)
     if value_range is not None:
         value_range = check_range(value_range, name or "these images")
+    if num_samples is not None:
+        num_samples = _arguments.whole_number("num_samples", num_samples, 1, enforce=False)
+    seed = _arguments.whole_number("seed", seed, 0, enforce=False)
     if isinstance(spec, Source):
         return spec
     if isinstance(spec, str | os.PathLike):

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from jax.sharding import Mesh
 
+from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, Metric, renamed
 from jaxeval.metrics.value import MetricValue
@@ -46,7 +47,8 @@ class Collection(Metric[States]):
       names: for a metric's name, by which keywords of the batch its inputs go, `{"psnr": {"generated": "images"}}`.
 
     Raises:
-      InputError: there is no metric, or `taps` or `names` is about a metric that is not there.
+      InputError: there is no metric, or something else in the place of one, of the extractor or of a mapping; or `taps`
+        or `names` is about a metric that is not there.
     """
 
     metrics: Mapping[str, Metric]
@@ -56,6 +58,7 @@ class Collection(Metric[States]):
     name: str = "collection"
 
     def __post_init__(self):
+        self._check_types()
         for field in ("metrics", "taps", "names"):
             object.__setattr__(self, field, MappingProxyType(dict(getattr(self, field))))
         if not self.metrics:
@@ -67,6 +70,38 @@ class Collection(Metric[States]):
             raise InputError("taps are an extractor's: give the collection one")
         inputs = dict.fromkeys(key for name, metric in self.metrics.items() for key in self._keywords(name, metric))
         object.__setattr__(self, "inputs", tuple(inputs))
+
+    def _check_types(self):
+        forms = {
+            "metrics": "{'fid': FrechetDistance(2048)}",
+            "taps": "{'fid': '2048'}",
+            "names": "{'psnr': {'generated': 'images'}}",
+        }
+        for field, form in forms.items():
+            value = getattr(self, field)
+            if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+                raise InputError(
+                    f"{field} is {shown(value)}; give a mapping from the names of the metrics, such as {form}"
+                )
+        for name, metric in self.metrics.items():
+            if not isinstance(metric, Metric):
+                made = f"; call it, {metric.__name__}(...)" if isinstance(metric, type) else ""
+                raise InputError(f"metric {name!r} is {shown(metric)}; give a metric of jaxeval.metrics{made}")
+        for name, tap in self.taps.items():
+            if not isinstance(tap, str):
+                raise InputError(f"the tap of {name!r} is {shown(tap)}; give the name of one of the extractor's taps")
+        for name, renaming in self.names.items():
+            if not isinstance(renaming, Mapping):
+                raise InputError(
+                    f"the names of {name!r} are {shown(renaming)}; give a mapping such as {forms['names']}"
+                )
+        if self.extractor is not None and (
+            isinstance(self.extractor, type) or not isinstance(self.extractor, FeatureExtractor)
+        ):
+            raise InputError(
+                f"extractor is {shown(self.extractor)}; give an extractor: jaxeval.extractors.load_extractor(name), or "
+                "jaxeval.extractors.from_function(function, name='mine') of a function of your own"
+            )
 
     def _keywords(self, name: str, metric: Metric) -> list[str]:
         """What a batch calls the inputs of one metric."""

@@ -22,6 +22,7 @@ from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, UInt
 
+from jaxeval._arguments import whole_number
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, counted_rows, vary_over
 from jaxeval.ops._arrays import AnyArray
@@ -69,6 +70,8 @@ class FeatureBuffer:
     seed: int = 0
 
     def __post_init__(self):
+        for name in ("feature_size", "capacity"):
+            whole_number(name, getattr(self, name), 1, enforce=False)
         if self.feature_size < 1:
             raise InputError(f"feature_size is {self.feature_size}; a feature has at least one dimension")
         if self.capacity < 1:

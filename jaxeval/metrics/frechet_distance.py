@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
+from jaxeval._arguments import whole_number
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, Metric, counted_rows, on_device, own_input, require_input, vary_over
 from jaxeval.metrics.value import MetricValue
@@ -56,6 +57,7 @@ class FrechetDistance(Metric[FrechetState]):
     inputs: tuple[str, ...] = dataclasses.field(default=("reference", "generated"), init=False, repr=False)
 
     def __post_init__(self):
+        whole_number("feature_size", self.feature_size, 1, enforce=False)
         if self.feature_size < 1:
             raise InputError(f"feature_size is {self.feature_size}; a feature has at least one dimension")
         if self.ddof not in (0, 1):

@@ -11,6 +11,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxeval._arguments import whole_number
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, Metric, counted_rows, own_input, require_input, vary_over
 from jaxeval.metrics.value import MetricValue
@@ -60,6 +61,8 @@ class InceptionScore(Metric[InceptionScoreState]):
     inputs: tuple[str, ...] = dataclasses.field(default=("generated",), init=False, repr=False)
 
     def __post_init__(self):
+        for name in ("num_classes", "splits"):
+            whole_number(name, getattr(self, name), 1, enforce=False)
         if self.num_classes < 1 or self.splits < 1:
             raise InputError(f"num_classes is {self.num_classes} and splits {self.splits}; both are 1 or more")
 

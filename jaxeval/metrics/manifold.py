@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from jaxeval._arguments import whole_number
 from jaxeval.errors import InputError
 from jaxeval.metrics.buffered import BufferedMetric, DeviceRows
 from jaxeval.metrics.metric import AxisName
@@ -43,6 +44,7 @@ class Manifold(BufferedMetric):
 
     def __post_init__(self):
         super().__post_init__()
+        whole_number("k", self.k, 1, enforce=False)
         if self.k < 1:
             raise InputError(f"k is {self.k}; the number of neighbours is at least 1")
         if self.tie not in ("exclusive", "inclusive"):

@@ -9,6 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import Float
 
+from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 from jaxeval.metrics.buffered import BufferedMetric, BufferedState, DeviceRows
 from jaxeval.metrics.metric import AxisName
@@ -49,6 +50,8 @@ class OfFeatures(BufferedMetric):
         super().__post_init__()
         if self.function is None:
             raise InputError("no function was given; name one, such as jaxeval.ops.vendi_score")
+        if not callable(self.function):
+            raise InputError(f"function is {shown(self.function)}; give a function, such as jaxeval.ops.vendi_score")
         if not self.name:
             object.__setattr__(self, "name", getattr(self.function, "__name__", "function"))
         if self.alone:

@@ -89,10 +89,12 @@ from jaxeval.ops.resampling import interval as interval
 from jaxeval.ops.resampling import jackknife as jackknife
 from jaxeval.ops.resampling import mean_interval as mean_interval
 from jaxeval.ops.resampling import permutation_p_value as permutation_p_value
+from jaxeval.ops.resampling import share_interval as share_interval
 from jaxeval.ops.resampling import subsampling as subsampling
 from jaxeval.ops.resampling import two_sided_p_value as two_sided_p_value
 from jaxeval.ops.sliced import SlicedDistance as SlicedDistance
 from jaxeval.ops.sliced import mind as mind
+from jaxeval.ops.sliced import sliced_costs as sliced_costs
 from jaxeval.ops.sliced import sliced_wasserstein as sliced_wasserstein
 
 __all__ = [
@@ -182,6 +184,8 @@ __all__ = [
     "realism",
     "reduce_moments",
     "rke",
+    "share_interval",
+    "sliced_costs",
     "sliced_wasserstein",
     "subsampling",
     "two_sided_p_value",

@@ -194,7 +194,8 @@ def frechet_witness(
         raise InputError(f"reference has {factor.shape[1]} features, first and second have {len(mean)}")
     # T = F^T (F S F^T)^(-1/2) F: the map's action on the directions that the reference has.
     eigenvalues, vectors = np.linalg.eigh(factor @ spread @ factor.T)
-    kept = eigenvalues > len(eigenvalues) * np.finfo(np.float64).eps * eigenvalues[-1]
+    # A reference without variance has no direction at all.
+    kept = eigenvalues > len(eigenvalues) * np.finfo(np.float64).eps * eigenvalues.max(initial=0.0)
     half = (vectors[:, kept] / eigenvalues[kept] ** 0.25).T @ factor
     shift = 2 * (mean - np.asarray(reference.mean, np.float64))
 

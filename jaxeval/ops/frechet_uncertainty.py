@@ -29,6 +29,11 @@ from jaxeval.ops.gaussian import Gaussian, gaussian_factor
 
 __all__ = ["FrechetUncertainty", "frechet_uncertainty"]
 
+# The bias is too small by at most this share of it, times the features that count over the images of the smaller set:
+# measured for normal, heavy-tailed and rectified features of equal and falling variances, d = 16 to 64, N = 1.2 d to
+# 40 d, equal counts and others (docs/interval_coverage.md).
+_SHORTFALL = 1 / 3
+
 # Singular values below this share of the largest are rounding of the eigenvalues they come from.
 _NEGLIGIBLE = 1e-7
 
@@ -38,11 +43,14 @@ class FrechetUncertainty(NamedTuple):
 
     Attributes:
       bias: by how much the estimate exceeds the distance of the distributions on average; to first order in 1/N, 1/M.
-      standard_error: standard deviation of the estimate.
+      standard_error: standard deviation of the estimate; 0 where no set varies, which tells nothing of an error.
+      bias_shortfall: by how much more than `bias` it may be, as its next orders in 1/N are not known; for sets of more
+        samples than features.
     """
 
     bias: float
     standard_error: float
+    bias_shortfall: float
 
 
 class _Side(NamedTuple):
@@ -73,7 +81,7 @@ def frechet_uncertainty(
       n_generated: likewise, but needed.
 
     Returns:
-      Both, in float64; they are asymptotic, for more samples than features. With fewer the bias is far too small.
+      All in float64; they are asymptotic, for more samples than features. With fewer the bias is far too small.
 
     Raises:
       InputError: fewer than two rows, or shapes that disagree.
@@ -104,11 +112,16 @@ def frechet_uncertainty(
     # Noise in the first derivative adds twice as much to its square as there is variance of second order.
     standard_error = np.sqrt(max(variance - squares, squares))
     bias, root = of_means + of_root, float(roots.sum())
+    shortfall = 0.0
     if root > 0.0:
         # The next order in 1/N: measured for normal samples of equal and other covariances, d = 16 and 64, N = 6 d to
         # 80 d. It comes from the root, as its first order does: the means' part is exact.
-        bias += min(bias**2 / root, max(of_root, 0.0))
-    return FrechetUncertainty(bias, float(standard_error))
+        more = min(bias**2 / root, max(of_root, 0.0))
+        bias += more
+        # For equal normals bias / root is (d + 5)/4 (1/N + 1/M): from it, how many features there are for each image.
+        crowding = 4.0 * bias / root * max(x.share, y.share) / both
+        shortfall = min(_SHORTFALL * crowding * bias, max(of_root, 0.0) + more)
+    return FrechetUncertainty(bias, float(standard_error), shortfall)
 
 
 def _side(gaussian: Gaussian, rows: Float[np.ndarray, "n d"] | None, count: int | None, name: str) -> _Side:

@@ -15,7 +15,7 @@ from jaxeval.ops._arrays import Numbers
 from jaxeval.ops._features import feature_rows
 from jaxeval.ops._torch_random import torch_permutation
 
-__all__ = ["InceptionScore", "SplitRule", "inception_score", "inception_score_error"]
+__all__ = ["InceptionScore", "SplitRule", "inception_score", "inception_score_error", "split_sizes"]
 
 SplitRule = Literal["torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"]
 
@@ -72,6 +72,20 @@ def inception_score(
         scores = np.array([_score_of_probabilities(rows[part].astype(np.float64)) for part in parts])
     ddof = 1 if rule == "torchmetrics" else 0
     return InceptionScore(float(scores.mean()), float(scores.std(ddof=ddof)) if len(scores) > ddof else float("nan"))
+
+
+def split_sizes(count: int, *, splits: int = 10, rule: SplitRule | str = "torch-fidelity") -> tuple[int, ...]:
+    """How many rows each split of an Inception score has; see `inception_score`.
+
+    Args:
+      count: number of rows.
+      splits: how many splits.
+      rule: whose splits.
+
+    Raises:
+      InputError: fewer rows than splits, or an unknown rule.
+    """
+    return tuple(map(len, _splits(count, splits, 0, rule)))
 
 
 def inception_score_error(*, logits: Numbers) -> float:

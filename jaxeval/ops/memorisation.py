@@ -32,6 +32,8 @@ __all__ = ["MemorisationInformedFrechet", "authenticity", "memorisation_distance
 
 # The published code's, so that a set of copies has a finite score.
 _LEAST_DISTANCE = 10e-15
+# Of the product of a unit row with itself: a smaller distance is that.
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 
 class MemorisationInformedFrechet(NamedTuple):
@@ -76,7 +78,8 @@ def memorisation_distance(
         for part in np.array_split(np.arange(len(row)), len(row) // 64 + 1):
             cosines = np.einsum("pd,pd->p", samples.original[row[part]], others.original[column[part]])
             np.maximum.at(closest, row[part], np.abs(cosines))
-    return float(np.maximum(1 - closest, 0).mean())
+    distances = 1 - closest
+    return float(np.where(distances < _ROUNDING, 0, distances).mean())
 
 
 def mifid(

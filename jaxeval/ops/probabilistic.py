@@ -41,7 +41,7 @@ class ProbabilisticPrecisionRecall(NamedTuple):
 
 
 def probabilistic_precision_recall(
-    *, reference: Numbers, generated: Numbers, k: int = 4, stretch: float = 1.2
+    *, reference: Numbers, generated: Numbers, k: int = 4, stretch: float = 1.2, strict: bool = True
 ) -> ProbabilisticPrecisionRecall:
     """P-precision and P-recall.
 
@@ -54,9 +54,11 @@ def probabilistic_precision_recall(
       generated: shape [M, D].
       k: which neighbour, not counting the sample itself.
       stretch: positive factor.
+      strict: whether a set in which every row has k copies, so that R is 0, is an error. If not, the number that
+        needs this R, P-precision for the reference and P-recall for the generated set, is NaN.
 
     Raises:
-      InputError: a shape, dtype or value is wrong, a set has no more than k rows, or all its rows coincide.
+      InputError: a shape, dtype or value is wrong, a set has no more than k rows, or (if strict) all its rows coincide.
     """
     rows = feature_pair(reference, generated)
     check_neighbours(k, reference=len(rows[0]), generated=len(rows[1]))
@@ -64,20 +66,22 @@ def probabilistic_precision_recall(
         raise InputError(f"stretch is {stretch}; it must be a positive number")
     x, y = prepare_rows(*rows)
     return ProbabilisticPrecisionRecall(
-        precision=_soft_membership(y, x, stretch * _mean_radius("reference", x, k)),
-        recall=_soft_membership(x, y, stretch * _mean_radius("generated", y, k)),
+        precision=_soft_membership(y, x, stretch * _mean_radius("reference", x, k, strict)),
+        recall=_soft_membership(x, y, stretch * _mean_radius("generated", y, k, strict)),
     )
 
 
-def _mean_radius(name: str, rows: PreparedRows, k: int) -> float:
+def _mean_radius(name: str, rows: PreparedRows, k: int, strict: bool) -> float:
     radius = float(np.sqrt(kth_squared_distances(rows, k)).mean())
-    if not radius > 0:
+    if strict and not radius > 0:
         raise InputError(f"every row of {name} has {k} copies, so its samples have no distance to compare with")
     return radius
 
 
 def _soft_membership(points: PreparedRows, centres: PreparedRows, radius: float) -> float:
-    """Mean over the points of 1 - prod over the centres of min(distance / radius, 1)."""
+    """Mean over the points of 1 - prod over the centres of min(distance / radius, 1); NaN for a radius of 0."""
+    if radius == 0:
+        return math.nan
     reach = radius**2
     compute = functools.partial(
         _log_distances,

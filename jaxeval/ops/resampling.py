@@ -11,7 +11,8 @@ so it shifts every metric here before it tells its spread. What is used instead:
 - `permutation_p_value`, for two sets that would be exchangeable if they were equally good.
 
 References: Shao and Tu, "The Jackknife and Bootstrap", 1995; Politis, Romano, Wolf, "Subsampling", 1999; Phipson and
-Smyth, "Permutation P-values Should Never Be Zero", 2010.
+Smyth, "Permutation P-values Should Never Be Zero", 2010; Wilson, "Probable Inference, the Law of Succession, and
+Statistical Inference", 1927; Clopper and Pearson, "The Use of Confidence or Fiducial Limits", 1934.
 """
 
 import math
@@ -36,6 +37,7 @@ __all__ = [
     "jackknife_of_replicates",
     "mean_interval",
     "permutation_p_value",
+    "share_interval",
     "subsampling",
     "two_sided_p_value",
 ]
@@ -112,8 +114,8 @@ def interval(value: float, standard_error: float, *, degrees: float = math.inf, 
 def mean_interval(values: Numbers, *, confidence: float = 0.95) -> Interval:
     """Interval of the mean of one independent value a sample, by Student's t.
 
-    For scores of single images (or pairs of images), and for shares, as of correct labels, that are not close to 0 or
-    1. It answers for what the values say: not for a reference or a classifier that they were computed with.
+    For scores of single images (or pairs of images); for shares, as of correct labels, see `share_interval`. It answers
+    for what the values say: not for a reference or a classifier that they were computed with.
 
     Raises:
       InputError: not a vector of at least two finite values.
@@ -121,6 +123,44 @@ def mean_interval(values: Numbers, *, confidence: float = 0.95) -> Interval:
     rows = _vector("values", values)
     error = float(rows.std(ddof=1)) / math.sqrt(len(rows))
     return interval(float(rows.mean()), error, degrees=len(rows) - 1, confidence=confidence)
+
+
+def share_interval(share: float, count: int, *, reach: float = 0.0, confidence: float = 0.95) -> Interval:
+    """Interval of a share of `count` samples, from 0 to 1, that holds close to 0 and 1 too.
+
+    A share of samples that are drawn one by one varies as a binomial; one that depends on the others too, as through
+    the balls of a precision, varies more, by what `reach` says. The interval holds every expectation p that the share
+    is no farther from than z^2 p (1 - p) / count + extra, squared, z the normal quantile and `extra` what the square
+    of `reach` exceeds the binomial's at the share itself: Wilson's score interval where there is no excess, and the
+    share plus and minus `reach` in the middle. It is never narrower than Clopper and Pearson's, so that 0 of n gives
+    [0, 3.7 / n] and all of n the like.
+
+    Args:
+      share: from 0 to 1.
+      count: of how many samples.
+      reach: half-width of the interval that another estimate of the share's spread gives, of the same confidence.
+      confidence: of the interval.
+
+    Raises:
+      InputError: a share outside of 0 to 1, no sample, a reach that is negative or not finite, or a confidence that is
+        not between 0 and 1.
+    """
+    if not 0 <= share <= 1 or count < 1:
+        raise InputError(f"share is {share} of {count} samples; it must be from 0 to 1, of at least 1 sample")
+    if not 0 <= reach < math.inf:
+        raise InputError(f"reach is {reach}; it must be 0 or more")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}; it must be between 0 and 1")
+    tail = (1 - confidence) / 2
+    square = float(stats.norm.ppf(1 - tail)) ** 2 / count
+    extra = max(0.0, reach**2 - square * share * (1 - share))
+    # (share - p)^2 = square p (1 - p) + extra, solved for p.
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(square * share * (1 - share) + square**2 / 4 + extra * (1 + square)) / (1 + square)
+    hits = share * count
+    low = float(stats.beta.ppf(tail, hits, count - hits + 1)) if hits > 0 else 0.0
+    high = float(stats.beta.ppf(1 - tail, hits + 1, count - hits)) if hits < count else 1.0
+    return Interval(max(0.0, min(low, middle - half)), min(1.0, max(high, middle + half)))
 
 
 def jackknife(statistic: Callable[..., Any], sizes: Mapping[str, int], *, groups: int = 20, seed: int = 0) -> Jackknife:

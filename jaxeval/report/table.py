@@ -1,7 +1,9 @@
 """The table on the console: one row a result, and below it what a reader should know before trusting the numbers."""
 
+import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -65,24 +67,16 @@ def interval_text(interval: tuple[float, float] | None) -> str:
 def print_results(results: Sequence[Result], console: Console, not_computed: Sequence[str] = ()) -> None:
     """Prints the numbers with their intervals, and what a reader should know before trusting them.
 
-    Few metrics make columns beside the sets; many make rows.
+    Few metrics make columns beside the sets; many make rows. A number that is known without its bias too is two, each
+    with its own name and interval.
 
     Args:
-      results: at least one.
+      results: of one reference; none if nothing could be computed.
       console: where to.
-      not_computed: what was asked for by `all` and could not be had.
+      not_computed: what was asked for and could not be had.
     """
-    kinds = list(dict.fromkeys((result.metric, result.protocol) for result in results))
-    sets = list(dict.fromkeys(result.generated for result in results))
-    found = {(result.generated, result.metric, result.protocol): result for result in results}
-    reference = next((result for result in results if result.n_reference is not None), results[0])
-    title = Text.assemble("against ", (reference.reference, "bold"), f" ({format_count(reference.n_reference)} images)")
-    table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
-    if len(kinds) <= _MOST_COLUMNS:
-        _fill_with_sets(table, kinds, sets, found)
-    else:
-        _fill_with_metrics(table, kinds, sets, found)
-    console.print(table)
+    if results:
+        console.print(_results_table(results, console))
     print_warnings([warning for result in results for warning in result.warnings], console)
     for one in not_computed:
         console.print(Text.assemble(("not computed: ", "dim"), one), soft_wrap=True)
@@ -94,8 +88,46 @@ def print_warnings(warnings: Sequence[str], console: Console) -> None:
         console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
 
 
-_Kind = tuple[str, str]
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """What a column, or a row, shows of each set."""
+
+    metric: str
+    protocol: str
+    debiased: bool = False
+
+    def label(self, extractor: str = "") -> str:
+        """Its name, without the extractor's if that is given, and the direction that is better."""
+        name = metric_label(self.metric)
+        name = name.removesuffix(f"-{extractor}") if extractor else name
+        return name + (" less bias" if self.debiased else "") + _arrow(self.metric)
+
+
 _Found = Mapping[tuple[str, str, str], Result]
+
+
+def _results_table(results: Sequence[Result], console: Console) -> Table:
+    # The set with the most numbers has them in the order that was asked for; others may lack some.
+    counts = Counter(result.generated for result in results)
+    kinds: dict[_Kind, None] = {}
+    for result in sorted(results, key=lambda result: -counts[result.generated]):
+        pair = result.metric, result.protocol
+        kinds[_Kind(*pair)] = None
+        if any(one.debiased is not None for one in results if (one.metric, one.protocol) == pair):
+            kinds[_Kind(*pair, debiased=True)] = None
+    sets = list(dict.fromkeys(result.generated for result in results))
+    found = {(result.generated, result.metric, result.protocol): result for result in results}
+    reference = next((result for result in results if result.n_reference is not None), results[0])
+    title = Text.assemble("against ", (reference.reference, "bold"), f" ({format_count(reference.n_reference)} images)")
+    tables = []
+    for fill in (_fill_with_sets, _fill_with_metrics):
+        table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+        fill(table, list(kinds), sets, found)
+        tables.append(table)
+    if len(kinds) > _MOST_COLUMNS:
+        return tables[1]
+    # Columns that do not fit would be cut.
+    return min(tables, key=lambda table: console.measure(table).maximum > console.width)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -113,14 +145,16 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         for name, count in ((first, one.first.n_generated), (second, one.second.n_generated)):
             heading = Text.assemble(name, "\n", (f"{format_count(count)} images", "dim"))
             table.add_column(heading, justify="right", overflow="fold")
-        for heading in ("difference", "p"):
-            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("difference", justify="right", no_wrap=True)
+        for hypothesis in ("no difference", "one distribution"):
+            table.add_column(Text.assemble("p\n", (hypothesis, "dim")), justify="right", no_wrap=True)
         table.add_column("better", overflow="fold")
         for extractor in dict.fromkeys(each.first.extractor for each in differences):
             table.add_row(Text(f"over {extractor} features", "italic"))
             for each in differences:
                 if each.first.extractor == extractor:
-                    table.add_row(*_comparison_cells(each, several))
+                    for cells in _comparison_rows(each, several):
+                        table.add_row(*cells)
         console.print(table)
     print_warnings(
         [text for each in differences for one in (each.first, each.second) for text in one.warnings], console
@@ -129,33 +163,41 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(Text.assemble(("not computed: ", "dim"), text), soft_wrap=True)
 
 
-def _comparison_cells(each: Difference, several: bool) -> list[Text | str]:
-    interval = interval_text(each.interval)
-    return [
-        metric_label(each.first.metric).removesuffix(f"-{each.first.extractor}") + _arrow(each.first.metric),
-        *([each.first.protocol] if several else []),
+def _comparison_rows(each: Difference, several: bool) -> Iterator[list[Text | str]]:
+    protocol = [each.first.protocol] if several else []
+    kind = _Kind(each.first.metric, each.first.protocol)
+    yield [
+        kind.label(each.first.extractor),
+        *protocol,
         format_value(each.first.value),
         format_value(each.second.value),
-        Text.assemble(format_value(each.value), (f" {interval}" if interval else "", "dim")),
+        _with_interval(each.value, each.interval),
         "" if each.p_value is None else f"{each.p_value:.2g}",
+        "" if each.alike_p_value is None else f"{each.alike_p_value:.2g}",
         each.better or "",
     ]
+    first, second, rest = each.first.debiased, each.second.debiased, each.debiased
+    if first is not None and second is not None and rest is not None:
+        label = dataclasses.replace(kind, debiased=True).label(each.first.extractor)
+        values = [format_value(first.value), format_value(second.value), _with_interval(rest.value, rest.interval)]
+        yield [label, *protocol, *values, "", "", ""]
 
 
 def _fill_with_sets(table: Table, kinds: Sequence[_Kind], sets: Sequence[str], found: _Found) -> None:
     table.add_column("generated", overflow="fold")
     table.add_column("images", justify="right")
-    for metric, protocol in kinds:
-        heading = Text.assemble(metric_label(metric), _arrow(metric), "\n", (protocol, "dim"))
+    for kind in kinds:
+        heading = Text.assemble(kind.label(), "\n", (kind.protocol, "dim"))
         table.add_column(heading, justify="right", no_wrap=True)
     for name in sets:
-        row = [found.get((name, *kind)) for kind in kinds]
+        row = [found.get((name, kind.metric, kind.protocol)) for kind in kinds]
         count = next(result.n_generated for result in row if result is not None)
-        table.add_row(Text(name), format_count(count), *map(_cell, row))
+        cells = (_cell(result, kind.debiased) for result, kind in zip(row, kinds, strict=True))
+        table.add_row(Text(name), format_count(count), *cells)
 
 
 def _fill_with_metrics(table: Table, kinds: Sequence[_Kind], sets: Sequence[str], found: _Found) -> None:
-    several = len({protocol for _, protocol in kinds}) > 1
+    several = len({kind.protocol for kind in kinds}) > 1
     table.add_column("metric", no_wrap=True)
     if several:
         table.add_column("protocol", no_wrap=True)
@@ -164,14 +206,12 @@ def _fill_with_metrics(table: Table, kinds: Sequence[_Kind], sets: Sequence[str]
         heading = Text.assemble(name, "\n", (f"{format_count(count)} images", "dim"))
         table.add_column(heading, justify="right", overflow="fold")
     extractors = {(result.metric, result.protocol): result.extractor for result in found.values()}
-    for extractor in dict.fromkeys(extractors[kind] for kind in kinds):
+    for extractor in dict.fromkeys(extractors[kind.metric, kind.protocol] for kind in kinds):
         table.add_row(Text(f"over {extractor} features", "italic"))
-        for metric, protocol in kinds:
-            if extractors[metric, protocol] != extractor:
-                continue
-            cells = [_cell(found.get((name, metric, protocol))) for name in sets]
-            label = metric_label(metric).removesuffix(f"-{extractor}") + _arrow(metric)
-            table.add_row(label, *([protocol] if several else []), *cells)
+        for kind in kinds:
+            if extractors[kind.metric, kind.protocol] == extractor:
+                cells = [_cell(found.get((name, kind.metric, kind.protocol)), kind.debiased) for name in sets]
+                table.add_row(kind.label(extractor), *([kind.protocol] if several else []), *cells)
 
 
 def _arrow(metric: str) -> str:
@@ -179,8 +219,16 @@ def _arrow(metric: str) -> str:
     return "" if direction is None else " \u2193" if direction == "lower" else " \u2191"
 
 
-def _cell(result: Result | None) -> Text:
+def _cell(result: Result | None, debiased: bool) -> Text:
     if result is None:
         return Text("")
-    interval = format_interval(result)
-    return Text.assemble(format_value(result.value), (f" {interval}" if interval else "", "dim"))
+    if not debiased:
+        return _with_interval(result.value, result.interval)
+    if result.debiased is None:
+        return Text("not known", "dim")
+    return _with_interval(result.debiased.value, result.debiased.interval)
+
+
+def _with_interval(value: float, interval: tuple[float, float] | None) -> Text:
+    shown = interval_text(interval)
+    return Text.assemble(format_value(value), (f" {shown}" if shown else "", "dim"))

@@ -53,13 +53,16 @@ def test_a_difference_is_found_with_its_direction(differing):
         assert not low <= 0 <= high
         assert one.better == one.first.generated
         assert one.p_value < 0.01
+        assert one.alike_p_value is None or one.alike_p_value < 0.01
 
 
 def test_sets_of_one_kind_are_not_told_apart(images):
     differences = found(images, "good", "as good").values()
-    assert all((one.p_value or 0.0) > 0.01 for one in differences)
+    assert all(one.alike_p_value is None or one.alike_p_value > 0.01 for one in differences)
     # Six intervals of 95%: one of them may miss.
     assert sum(one.better is not None for one in differences) <= 1
+    for one in differences:
+        assert (one.p_value < 0.05) == (not one.interval[0] <= 0 <= one.interval[1])
 
 
 def test_swapped_sets_give_the_opposite(images, differing):
@@ -74,7 +77,7 @@ def test_every_metric_can_be_compared(images):
     names = "sliced,vendi,memorisation,authenticity,clipped,rke,fld"
     few = {key: values[:200] for key, values in images.items()}
     differences = found(few, "good", "dull", metrics=names, held_out=images["as good"])
-    assert set(differences) >= {"mind", "sw2", "vendi", "mifd", "authenticity", "clipped-density", "rke", "fld"}
+    assert set(differences) >= {"mind", "sw2", "vendi", "memorisation", "authenticity", "clipped-density", "rke", "fld"}
     for one in differences.values():
         assert one.interval is not None
         assert one.interval[0] <= one.value <= one.interval[1]
@@ -103,3 +106,6 @@ def test_the_command_prints_and_writes_the_comparison(images, tmp_path, capfd):
     table = capfd.readouterr().out
     assert "difference" in table
     assert "KD-full" in table
+    # Both hypotheses are named.
+    assert "no difference" in table
+    assert "one distribution" in table

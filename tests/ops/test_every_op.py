@@ -116,6 +116,7 @@ DEVICE: dict[str, Callable[[int], Any]] = {
     "realism": of_both("realism"),
     "reduce_moments": reduced,
     "rke": of_reference("rke", bandwidth=1.0),
+    "sliced_costs": of_both("sliced_costs", projections=10),
     "sliced_wasserstein": of_both("sliced_wasserstein", projections=10),
 }
 HOST: dict[str, Callable[[int], Any]] = {
@@ -155,6 +156,7 @@ HOST: dict[str, Callable[[int], Any]] = {
     "permutation_p_value": lambda rows: ops.permutation_p_value(np.arange(rows), np.arange(rows), permutations=9),
     "prd_curve": lambda rows: curve(),
     "prd_f_scores": lambda rows: ops.prd_f_scores(curve()),
+    "share_interval": lambda rows: ops.share_interval(0.5, rows),
     "subsampling": lambda rows: ops.subsampling(lambda x: x.mean(), {"x": rows}),
     "two_sided_p_value": lambda rows: ops.two_sided_p_value(1.0, 1.0, rows),
     "vendi_score": of_reference("vendi_score"),

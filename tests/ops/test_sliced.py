@@ -7,7 +7,8 @@ from ops_defaults import DEFAULTS
 from scipy.stats import wasserstein_distance
 
 from jaxeval.errors import InputError
-from jaxeval.ops.sliced import mind, sliced_wasserstein
+from jaxeval.ops._torch_random import torch_normal, torch_permutation
+from jaxeval.ops.sliced import mind, sliced_costs, sliced_wasserstein
 
 
 def directions(count, d, seed):
@@ -118,3 +119,71 @@ def test_python_optimal_transport(n, m):
         ours = sliced_wasserstein(reference=x, generated=y, p=p, projections=200, seed=6).value
         # Projections are float32: 12 products of size 1 on distances of a tenth of that.
         assert ours == pytest.approx(theirs, rel=2e-6)
+
+
+# What torch-fidelity's own `mind_features_to_metric` (0.5.0, before its release) gave for these draws, with torch 2.13.
+PUBLISHED = {
+    (60, 60, 12, 1000, 2020): 10.12498390674591,
+    (50, 70, 12, 1000, 2020): 9.996944904327393,
+    (70, 50, 12, 37, 5): 10.967318773269653,
+    (200, 120, 100, 64, 2020): 54.20929044485092,
+}
+
+
+@pytest.mark.parametrize("case", PUBLISHED)
+def test_torch_fidelity_draws_these_directions_and_rows(case):
+    n, m, d, projections, seed = case
+    state = np.random.RandomState(7)
+    x = state.standard_normal((n, d)).astype(np.float32)
+    y = (1.2 * state.standard_normal((m, d)) + 0.3).astype(np.float32)
+    found = mind(reference=x, generated=y, projections=projections, seed=seed, rule="torch-fidelity")
+    # Its sums are float32; angles of its directions are off by 4e-7.
+    assert found.value == pytest.approx(PUBLISHED[case], rel=2e-6)
+    assert found.value != pytest.approx(mind(reference=x, generated=y, projections=projections, seed=seed).value, 1e-3)
+    swapped = mind(reference=y, generated=x, projections=projections, seed=seed, rule="torch-fidelity")
+    assert swapped.value == pytest.approx(found.value, rel=1e-6)
+
+
+# `torch.randn(20)` after `torch.manual_seed(2020)`, torch 2.13: the last 16 are drawn a second time.
+NORMAL = [
+    -0.00866926, -0.32125342, -1.28986025, 0.16317698, -0.15833555, -1.19997120, -0.54816210, 0.98756576, -1.03840971,
+    1.00367773, -0.04936625, 1.14428163, 0.33751869, 0.13029990, -1.74585927, -0.02125896, -0.55201274, 0.90013307,
+    -0.31563985, 1.24114001,
+]  # fmt: skip
+
+
+def test_normal_numbers_are_torchs():
+    assert torch_normal(np.random.RandomState(2020), 20) == pytest.approx(NORMAL, abs=2e-6)
+    with pytest.raises(InputError, match="16 numbers and more, not for 15"):
+        torch_normal(np.random.RandomState(0), 15)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("count", [16, 17, 100, 7000])
+def test_normal_numbers_are_torchs_however_many(count):
+    import torch
+
+    generator, state = torch.Generator().manual_seed(3), np.random.RandomState(3)
+    assert (torch.randperm(50, generator=generator).numpy() == torch_permutation(state, 50)).all()
+    for _ in range(2):  # the state moves on as torch's does
+        theirs = torch.randn(count, generator=generator, dtype=torch.float32).numpy()
+        assert torch_normal(state, count) == pytest.approx(theirs, abs=2e-6)
+
+
+def test_the_error_of_the_directions_is_their_spread():
+    """Of 40 seeds, whose deviation is known to 11%."""
+    x, y = gaussians(4, 200, d=100)
+    y = 0.5 * y * np.geomspace(4, 0.1, 100)
+    for rule in ("quantiles", "torch-fidelity"):
+        found = [mind(reference=x, generated=y, projections=50, seed=seed, rule=rule) for seed in range(40)]
+        errors = [one.standard_error for one in found]
+        assert np.mean(errors) == pytest.approx(np.std([one.value for one in found], ddof=1), rel=0.35)
+
+
+def test_costs_are_those_of_single_directions():
+    x, y = gaussians(5, 60, d=5)
+    costs = sliced_costs(reference=x, generated=y, projections=140, seed=3)
+    lines = directions(140, 5, seed=3)
+    assert costs == pytest.approx([replicated_cost(x @ line, y @ line) for line in lines], rel=1e-5)
+    with pytest.raises(InputError, match="rule is 'torch'; choose quantiles or torch-fidelity"):
+        sliced_costs(reference=x, generated=y, rule="torch")
