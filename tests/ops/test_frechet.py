@@ -209,9 +209,10 @@ def routes(monkeypatch):
 
 
 @pytest.mark.parametrize(("share", "enough"), [(0.8e-10, True), (1.25e-10, False)])
-@pytest.mark.parametrize("least", [1e-7, 1e-8])
-def test_eigenvalues_are_accepted_to_1e_10_of_the_distance(routes, least, share, enough):
-    x, y = np.array([1.0, least]), np.array([1.5, least])
+@pytest.mark.parametrize(("least", "largest"), [(1e-7, 1.5), (1e-8, 1.5), (1.9e-6, 100.0)])
+def test_eigenvalues_are_accepted_to_1e_10_of_the_distance(routes, least, largest, share, enough):
+    """Of all of it: means that are far apart, in the last case covariances that are."""
+    x, y = np.array([1.0, least]), np.array([largest, least])
     distance, error = diagonal(x, y)
     shift = error / share - distance
     assert shift > 0

@@ -1,0 +1,62 @@
+"""Every value that a protocol fixes, as its reference has it: what `--protocol` says is what is computed."""
+
+import dataclasses
+
+import pytest
+
+from jaxeval.evaluation.protocols import PROTOCOLS, ManifoldRule, Protocol, SplitRule, SubsetRule
+from jaxeval.extractors.normalisation import Normalisation
+
+HALVES = Normalisation(offset=127.5, scale=1 / 127.5)  # 2 (x / 255) - 1
+BYTES = Normalisation(offset=128.0, scale=1 / 128)  # (x - 128) / 128
+THREE = ManifoldRule(k=3, tie="inclusive")
+
+
+def subsets(rule: str) -> SubsetRule:
+    return SubsetRule(rule, subsets=100, size=1000)
+
+
+def splits(rule: str) -> SplitRule:
+    return SplitRule(rule, splits=10)
+
+
+# Resize, levels of float images, input of the network, ddof, kernel distance, Inception score, precision and recall.
+RULES = {
+    "torch-fidelity": ("tf1-bilinear", "round", BYTES, 1, subsets("torch-fidelity"), splits("torch-fidelity"), THREE),
+    "clean-fid": ("pil-bicubic-float", "round", BYTES, 1, subsets("clean-fid"), None, None),
+    "pytorch-fid": ("bilinear", "round", HALVES, 1, None, None, None),
+    "adm": ("tf1-bilinear", "truncate", BYTES, 1, None, splits("adm"), THREE),
+    "stylegan3": ("tf1-bilinear", "round", BYTES, 0, subsets("clean-fid"), splits("stylegan3"), THREE),
+    "edm2": ("tf1-bilinear", "round", BYTES, 1, None, None, None),
+    "torchmetrics-1.7": ("tf1-bilinear", "truncate", BYTES, 1, subsets("torchmetrics"), splits("torchmetrics"), None),
+    "torchmetrics-1.8": (
+        "antialiased-bilinear", "truncate", BYTES, 1, subsets("torchmetrics"), splits("torchmetrics"), None,
+    ),
+}  # fmt: skip
+
+
+def test_every_protocol_is_here():
+    assert list(PROTOCOLS) == list(RULES)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_protocol_is_its_references(name):
+    made = PROTOCOLS[name]
+    found = made.resize, made.quantise, made.normalisation, made.ddof, made.subsets, made.splits, made.manifold
+    assert found == RULES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("torch-fidelity", True), ("torchmetrics-1.8", True), ("clean-fid", False)]
+)
+def test_who_shrinks_subsets_and_who_refuses(name, error):
+    rule = PROTOCOLS[name].subsets
+    assert rule is not None
+    assert rule.needs_size == error
+
+
+def test_defaults():
+    assert SubsetRule("clean-fid") == SubsetRule("clean-fid", 100, 1000)
+    assert SplitRule("adm") == SplitRule("adm", 10)
+    fields = {field.name: field.default for field in dataclasses.fields(Protocol)}
+    assert (fields["quantise"], fields["ddof"], fields["networks"]) == ("round", 1, ("inception",))
