@@ -52,6 +52,20 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge.")
 @click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: 255 or 65535]")
 @click.option(
+    "--alpha",
+    default="drop",
+    show_default=True,
+    metavar="drop|white|black",
+    help="Drop alpha and take the colours under it, or lay images over white or black.",
+)
+@click.option(
+    "--exif",
+    default="ignore",
+    show_default=True,
+    metavar="ignore|apply",
+    help="Whether pixels are turned as EXIF says. A TIFF's own orientation always is applied.",
+)
+@click.option(
     "--unmatched",
     default="error",
     show_default=True,

@@ -8,9 +8,9 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation.protocols import Protocol, get_protocols
 from jaxeval.evaluation.statistics import load_statistics
 from jaxeval.images import ReadReport, remarks
-from jaxeval.images.report import WIDE_CLIPPED, WIDE_GRAY
+from jaxeval.images.report import STRETCHED, WIDE_CLIPPED, WIDE_COLOUR, WIDE_GRAY
 
-__all__ = ["departures", "report_in_file", "statistics_remarks", "wide_gray_images"]
+__all__ = ["departures", "reduction_matters", "report_in_file", "statistics_remarks"]
 
 
 def departures(protocol: Protocol, reduction: str, reports: Mapping[str, ReadReport | None]) -> Iterator[str]:
@@ -21,24 +21,38 @@ def departures(protocol: Protocol, reduction: str, reports: Mapping[str, ReadRep
       reduction: of the preparation that was used, `scale` or `pillow`.
       reports: of the sets by name; None where nothing is known.
     """
-    counts = {name: wide_gray_images(report) for name, report in reports.items() if report is not None}
-    sets = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
-    if not sets:
-        return
+    known = {name: report for name, report in reports.items() if report is not None}
+    gray = _listed({name: _wide_gray(report) for name, report in known.items()})
+    colour = _listed({name: _stretched_colour(report) for name, report in known.items()})
     if reduction == "pillow":
-        yield f"gray of more than 8 bits is clipped at 255, as {protocol.name} does ({sets})"
+        if gray:
+            yield f"gray of more than 8 bits is clipped at 255, as {protocol.name} does ({gray})"
     elif protocol.by_pillow:
-        yield f"16-bit gray is scaled, where {protocol.name} clips it at 255 ({sets}): see --exact-protocol"
-    else:
-        yield f"16-bit gray is scaled; {protocol.name} says nothing of such files ({sets})"
+        if gray:
+            yield f"16-bit gray is scaled, where {protocol.name} clips it at 255 ({gray}): see --exact-protocol"
+        if colour:
+            yield f"16-bit colour is scaled by sBIT, which {protocol.name} ignores ({colour}): see --exact-protocol"
+    elif gray:
+        yield f"16-bit gray is scaled; {protocol.name} says nothing of such files ({gray})"
 
 
-def wide_gray_images(report: ReadReport) -> int:
-    """How many of the images are gray of more than 8 bits.
+def reduction_matters(report: ReadReport) -> bool:
+    """Whether there are images of which the ways to reduce more than 8 bits to 8 make different pixels."""
+    return bool(_wide_gray(report) or _stretched_colour(report))
 
-    One reading may have served preparations that scale and others that clip; it counts the same images under both.
-    """
+
+def _wide_gray(report: ReadReport) -> int:
+    # One reading may have served preparations of both kinds; it counts the same images under both.
     return max(report.notes.get(WIDE_GRAY, 0), report.notes.get(WIDE_CLIPPED, 0))
+
+
+def _stretched_colour(report: ReadReport) -> int:
+    """Images of colour whose samples were scaled by the bits that count; gray ones may be among those counted."""
+    return min(report.notes.get(STRETCHED, 0), report.notes.get(WIDE_COLOUR, 0))
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
 
 
 def report_in_file(path: Path, identity: Mapping[str, Any]) -> ReadReport:

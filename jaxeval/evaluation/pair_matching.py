@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from jaxeval.errors import InputError
 from jaxeval.images import Item, open_source
 from jaxeval.images.formats import EXTENSIONS
 
-__all__ = ["Matching", "match_pairs", "open_images"]
+__all__ = ["ImageSet", "Matching", "match_pairs", "open_images"]
 
 _NAMED = 3  # in messages
 
@@ -28,7 +29,17 @@ class Matching:
     unmatched: tuple[str, ...]
 
 
-def open_images(path: str | Path) -> dict[str, Item]:
+class ImageSet(dict[str, Item]):
+    """Images by their relative names without extension.
+
+    Attributes:
+      notes: what the place that they are from holds besides, with the keys of `ReadReport.notes`.
+    """
+
+    notes: Mapping[str, int] = MappingProxyType({})
+
+
+def open_images(path: str | Path) -> ImageSet:
     """The images of a folder by their relative names without extension; of a file, the one.
 
     Raises:
@@ -40,8 +51,8 @@ def open_images(path: str | Path) -> dict[str, Item]:
         raise InputError(f"{text!r} does not exist; give a folder of images, or an image or video file")
     if place.is_file() and place.suffix.lower() not in EXTENSIONS:
         raise InputError(f"{text!r} is not an image file ({', '.join(sorted(EXTENSIONS))}) or a folder of images")
-    found: dict[str, Item] = {}
-    for item in open_source(place).items():
+    source, found = open_source(place), ImageSet()
+    for item in source.items():
         stem = str(PurePosixPath(item.name).with_suffix(""))
         if stem in found:
             raise InputError(
@@ -49,6 +60,7 @@ def open_images(path: str | Path) -> dict[str, Item]:
                 "pairs are matched without it, so keep one of them"
             )
         found[stem] = item
+    found.notes = source.notes
     return found
 
 

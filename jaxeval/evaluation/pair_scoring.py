@@ -11,7 +11,7 @@ import numpy as np
 from jaxeval.errors import InputError
 from jaxeval.evaluation.learned_measures import LoadedOp
 from jaxeval.evaluation.pair_measures import PairMeasure
-from jaxeval.images import Item, PixelLayout, decode_exact
+from jaxeval.images import Item, PixelLayout, PixelRules, decode_exact
 
 __all__ = ["MOST_PIXELS", "Chosen", "Task", "WideValues", "batches_of", "score_batch", "score_tasks"]
 
@@ -113,6 +113,7 @@ def score_tasks(
     chosen: Sequence[Chosen],
     *,
     crop_border: int,
+    rules: PixelRules,
     batch_size: int,
     threads: int,
     skipped: list[tuple[Task, str]],
@@ -126,6 +127,7 @@ def score_tasks(
       tasks: what to score.
       chosen: by which measures.
       crop_border: pixels left out along every edge.
+      rules: what becomes of alpha and EXIF orientation.
       batch_size: most images at a time.
       threads: how many decode.
       skipped: is told of images that cannot be decoded, with the reason.
@@ -139,7 +141,7 @@ def score_tasks(
     with ThreadPoolExecutor(threads, thread_name_prefix="jaxeval-pairs") as pool:
 
         def submit(batch: list[Task]) -> list[Future[tuple[np.ndarray, np.ndarray | None]]]:
-            return [pool.submit(_decoded, task, crop_border) for task in batch]
+            return [pool.submit(_decoded, task, crop_border, rules) for task in batch]
 
         waiting = None
         try:
@@ -153,11 +155,11 @@ def score_tasks(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decoded(task: Task, crop_border: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _decoded(task: Task, crop_border: int, rules: PixelRules) -> tuple[np.ndarray, np.ndarray | None]:
     """The pixels of a pair, without their border."""
 
     def pixels(item: Item) -> np.ndarray:
-        image = decode_exact(item)
+        image = decode_exact(item, rules)
         height, width, _ = image.shape
         return image[crop_border : height - crop_border, crop_border : width - crop_border]
 

@@ -1,5 +1,6 @@
 """What the user asks of `score_pairs`, checked once for images and videos alike."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from jaxeval.errors import InputError, WeightsMissingError
 from jaxeval.evaluation.pair_measures import PairMeasure, pair_measures
 from jaxeval.evaluation.pair_scoring import Chosen
-from jaxeval.images import PixelLayout
+from jaxeval.images import PixelLayout, PixelRules
 
 __all__ = ["PairSettings", "choose_conventions"]
 
@@ -19,6 +20,7 @@ class PairSettings:
 
     Args:
       metrics, convention, channels, crop_border, data_range, weights_dir: of `score_pairs`.
+      rules: its `alpha` and `exif`.
 
     Raises:
       InputError: one of them is wrong.
@@ -32,6 +34,7 @@ class PairSettings:
         crop_border: int,
         data_range: float | None,
         weights_dir: str | os.PathLike[str] | None,
+        rules: PixelRules | None = None,
     ):
         self.measures, self._in_groups = pair_measures(metrics)
         if channels not in ("all", "y", "y-rounded"):
@@ -41,6 +44,7 @@ class PairSettings:
         if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
             raise InputError(f"data range {data_range} must be a positive number, such as 255")
         self.channels, self.crop_border, self.data_range = channels, crop_border, data_range
+        self.rules = PixelRules() if rules is None else rules
         self._weights_dir = weights_dir
         self.conventions = choose_conventions(self.measures, convention)
 
@@ -101,6 +105,7 @@ class PairSettings:
             "channels": self.channels,
             "crop_border": self.crop_border,
             "data_range": self.data_range,
+            **dataclasses.asdict(self.rules),
         }
 
 

@@ -18,7 +18,7 @@ from jaxeval.evaluation.pair_results import (
 from jaxeval.evaluation.pair_scoring import Chosen, Task
 from jaxeval.evaluation.pair_settings import PairSettings
 from jaxeval.evaluation.run import device_name, versions
-from jaxeval.images import PixelLayout
+from jaxeval.images import PixelLayout, ReadReport, remarks
 
 __all__ = ["summarise"]
 
@@ -32,6 +32,7 @@ def summarise(
     settings: PairSettings,
     not_computed: Sequence[Mapping[str, str]],
     left_out: Sequence[tuple[Task, str]] = (),
+    reports: Mapping[str, ReadReport] | None = None,
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
     frames: Mapping[str, str] | None = None,
@@ -46,6 +47,7 @@ def summarise(
       settings: of the run.
       not_computed: measures of a group that were left out.
       left_out: images that were, with the reason.
+      reports: of images, how each set was read.
       notes: sentences for the reader, on matching.
       warnings: on the images' values.
       frames: for videos, how each became frames; their frames are no sample, so that there are no intervals.
@@ -73,8 +75,10 @@ def summarise(
         else "none: the frames of a video are alike",
         "unmatched": list(notes),
         "skipped": [{"set": task.set, "image": task.image, "reason": reason} for task, reason in left_out],
+        "reports": {name: _plain(report) for name, report in (reports or {}).items()},
         "not_computed": [dict(one) for one in not_computed],
         "warnings": [
+            *(sentence for name, report in (reports or {}).items() for sentence in remarks(name, report)),
             *warnings,
             *_warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
         ],
@@ -86,6 +90,11 @@ def summarise(
 
 def _data_range(layout: PixelLayout, given: float | None) -> float:
     return float(layout.data_range if given is None else given)
+
+
+def _plain(report: ReadReport) -> dict[str, Any]:
+    # Pixels are not looked at for being gray: pairs of images of different colours are refused.
+    return {key: value for key, value in dataclasses.asdict(report).items() if key != "colourless"}
 
 
 def _record(one: Chosen) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from jaxeval.evaluation.pair_settings import PairSettings
 from jaxeval.evaluation.pair_summary import summarise
 from jaxeval.evaluation.pair_videos import score_videos
 from jaxeval.evaluation.reading import Progress
-from jaxeval.images import Item, PixelLayout, is_video, pixel_layout
+from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, stored_image
+from jaxeval.images.report import EXIF
 
 __all__ = ["score_pairs"]
 
@@ -51,6 +52,8 @@ def score_pairs(
     channels: str = "all",
     crop_border: int = 0,
     data_range: float | None = None,
+    alpha: str = "drop",
+    exif: str = "ignore",
     unmatched: str = "error",
     on_error: str = "fail",
     batch_size: int = 16,
@@ -69,6 +72,10 @@ def score_pairs(
       channels: "all"; "y", the luma; or "y-rounded", rounded to 8 bits; for the measures that do not choose themselves.
       crop_border: pixels left out along every edge, before anything else.
       data_range: width of the values' range; by default that of the images' bits, 255 or 65,535.
+      alpha: what becomes of an alpha channel or a transparent colour: "drop" it and take the colours under it as they
+        are stored, or lay the image over "white" or "black", in its own depth.
+      exif: "ignore" the orientation in EXIF or XMP, or "apply" it, turning the pixels before sizes are compared. That
+        of a TIFF is always applied, as Pillow does so itself.
       unmatched: what an image without a partner is: an "error", or left out and said ("skip").
       on_error: what an image that cannot be read, or whose partner has another size, is: the end ("fail"), or left out
         and said ("skip").
@@ -88,7 +95,8 @@ def score_pairs(
       OutOfMemoryError: a batch does not fit into memory.
       WeightsMissingError: a measure that was asked for by name needs weights that are not there.
     """
-    settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir)
+    rules = PixelRules(alpha, exif)
+    settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir, rules)
     for name, value, allowed in (("unmatched", unmatched, ("error", "skip")), ("on_error", on_error, ("fail", "skip"))):
         if value not in allowed:
             raise InputError(f"{name} {value!r} must be {allowed[0]!r} or {allowed[1]!r}")
@@ -104,14 +112,17 @@ def score_pairs(
     if any(videos):
         if not all(videos):
             raise InputError("videos are compared with videos, and images with images; give only one kind")
+        if rules != PixelRules():
+            raise InputError("alpha and exif are for images; frames of videos have neither, so leave both out")
         return score_videos(
             name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
         )
     threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
-    ours = open_images(reference)
-    matchings = [match_pairs(name, ours, own, open_images(path), skip=unmatched == "skip") for own, path in sets]
+    ours, theirs = open_images(reference), {own: open_images(path) for own, path in sets}
+    matchings = [match_pairs(name, ours, own, found, skip=unmatched == "skip") for own, found in theirs.items()]
+    reader = _HeaderReader(rules)
     with ThreadPoolExecutor(threads) as pool:
-        tasks, left_out = _tasks(matchings, skip, pool)
+        tasks, left_out = _tasks(matchings, skip, pool, reader)
     if not tasks:
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
     chosen, not_computed = settings.suited(sorted({task.layout for task in tasks}, key=str), _example(tasks))
@@ -127,6 +138,7 @@ def score_pairs(
         tasks,
         chosen,
         crop_border=crop_border,
+        rules=rules,
         batch_size=batch_size,
         threads=threads,
         skipped=skipped,
@@ -143,7 +155,9 @@ def score_pairs(
     left_out += skipped
     if not found:
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
-    scores = tuple(found[task.set, task.image] for task in tasks if (task.set, task.image) in found)
+    scored = [task for task in tasks if (task.set, task.image) in found]
+    scores = tuple(found[task.set, task.image] for task in scored)
+    opened = {name: ours} | theirs
     return summarise(
         scores,
         chosen,
@@ -152,6 +166,7 @@ def score_pairs(
         settings=settings,
         not_computed=not_computed,
         left_out=left_out,
+        reports={own: reader.report(own, name, scored, left_out, opened[own].notes) for own in [name, *theirs]},
         notes=[sentence for matching in matchings for sentence in matching.unmatched],
         warnings=wide.sentences() if data_range is None else (),
     )
@@ -171,8 +186,53 @@ def _named(distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Pat
     return named
 
 
+class _HeaderReader:
+    """Reads headers, and keeps what is done to each image."""
+
+    def __init__(self, rules: PixelRules):
+        self._rules = rules
+        self._notes: dict[int, tuple[str, ...]] = {}  # by the item's identity; items outlive the reader's use
+
+    def layout_or_error(self, item: Item) -> PixelLayout | InputError:
+        """What an image's pixels are, or why it cannot be read."""
+        try:
+            found = stored_image(item, self._rules)
+        except InputError as error:
+            return error
+        self._notes[id(item)] = found.notes
+        return found.layout
+
+    def notes(self, item: Item) -> tuple[str, ...]:
+        """What is done to an image that was read."""
+        return self._notes.get(id(item), ())
+
+    def report(
+        self,
+        own: str,
+        reference: str,
+        scored: Sequence[Task],
+        left_out: Sequence[tuple[Task, str]],
+        of_place: Mapping[str, int],
+    ) -> ReadReport:
+        """How the images of a set were read, each counted once."""
+        report = ReadReport()
+        once: dict[int, tuple[Item, PixelLayout]] = {}
+        for task in scored:
+            item = task.reference if own == reference else task.distorted if task.set == own else None
+            if item is not None:
+                once[id(item)] = item, task.layout
+        for item, layout in once.values():
+            report.count += 1
+            report.sizes.add(layout.height, layout.width)
+            report.note_all(self.notes(item))
+        report.skipped = [(task.image, reason) for task, reason in left_out if task.set == own]
+        for what, times in of_place.items():
+            report.note(what, times)
+        return report
+
+
 def _tasks(
-    matchings: Sequence[Matching], skip: bool, pool: ThreadPoolExecutor
+    matchings: Sequence[Matching], skip: bool, pool: ThreadPoolExecutor, reader: _HeaderReader
 ) -> tuple[list[Task], list[tuple[Task, str]]]:
     """What to score, and pairs that are left out as they cannot be compared."""
     tasks: list[Task] = []
@@ -180,14 +240,16 @@ def _tasks(
     of_reference: dict[str, PixelLayout | InputError] = {}
     for matching in matchings:
         stems = list(matching.pairs)
-        theirs = list(pool.map(_layout_or_error, (pair[1] for pair in matching.pairs.values())))
+        theirs = list(pool.map(reader.layout_or_error, (pair[1] for pair in matching.pairs.values())))
         unknown = [stem for stem in stems if stem not in of_reference]
-        ours = pool.map(_layout_or_error, (matching.pairs[stem][0] for stem in unknown))
+        ours = pool.map(reader.layout_or_error, (matching.pairs[stem][0] for stem in unknown))
         of_reference.update(zip(unknown, ours, strict=True))
         for stem, own in zip(stems, theirs, strict=True):
             reference, distorted = matching.pairs[stem]
             known = of_reference[stem]
             reason = _disagreement(reference, known, distorted, own)
+            if reason is not None and EXIF in {*reader.notes(reference), *reader.notes(distorted)}:
+                reason += _turning(known, own)
             layout = own if isinstance(own, PixelLayout) else PixelLayout(0, 0, 1, 8)
             task = Task(stem, matching.name, layout, distorted, reference)
             if reason is None:
@@ -199,13 +261,6 @@ def _tasks(
     return tasks, left_out
 
 
-def _layout_or_error(item: Item) -> PixelLayout | InputError:
-    try:
-        return pixel_layout(item)
-    except InputError as error:
-        return error
-
-
 def _disagreement(
     reference: Item, known: PixelLayout | InputError, distorted: Item, own: PixelLayout | InputError
 ) -> str | None:
@@ -214,6 +269,14 @@ def _disagreement(
         if isinstance(layout, InputError):
             return str(layout).rstrip(".")
     return None if known == own else f"{distorted.where} is {own}, but {reference.where} is {known}"
+
+
+def _turning(known: PixelLayout | InputError, own: PixelLayout | InputError) -> str:
+    """What to say where one image is the other's size lying on its side, and an orientation was ignored."""
+    if isinstance(known, InputError) or isinstance(own, InputError):
+        return ""
+    lying = (known.height, known.width) == (own.width, own.height)
+    return " (an EXIF orientation was ignored; --exif apply turns the pixels)" if lying else ""
 
 
 def _example(tasks: Sequence[Task]) -> dict[PixelLayout, str]:

@@ -20,7 +20,7 @@ from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
-from jaxeval.evaluation.departures import departures, report_in_file, wide_gray_images
+from jaxeval.evaluation.departures import departures, reduction_matters, report_in_file
 from jaxeval.evaluation.faults import reason_of
 from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
@@ -545,7 +545,7 @@ def _check_statistics(
     for key, wanted in spec.identity().items():
         if identity is None or identity.get(key, _UNRECORDED.get(key)) == wanted:
             continue
-        if key == "reduction" and not wide_gray_images(report_in_file(path, identity)):
+        if key == "reduction" and not reduction_matters(report_in_file(path, identity)):
             continue  # it makes no difference to any of its images
         made = identity.get(key, _UNRECORDED.get(key))
         raise InputError(

@@ -2,13 +2,16 @@
 
 from jaxeval.images.batches import Batch as Batch
 from jaxeval.images.batches import read_batches as read_batches
+from jaxeval.images.compositing import PixelRules as PixelRules
 from jaxeval.images.decoding import DECODING_VERSION as DECODING_VERSION
 from jaxeval.images.device import resize_on_device as resize_on_device
 from jaxeval.images.digests import DIGEST_BYTES as DIGEST_BYTES
 from jaxeval.images.digests import pixel_digest as pixel_digest
 from jaxeval.images.exact import PixelLayout as PixelLayout
+from jaxeval.images.exact import StoredImage as StoredImage
 from jaxeval.images.exact import decode_exact as decode_exact
 from jaxeval.images.exact import pixel_layout as pixel_layout
+from jaxeval.images.exact import stored_image as stored_image
 from jaxeval.images.opening import open_source as open_source
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
@@ -32,11 +35,13 @@ __all__ = [
     "Batch",
     "Item",
     "PixelLayout",
+    "PixelRules",
     "Preparation",
     "ReadReport",
     "ResizeKind",
     "Source",
     "SourcePart",
+    "StoredImage",
     "Video",
     "combined_digest",
     "contrasts",
@@ -52,4 +57,5 @@ __all__ = [
     "resize",
     "resize_on_device",
     "resize_weights",
+    "stored_image",
 ]

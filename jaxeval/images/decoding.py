@@ -15,13 +15,24 @@ from PIL import Image, ImageFile
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
+from jaxeval.images.depths import bits_of
 from jaxeval.images.formats import reader_of
 from jaxeval.images.headers import readable_gray, significant_bits, tiff_orientation
 from jaxeval.images.ranges import level_notes, range_notes, to_levels
 from jaxeval.images.source import Item
 from jaxeval.images.wide import gray_samples, png_samples, rescaled, stretched, unused_bits, whole_planes
 
-__all__ = ["DECODING_VERSION", "MAX_PIXELS", "Decoded", "Reduction", "check_size", "decode", "decode_file", "open_file"]
+__all__ = [
+    "DECODING_VERSION",
+    "MAX_PIXELS",
+    "Decoded",
+    "Reduction",
+    "check_size",
+    "decode",
+    "decode_file",
+    "has_more_frames",
+    "open_file",
+]
 
 Reduction = Literal["scale", "pillow"]
 """How files of more than 8 bits a value become 8 bits: their range is scaled, or as Pillow's `convert("RGB")` does."""
@@ -34,7 +45,6 @@ DECODING_VERSION = 2
 come to give other pixels or other notes."""
 
 _ORIENTATION = 0x0112
-_BITS_PER_SAMPLE = 258
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 _MODE_NOTES = {
     "1": report.GRAY,
@@ -132,7 +142,7 @@ def check_size(size: tuple[int, int], where: str) -> None:
 
 
 def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Reduction) -> Decoded:
-    wide_colour = _is_wide_colour(image, data)
+    wide_colour = bits_of(image, data) > 8  # loading takes away what tells it
     turned = tiff_orientation(image) != 1  # loading takes the tag away
     notes = []
     mode = image.mode
@@ -159,18 +169,9 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Redu
         notes.append(report.TIFF_ORIENTATION)
     elif image.format != "TIFF" and _exif_orientation(image) in range(2, 9):
         notes.append(report.EXIF)
-    if _has_more_frames(image):
+    if has_more_frames(image):
         notes.append(report.ANIMATION)
     return Decoded(pixels, tuple(notes))
-
-
-def _is_wide_colour(image: ImageFile.ImageFile, data: bytes) -> bool:
-    """Whether a file has several channels of more than 8 bits, of which Pillow gives 8; asked before it is loaded."""
-    if image.format == "PPM" and image.mode == "RGB":
-        arguments = image.tile[0].args
-        return isinstance(arguments, tuple) and arguments[1] > 255
-    tags = getattr(image, "tag_v2", None) or {}
-    return tags.get(_BITS_PER_SAMPLE, (8,))[0] == 16 or (image.format == "PNG" and data[24] == 16)
 
 
 def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
@@ -210,7 +211,8 @@ def _exif_orientation(image: Image.Image) -> Any:
         return 1
 
 
-def _has_more_frames(image: Image.Image) -> bool:
+def has_more_frames(image: Image.Image) -> bool:
+    """Whether an opened file holds further frames or pages."""
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # a damaged second frame is no reason to refuse the first, which alone is read

@@ -16,7 +16,7 @@ from jaxeval.evaluation import PAIR_MEASURES, PairScores, PairsEvaluation, check
 from jaxeval.evaluation.pair_matching import match_pairs, open_images
 from jaxeval.evaluation.pair_videos import frame_name
 from jaxeval.evaluation.results import write_atomically
-from jaxeval.images import decode_exact, open_video
+from jaxeval.images import PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
 from jaxeval.report.table import format_value
@@ -132,11 +132,13 @@ def draw_exhibits(
 def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
     """The reference and the distorted image of each name, read again."""
     reference, distorted = evaluation.manifest["reference"], evaluation.manifest["distorted"][set_name]
+    settings = evaluation.manifest["settings"]
     if evaluation.manifest["kind"] == "images":
         matching = match_pairs(reference, open_images(reference), set_name, open_images(distorted), skip=True)
         pairs = (matching.pairs[image] for image in images)
-        return [(decode_exact(first), decode_exact(second)) for first, second in pairs]
-    luma = evaluation.manifest["settings"]["channels"] != "all"
+        rules = PixelRules(settings["alpha"], settings["exif"])
+        return [(decode_exact(first, rules), decode_exact(second, rules)) for first, second in pairs]
+    luma = settings["channels"] != "all"
     both = zip(open_video(reference, luma=luma).frames(), open_video(distorted, luma=luma).frames(), strict=False)
     found = {frame_name(number): pair for number, pair in enumerate(both) if frame_name(number) in images}
     return [found[image] for image in images]

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from image_sets import crops, write_pngs
+from PIL import Image
 
 import jaxeval
 from jaxeval.cli import main
@@ -50,6 +51,43 @@ def test_the_table_has_a_row_a_set_and_a_column_a_protocol(folders, capfd):
     assert "hold the same images" in out
     (expected,) = jaxeval.evaluate(*folders, extractor="pixels").results
     assert f"{expected.value:.5f}"[:6] in out
+
+
+def said(text: str) -> list[str]:
+    return [line.removeprefix("warning: ") for line in text.splitlines() if line.startswith("warning: ")]
+
+
+def test_what_preparation_did_is_one_line_each(tmp_path, capfd):
+    real, fake = tmp_path / "real", write_pngs(tmp_path / "fake", crops(40, (5, 4), 2))
+    real.mkdir()
+    for number, image in enumerate(crops(40, (5, 4), 1)):
+        Image.fromarray(image[..., 0].astype(np.uint16) * 257).save(real / f"{number}.png")
+    (fake / "x.jxl").write_bytes(b"x")
+    arguments = [str(real), str(fake), "--extractor", "pixels", "--quiet", "--protocol", "pytorch-fid"]
+    assert main(["evaluate", *arguments]) == 0
+    lines = said(capfd.readouterr().out)
+    expected = [
+        f"16-bit gray is scaled, where pytorch-fid clips it at 255 (40 of {real}): see --exact-protocol",
+        f"{fake}: 1 file left out, in formats that are not read (1 .jxl)",
+    ]
+    assert [line for line in lines if line in expected] == expected
+    (against,) = [line for line in lines if line.startswith("gray against colour")]
+    assert f"40 of 40 in {real}" in against
+    assert main(["evaluate", *arguments, "--exact-protocol", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    clipped = f"gray of more than 8 bits is clipped at 255, as pytorch-fid does (40 of {real})"
+    assert document["results"][0]["warnings"][0] == clipped
+    assert document["results"][0]["parameters"]["exact_protocol"] is True
+    assert document["manifest"]["exact_protocol"] is True
+    assert document["manifest"]["reference"]["report"]["sizes"]["counts"] == {"5 x 4": 40}
+
+
+def test_stats_says_it_too(tmp_path, capfd):
+    fake = write_pngs(tmp_path / "fake", crops(40, (5, 4), 2))
+    Image.fromarray(crops(1, (5, 4), 3)[0]).convert("RGBA").save(fake / "z.png")
+    out = str(tmp_path / "s.npz")
+    assert main(["stats", str(fake), "--out", out, "--extractor", "pixels", "--quiet", "--exact-protocol"]) == 0
+    assert said(capfd.readouterr().out) == [f"{fake}: alpha dropped (1 of 41 images)"]
 
 
 def test_out_writes_the_document(folders, tmp_path, capfd):

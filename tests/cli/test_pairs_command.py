@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 from pair_folders import write_pairs
+from PIL import Image
 
 from jaxeval.cli import main
 from jaxeval.evaluation import score_pairs
@@ -42,6 +44,8 @@ def test_json_is_alone_on_stdout(folders, capfd):
     [
         (["--metrics", "beauty"], "metric 'beauty' of pairs is not known"),
         (["--worst", "-1"], "--worst is -1"),
+        (["--alpha", "grey"], "alpha 'grey' is not known; choose from drop, white, black"),
+        (["--exif", "yes"], "exif 'yes' is not known; choose from ignore, apply"),
         (["--worst-by", "beauty"], "--worst-by 'beauty' is not a metric"),
         (["--on-error", "ask"], "on_error 'ask' must be 'fail' or 'skip'"),
         (["--metrics", "ms-ssim"], "needs sides of at least 161 pixels"),
@@ -62,3 +66,24 @@ def test_the_list_names_every_metric(capfd):
     assert main(["pairs", "--list"]) == 0
     out = capfd.readouterr().out
     assert all(name in out for name in PAIR_MEASURES)
+
+
+def test_what_was_done_to_images_is_one_line_each(folders, tmp_path, capfd):
+    reference, distorted = tmp_path / "r", tmp_path / "d"
+    for folder, level in ((reference, 10), (distorted, 30)):
+        folder.mkdir()
+        Image.fromarray(np.full((12, 12, 4), level, np.uint8)).save(folder / "a.png")
+        (folder / "b.heic").write_bytes(b"x")
+    assert main(["pairs", str(reference), str(distorted), "--metrics", "mae", "--quiet"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert [line for line in out.splitlines() if line.startswith("warning: ")] == [
+        f"warning: {folder}: {what}"
+        for folder in (reference, distorted)
+        for what in ("alpha dropped (1 of 1 images)", "1 file left out, in formats that are not read (1 .heic)")
+    ]
+    arguments = ["--metrics", "mae", "--alpha", "black", "--json", "--quiet"]
+    assert main(["pairs", str(reference), str(distorted), *arguments]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert document["means"][0]["value"] == pytest.approx(abs(round(30 * 30 / 255) - round(10 * 10 / 255)))
+    assert document["manifest"]["reports"][str(reference)]["notes"]["alpha over black"] == 1

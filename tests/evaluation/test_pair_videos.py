@@ -74,3 +74,9 @@ def test_clips_are_scored_frame_by_frame():
     assert iq.frame_scores(iq.sharpness, x, data_range=255).shape == (1, 5)
     with pytest.raises(InputError, match=r"\[N, T, H, W, C\] is expected"):
         iq.frame_scores(iq.mae, x, y[0], data_range=255)
+
+
+def test_videos_have_neither_alpha_nor_exif(videos):
+    for options in ({"alpha": "white"}, {"exif": "apply"}):
+        with pytest.raises(InputError, match="alpha and exif are for images; frames of videos have neither"):
+            score_pairs(*videos, metrics="mae", **options)

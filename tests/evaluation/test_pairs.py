@@ -152,6 +152,89 @@ def test_pairs_that_cannot_be_compared(folders, tmp_path):
     assert any("4 images of" in warning and "were left out" in warning for warning in found.warnings)
 
 
+def with_oddities(root, offset: int):
+    """Four pictures: with alpha, lying by EXIF, of several frames, an ordinary one; and a file that is not read."""
+    root.mkdir()
+    rng = np.random.default_rng(offset)
+    images = rng.integers(0, 256, (5, 12, 14, 4), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(images[0]).save(root / "alpha.png")
+    Image.fromarray(images[1, ..., :3]).save(root / "lying.png", exif=exif)
+    frames = [Image.fromarray(images[2, ..., :3]), Image.fromarray(images[3, ..., :3])]
+    frames[0].save(root / "frames.png", save_all=True, append_images=frames[1:])
+    Image.fromarray(images[4, ..., :3]).save(root / "plain.ppm")
+    (root / "clip.heic").write_bytes(b"x")
+    return images
+
+
+def test_what_was_done_to_images_is_kept_and_said(tmp_path):
+    reference, distorted = tmp_path / "r", tmp_path / "d"
+    with_oddities(reference, 1)
+    with_oddities(distorted, 2)
+    (distorted / "notes.txt").write_text("x")
+    found = score_pairs(reference, {"d": distorted, "e": reference}, metrics="mae")
+    notes = {
+        "alpha dropped": 1,
+        "exif-orientation ignored": 1,
+        "first frame of several": 1,
+        "file in a format that is not read ignored: .heic": 1,
+    }
+    more = {"file without an image extension ignored": 1}
+    reports = found.manifest["reports"]
+    assert {name: one["notes"] for name, one in reports.items()} == {
+        str(reference): notes,
+        "d": notes | more,
+        "e": notes,
+    }
+    assert reports["d"]["count"] == 4
+    assert reports["d"]["sizes"] == {"least": (12, 14), "most": (12, 14), "counts": {"12 x 14": 4}}
+    for name in (str(reference), "d", "e"):
+        assert found.warnings.count(f"{name}: alpha dropped (1 of 4 images)") == 1
+        assert found.warnings.count(f"{name}: EXIF orientation ignored (1 of 4 images)") == 1
+        assert found.warnings.count(f"{name}: only the first of several frames read (1 of 4 images)") == 1
+        assert found.warnings.count(f"{name}: 1 file left out, in formats that are not read (1 .heic)") == 1
+    assert "d: 1 file left out, without an image's extension" in found.warnings
+    json.loads(found.to_json())
+
+
+def test_alpha_is_laid_over_and_orientation_applied_before_scoring(tmp_path):
+    reference, distorted = tmp_path / "r", tmp_path / "d"
+    images = with_oddities(reference, 1), with_oddities(distorted, 2)
+
+    def mae(alpha: str) -> float:
+        over = []
+        for image in images:
+            colours, opaque = image[0, ..., :3].astype(np.float64), image[0, ..., 3:] / 255.0
+            ground = {"white": 255.0, "black": 0.0}.get(alpha)
+            laid = colours if ground is None else colours * opaque + ground * (1 - opaque)
+            over.append(np.floor(laid + 0.5))
+        return float(np.abs(over[0] - over[1]).mean())
+
+    for alpha in ("drop", "white", "black"):
+        found = score_pairs(reference, distorted, metrics="mae", alpha=alpha, exif="apply")
+        values = {one.image: one.values["mae"] for one in found.scores}
+        assert values["alpha"] == pytest.approx(mae(alpha), rel=1e-6)
+        shapes = {one.image: (one.height, one.width) for one in found.scores}
+        assert shapes["lying"] == (14, 12)
+        assert shapes["plain"] == (12, 14)
+        assert found.manifest["settings"]["alpha"] == alpha
+        assert found.manifest["settings"]["exif"] == "apply"
+        assert not any("EXIF" in text for text in found.warnings)
+        assert any("alpha dropped" in text for text in found.warnings) == (alpha == "drop")
+        noted = {"white": "alpha over white", "black": "alpha over black"}.get(alpha, "alpha dropped")
+        assert found.manifest["reports"][str(distorted)]["notes"][noted] == 1
+
+
+def test_a_picture_turned_and_one_with_a_tag_are_a_pair_once_it_is_applied(tmp_path):
+    images = with_oddities(tmp_path / "r", 1)
+    save(tmp_path / "d" / "lying.png", np.rot90(images[1, ..., :3], -1))
+    with pytest.raises(InputError, match=r"is 14 x 12 RGB .* but .* is 12 x 14 .*--exif apply turns the pixels"):
+        score_pairs(tmp_path / "r", tmp_path / "d", metrics="mae", unmatched="skip")
+    found = score_pairs(tmp_path / "r", tmp_path / "d", metrics="mae", unmatched="skip", exif="apply")
+    assert [one.values["mae"] for one in found.scores] == [0.0]
+
+
 def test_a_file_that_breaks_off_is_an_error_or_left_out(folders, tmp_path):
     reference, little, _ = folders
     for name in ("a0", "a1"):
@@ -227,6 +310,8 @@ def test_what_a_measure_does_not_take_is_left_out_of_groups_only(folders):
         ({"data_range": 0.0}, "data range 0.0"),
         ({"data_range": 1.0, "metrics": "mae"}, "give 255 for 8 bits"),
         ({"unmatched": "ask"}, "'ask' must be 'error' or 'skip'"),
+        ({"alpha": "grey"}, "alpha 'grey' is not known; choose from drop, white, black"),
+        ({"exif": "turn"}, "exif 'turn' is not known; choose from ignore, apply"),
         ({"on_error": "ask"}, "'ask' must be 'fail' or 'skip'"),
         ({"batch_size": 0}, "batch size 0"),
     ],

@@ -55,9 +55,18 @@ def test_sixteen_bits_by_another_writer_with_filters_and_palettes(tmp_path):
     assert decoded[0, 1].tolist() == [1, 2, 3]
 
 
+def _wide_colour_tiff() -> bytes:
+    """One pixel of 16-bit RGB, by the format's definition."""
+    tags = [(256, 1), (257, 1), (259, 1), (262, 2), (273, 8 + 2 + 12 * 8 + 4 + 6), (277, 3), (278, 1)]
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    entries.insert(2, struct.pack("<HHII", 258, 3, 3, 8 + 2 + 12 * 8 + 4))
+    directory = struct.pack("<H", 8) + b"".join(entries) + struct.pack("<I", 0)
+    return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<3H", 16, 16, 16) + struct.pack("<3H", 1, 2, 3)
+
+
 def test_what_cannot_be_had_whole_is_refused(tmp_path):
-    with pytest.raises(InputError, match="16-bit gray with alpha"):
-        pixel_layout(item(png(np.zeros((3, 3, 2), np.uint16), 4)))
+    with pytest.raises(InputError, match="16-bit colour in a TIFF"):
+        pixel_layout(item(_wide_colour_tiff()))
     Image.fromarray(np.zeros((3, 3), np.float32)).save(tmp_path / "float.tif")
     with pytest.raises(InputError, match="other than 8 or 16 bits"):
         decode_exact(item((tmp_path / "float.tif").read_bytes()))

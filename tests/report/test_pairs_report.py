@@ -104,3 +104,20 @@ def test_curves_have_a_panel_a_measure(scored, tmp_path):
     one = score_pairs(scored.manifest["reference"], scored.manifest["distorted"]["much"], metrics="psnr")
     single = draw_curves(one, tmp_path / "single.png")
     assert read(path).shape[0] > read(single).shape[0] > 100
+
+
+def test_exhibits_show_what_was_scored(tmp_path):
+    pixels = np.zeros((20, 24, 4), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, level in (("r", 40), ("d", 90)):
+        pixels[..., :3] = level
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "a.png", exif=exif)  # transparent throughout
+    for rules, difference in (({}, 50), ({"alpha": "white", "exif": "apply"}, 0)):
+        found = score_pairs(tmp_path / "r", {"d": tmp_path / "d"}, metrics="mae", **rules)
+        assert found.scores[0].values["mae"] == pytest.approx(difference)
+        draw_exhibits(found, tmp_path / "x", count=1)
+        drawn = read(tmp_path / "x" / "d" / "01_a_difference.png")
+        assert drawn.shape[:2] == ((24, 20) if rules else (20, 24))
+        assert (drawn.max() > 60) == (not rules)
