@@ -328,10 +328,11 @@ def test_a_range_around_0_without_a_value_below_it_is_said():
 
 def test_the_alpha_channel_says_nothing_of_the_range():
     images = np.concatenate([UNIT, np.ones((COUNT, SIDE, SIDE, 1))], -1)
-    (sentence,) = said(images, value_range=(-1, 1))
+    alpha, sentence = said(images, value_range=(-1, 1))
+    assert "alpha dropped" in alpha
     assert "no value is below 0" in sentence
     images = np.concatenate([UNIT, np.full((COUNT, SIDE, SIDE, 1), 255.0)], -1)
-    (sentence,) = said(images, value_range=(0, 255))
+    _, sentence = said(images, value_range=(0, 255))
     assert "values fill less than 1%" in sentence
 
 
