@@ -14,6 +14,7 @@ from jaxeval.images.wide import HALVED
 
 __all__ = [
     "PixelRules",
+    "converted",
     "has_alpha",
     "laid_over",
     "orientation_of",
@@ -66,6 +67,14 @@ class PixelRules:
 def has_alpha(image: Image.Image) -> bool:
     """Whether an opened file has an alpha channel or a transparent colour."""
     return image.mode in _ALPHA_MODES or "transparency" in image.info
+
+
+def converted(image: Image.Image, mode: str) -> UInt8[np.ndarray, "..."]:
+    """The pixels of an opened file as gray ("L") or "RGB", without its alpha."""
+    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+        image = image.copy()
+        del image.info["transparency"]  # Pillow would warn that it is lost, once in a process and of no file by name
+    return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
 def orientation_of(image: ImageFile.ImageFile, data: bytes) -> int:

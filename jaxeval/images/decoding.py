@@ -7,7 +7,7 @@ count, where Pillow's convert clips gray at 255; `reduction` has it done by Pill
 
 import dataclasses
 import io
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -15,6 +15,7 @@ from PIL import Image, ImageFile
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
+from jaxeval.images.compositing import converted, has_alpha, orientation_of
 from jaxeval.images.depths import bits_of
 from jaxeval.images.formats import reader_of
 from jaxeval.images.headers import readable_gray, significant_bits, tiff_orientation
@@ -44,8 +45,6 @@ DECODING_VERSION = 2
 """What is kept of an earlier reading is believed only if it was read by this version: raise it whenever the same bytes
 come to give other pixels or other notes."""
 
-_ORIENTATION = 0x0112
-_ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 _MODE_NOTES = {
     "1": report.GRAY,
     "L": report.GRAY,
@@ -161,13 +160,13 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Redu
         pixels, found = _wide_colour(image, data, where)
         notes += [report.WIDE_COLOUR, *found]
     else:
-        pixels = np.asarray(image if mode == "RGB" else image.convert("RGB"))
+        pixels = converted(image, "RGB")
         notes += [*([report.WIDE_COLOUR] if wide_colour else []), *_mode_notes(mode), *level_notes(pixels)]
-    if mode in _ALPHA_MODES or "transparency" in image.info:
+    if has_alpha(image):
         notes.append(report.ALPHA)
     if turned:
         notes.append(report.TIFF_ORIENTATION)
-    elif image.format != "TIFF" and _exif_orientation(image) in range(2, 9):
+    elif orientation_of(image, data) != 1:
         notes.append(report.EXIF)
     if has_more_frames(image):
         notes.append(report.ANIMATION)
@@ -193,22 +192,13 @@ def _wide_colour(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[U
         if samples is not None:
             upper = (samples >> 8).astype(np.uint8)
             return np.broadcast_to(upper, (*upper.shape[:2], 3)), [report.STRETCHED]
-    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    pixels = converted(image, "RGB")
     notes = _mode_notes(image.mode) or unused_bits(int(pixels.max()) << 8 | 255)
     return pixels, [*notes, *level_notes(pixels)]
 
 
 def _mode_notes(mode: str) -> list[str]:
     return [_MODE_NOTES[mode]] if mode in _MODE_NOTES else []
-
-
-def _exif_orientation(image: Image.Image) -> Any:
-    if not any(key in image.info for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")):
-        return 1  # getexif() would parse to find the same
-    try:
-        return image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a damaged tag in an image that decodes: it would have been ignored anyway
-        return 1
 
 
 def has_more_frames(image: Image.Image) -> bool:

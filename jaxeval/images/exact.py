@@ -14,6 +14,7 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.compositing import (
     PixelRules,
+    converted,
     has_alpha,
     laid_over,
     orientation_of,
@@ -146,7 +147,7 @@ def _pixels(
     if layout.bits == 8:
         if over:
             return laid_over(*with_alpha_of_8_bits(image, data, layout.channels), rules.alpha)
-        pixels = np.asarray(image.convert("L" if layout.channels == 1 else "RGB"))
+        pixels = converted(image, "L" if layout.channels == 1 else "RGB")
         return pixels[:, :, None] if layout.channels == 1 else pixels
     if _raw_mode(image) == _GRAY_WITH_ALPHA:
         samples = png_gray_and_alpha(_opened(data, where))[:, :, :1]

@@ -1,6 +1,7 @@
 """What `jaxeval pairs` prints and draws: order, maps, sheets and curves."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,7 +115,8 @@ def test_exhibits_show_what_was_scored(tmp_path):
         pixels[..., :3] = level
         (tmp_path / name).mkdir()
         Image.fromarray(pixels).save(tmp_path / name / "a.png", exif=exif)  # transparent throughout
-    for rules, difference in (({}, 50), ({"alpha": "white", "exif": "apply"}, 0)):
+    turned: dict[str, Any] = {"alpha": "white", "exif": "apply"}
+    for rules, difference in (({}, 50), (turned, 0)):
         found = score_pairs(tmp_path / "r", {"d": tmp_path / "d"}, metrics="mae", **rules)
         assert found.scores[0].values["mae"] == pytest.approx(difference)
         draw_exhibits(found, tmp_path / "x", count=1)
