@@ -25,6 +25,7 @@ __all__ = [
 
 _FILE_WIDTH = 200
 _MOST_COLUMNS = 4
+_MOST_WIDTH = 100_000
 _SMALL = 1e-3
 
 
@@ -127,7 +128,8 @@ def _results_table(results: Sequence[Result], console: Console) -> Table:
     if len(kinds) > _MOST_COLUMNS:
         return tables[1]
     # Columns that do not fit would be cut.
-    return min(tables, key=lambda table: console.measure(table).maximum > console.width)
+    unbounded = console.options.update(max_width=_MOST_WIDTH)
+    return min(tables, key=lambda table: max(0, console.measure(table, options=unbounded).maximum - console.width))
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:

@@ -1,11 +1,15 @@
 """Numbers of two sets: whose interval is whose, without a jump; what chance adds; zeros; what means nothing."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+from image_sets import crops, write_pngs
 
+import jaxeval
 from jaxeval import ops
+from jaxeval.cli import main
 from jaxeval.errors import InputError
 from jaxeval.evaluation import contrasts, distances, scores
 from jaxeval.evaluation.comparing import contrasts_of, difference_of
@@ -286,3 +290,40 @@ def test_too_few_images_have_no_estimate():
     assert by_stem(scores.manifold(pair_of(x, y)))["precision"].interval is None
     with pytest.raises(InputError):
         distances.kernel_distance(pair_of(x, y))
+
+
+# On screen.
+
+
+def test_the_screen_and_the_document_say_the_same(tmp_path, capfd):
+    """A set against itself, its copies and another one, over pixels."""
+    x, y = crops(90, (2, 2), seed=1), crops(80, (2, 2), seed=2)
+    folders = {
+        name: str(write_pngs(tmp_path / name, rows)) for name, rows in (("real", x), ("same", x[::-1]), ("made", y))
+    }
+    command = ["evaluate", folders["real"], folders["same"], folders["made"], "--extractor", "pixels", "--quiet"]
+    assert main([*command, "--metrics", "fd,mind"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    row = next(line for line in lines if "same" in line and "90" in line)
+    assert row.split()[2:] == ["0.00000", "not", "known", "0.00000", "0.00000"]
+    assert any("FD-pixels less bias" in line for line in lines)
+    assert main([*command, "--metrics", "fd,mind", "--json"]) == 0
+    results = json.loads(capfd.readouterr().out)["results"]
+    assert [result["value"] for result in results if result["generated"].endswith("same")] == [0, 0, 0]
+    made = next(
+        result for result in results if result["generated"].endswith("made") and result["metric"] == "fd-pixels"
+    )
+    low, high = made["interval"]
+    assert low <= made["value"] <= high
+    assert made["debiased"]["value"] == pytest.approx(max(0, made["value"] - made["debiased"]["bias"]))
+
+
+def test_a_number_without_meaning_is_named_with_the_reason():
+    x, y = crops(70, (2, 2), seed=1) // 2 + 60, crops(64, (2, 2), seed=2) // 2 + 60
+    evaluation = jaxeval.evaluate(x, {"made": y}, extractor="pixels", metrics="mifd")
+    assert [result.metric for result in evaluation.results] == ["memorisation-pixels"]
+    (reason,) = evaluation.not_computed
+    assert reason.startswith("MiFD-pixels of made: not meaningful: its threshold")
+    comparison = jaxeval.compare(x[:64], y, reference=x, extractor="pixels", metrics="mifd")
+    assert [one.first.metric for one in comparison.differences] == ["memorisation-pixels"]
+    assert all("not meaningful" in one for one in comparison.not_computed)
