@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 
 __all__ = ["load_captions"]
@@ -21,7 +22,7 @@ def load_captions(path: str | Path) -> dict[str, str]:
     Raises:
       InputError: the file cannot be read, is not of that form, or names an image twice.
     """
-    path = Path(path)
+    path = local_path(path)
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.pair_matching import Matching, match_pairs, open_images
 from jaxeval.evaluation.pair_results import PairScores, PairsEvaluation
@@ -134,10 +135,10 @@ def score_pairs(
 
 def _named(distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
     if isinstance(distorted, Mapping):
-        named = [(str(name), Path(path)) for name, path in distorted.items()]
+        named = [(str(name), local_path(path)) for name, path in distorted.items()]
     else:
         several = [distorted] if isinstance(distorted, str | Path) else list(distorted)
-        named = [(str(path), Path(path)) for path in several]
+        named = [(str(path), local_path(path)) for path in several]
     if not named:
         raise InputError("no distorted set was given; name at least one folder")
     twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]

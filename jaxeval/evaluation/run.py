@@ -24,7 +24,7 @@ from jaxeval.evaluation.reading import FeatureSpec
 from jaxeval.evaluation.results import Result
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics
 from jaxeval.extractors import Clip, Extractor
-from jaxeval.images import ReadReport, Source, contrasts, remarks
+from jaxeval.images import ReadReport, SampledSource, Source, contrasts, remarks
 
 __all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "make_jobs", "versions"]
 
@@ -79,6 +79,7 @@ class Side:
     cached: bool = False
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    sample: Mapping[str, Any] | None = None
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
@@ -87,6 +88,7 @@ class Side:
             "name": self.name,
             "fingerprint": self.fingerprint,
             "report": report,
+            "sample": self.sample,
             "cached": self.cached,
             "seconds": round(self.seconds, 3),
         }
@@ -171,7 +173,7 @@ class Run:
     seed: int
     captions: Mapping[str, str] | None = None
     with_rows: bool = False
-    ranges: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    set_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def side(self, source: Source, index: int, *, role: str) -> Side:
         """Reads the run's data set of that number, as the reference, a generated or the held-out set."""
@@ -188,7 +190,12 @@ class Run:
         needs_names = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
         names = self.reader.names(source, found.report) if needs_names else ()
         seconds = time.perf_counter() - begun
-        warnings = (*remarks(source.name, found.report), *_copies(source.name, found.rows, found.statistics))
+        sampled = source if isinstance(source, SampledSource) else None
+        warnings = (
+            *([] if sampled is None else sampled.remarks()),
+            *remarks(source.name, found.report),
+            *_copies(source.name, found.rows, found.statistics),
+        )
         return Side(
             source.name,
             fingerprint,
@@ -199,10 +206,11 @@ class Run:
             found.cached,
             seconds,
             warnings,
+            None if sampled is None else sampled.describe(),
         )
 
-    def side_from_file(self, path: Path) -> Side:
-        """The reference from a file of statistics.
+    def side_from_file(self, path: Path, name: str | None = None) -> Side:
+        """The reference from a file of statistics, by the file's name or one of the caller's choice.
 
         Raises:
           InputError: the file is damaged, or its statistics were made in another way.
@@ -224,10 +232,11 @@ class Run:
                 f"{path} does not say how its statistics were made: the number means something only if they come from "
                 "the same network, weights and resize"
             )
-            return Side(str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
+            return Side(name or str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
+        name = name or str(path)
         restored = report_in_file(path, identity)
-        warnings = (*remarks(str(path), restored), *statistics.warnings)
-        return Side(str(path), identity.get("data"), restored, fitting, warnings=warnings)
+        warnings = (*sampling_remarks(path, identity), *remarks(name, restored), *statistics.warnings)
+        return Side(name, identity.get("data"), restored, fitting, warnings=warnings, sample=identity.get("sample"))
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None
@@ -381,10 +390,9 @@ class Run:
             "features": {name: spec.identity() for name, spec in specs.items()},
             "weights_published": {name: network.weights_published for name, network in networks.items()},
             "batch_size": self.reader.options.batch_size,
-            "limit": self.reader.options.limit,
             "exact_protocol": any(protocol.exact for protocol in protocols.values()),
             "on_error": self.reader.options.on_error,
-            **self.ranges,
+            **self.set_options,
             "seed": self.seed,
             "device": device_name(),
             "processes": self.reader.processes.count,

@@ -17,6 +17,8 @@ from jaxeval.images.report import ReadReport as ReadReport
 from jaxeval.images.resizing import ResizeKind as ResizeKind
 from jaxeval.images.resizing import resize as resize
 from jaxeval.images.resizing import resize_weights as resize_weights
+from jaxeval.images.samples import SampledSource as SampledSource
+from jaxeval.images.samples import Sampling as Sampling
 from jaxeval.images.source import Item as Item
 from jaxeval.images.source import OutOfRange as OutOfRange
 from jaxeval.images.source import Source as Source
@@ -34,6 +36,8 @@ __all__ = [
     "Preparation",
     "ReadReport",
     "ResizeKind",
+    "SampledSource",
+    "Sampling",
     "Source",
     "SourcePart",
     "Video",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PpmImagePlugin
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
@@ -75,6 +75,8 @@ def decode(item: Item, reduction: Reduction = "scale") -> Decoded:
     content = item.read()
     if isinstance(content, bytes):
         return decode_file(content, item.where, reduction)
+    if isinstance(content, Image.Image):
+        return _decode_image(content, item.where, reduction)
     return _decode_pixels(item, content)
 
 
@@ -105,6 +107,17 @@ def decode_file(data: bytes, where: str, reduction: Reduction = "scale") -> Deco
         raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
+def _decode_image(image: Image.Image, where: str, reduction: Reduction) -> Decoded:
+    """An image that Pillow has read or made already, by the rules of files; its file, if it had one, is not at hand."""
+    try:
+        check_size(image.size, where)
+        return _to_rgb(image.convert("LA") if image.mode == "La" else image, b"", where, reduction)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # as above
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+
+
 def open_file(data: bytes, where: str) -> ImageFile.ImageFile:
     """The file with its header read, by the reader of its format; Pillow's own errors pass.
 
@@ -131,7 +144,7 @@ def check_size(size: tuple[int, int], where: str) -> None:
         raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded.")
 
 
-def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Reduction) -> Decoded:
+def _to_rgb(image: Image.Image, data: bytes, where: str, reduction: Reduction) -> Decoded:
     wide_colour = _is_wide_colour(image, data)
     turned = tiff_orientation(image) != 1  # loading takes the tag away
     notes = []
@@ -164,16 +177,16 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Redu
     return Decoded(pixels, tuple(notes))
 
 
-def _is_wide_colour(image: ImageFile.ImageFile, data: bytes) -> bool:
+def _is_wide_colour(image: Image.Image, data: bytes) -> bool:
     """Whether a file has several channels of more than 8 bits, of which Pillow gives 8; asked before it is loaded."""
-    if image.format == "PPM" and image.mode == "RGB":
+    if isinstance(image, PpmImagePlugin.PpmImageFile) and image.mode == "RGB" and image.tile:
         arguments = image.tile[0].args
         return isinstance(arguments, tuple) and arguments[1] > 255
     tags = getattr(image, "tag_v2", None) or {}
-    return tags.get(_BITS_PER_SAMPLE, (8,))[0] == 16 or (image.format == "PNG" and data[24] == 16)
+    return tags.get(_BITS_PER_SAMPLE, (8,))[0] == 16 or (image.format == "PNG" and data[24:25] == b"\x10")
 
 
-def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
+def _wide_gray(image: Image.Image, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
     """Round(value * 255 / (2^bits - 1)), with the bits that count."""
     gray = gray_samples(image, data, where)
     samples = stretched(gray.samples, significant_bits(data), 8)
@@ -185,7 +198,7 @@ def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UIn
     return np.repeat(levels, 3, axis=2), [*notes, *level_notes(levels)]
 
 
-def _wide_colour(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
+def _wide_colour(image: Image.Image, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
     """The upper byte, as Pillow gives it, of what counts."""
     if significant_bits(data):
         samples = stretched(png_samples(image, open_file(data, where)), significant_bits(data), 16)
