@@ -238,6 +238,10 @@ class _Asked:
     protocol: Protocols
     exact_protocol: bool
 
+    def __post_init__(self):
+        if isinstance(self.captions, str | Path):
+            local_path(self.captions)  # refused now, and not after the networks are loaded
+
 
 @dataclasses.dataclass(frozen=True)
 class _Loading:
@@ -248,7 +252,7 @@ class _Loading:
 
     def __post_init__(self):
         if self.weights_dir is not None:
-            local_path(self.weights_dir)  # refused now, and not after the first set
+            local_path(self.weights_dir)  # as above, and also where no network needs weights
 
 
 def _set_up(
@@ -318,8 +322,9 @@ def features(
     saving, read = _Saving(cache), _read_options(batch_size, on_error, threads)
     sampling = _sampling(limit, limit_first, seed)
     loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
+    given = one_set(data, "data")
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-    source = loading.sets.open(one_set(data, "data"))
+    source = loading.sets.open(given)
     reader = saving.reader(read, progress)
     spec = _spec(chosen, network, tap)
     wanted = {spec: Wanted(statistics=False, rows=True)}
@@ -366,11 +371,12 @@ def reference_statistics(
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
     sampling = _sampling(limit, limit_first, seed)
     loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
+    given = one_set(data, "data")
     processes = saving.processes()
 
     def prepare() -> tuple[Extractor, Source]:
         network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-        return network, loading.sets.open(one_set(data, "data"))
+        return network, loading.sets.open(given)
 
     network, source = together(prepare) if processes.count > 1 else prepare()
     reader = saving.reader(read, progress)
@@ -386,13 +392,13 @@ def reference_statistics(
         "name": source.name,
         "limit": limit,
         "sample": source.describe() if isinstance(source, SampledSource) else None,
+        "sampling_remarks": source.remarks() if isinstance(source, SampledSource) else [],
         "report": dataclasses.asdict(found.report),
         "versions": versions(),
     }
-    warnings = tuple(source.remarks()) if isinstance(source, SampledSource) else ()
     if processes.writes:
-        save_statistics(path, found.statistics[spec], identity | {"warnings": warnings})
-    return dataclasses.replace(found.statistics[spec], warnings=warnings)
+        save_statistics(path, found.statistics[spec], identity)
+    return found.statistics[spec]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -408,7 +414,7 @@ class _Saving:
     def __post_init__(self):
         for folder in (self.cache, self.checkpoint):
             if folder is not None:
-                local_path(folder)  # refused now, and not after the networks are loaded
+                local_path(folder)  # as above
 
     def processes(self) -> Processes:
         """Those that share the work.

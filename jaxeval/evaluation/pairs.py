@@ -67,6 +67,8 @@ def score_pairs(
         for a measure that was asked for by name, or nothing is left to score.
       WeightsMissingError: a measure that was asked for by name needs weights that are not there.
     """
+    if weights_dir is not None:
+        local_path(weights_dir)  # refused also where no measure needs weights
     settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir)
     for name, value, allowed in (("unmatched", unmatched, ("error", "skip")), ("on_error", on_error, ("fail", "skip"))):
         if value not in allowed:

@@ -1,11 +1,12 @@
 """From what a caller gives as data to sets of images: which of it is one set, what it is called, how it is opened."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxeval._files import local_path
+from jaxeval._files import local_name, local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.statistics import is_statistics_file
 from jaxeval.images import OutOfRange, Sampling, Source, open_source
@@ -22,10 +23,17 @@ class NamedSet:
     Attributes:
       data: as the caller gave it.
       name: that the caller chose for it, if any.
+
+    Raises:
+      InputError: the data are on no file system of this machine.
     """
 
     data: Any
     name: str | None = None
+
+    def __post_init__(self):
+        if isinstance(self.data, str | os.PathLike):
+            local_name(self.data)  # refused now, and not after the networks are loaded
 
     @property
     def statistics(self) -> Path | None:

@@ -145,8 +145,8 @@ def array_layout(
             single = "a single image with channels is no set of images; for a set of one give array[None]"
             reading = single if image_layouts(shape) else "its last axis could be one of channels"
             raise InputError(
-                f"{name} has shape {list(shape)}: {reading}; if these are gray images [N, H, W], say layout='NHW' (after "
-                "a file's name: ?layout=NHW)."
+                f"{name} has shape {list(shape)}: {reading}; if these are gray images [N, H, W], say layout='NHW' "
+                "(after a file's name: ?layout=NHW)."
             )
     else:
         possible = [kind for kind in ("NHWC", "NCHW") if shape[kind.index("C")] in _CHANNELS]

@@ -54,14 +54,14 @@ class Sampling:
         if self.limit is None:
             return source
         if self.first or source.sequential:
-            return SampledSource(source, self.limit)
+            return SampledSource(source, self.limit, asked=self.first)
         whole = len(source)
         if self.limit >= whole:
             return source
         # The raw numbers of a bit generator are the same in every version of NumPy; `choice` may change.
         numbers = np.random.PCG64(np.random.SeedSequence([self.seed])).random_raw(whole)
         chosen = np.sort(np.argsort(numbers, kind="stable")[: self.limit])
-        return SampledSource(source, self.limit, chosen, self.seed)
+        return SampledSource(source, self.limit, chosen, seed=self.seed)
 
 
 class SampledSource(Source):
@@ -72,10 +72,17 @@ class SampledSource(Source):
       limit: how many images at most.
       chosen: which, ascending; None for the first ones.
       seed: that chose.
+      asked: whether it is known to the user that these are the first ones.
     """
 
     def __init__(
-        self, source: Source, limit: int, chosen: Int[np.ndarray, " n"] | None = None, seed: int | None = None
+        self,
+        source: Source,
+        limit: int,
+        chosen: Int[np.ndarray, " n"] | None = None,
+        *,
+        seed: int | None = None,
+        asked: bool = False,
     ):
         self.name = source.name
         self.content_known = source.content_known
@@ -84,6 +91,7 @@ class SampledSource(Source):
         self._limit = limit
         self._chosen = chosen
         self._seed = seed
+        self._asked = asked
 
     def __len__(self) -> int:
         return min(self._limit, len(self._source))
@@ -106,9 +114,11 @@ class SampledSource(Source):
 
     def remarks(self) -> list[str]:
         """What a reader should be told: that the first images of a stream are no random sample of it."""
-        whole = len(self._source)
         # What a function makes is drawn at random in any case.
-        if not self.sequential or isinstance(self._source, GeneratorSource) or self._limit >= whole:
+        if self._asked or self._chosen is not None or isinstance(self._source, GeneratorSource):
+            return []
+        whole = len(self._source)
+        if self._limit >= whole:
             return []
         return [
             f"the first {self._limit:,} of {whole:,} images of {self.name} were taken, as it is read as a stream; "
