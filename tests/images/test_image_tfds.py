@@ -72,7 +72,7 @@ def test_images_in_stored_order(data_dir, name):
 
 @pytest.mark.parametrize("name", ["pixels", "encoded"])
 def test_a_sample_reads_its_records_alone(data_dir, name, monkeypatch):
-    source = open_source(f"tfds:{name}:test?data_dir={data_dir}")
+    source: Any = open_source(f"tfds:{name}:test?data_dir={data_dir}")
     read, original = [], type(source._records).__getitems__
     monkeypatch.setattr(
         type(source._records), "__getitems__", lambda records, keys: (read.extend(keys), original(records, keys))[1]
