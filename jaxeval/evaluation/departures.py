@@ -78,9 +78,5 @@ def statistics_remarks(path: str | Path) -> list[str]:
         )
     report, name = report_in_file(Path(path), identity), str(identity.get("name", path))
     (protocol,) = get_protocols(str(identity.get("protocol")))
-    found = sampling_remarks(Path(path), identity)
-    return [
-        *found,
-        *departures(protocol, str(identity.get("reduction", "scale")), {name: report}),
-        *remarks(name, report),
-    ]
+    departed = departures(protocol, str(identity.get("reduction", "scale")), {name: report})
+    return [*sampling_remarks(Path(path), identity), *departed, *remarks(name, report)]

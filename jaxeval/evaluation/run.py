@@ -16,7 +16,7 @@ from jaxeval._version import __version__
 from jaxeval.errors import InputError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of
-from jaxeval.evaluation.departures import departures, report_in_file, wide_gray_images
+from jaxeval.evaluation.departures import departures, report_in_file, sampling_remarks, wide_gray_images
 from jaxeval.evaluation.measure import Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol

@@ -84,7 +84,7 @@ def gray_samples(image: Image.Image, data: bytes, where: str) -> WideGray:
     return WideGray(samples, bits, int(stored.max()))
 
 
-def png_samples(upper: ImageFile.ImageFile, lower: ImageFile.ImageFile) -> UInt16[np.ndarray, "h w c"]:
+def png_samples(upper: Image.Image, lower: ImageFile.ImageFile) -> UInt16[np.ndarray, "h w c"]:
     """Both bytes of a PNG's 16-bit colour, or of its 16-bit gray with alpha, without the alpha.
 
     Args:

@@ -188,6 +188,9 @@ def test_modes_without_a_range_are_refused(mode):
         encode(noise(5, 6), "GIF"),
         encode(noise(5, 6, 3), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"),
         encode(noise(5, 6), "TIFF"),
+        encode(noise(5, 6, dtype=np.uint16), "TIFF"),
+        # The same with white as 0.
+        encode(noise(5, 6, dtype=np.uint16), "TIFF").replace(b"\x06\x01\3\0\1\0\0\0\1", b"\x06\x01\3\0\1\0\0\0\0"),
     ],
 )
 def test_files_that_pillow_has_opened_are_as_the_files(file, tmp_path):
