@@ -18,7 +18,8 @@ def local_name(path: str | os.PathLike[str]) -> str:
     """The name of a file or folder of this machine that a user's text means.
 
     `file:///folder` and `file://localhost/folder` are that folder, with %20 and the like decoded; any other text is
-    taken as it is. A `pathlib.Path` of a URL, which has lost one of its slashes, means what the URL meant.
+    taken as it is. A URL that has lost one of its slashes, as in a `pathlib.Path`, means what it meant, but for a text
+    that begins with a folder of that name (`run:/x`) which is there.
 
     Args:
       path: a path or URL.
@@ -30,9 +31,11 @@ def local_name(path: str | os.PathLike[str]) -> str:
     if not isinstance(text, str) or "\0" in text:
         raise InputError(f"{path!r} cannot be the name of a file or folder; give a text without zero bytes")
     match = _URL.match(text)
-    if match is None or (isinstance(path, str) and not match[2]):
+    if match is None:
         return text
     scheme, slash, rest = match.groups()
+    if isinstance(path, str) and not slash and os.path.isdir(f"{scheme}:"):
+        return text
     if scheme.lower() != "file":
         raise InputError(
             f"{text!r} is on {scheme}://, which is not supported; give a path on this machine or on a file system that "

@@ -121,8 +121,9 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_json: bool, **options: Any) -> None:
     """Compare one or more sets of GENERATED images with a REFERENCE.
 
-    Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. REFERENCE
-    can also be the .npz that `jaxeval stats` writes, or one with mu and sigma as pytorch-fid and ADM have it.
+    Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. Image files as
+    GENERATED, such as a shell makes of fake/*.png, are one set. REFERENCE can also be the .npz that `jaxeval stats`
+    writes, or one with mu and sigma as pytorch-fid and ADM have it.
     """
     from jaxeval.evaluation import Evaluation
     from jaxeval.evaluation import evaluate as run

@@ -145,9 +145,8 @@ def _open_list(
         if len({path.is_absolute() for path in paths}) > 1 or any(".." in path.parts for path in paths):
             paths = [Path(os.path.abspath(path)) for path in paths]
         root = Path(os.path.commonpath([path.parent for path in paths]))
-        return _open_files(
-            paths, name or f"{len(paths)} image file{'s'[: len(paths) != 1]} in {printable(str(root))}", root
-        )
+        label = name or f"{printable(str(root))} ({len(paths)} file{'s'[: len(paths) != 1]})"
+        return _open_files(paths, label, root)
     label = name or f"list of {len(spec)} image{'s'[: len(spec) != 1]}"
     return ListSource(spec, name=label, value_range=value_range, layout=layout, out_of_range=out_of_range)
 

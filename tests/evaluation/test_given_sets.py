@@ -39,7 +39,7 @@ def test_lists_of_pictures_and_of_files_are_one_set(tmp_path, expected):
     assert evaluated(*files).results[0].value == expected
     texts = [[str(path) for path in paths] for paths in files]
     (found,) = evaluated(*texts).results
-    assert (found.value, found.generated) == (expected, f"60 image files in {tmp_path / 'fake'}")
+    assert (found.value, found.generated) == (expected, f"{tmp_path / 'fake'} (60 files)")
     pictures = [[Image.fromarray(image) for image in images] for images in (REAL, FAKE)]
     assert evaluated(*pictures).results[0].value == expected
 

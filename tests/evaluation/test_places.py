@@ -47,7 +47,8 @@ def no_work(monkeypatch):
     ("text", "expected"),
     [
         ("a/b", "a/b"),
-        ("gs:/a", "gs:/a"),
+        ("here:/a", "here:/a"),
+        ("file:/a%20b", "/a b"),
         ("C://a", "C://a"),
         ("tfds:mnist:test", "tfds:mnist:test"),
         ("call:m:f?x=s3://y", "call:m:f?x=s3://y"),
@@ -65,7 +66,9 @@ def no_work(monkeypatch):
         (Path("a/b"), "a/b"),
     ],
 )
-def test_names_on_this_machine(text, expected):
+def test_names_on_this_machine(text, expected, tmp_path, monkeypatch):
+    (tmp_path / "here:").mkdir()
+    monkeypatch.chdir(tmp_path)
     assert local_name(text) == expected
 
 
@@ -91,6 +94,7 @@ def test_home_is_home(monkeypatch, tmp_path):
         ("hdfs+x-1.0://a", r"on hdfs\+x-1\.0://"),
         ("GS://bucket", "on GS://"),
         (Path("gs://bucket/x"), "'gs:/bucket/x' is on gs://"),
+        ("gs:/bucket/x", "'gs:/bucket/x' is on gs://"),
         ("file://host/a", "names the machine 'host'; a folder of this machine is file:///FOLDER"),
         ("file://a", "names the machine 'a'"),
         ("file://", "names the machine ''"),

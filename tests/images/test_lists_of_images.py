@@ -122,7 +122,7 @@ def test_files_keep_the_folders_below_their_common_one(tmp_path):
     given = [folder / name for name in files]
     source = open_source(given)
     assert [item.name for item in source.items()] == list(files)  # in the order given
-    assert source.name == f"3 image files in {folder}"
+    assert source.name == f"{folder} (3 files)"
     assert [item.name for item in open_source(given[:2]).items()] == ["1.png", "0.png"]
     assert open_source(sorted(given)).fingerprint() == open_source(folder).fingerprint()
     assert open_source([str(path) for path in given]).fingerprint() == source.fingerprint()
