@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.kernels import KERNELS, OURS, Kernel, chosen
 from benchmarks.results import lines, row_of
 from benchmarks.timing import Worker, measure, worker
+from jaxeval._files import local_path
 
 __all__ = ["main"]
 
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--peers", action="store_true", help="run the other implementations too")
     parser.add_argument("--sizes", choices=("small", "paper"), default="small", help="default: small, seconds a kernel")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="timed runs of each; default: 5")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE; rows in it are kept")
+    parser.add_argument(
+        "--json", type=local_path, metavar="FILE", help="also write the figures to FILE; rows in it are kept"
+    )
     options = parser.parse_args(arguments)
     if options.repeats < 1:
         parser.error(f"--repeats is {options.repeats}; it is 1 or more")

@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.kernels_of_features import features, statistics
 from benchmarks.machine import describe
 from jaxeval import ops
+from jaxeval._files import local_path
 from jaxeval.ops import image_quality
 
 __all__ = ["Curve", "draw", "exponent", "main", "measure"]
@@ -154,8 +155,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures all curves, writes the points, draws them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--most", type=int, default=50000, metavar="N", help="leave out sizes above N")
-    parser.add_argument("--json", type=Path, default=_ROOT / "benchmarks" / "results" / "growth.json", metavar="FILE")
-    parser.add_argument("--png", type=Path, default=_ROOT / "docs" / "images" / "growth.png", metavar="FILE")
+    parser.add_argument(
+        "--json", type=local_path, default=_ROOT / "benchmarks" / "results" / "growth.json", metavar="FILE"
+    )
+    parser.add_argument("--png", type=local_path, default=_ROOT / "docs" / "images" / "growth.png", metavar="FILE")
     options = parser.parse_args(arguments)
     curves = {}
     for name, curve in CURVES.items():

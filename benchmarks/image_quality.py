@@ -26,6 +26,7 @@ import numpy as np
 import skimage.data
 from jaxtyping import Float32
 
+from jaxeval._files import local_path
 from jaxeval.evaluation import PAIR_MEASURES
 
 __all__ = ["PEERS", "Timing", "growth", "images", "main", "peers_of", "timed"]
@@ -242,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--growth", default="psnr,ssim,ms-ssim", metavar="NAME,...", help="measures to grow; none if empty"
     )
     parser.add_argument("--largest", type=int, default=4096, metavar="PIXELS", help="side where growth ends")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--json", type=local_path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
     pairs = [name for name, measure in PAIR_MEASURES.items() if not (measure.alone or measure.weights)]
     wanted = pairs if options.metrics is None else options.metrics.split(",")

@@ -11,7 +11,6 @@ import argparse
 import importlib.metadata
 import io
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -21,6 +20,7 @@ import skimage.data
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from jaxeval._files import local_path
 from jaxeval.errors import WeightsMissingError
 from jaxeval.evaluation import PAIR_MEASURES, PairMeasure
 
@@ -217,7 +217,7 @@ def _named(rows: Sequence[Row]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Prints the table, and writes it where it is told to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the table to FILE")
+    parser.add_argument("--out", type=local_path, metavar="FILE", help="also write the table to FILE")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS")
     parser.add_argument("--metrics", metavar="NAME,...", help="some measures only")
     options = parser.parse_args(arguments)

@@ -23,6 +23,7 @@ from jax.extend import core
 from benchmarks.kernels_of_images import import_random_weights, pictures
 from benchmarks.machine import describe
 from jaxeval import ops
+from jaxeval._files import local_path
 from jaxeval.extractors import Extractor, load_extractor
 
 __all__ = ["MODES", "features_in_float64", "main", "measure", "with_precision"]
@@ -126,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.modes", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--images", type=int, default=256, metavar="N", help="in each set; default: 256")
     parser.add_argument("--batch", type=int, default=32, metavar="N")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=local_path, metavar="FILE")
     options = parser.parse_args(arguments)
     if jax.default_backend() == "cpu":
         print(

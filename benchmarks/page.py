@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.kernel import OURS
 from benchmarks.results import achieved, disagreement, ratio, reached
 from benchmarks.timing import median, spread
+from jaxeval._files import local_path
 
 __all__ = ["main", "page"]
 
@@ -193,8 +194,10 @@ def _seconds(value: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="default: benchmarks/results")
-    parser.add_argument("--out", type=Path, default=_ROOT / "docs" / "benchmarks.md", metavar="FILE")
+    parser.add_argument(
+        "--results", type=local_path, default=RESULTS, metavar="DIR", help="default: benchmarks/results"
+    )
+    parser.add_argument("--out", type=local_path, default=_ROOT / "docs" / "benchmarks.md", metavar="FILE")
     options = parser.parse_args(arguments)
 
     def found(name: str) -> Any:

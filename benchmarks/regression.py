@@ -11,12 +11,12 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.kernel import OURS
 from benchmarks.results import achieved
 from benchmarks.timing import median, spread
+from jaxeval._files import local_path
 
 __all__ = ["Change", "compare", "main"]
 
@@ -78,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.regression", description=(__doc__ or "").split("\n\n")[1]
     )
-    parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
+    parser.add_argument("old", type=local_path)
+    parser.add_argument("new", type=local_path)
     options = parser.parse_args(arguments)
     try:
         changes = compare(*(json.loads(path.read_text()) for path in (options.old, options.new)))

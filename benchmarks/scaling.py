@@ -11,7 +11,6 @@ import functools
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxeval._files import local_path
 from jaxeval.distributed import batch_mesh, replicate_on
 from jaxeval.extractors import load_extractor
 from jaxeval.metrics import FrechetDistance, KernelDistance, Manifold
@@ -193,7 +193,7 @@ class _Program:
 def main(arguments: list[str] | None = None) -> None:
     """Prints the table, and writes it where it is told to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--json", type=local_path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", DEVICES[-1])

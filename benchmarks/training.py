@@ -12,7 +12,6 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,6 +19,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.timing import median, spread
+from jaxeval._files import local_path
 from jaxeval.distributed import batch_mesh
 from models.config import GanConfig, VaeConfig
 from models.data import Batches, DataSet, prefetch
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CONFIGS)}; all by default")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="in one stretch; default: 20")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="stretches of each; default: 5")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--json", type=local_path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in CONFIGS]:
         parser.error(f"there is no {unknown[0]!r}; choose from {', '.join(CONFIGS)}")

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from jaxeval._files import replace_file
+from jaxeval._files import local_path, replace_file
 from jaxeval.errors import InputError
 from models.functional import from_bytes, to_bytes
 from models.training_config import RunConfig, run_config
@@ -49,7 +49,7 @@ class Run:
         Raises:
           InputError: the folder cannot be written, or holds another run.
         """
-        folder = Path(folder)
+        folder = local_path(folder)
         if (folder / "config.json").exists():
             run = cls.open(folder)
             if run.config != config:
@@ -69,7 +69,7 @@ class Run:
         Raises:
           InputError: there is none, or its configuration cannot be read.
         """
-        folder = Path(folder)
+        folder = local_path(folder)
         if not (folder / "config.json").is_file():
             raise InputError(f"{str(folder)!r} holds no run: it has no config.json; name a folder that training wrote")
         return cls(folder, run_config(_read_json(folder / "config.json")))

@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 import jaxeval
-from jaxeval._files import replace_file
+from jaxeval._files import local_path, replace_file
 from jaxeval.errors import InputError, JaxevalError
 from models.config import GanConfig, VaeConfig
 from models.data import load_splits
@@ -99,7 +99,7 @@ def sweep(
     Raises:
       InputError: an unknown setting, or one that does not fit.
     """
-    folder = Path(folder)
+    folder = local_path(folder)
     found, ranked = [], []
     for settings in trials_of(choices, random=random, seed=seed):
         config = _configured(kind, {**(fixed or {}), **settings}, budget, data, limit)
@@ -215,7 +215,7 @@ def app(kind: str, out: str, vary: tuple[str, ...], fixed: tuple[str, ...], **op
     choices = {name: [_value(text) for text in values.split(",")] for name, values in map(_pair, vary)}
     settings = {name: _value(text) for name, text in map(_pair, fixed)}
     sweep(kind, out, choices, fixed=settings, **options)
-    click.echo((Path(out) / "sweep.md").read_text())
+    click.echo((local_path(out) / "sweep.md").read_text())
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from jaxeval.cli.paths import LOCAL_PATH
 from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
 from jaxeval.errors import IncompleteError, InputError
@@ -28,7 +29,8 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "or random-conv.",
         ),
         click.option("--batch-size", default=32, show_default=True, metavar="N", help="Images at a time."),
-        click.option("--limit", type=int, metavar="N", help="At most N images of each set."),
+        click.option("--limit", type=int, metavar="N", help="A random sample of at most N images of each set."),
+        click.option("--limit-first", is_flag=True, help="With --limit: the first N images of each set instead."),
         click.option("--seed", default=0, show_default=True, metavar="N", help="Of everything random."),
         click.option("--num-samples", type=int, metavar="N", help="How many images to draw from call:MODULE:FUNCTION."),
         click.option(
@@ -51,6 +53,9 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Clip gray of more than 8 bits at 255 as the protocol's reference does, and do not scale it.",
         ),
         click.option(
+            "--layout", metavar="NHWC|NCHW|NHW", help="Of arrays in .npy and .npz whose shape can be read in two ways."
+        ),
+        click.option(
             "--on-error",
             default="fail",
             show_default=True,
@@ -58,8 +63,10 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="What to do about an image that cannot be read; skipped ones are counted.",
         ),
         click.option("--threads", type=int, metavar="N", help="That decode images. [default: one per processor]"),
-        click.option("--cache", metavar="DIR", help="Keep features and statistics in DIR."),
-        click.option("--checkpoint", metavar="DIR", help="Save in DIR, and go on from there after a kill."),
+        click.option("--cache", type=LOCAL_PATH, metavar="DIR", help="Keep features and statistics in DIR."),
+        click.option(
+            "--checkpoint", type=LOCAL_PATH, metavar="DIR", help="Save in DIR, and go on from there after a kill."
+        ),
         click.option(
             "--checkpoint-every", default=100, show_default=True, metavar="N", help="Batches between two saves."
         ),
@@ -67,9 +74,16 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--coordinator", metavar="HOST:PORT", help="Address of process 0. [default: the cluster's]"),
         click.option("--num-processes", type=int, metavar="N", help="How many there are. [default: the cluster's]"),
         click.option("--process-id", type=int, metavar="I", help="Which one this is, from 0. [default: the cluster's]"),
-        click.option("--weights-dir", metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept."),
+        click.option(
+            "--weights-dir",
+            type=LOCAL_PATH,
+            metavar="DIR",
+            envvar="JAXEVAL_WEIGHTS",
+            help="Where weights are kept.",
+        ),
         click.option(
             "--compilation-cache",
+            type=LOCAL_PATH,
             metavar="DIR|off",
             envvar="JAXEVAL_COMPILATION_CACHE",
             help="Keep compiled programs in DIR. [default: in the user's cache folder]",
@@ -109,7 +123,12 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Names, or all that can be had; see `jaxeval metrics`. [default: the Frechet distance]",
 )
 @click.option("--held-out", metavar="DATA", help="Real images the generator has not seen; for fld and c-t.")
-@click.option("--captions", metavar="FILE", help="Captions of generated images, name TAB caption; for clip-score.")
+@click.option(
+    "--captions",
+    type=LOCAL_PATH,
+    metavar="FILE",
+    help="Captions of generated images, name TAB caption; for clip-score.",
+)
 @click.option(
     "--protocol",
     default="torch-fidelity",
@@ -118,14 +137,15 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Whose definition; several give several columns. See `jaxeval protocols`.",
 )
 @_rule_options
-@click.option("--out", metavar="DIR", help="Write result.json into DIR.")
+@click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write result.json into DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
 @_reading_options
 def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_json: bool, **options: Any) -> None:
     """Compare one or more sets of GENERATED images with a REFERENCE.
 
-    Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. REFERENCE
-    can also be the .npz that `jaxeval stats` writes, or one with mu and sigma as pytorch-fid and ADM have it.
+    Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. Image files as
+    GENERATED, such as a shell makes of fake/*.png, are one set. REFERENCE can also be the .npz that `jaxeval stats`
+    writes, or one with mu and sigma as pytorch-fid and ADM have it.
     """
     from jaxeval.evaluation import evaluate as run
     from jaxeval.report import output_console, print_results
@@ -149,10 +169,15 @@ def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_jso
     "--metrics", default="fd,kd-full,prdc", show_default=True, metavar="NAME,...", help="See `jaxeval metrics`."
 )
 @click.option("--held-out", metavar="DATA", help="Real images the generators have not seen; for fld and c-t.")
-@click.option("--captions", metavar="FILE", help="Captions of generated images, name TAB caption; for clip-score.")
+@click.option(
+    "--captions",
+    type=LOCAL_PATH,
+    metavar="FILE",
+    help="Captions of generated images, name TAB caption; for clip-score.",
+)
 @click.option("--protocol", default="torch-fidelity", show_default=True, metavar="NAME,...", help="Whose definition.")
 @_rule_options
-@click.option("--out", metavar="DIR", help="Write comparison.json into DIR.")
+@click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write comparison.json into DIR.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
 @_reading_options
 def compare(out: str | None, as_json: bool, **options: Any) -> None:
@@ -236,7 +261,7 @@ def _run(
 
 @click.command(short_help="Write reusable statistics of a reference set.")
 @click.argument("data")
-@click.option("--out", "path", required=True, metavar="FILE.npz", help="Where to write them.")
+@click.option("--out", "path", type=LOCAL_PATH, required=True, metavar="FILE.npz", help="Where to write them.")
 @click.option("--protocol", default="torch-fidelity", show_default=True, metavar="NAME", help="Whose definition.")
 @_reading_options
 def stats(data: str, path: str, **options: Any) -> None:

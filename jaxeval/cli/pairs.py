@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from jaxeval.cli.paths import LOCAL_PATH
 from jaxeval.cli.progress import progress_on_stderr
 
 __all__ = ["pairs"]
@@ -79,12 +80,12 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     metavar="fail|skip",
     help="What to do about an image that cannot be read or has another size than its partner.",
 )
-@click.option("--out", metavar="DIR", help="Write scores, summary.json and exhibits/ into DIR.")
+@click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write scores, summary.json and exhibits/ into DIR.")
 @click.option("--worst", default=8, show_default=True, metavar="N", help="Pairs of each set to draw; 0 for none.")
 @click.option("--worst-by", metavar="NAME", help="By which metric. [default: the first]")
 @click.option("--batch-size", default=16, show_default=True, metavar="N", help="Most images at a time.")
 @click.option("--threads", type=int, metavar="N", help="That decode images. [default: one per processor]")
-@click.option("--weights-dir", metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept.")
+@click.option("--weights-dir", type=LOCAL_PATH, metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else, on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 @click.option(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 
 __all__ = ["compiled_programs", "keep_freed_memory"]
@@ -61,7 +62,7 @@ def compiled_programs(folder: str | None) -> Iterator[None]:
     if folder == _OFF or (not given and _setting("jax_compilation_cache_dir") is not None):
         yield
         return
-    path = (_user_folder() if folder is None else Path(folder)) / _processor()
+    path = (_user_folder() if folder is None else local_path(folder)) / _processor()
     try:
         path.mkdir(parents=True, exist_ok=True)
         usable = os.access(path, os.W_OK)

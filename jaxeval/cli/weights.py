@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from jaxeval.cli.paths import LOCAL_PATH
+
 __all__ = ["weights"]
 
 
@@ -12,7 +14,9 @@ def weights() -> None:
     """The networks that jaxeval knows, and their weights, kept under their SHA-256."""
 
 
-_folder = click.option("--weights-dir", metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept.")
+_folder = click.option(
+    "--weights-dir", type=LOCAL_PATH, metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept."
+)
 
 
 @weights.command("list")
@@ -24,7 +28,7 @@ def list_(weights_dir: str | None) -> None:
 
 @weights.command("import")
 @click.argument("name")
-@click.argument("file")
+@click.argument("file", type=LOCAL_PATH)
 @click.option("--unverified", is_flag=True, help="Take weights of your own, whose checksum is not the published one.")
 @_folder
 def import_(name: str, file: str, unverified: bool, weights_dir: str | None) -> None:

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxeval._files import local_path
 from jaxeval.distributed.agreement import gather_bytes, largest, process_mesh
 from jaxeval.errors import InputError
 
@@ -41,7 +42,7 @@ class Checkpointer:
         # Orbax reports each step on the root logger at a level that training jobs often show.
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._ocp = ocp
-        self._folder = Path(folder).expanduser().absolute()
+        self._folder = local_path(folder).absolute()
         self._configuration = json.loads(json.dumps(configuration, sort_keys=True))
         options = ocp.CheckpointManagerOptions(max_to_keep=_KEPT, enable_async_checkpointing=False, create=True)
         try:

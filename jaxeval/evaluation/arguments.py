@@ -134,6 +134,8 @@ _CHECKS: Mapping[str, _Check] = {
     "captions": optional(_captions),
     "batch_size": at_least(1, enforce=False),
     "limit": optional(at_least(2, enforce=False)),
+    "limit_first": _flag,
+    "layout": optional(a_text("'NHWC', 'NCHW' or 'NHW'")),
     "seed": at_least(0, _LARGEST_SEED),
     "value_range": optional(value_range),
     "num_samples": optional(at_least(1, enforce=False)),

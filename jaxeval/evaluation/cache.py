@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.results import check_writable, write_atomically
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, save_statistics
@@ -55,7 +56,7 @@ class FeatureCache:
     """
 
     def __init__(self, folder: str | Path):
-        self._folder = Path(folder).expanduser()
+        self._folder = local_path(folder)
         check_writable(self._folder)
 
     def load(self, identity: Mapping[str, Any]) -> CacheEntry | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxeval import _arguments
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 
 __all__ = ["load_captions"]
@@ -22,7 +23,7 @@ def load_captions(path: str | Path) -> dict[str, str]:
     Raises:
       InputError: the file cannot be read, is not of that form, or names an image twice.
     """
-    path = Path(_arguments.path("path", path))
+    path = local_path(_arguments.path("path", path))
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -29,7 +29,15 @@ from jaxeval.evaluation.merging import merge_digests, merge_reports, merge_rows,
 from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
 from jaxeval.evaluation.rows import RowStore
 from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator, too_few_images
-from jaxeval.images import DECODING_VERSION, DIGEST_BYTES, ReadReport, Source, SourcePart, combined_digest
+from jaxeval.images import (
+    DECODING_VERSION,
+    DIGEST_BYTES,
+    ReadReport,
+    SampledSource,
+    Source,
+    SourcePart,
+    combined_digest,
+)
 
 __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
 
@@ -90,7 +98,7 @@ class Reader:
     """How the data sets of a run are read.
 
     Attributes:
-      options: batch size, limit and the like.
+      options: batch size and the like.
       networks: what computes the features.
       cache: of features and statistics; only for a run of one process without checkpoints.
       processes: who shares the work.
@@ -122,8 +130,7 @@ class Reader:
     def names(self, source: Source, report: ReadReport) -> list[str]:
         """Name of every image that counted, in the source's order."""
         skipped = {name for name, _ in report.skipped}
-        names = (item.name for item in itertools.islice(source.items(), self.options.limit))
-        return [name for name in names if name not in skipped]
+        return [item.name for item in source.items() if item.name not in skipped]
 
     def names_at(self, source: Source, places: Collection[int]) -> list[str]:
         """Names of the items at some places of what is read of a source, skipped ones counted."""
@@ -204,7 +211,7 @@ class Reader:
         batches = feature_batches(
             SourcePart(share, start=base),
             state.specs,
-            dataclasses.replace(self.options, limit=None),  # the share ends where it has to
+            self.options,
             self.networks,
             report=report,
             progress=self.progress,
@@ -238,7 +245,7 @@ class Reader:
 
     def _share(self, source: Source) -> SourcePart:
         index, count = self.processes.index, self.processes.count
-        return SourcePart(source, start=index, stop=self.options.limit, step=count, with_notes=index == 0)
+        return SourcePart(source, start=index, step=count, with_notes=index == 0)
 
     def _together(self, work: Callable[[], Any]) -> Any:
         # A program of several processes may evaluate on one of them alone, without the others taking part.
@@ -249,8 +256,7 @@ class Reader:
 
     def _sampled(self, source: Source) -> Callable[[np.ndarray], np.ndarray]:
         """Which of the share's items are in the sample: every k-th of the whole source."""
-        total = len(source) if self.options.limit is None else min(self.options.limit, len(source))
-        every = -(-total // _SAMPLE)
+        every = -(-len(source) // _SAMPLE)
         index, count = self.processes.index, self.processes.count
         return lambda places: (index + count * places) % every == 0
 
@@ -298,7 +304,7 @@ class Reader:
             "data": data,
             "decoding": DECODING_VERSION,
             "features": [spec.identity() | dataclasses.asdict(what) for spec, what in wanted.items()],
-            "limit": self.options.limit,
+            "limit": source.describe() if isinstance(source, SampledSource) else None,
             "batch size": self.options.batch_size,
             "on_error": self.options.on_error,
             "number of processes": self.processes.count,
@@ -316,7 +322,7 @@ class Reader:
     ) -> DataSet:
         identities = {
             # A user's function that does not say what it is could have changed since yesterday.
-            spec: cache_identity(source, spec, self.options, fingerprint)
+            spec: cache_identity(spec, self.options, fingerprint)
             for spec in wanted
             if fingerprint is not None and spec.extractor.fingerprint is not None and len(self._share(source)) > 1
         }
@@ -469,11 +475,9 @@ class _State:
         self.finished, self.exhausted = record["finished"], record["exhausted"]
 
 
-def cache_identity(source: Source, spec: FeatureSpec, options: ReadOptions, fingerprint: str | None) -> dict[str, Any]:
-    """What decides the content of a cache entry: the data, how much of it is read, and the features."""
-    limit = None if options.limit is None or options.limit >= len(source) else options.limit
-    kept = {"data": fingerprint, "decoding": DECODING_VERSION, "limit": limit, "on_error": options.on_error}
-    return kept | spec.identity()
+def cache_identity(spec: FeatureSpec, options: ReadOptions, fingerprint: str | None) -> dict[str, Any]:
+    """What decides the content of a cache entry: the images that are read, a sample or all, and the features."""
+    return {"data": fingerprint, "decoding": DECODING_VERSION, "on_error": options.on_error} | spec.identity()
 
 
 def checkpoint_label(index: int, name: str) -> str:

@@ -10,7 +10,7 @@ from jaxeval.evaluation.statistics import load_statistics
 from jaxeval.images import ReadReport, remarks
 from jaxeval.images.report import STRETCHED, WIDE_CLIPPED, WIDE_COLOUR, WIDE_GRAY
 
-__all__ = ["departures", "reduction_matters", "report_in_file", "statistics_remarks"]
+__all__ = ["departures", "reduction_matters", "report_in_file", "sampling_remarks", "statistics_remarks"]
 
 
 def departures(protocol: Protocol, reduction: str, reports: Mapping[str, ReadReport | None]) -> Iterator[str]:
@@ -67,6 +67,18 @@ def report_in_file(path: Path, identity: Mapping[str, Any]) -> ReadReport:
         raise InputError(f"the record in {str(path)!r} of how it was made is damaged; write it again") from error
 
 
+def sampling_remarks(path: Path, identity: Mapping[str, Any]) -> list[str]:
+    """What a file of statistics says itself of the images that were taken.
+
+    Raises:
+      InputError: what it says is no such record.
+    """
+    said = identity.get("sampling_remarks", [])
+    if not isinstance(said, list) or not all(isinstance(sentence, str) for sentence in said):
+        raise InputError(f"the record in {str(path)!r} of how it was made is damaged; write it again")
+    return said
+
+
 def statistics_remarks(path: str | Path) -> list[str]:
     """What a reader should be told of the images in a file that `reference_statistics` wrote, a sentence each.
 
@@ -80,4 +92,5 @@ def statistics_remarks(path: str | Path) -> list[str]:
         )
     report, name = report_in_file(Path(path), identity), str(identity.get("name", path))
     (protocol,) = get_protocols(str(identity.get("protocol")))
-    return [*departures(protocol, str(identity.get("reduction", "scale")), {name: report}), *remarks(name, report)]
+    departed = departures(protocol, str(identity.get("reduction", "scale")), {name: report})
+    return [*sampling_remarks(Path(path), identity), *departed, *remarks(name, report)]

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from jaxeval import _arguments
+from jaxeval._files import local_path
 from jaxeval.distributed import Processes, agree_on, current_processes, together
 from jaxeval.errors import InputError, OutOfMemoryError, lack_of_memory
 from jaxeval.evaluation.arguments import a_text, checked, one_extractor, one_protocol, optional
@@ -24,10 +25,11 @@ from jaxeval.evaluation.names import inception_stem, metric_key
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
 from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions
 from jaxeval.evaluation.results import Evaluation, Result
-from jaxeval.evaluation.run import Job, NotComputed, Run, make_jobs, versions
-from jaxeval.evaluation.statistics import FeatureStatistics, is_statistics_file, save_statistics, too_few_images
+from jaxeval.evaluation.run import Job, NotComputed, Run, Side, make_jobs, versions
+from jaxeval.evaluation.sets import NamedSet, SetOptions, named_sets, one_set
+from jaxeval.evaluation.statistics import FeatureStatistics, save_statistics, too_few_images
 from jaxeval.extractors import Extractor, load_extractor
-from jaxeval.images import Source, open_source
+from jaxeval.images import SampledSource, Sampling, Source
 
 __all__ = ["compare", "evaluate", "features", "reference_statistics"]
 
@@ -51,9 +53,11 @@ def evaluate(
     is_splits: int | None = None,
     batch_size: int = 32,
     limit: int | None = None,
+    limit_first: bool = False,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
     out_of_range: str = "fail",
+    layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -70,8 +74,10 @@ def evaluate(
 
     Args:
       reference: the real images: a folder, a zip, tar shards, `.npy`, `.npz`, `tfds:NAME:SPLIT`, an array
-        [N, H, W, C], a function `(num_images, seed) -> images`, a `Source`; or an `.npz` of statistics.
-      generated: the same, but for statistics; several as a list, or as a mapping from names of your choice.
+        [N, H, W, C], a list of images (arrays [H, W, C] or [H, W] of any sizes, Pillow's images, image files), a
+        function `(num_images, seed) -> images`, a `Source`; or an `.npz` of statistics. `{name: data}` names them.
+      generated: the same, but for statistics; several sets as a list, or as a mapping from names of your choice. A list
+        of images is one set.
       metrics: names of `jaxeval.evaluation.MEASURES` or of their numbers, or `all` that the extractors and the data
         permit (the manifest names the others); `fid` and `kid` are `fd` and `kd` over the FID Inception network and
         over no other. By default the Frechet distance.
@@ -88,12 +94,16 @@ def evaluate(
       is_splits: of the Inception score; whatever the protocol, of about equally many images each.
       batch_size: images at a time through the network, on all of this process's devices together, and no more than the
         largest set has; the numbers do not depend on it.
-      limit: at most so many images of each set.
-      seed: of everything random: random extractors, generating functions.
+      limit: at most so many images of each set: a sample of the set, drawn with `seed`, in the set's order. Of what is
+        read as a stream (tar archives, functions) the first ones, with a warning if it is no function.
+      limit_first: take the first images of every set instead.
+      seed: of everything random: samples, random extractors, generating functions.
       value_range: the values that mean black and white in arrays that are not uint8. Files and uint8 arrays have ranges
         of their own; where another one is stated for a set of uint8, a warning says that it was not applied.
       out_of_range: what values of arrays outside that range do: `fail`, or `clip` to the nearer bound and be counted in
         a warning. What rounding explains counts as the bound itself; NaN and infinity fail always.
+      layout: `NHWC`, `NCHW` or `NHW`, of arrays whose shape can be read in two ways; for arrays that differ in it give
+        `jaxeval.images.open_source(array, layout=...)`.
       num_samples: how many images to draw from a generating function.
       exact_protocol: whether each protocol's reference is followed where jaxeval departs from it for the better: files
         of more than 8 bits a value become what Pillow's `convert("RGB")` gives, which clips gray at 255.
@@ -121,13 +131,15 @@ def evaluate(
       WeightsMissingError: the extractor's weights have not been imported.
     """
     started = time.time()
-    read = _read_options(batch_size, limit, on_error, threads)
+    read = _read_options(batch_size, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
-    loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
+    sampling = _sampling(limit, limit_first, seed)
+    loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
     choices = Choices(kid_subset_size, kid_subsets, k, is_splits)
-    asked = _Asked(reference, generated, held_out, captions, metrics, extractor, protocol, exact_protocol, choices)
+    given = one_set(reference, "reference"), named_sets(generated, layout), _held_out(held_out)
+    asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress)
-    side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
+    side = _reference_side(run, asked.reference, real)
     third = None if unseen is None else run.side(unseen, 1, role="held out")
     results: list[Result] = []
     sets = [side]
@@ -163,9 +175,11 @@ def compare(
     is_splits: int | None = None,
     batch_size: int = 32,
     limit: int | None = None,
+    limit_first: bool = False,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
     out_of_range: str = "fail",
+    layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -184,9 +198,9 @@ def compare(
     their own intervals tell.
 
     Args:
-      first: images of one generator, as for `evaluate`.
+      first: images of one generator, as `evaluate` takes a reference; `{name: data}` names them.
       second: images of the other.
-      reference: the real images.
+      reference: the real images, or their statistics.
       metrics: as for `evaluate`.
       extractor: as for `evaluate`, as is all that follows.
       protocol: whose definition to follow.
@@ -197,10 +211,12 @@ def compare(
       k: of the metrics of neighbours, as for `evaluate`.
       is_splits: of the Inception score; its interval is over all images at once.
       batch_size: images at a time.
-      limit: at most so many images of each set.
+      limit: at most so many images of each set: a sample drawn with `seed`.
+      limit_first: take the first images of every set instead.
       seed: of everything random.
       value_range: of arrays that are not uint8.
       out_of_range: what values outside it do.
+      layout: of arrays whose shape can be read in two ways.
       num_samples: how many images to draw from a generating function.
       exact_protocol: whether the references are followed where jaxeval departs from them.
       on_error: `fail` or `skip`.
@@ -225,15 +241,15 @@ def compare(
       WeightsMissingError: the extractor's weights have not been imported.
     """
     started = time.time()
-    read = _read_options(batch_size, limit, on_error, threads)
+    read = _read_options(batch_size, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
-    loading = _Loading(value_range, out_of_range, num_samples, seed, weights_dir)
+    sampling = _sampling(limit, limit_first, seed)
+    loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
     choices = Choices(kid_subset_size, kid_subsets, k, is_splits)
-    asked = _Asked(
-        reference, [first, second], held_out, captions, metrics, extractor, protocol, exact_protocol, choices
-    )
+    given = one_set(reference, "reference"), [one_set(first, "first"), one_set(second, "second")], _held_out(held_out)
+    asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress, with_rows=True)
-    side = run.side_from_file(Path(reference)) if real is None else run.side(real, 0, role="reference")
+    side = _reference_side(run, asked.reference, real)
     third = None if unseen is None else run.side(unseen, 1, role="held out")
     sides = [run.side(source, index, role="generated") for index, source in enumerate(opened, 2)]
     differences: list[Difference] = []
@@ -272,9 +288,9 @@ def _check_any(found: Sequence[Any], without: Sequence[NotComputed]) -> None:
 class _Asked:
     """What is to be compared with what, and how."""
 
-    reference: Any
-    generated: Any
-    held_out: Any
+    reference: NamedSet
+    generated: Sequence[NamedSet]
+    held_out: NamedSet | None
     captions: Mapping[str, str] | str | Path | None
     metrics: str | Sequence[str] | None
     extractor: str | Extractor | Sequence[str | Extractor]
@@ -282,24 +298,21 @@ class _Asked:
     exact_protocol: bool
     choices: Choices
 
+    def __post_init__(self):
+        if isinstance(self.captions, str | Path):
+            local_path(self.captions)  # refused now, and not after the networks are loaded
+
 
 @dataclasses.dataclass(frozen=True)
 class _Loading:
     """What opening a set or a network needs to know."""
 
-    value_range: tuple[float, float] | None
-    out_of_range: str
-    num_samples: int | None
-    seed: int
+    sets: SetOptions
     weights_dir: str | Path | None
 
-    def source(self, data: Any, name: str | None = None) -> Source:
-        return _open(data, name, self.value_range, self.num_samples, self.seed, self.out_of_range)
-
-    def ranges(self) -> dict[str, Any]:
-        """What was said of the values of arrays, for the record."""
-        stated = None if self.value_range is None else [float(bound) for bound in self.value_range]
-        return {"value_range": stated, "out_of_range": self.out_of_range}
+    def __post_init__(self):
+        if self.weights_dir is not None:
+            local_path(self.weights_dir)  # as above, and also where no network needs weights
 
 
 def _set_up(
@@ -321,13 +334,11 @@ def _set_up(
     def prepare() -> tuple[
         list[Job], list[NotComputed], list[Source], Source | None, Source | None, Mapping[str, str] | None
     ]:
-        networks = _networks(asked.extractor, loading.weights_dir, loading.seed)
+        networks = _networks(asked.extractor, loading.weights_dir, loading.sets.seed)
         _check_names(asked.metrics, networks)
-        opened = [loading.source(data, name) for name, data in _named(asked.generated)]
-        if not opened:
-            raise InputError("no generated images were given; name at least one set")
-        real = None if is_statistics_file(asked.reference) else loading.source(asked.reference)
-        unseen = None if asked.held_out is None else loading.source(asked.held_out)
+        opened = [loading.sets.open(given) for given in asked.generated]
+        real = None if asked.reference.statistics is not None else loading.sets.open(asked.reference)
+        unseen = None if asked.held_out is None else loading.sets.open(asked.held_out)
         captions = load_captions(asked.captions) if isinstance(asked.captions, str | Path) else asked.captions
         obstacles = _obstacles(measures, real, held_out=unseen is not None, captions=captions is not None)
         jobs, without = make_jobs(measures, protocols, networks, everything=everything, obstacles=obstacles)
@@ -339,7 +350,7 @@ def _set_up(
     prints = {id(source): reader.fingerprint(source) for source in sources}
     if processes.count > 1:
         agree_on("data", repr(list(prints.values())))
-    run = Run(jobs, everything, reader, prints, loading.seed, captions, with_rows, loading.ranges())
+    run = Run(jobs, everything, reader, prints, loading.sets.seed, captions, with_rows, loading.sets.record())
     return run, without, opened, real, unseen
 
 
@@ -352,9 +363,11 @@ def features(
     protocol: str | Protocol = DEFAULT_PROTOCOL,
     batch_size: int = 32,
     limit: int | None = None,
+    limit_first: bool = False,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
     out_of_range: str = "fail",
+    layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -370,10 +383,13 @@ def features(
       WeightsMissingError: the extractor's weights have not been imported.
     """
     (chosen,) = _one(protocol, exact_protocol)
+    saving, read = _Saving(cache), _read_options(batch_size, on_error, threads)
+    sampling = _sampling(limit, limit_first, seed)
+    loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
+    given = one_set(data, "data")
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-    source = _open(data, None, value_range, num_samples, seed, out_of_range)
-    read = _fitting(_read_options(batch_size, limit, on_error, threads), [source])
-    reader = _Saving(cache).reader(read, progress)
+    source = loading.sets.open(given)
+    reader = saving.reader(_fitting(read, [source]), progress)
     spec = _spec(chosen, network, tap)
     wanted = {spec: Wanted(statistics=False, rows=True)}
     fingerprint = source.fingerprint() if cache is not None else None
@@ -389,9 +405,11 @@ def reference_statistics(
     protocol: str | Protocol = DEFAULT_PROTOCOL,
     batch_size: int = 32,
     limit: int | None = None,
+    limit_first: bool = False,
     seed: int = 0,
     value_range: tuple[float, float] | None = None,
     out_of_range: str = "fail",
+    layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
     on_error: str = "fail",
@@ -411,19 +429,22 @@ def reference_statistics(
       WeightsMissingError: the extractor's weights have not been imported.
     """
     (chosen,) = _one(protocol, exact_protocol)
-    path = Path(path)
+    path = local_path(path)
     if path.suffix.lower() != ".npz":
         raise InputError(f"statistics are written as .npz, which {str(path)!r} is not; give a name that ends in .npz")
+    read = _read_options(batch_size, on_error, threads)
     saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
+    sampling = _sampling(limit, limit_first, seed)
+    loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
+    given = one_set(data, "data")
     processes = saving.processes()
 
     def prepare() -> tuple[Extractor, Source]:
         network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-        return network, _open(data, None, value_range, num_samples, seed, out_of_range)
+        return network, loading.sets.open(given)
 
     network, source = together(prepare) if processes.count > 1 else prepare()
-    read = _fitting(_read_options(batch_size, limit, on_error, threads), [source], processes)
-    reader = saving.reader(read, progress)
+    reader = saving.reader(_fitting(read, [source], processes), progress)
     spec = _spec(chosen, network)
     fingerprint = reader.fingerprint(source)
     wanted = {spec: Wanted(statistics=True)}
@@ -437,6 +458,8 @@ def reference_statistics(
         "data": fingerprint,
         "name": source.name,
         "limit": limit,
+        "sample": source.describe() if isinstance(source, SampledSource) else None,
+        "sampling_remarks": source.remarks() if isinstance(source, SampledSource) else [],
         "report": dataclasses.asdict(found.report),
         "versions": versions(),
     }
@@ -454,6 +477,11 @@ class _Saving:
     checkpoint_every: int = 100
     distributed: bool = False
     stop: Callable[[], bool] | None = None
+
+    def __post_init__(self):
+        for folder in (self.cache, self.checkpoint):
+            if folder is not None:
+                local_path(folder)  # as above
 
     def processes(self) -> Processes:
         """Those that share the work.
@@ -477,7 +505,7 @@ class _Saving:
     def reader(self, options: ReadOptions, progress: Progress | None) -> Reader:
         """How the run's data sets are read."""
         kept = FeatureCache(self.cache) if self.cache is not None else None
-        saved = Checkpoints(Path(self.checkpoint), self.checkpoint_every) if self.checkpoint is not None else None
+        saved = Checkpoints(local_path(self.checkpoint), self.checkpoint_every) if self.checkpoint is not None else None
         return Reader(options, Networks(), kept, self.processes(), saved, self.stop, progress)
 
 
@@ -541,16 +569,20 @@ def _spec(protocol: Protocol, network: Extractor, tap: str | None = None) -> Fea
     return FeatureSpec(network, tap, protocol.preparation(network), protocol.normalisation_for(network))
 
 
-def _read_options(batch_size: int, limit: int | None, on_error: str, threads: int | None) -> ReadOptions:
+def _read_options(batch_size: int, on_error: str, threads: int | None) -> ReadOptions:
     if batch_size < 1:
         raise InputError(f"batch size {batch_size} is not possible; give 1 or more")
-    if limit is not None and limit < 2:
-        raise InputError(f"limit {limit} leaves too few images for a covariance; give 2 or more")
     if on_error not in ("fail", "skip"):
         raise InputError(f"on_error {on_error!r} is not known; choose 'fail' or 'skip'")
     if threads is not None and threads < 1:
         raise InputError(f"{threads} threads cannot decode; give 1 or more")
-    return ReadOptions(batch_size, limit, on_error, threads)
+    return ReadOptions(batch_size, on_error, threads)
+
+
+def _sampling(limit: int | None, first: bool, seed: int) -> Sampling:
+    if limit is not None and limit < 2:
+        raise InputError(f"limit {limit} leaves too few images for a covariance; give 2 or more")
+    return Sampling(limit, first, seed)
 
 
 def _fitting(read: ReadOptions, sources: Sequence[Source], processes: Processes | None = None) -> ReadOptions:
@@ -558,8 +590,7 @@ def _fitting(read: ReadOptions, sources: Sequence[Source], processes: Processes 
 
     One size for all sets of a run, so that each network is compiled once.
     """
-    largest = max(len(source) if read.limit is None else min(len(source), read.limit) for source in sources)
-    share = -(-largest // (1 if processes is None else processes.count))
+    share = -(-max(map(len, sources)) // (1 if processes is None else processes.count))
     return dataclasses.replace(read, batch_size=max(1, min(read.batch_size, share)))
 
 
@@ -567,23 +598,13 @@ def _load(name: str, weights_dir: str | Path | None, seed: int) -> Extractor:
     return load_extractor(name, weights_dir=weights_dir, seed=seed)
 
 
-def _named(generated: Any) -> list[tuple[str | None, Any]]:
-    if isinstance(generated, Mapping):
-        return [(str(name), data) for name, data in generated.items()]
-    several = generated if isinstance(generated, list | tuple) else [generated]
-    return [(None, data) for data in several]
+def _held_out(data: Any) -> NamedSet | None:
+    return None if data is None else one_set(data, "held_out")
 
 
-def _open(
-    data: Any,
-    name: str | None,
-    value_range: tuple[float, float] | None,
-    num_samples: int | None,
-    seed: int,
-    out_of_range: str,
-) -> Source:
-    if is_statistics_file(data):
-        raise InputError(f"{str(data)!r} holds statistics, which can only stand in the place of the reference")
-    return open_source(
-        data, num_samples=num_samples, value_range=value_range, seed=seed, name=name, out_of_range=out_of_range
-    )
+def _reference_side(run: Run, given: NamedSet, source: Source | None) -> Side:
+    """The reference, read from its images or, where there is no source of them, from its file of statistics."""
+    if source is not None:
+        return run.side(source, 0, role="reference")
+    assert given.statistics is not None
+    return run.side_from_file(given.statistics, given.name)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxeval._files import local_path
 from jaxeval.evaluation.pair_results import PairScores, plain_number
 from jaxeval.evaluation.results import check_writable, write_atomically
 
@@ -28,7 +29,7 @@ def save_scores(scores: Sequence[PairScores], folder: str | Path) -> tuple[list[
     Raises:
       InputError: the folder cannot be written.
     """
-    folder = Path(folder)
+    folder = local_path(folder)
     check_writable(folder)
     names = list(dict.fromkeys(name for score in scores for name in score.values))
     rows = [_row(score, names) for score in scores]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.images import Item, open_source
 from jaxeval.images.formats import EXTENSIONS
@@ -46,7 +47,7 @@ def open_images(path: str | Path) -> ImageSet:
       InputError: it is no folder or image file, holds no image, or two images differ only in their extension.
     """
     text = str(path)
-    place = Path(text).expanduser()
+    place = local_path(path)
     if not place.exists():
         raise InputError(f"{text!r} does not exist; give a folder of images, or an image or video file")
     if place.is_file() and place.suffix.lower() not in EXTENSIONS:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxeval._arguments import number, path
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.arguments import a_text, at_least, checked, optional, several
 from jaxeval.evaluation.faults import memory_said
@@ -95,6 +96,8 @@ def score_pairs(
       OutOfMemoryError: a batch does not fit into memory.
       WeightsMissingError: a measure that was asked for by name needs weights that are not there.
     """
+    if weights_dir is not None:
+        local_path(weights_dir)  # refused also where no measure needs weights
     rules = PixelRules(alpha, exif)
     settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir, rules)
     for name, value, allowed in (("unmatched", unmatched, ("error", "skip")), ("on_error", on_error, ("fail", "skip"))):
@@ -174,10 +177,10 @@ def score_pairs(
 
 def _named(distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
     if isinstance(distorted, Mapping):
-        named = [(str(name), Path(path)) for name, path in distorted.items()]
+        named = [(str(name), local_path(path)) for name, path in distorted.items()]
     else:
         several = [distorted] if isinstance(distorted, str | Path) else list(distorted)
-        named = [(str(path), Path(path)) for path in several]
+        named = [(str(path), local_path(path)) for path in several]
     if not named:
         raise InputError("no distorted set was given; name at least one folder")
     twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]

@@ -68,13 +68,11 @@ class ReadOptions:
 
     Attributes:
       batch_size: images at a time through the network, on all devices of this process together.
-      limit: at most so many images; None for all.
       on_error: `fail` at the first image that cannot be read, or `skip` and count it.
       threads: that decode; None for as many as there are processors.
     """
 
     batch_size: int = 32
-    limit: int | None = None
     on_error: str = "fail"
     threads: int | None = None
 
@@ -163,7 +161,6 @@ def feature_batches(
         source,
         preparations,
         networks.batch_size(options.batch_size, specs),
-        limit=options.limit,
         on_error=options.on_error,  # pyright: ignore[reportArgumentType]
         threads=options.threads,
         report=report,

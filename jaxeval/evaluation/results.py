@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from jaxeval._files import replace_file
+from jaxeval._files import local_path, replace_file
 from jaxeval.errors import InputError
 from jaxeval.evaluation.intervals import Debiased
 from jaxeval.evaluation.names import metric_label
@@ -126,7 +126,7 @@ class Document(abc.ABC):
         Raises:
           InputError: the folder cannot be written.
         """
-        path = Path(folder) / self.file_name
+        path = local_path(folder) / self.file_name
         check_writable(path.parent)
         write_atomically(path, (self.to_json() + "\n").encode())
         return path
@@ -159,9 +159,10 @@ def check_writable(folder: str | Path) -> None:
     Raises:
       InputError: it cannot be made or written; the message names it.
     """
+    place = local_path(folder)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         reason = error.strerror or str(error)

@@ -20,7 +20,7 @@ from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
-from jaxeval.evaluation.departures import departures, reduction_matters, report_in_file
+from jaxeval.evaluation.departures import departures, reduction_matters, report_in_file, sampling_remarks
 from jaxeval.evaluation.faults import reason_of
 from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
@@ -29,7 +29,7 @@ from jaxeval.evaluation.reading import FeatureSpec
 from jaxeval.evaluation.results import Result
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, too_few_images
 from jaxeval.extractors import Clip, Extractor
-from jaxeval.images import ReadReport, Source, contrasts, remarks
+from jaxeval.images import ReadReport, SampledSource, Source, contrasts, remarks
 
 __all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "make_jobs", "versions"]
 
@@ -129,6 +129,7 @@ class Side:
     warnings: tuple[str, ...] = ()
     pixels: UInt8[np.ndarray, "m 16"] | None = None
     names_at: Callable[[Collection[int]], Sequence[str]] | None = None
+    sample: Mapping[str, Any] | None = None
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
@@ -137,6 +138,7 @@ class Side:
             "name": self.name,
             "fingerprint": self.fingerprint,
             "report": report,
+            "sample": self.sample,
             "cached": self.cached,
             "seconds": round(self.seconds, 3),
         }
@@ -225,7 +227,7 @@ class Run:
     seed: int
     captions: Mapping[str, str] | None = None
     with_rows: bool = False
-    ranges: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    set_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     copies: CopyFinder = dataclasses.field(default_factory=CopyFinder)
     image_sets: dict[int, tuple[Side, ImageSet]] = dataclasses.field(default_factory=dict)
 
@@ -244,6 +246,7 @@ class Run:
         needs_names = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
         names = self.reader.names(source, found.report) if needs_names else ()
         seconds = time.perf_counter() - begun
+        sampled = source if isinstance(source, SampledSource) else None
         return Side(
             source.name,
             fingerprint,
@@ -253,13 +256,14 @@ class Run:
             names,
             found.cached,
             seconds,
-            tuple(remarks(source.name, found.report)),
+            (*([] if sampled is None else sampled.remarks()), *remarks(source.name, found.report)),
             found.pixels,
             functools.partial(self.reader.names_at, source),
+            None if sampled is None else sampled.describe(),
         )
 
-    def side_from_file(self, path: Path) -> Side:
-        """The reference from a file of statistics.
+    def side_from_file(self, path: Path, name: str | None = None) -> Side:
+        """The reference from a file of statistics, by the file's name or one of the caller's choice.
 
         Raises:
           InputError: the file is damaged, or its statistics were made in another way.
@@ -281,11 +285,19 @@ class Run:
                 f"{path} does not say how its statistics were made: the number means something only if they come from "
                 "the same network, weights and resize"
             )
-            return Side(str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
+            return Side(name or str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
+        name = name or str(path)
         restored = report_in_file(path, identity)
-        warnings = (*remarks(str(path), restored), *statistics.warnings)
-        data = identity.get("data")
-        return Side(str(path), data, restored, fitting, warnings=warnings, pixels=statistics.pixels)
+        warnings = (*sampling_remarks(path, identity), *remarks(name, restored), *statistics.warnings)
+        return Side(
+            name,
+            identity.get("data"),
+            restored,
+            fitting,
+            warnings=warnings,
+            pixels=statistics.pixels,
+            sample=identity.get("sample"),
+        )
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None
@@ -502,10 +514,9 @@ class Run:
             "weights_published": {name: network.weights_published for name, network in networks.items()},
             "batch_size": self.reader.options.batch_size,
             "copies": [copies.to_dict() for copies in self.copies.all()],
-            "limit": self.reader.options.limit,
             "exact_protocol": any(protocol.exact for protocol in protocols.values()),
             "on_error": self.reader.options.on_error,
-            **self.ranges,
+            **self.set_options,
             "seed": self.seed,
             "device": device_name(),
             "processes": self.reader.processes.count,

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.results import write_atomically
 from jaxeval.images import DIGEST_BYTES
@@ -235,15 +237,18 @@ def save_statistics(path: str | Path, statistics: FeatureStatistics, identity: M
     metadata = {"format": _FORMAT, "format_version": _FORMAT_VERSION, "checksum": _checksum(arrays), **identity}
     buffer = io.BytesIO()
     np.savez(buffer, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
-    write_atomically(Path(path), buffer.getvalue())
+    write_atomically(local_path(path), buffer.getvalue())
 
 
 def is_statistics_file(path: object) -> bool:
     """Whether a path is an `.npz` that holds `mu` and `sigma`, be it ours, pytorch-fid's or ADM's."""
-    if not isinstance(path, str | Path) or Path(path).suffix.lower() != ".npz" or not Path(path).is_file():
+    if not isinstance(path, str | os.PathLike):
+        return False
+    place = local_path(path)
+    if place.suffix.lower() != ".npz" or not place.is_file():
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(place) as archive:
             names = set(archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False  # whoever reads it as images says what is wrong with it
@@ -258,7 +263,7 @@ def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any]
     """
     name = str(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(local_path(path), allow_pickle=False) as file:
             # An ADM file also holds its images, which can be gigabytes.
             arrays = {key: file[key] for key in ("mu", "sigma", "count", *_OPTIONAL, "metadata") if key in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:

@@ -9,7 +9,6 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.clip import Clip
 from jaxeval.extractors.quality_files import NIQE_NAMES, read_libsvm, read_niqe, read_ranges
@@ -289,7 +289,7 @@ def load_score_head(
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
-    path = Path(path)
+    path = local_path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file: give the path of the model")
     if path.stat().st_size > _LARGEST_MODEL:

@@ -22,7 +22,7 @@ import numpy as np
 import platformdirs
 import safetensors.numpy
 
-from jaxeval._files import replace_file
+from jaxeval._files import local_path, replace_file
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, known_weights, tensors_of
 
@@ -92,7 +92,7 @@ class WeightsStore:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None):
         default = os.environ.get("JAXEVAL_WEIGHTS") or platformdirs.user_cache_path("jaxeval") / "weights"
-        self.folder = Path(default if folder is None else folder)
+        self.folder = local_path(default if folder is None else folder)
 
     def list(self) -> tuple[WeightsRow, ...]:
         """Every known network and what there is of it; files are looked for, not read."""
@@ -143,7 +143,7 @@ class WeightsStore:
             WeightsError: not the published file (unless `unverified`), or not this network.
         """
         known = known_weights(name)
-        path = Path(path)
+        path = local_path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such file: give the path of the checkpoint of {name!r}")
         return self._import(known, _read(path), str(path), unverified=unverified)

@@ -22,6 +22,8 @@ from jaxeval.images.report import ReadReport as ReadReport
 from jaxeval.images.resizing import ResizeKind as ResizeKind
 from jaxeval.images.resizing import resize as resize
 from jaxeval.images.resizing import resize_weights as resize_weights
+from jaxeval.images.samples import SampledSource as SampledSource
+from jaxeval.images.samples import Sampling as Sampling
 from jaxeval.images.source import Item as Item
 from jaxeval.images.source import Source as Source
 from jaxeval.images.source import combined_digest as combined_digest
@@ -39,6 +41,8 @@ __all__ = [
     "Preparation",
     "ReadReport",
     "ResizeKind",
+    "SampledSource",
+    "Sampling",
     "Source",
     "SourcePart",
     "StoredImage",

@@ -2,12 +2,13 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
@@ -66,10 +67,21 @@ class ArrayFileSource(Source):
 
     def items(self) -> Iterator[Item]:
         """The images in order, named by index."""
+        return self._read(range(self._shape[0]))
+
+    def select(self, places: Int[np.ndarray, " n"]) -> Iterator[Item]:
+        """The images at these places; what lies between them is passed over, and unpacked where it is compressed."""
+        return self._read(places.tolist())
+
+    def _read(self, places: Sequence[int]) -> Iterator[Item]:
         shape = self._shape[1:]
         size = int(np.prod(shape)) * self.dtype.itemsize
         with self._opened() as (stream, _, _):
-            for index in range(self._shape[0]):
+            start, before = stream.tell(), -1
+            for index in places:
+                if index != before + 1:
+                    stream.seek(start + index * size)
+                before = index
                 data = stream.read(size)
                 if len(data) < size:
                     raise InputError(f"{self._label} is cut short: it ends inside image {index} of {self._shape[0]}.")

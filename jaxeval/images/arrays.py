@@ -1,18 +1,30 @@
-"""Images in an array: layouts, and arrays in memory."""
+"""Images in an array: layouts, arrays in memory, and what is one image rather than a set of them."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
-__all__ = ["ArraySource", "Layout", "array_layout", "check_out_of_range", "check_own_range", "check_value_range"]
+__all__ = [
+    "ArraySource",
+    "Layout",
+    "array_layout",
+    "as_array",
+    "check_layout",
+    "check_out_of_range",
+    "check_own_range",
+    "check_value_range",
+    "image_layouts",
+]
 
 Layout = Literal["NHWC", "NCHW", "NHW"]
 
 _CHANNELS = (1, 3, 4)
+# A gray image so narrow, or so few gray images, are likelier the channels of one image.
+_MOST_CHANNELS = 4
 
 
 class ArraySource(Source):
@@ -22,11 +34,12 @@ class ArraySource(Source):
       array: [N, H, W, C] or [N, C, H, W] with C of 1, 3 or 4, or [N, H, W]; NumPy, JAX or whatever NumPy understands.
       name: for messages.
       value_range: the values that mean black and white; needed unless the array is uint8.
-      layout: needed only where the shape can be read in two ways.
+      layout: needed only where the shape can be read in two ways: as NHWC and as NCHW, or as gray images and as one
+        image with channels.
       out_of_range: what values outside the range do.
 
     Raises:
-      InputError: a shape, type or range that is not as above, or no image at all.
+      InputError: a shape, type or range that is not as above, a single image, or no image at all.
     """
 
     named_by_index = True
@@ -41,7 +54,7 @@ class ArraySource(Source):
         out_of_range: OutOfRange = "fail",
     ):
         self.name = name
-        self._array = np.asarray(array)
+        self._array = as_array(array, name)
         self._layout: Layout = array_layout(self._array.shape, name, layout)
         self._range = check_value_range(self._array.dtype, value_range, name)
         self._out_of_range: OutOfRange = out_of_range
@@ -73,18 +86,70 @@ def array_item(
     )
 
 
-def array_layout(shape: tuple[int, ...], name: str, layout: Layout | None = None) -> Layout:
-    """Which axes of an array are which.
+def as_array(thing: Any, name: str) -> np.ndarray:
+    """Anything that has `__array__`, as NumPy has it.
 
     Raises:
-      InputError: not a non-empty array of images, or channels could be on either side and `layout` does not say.
+      InputError: it does not give its numbers away, as tensors on a GPU or with a gradient do not.
     """
+    try:
+        return np.asarray(thing)
+    except Exception as error:  # each library raises its own types
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InputError(f"{name} cannot be read as an array of NumPy: {reason}.") from error
+
+
+def check_layout(layout: str | None) -> Layout | None:
+    """The layout, if there is one of that name.
+
+    Raises:
+      InputError: there is none.
+    """
+    if layout is not None and layout not in get_args(Layout):
+        raise InputError(f"layout {layout!r} is not known; choose from {', '.join(get_args(Layout))}")
+    return cast("Layout | None", layout)
+
+
+def image_layouts(shape: tuple[int, ...]) -> list[Layout]:
+    """The layouts NHWC and NCHW that arrays of three axes permit as images with channels."""
+    sides: dict[Layout, int] = {"NHWC": shape[2], "NCHW": shape[0]}
+    return [kind for kind, channels in sides.items() if channels in _CHANNELS]
+
+
+def array_layout(
+    shape: tuple[int, ...], name: str, layout: Layout | None = None, *, count: int | None = None
+) -> Layout:
+    """Which axes of an array are which.
+
+    Args:
+      shape: of the array.
+      name: for messages.
+      layout: what the user says.
+      count: how many images there are, where that is known.
+
+    Raises:
+      InputError: not a non-empty array of images; channels could be on either side, or gray images could be one image
+        with channels, and `layout` does not say.
+    """
+    if len(shape) == 2 and 0 not in shape:
+        raise InputError(
+            f"{name} has shape {list(shape)}: a single gray image [H, W] is no set of images; for a set of one give "
+            "array[None]."
+        )
     if len(shape) not in (3, 4) or 0 in shape:
         raise InputError(
             f"{name} has shape {list(shape)}; expected [N, H, W, C], [N, C, H, W] or [N, H, W], not empty."
         )
     if len(shape) == 3:
         possible: list[Layout] = ["NHW"]
+        few = shape[0] in _CHANNELS[1:] and shape[0] != count
+        if layout is None and (few or shape[2] <= _MOST_CHANNELS):
+            single = "a single image with channels is no set of images; for a set of one give array[None]"
+            reading = single if image_layouts(shape) else "its last axis could be one of channels"
+            raise InputError(
+                f"{name} has shape {list(shape)}: {reading}; if these are gray images [N, H, W], say layout='NHW' "
+                "(after a file's name: ?layout=NHW)."
+            )
     else:
         possible = [kind for kind in ("NHWC", "NCHW") if shape[kind.index("C")] in _CHANNELS]
     if layout is not None and layout in possible:

@@ -84,6 +84,8 @@ def decode(item: Item, reduction: Reduction = "scale") -> Decoded:
     content = item.read()
     if isinstance(content, bytes):
         return decode_file(content, item.where, reduction)
+    if isinstance(content, Image.Image):
+        return _decode_image(content, item.where, reduction)
     return _decode_pixels(item, content)
 
 
@@ -111,6 +113,17 @@ def decode_file(data: bytes, where: str, reduction: Reduction = "scale") -> Deco
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise a dozen types on damaged files
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+
+
+def _decode_image(image: Image.Image, where: str, reduction: Reduction) -> Decoded:
+    """An image that Pillow has read or made already, by the rules of files; its file, if it had one, is not at hand."""
+    try:
+        check_size(image.size, where)
+        return _to_rgb(image.convert("LA") if image.mode == "La" else image, b"", where, reduction)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # as above
         raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
 
 
@@ -185,7 +198,7 @@ def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UIn
     return np.repeat(levels, 3, axis=2), [*notes, *level_notes(levels)]
 
 
-def _wide_colour(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
+def _wide_colour(image: Image.Image, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
     """The upper byte, as Pillow gives it, of what counts."""
     if significant_bits(data):
         samples = stretched(png_samples(image, open_file(data, where)), significant_bits(data), 16)

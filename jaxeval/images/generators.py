@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxeval.errors import InputError
-from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
+from jaxeval.images.arrays import Layout, array_item, array_layout, as_array, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
 __all__ = ["GeneratorSource"]
@@ -33,6 +33,7 @@ class GeneratorSource(Source):
     """
 
     named_by_index = True
+    sequential = True
 
     def __init__(
         self,
@@ -66,8 +67,8 @@ class GeneratorSource(Source):
         for chunk, start in enumerate(range(0, self._count, _CHUNK)):
             wanted = min(_CHUNK, self._count - start)
             seed = int(np.random.SeedSequence([self._seed, chunk]).generate_state(1)[0] >> 1)  # fits a signed int32
-            images = np.asarray(self._function(wanted, seed))
-            layout = array_layout(images.shape, f"the array returned by {self.name}", self._layout)
+            images = as_array(self._function(wanted, seed), f"what {self.name} returned")
+            layout = array_layout(images.shape, f"the array returned by {self.name}", self._layout, count=wanted)
             value_range = check_value_range(images.dtype, self._value_range, f"the array returned by {self.name}")
             if len(images) != wanted:
                 raise InputError(f"{self.name} returned {len(images)} images where {wanted} were asked for.")

@@ -6,18 +6,23 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 from urllib.parse import parse_qsl
 
+import numpy as np
+from PIL import Image
+
 from jaxeval import _arguments
+from jaxeval._files import local_name, local_path
 from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.array_files import ArrayFileSource
 from jaxeval.images.arrays import ArraySource, Layout, check_out_of_range, check_own_range, check_range
 from jaxeval.images.files import FileSource, FolderSource, is_pipe_or_device, printable
 from jaxeval.images.generators import GeneratorSource
+from jaxeval.images.lists import ListSource, describe, is_image, is_image_file
 from jaxeval.images.report import ReadReport
 from jaxeval.images.source import OutOfRange, Source, ValueRange, classify_name, no_images
 from jaxeval.images.tars import TAR_SUFFIXES, TarSource
@@ -51,6 +56,8 @@ def open_source(
         - a `.npy` or `.npz`, with options after the name: `samples.npz?key=images&layout=NCHW&range=-1,1`;
         - `tfds:NAME:SPLIT`, with options: `tfds:fashion_mnist:test?data_dir=FOLDER&image_key=NAME`;
         - an array [N, H, W, C], [N, C, H, W] or [N, H, W];
+        - a list or tuple of images of one size or of many: arrays [H, W], [H, W, C] or [C, H, W], Pillow's images,
+          names of image files;
         - a function `(num_images, seed) -> array`;
         - `call:MODULE:FUNCTION`, such a function by its name, which is imported with the current folder first in the
           path; `call:MODULE:FUNCTION?key=value&...` calls FUNCTION once with these texts, and it returns the function;
@@ -61,7 +68,8 @@ def open_source(
         one file (`?range=`) is an error.
       seed: for a function.
       name: for messages and tables; by default the text given, or the function's name.
-      layout: for arrays whose shape can be read as NHWC and as NCHW.
+      layout: for arrays whose shape can be read in two ways: NHWC, NCHW, or NHW for gray images that could be one image
+        with channels.
       out_of_range: what values of arrays outside the range do: `fail` by the image's name, or `clip` to the nearer
         bound and be noted. What rounding explains (1e-5 of the range, or one unit in the last place of the array's
         type) is taken for the bound itself, and values that are not finite fail always.
@@ -83,9 +91,19 @@ def open_source(
             raise InputError("the name of a data set must be a text that is not empty.")
         if text.startswith("call:"):
             return _open_call(text, name or printable(text), num_samples, seed, value_range, layout, beyond)
-        return _open_text(text, name or printable(text), value_range, layout, beyond)
+        return _open_text(local_name(spec), name or printable(text), value_range, layout, beyond)
+    if isinstance(spec, Image.Image):
+        raise InputError(
+            f"{name or describe(spec)} is a single image and no set of images; for a set of one give [image]."
+        )
+    if isinstance(spec, list | tuple):
+        return _open_list(spec, name, value_range, layout, beyond)
     if hasattr(spec, "__array__"):
         shape = list(getattr(spec, "shape", ()))
+        if len(shape) == 1 and np.dtype(getattr(spec, "dtype", None)).kind in "OUS":
+            raise InputError(
+                f"{name or f'array {shape}'} is an array of names or objects; give a list, array.tolist()."
+            )
         return ArraySource(
             spec, name=name or f"array {shape}", value_range=value_range, layout=layout, out_of_range=beyond
         )
@@ -99,7 +117,42 @@ def open_source(
             layout=layout,
             out_of_range=beyond,
         )
-    raise InputError(f"cannot read images from a {type(spec).__name__}; give a path, an array, a function or a Source.")
+    if isinstance(spec, Iterator) and not hasattr(spec, "read"):  # a file is an iterator too
+        raise InputError(
+            f"{name or describe(spec)} can be read only once, and images are read several times; give a list of them, "
+            "or a function (num_images, seed) -> array."
+        )
+    raise InputError(
+        f"cannot read images from {describe(spec)}; give a path, an array, a list of images, a function or a Source."
+    )
+
+
+def _open_list(
+    spec: Sequence[Any],
+    name: str | None,
+    value_range: ValueRange | None,
+    layout: Layout | None,
+    out_of_range: OutOfRange,
+) -> Source:
+    if not spec:
+        raise InputError(f"{name or 'an empty list'} holds no images.")
+    places = [is_image(thing, layout) for thing in spec]
+    if not all(places):
+        wrong, whole = places.index(False), name or f"a list of {len(spec)}"
+        mixed = f", but item {places.index(True)}, {describe(spec[places.index(True)])}, is one" if any(places) else ""
+        raise InputError(
+            f"item {wrong} of {whole}, {describe(spec[wrong])}, is not an image{mixed}; a list that is one set holds "
+            "images alone: arrays [H, W] or [H, W, C], Pillow's images, or image files."
+        )
+    if all(map(is_image_file, spec)):
+        paths = [_existing(local_path(thing)) for thing in spec]
+        if len({path.is_absolute() for path in paths}) > 1 or any(".." in path.parts for path in paths):
+            paths = [Path(os.path.abspath(path)) for path in paths]
+        root = Path(os.path.commonpath([path.parent for path in paths]))
+        label = name or f"{printable(str(root))} ({len(paths)} file{'s'[: len(paths) != 1]})"
+        return _open_files(paths, label, root)
+    label = name or f"list of {len(spec)} image{'s'[: len(spec) != 1]}"
+    return ListSource(spec, name=label, value_range=value_range, layout=layout, out_of_range=out_of_range)
 
 
 def _function_name(function: Any) -> str:

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
+from PIL import Image
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
@@ -20,6 +22,7 @@ ValueRange = tuple[float | int, float | int]
 
 OutOfRange = Literal["fail", "clip"]
 """What values outside the stated range do: end the reading, or be taken as its nearer bound, and be counted."""
+Content = bytes | np.ndarray | Image.Image
 
 MAX_FILE_BYTES = 512 * 2**20
 """One encoded image larger than this is refused unread: it would not fit the pixel limit of `decoding` either."""
@@ -34,7 +37,8 @@ class Item:
     Attributes:
       name: what tells it from the others of its source, independent of where the source lies: a relative path with
         forward slashes, or the index in an array.
-      content: an encoded file, or pixels [H, W] or [H, W, C], or a function that reads either when a worker needs it.
+      content: an encoded file, pixels [H, W] or [H, W, C], or an image of Pillow's; or a function that reads one of
+        these when a worker needs it.
       where: how messages call it.
       value_range: the values that mean black and white; None for encoded files and uint8 pixels, which have a range of
         their own (another one that was stated is kept here, and noted when they are decoded).
@@ -42,13 +46,13 @@ class Item:
     """
 
     name: str
-    content: bytes | np.ndarray | Callable[[], bytes | np.ndarray]
+    content: Content | Callable[[], Content]
     where: str
     value_range: ValueRange | None = None
     out_of_range: OutOfRange = "fail"
 
-    def read(self) -> bytes | np.ndarray:
-        """The encoded file or the pixels.
+    def read(self) -> Content:
+        """The encoded file, the pixels, or Pillow's image.
 
         Raises:
           InputError: it cannot be read.
@@ -63,11 +67,13 @@ class Source(abc.ABC):
       name: the source as the user wrote it; for messages and tables.
       content_known: whether the images exist before they are read, so that they can have a fingerprint.
       named_by_index: whether the items' names are their places, 0 to `len(self) - 1`.
+      sequential: whether an image is reached only through all those before it, as in an archive that is a stream.
     """
 
     name: str
     content_known: bool = True
     named_by_index: bool = False
+    sequential: bool = False
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -88,6 +94,21 @@ class Source(abc.ABC):
           InputError: as for `items`.
         """
         return map(str, range(len(self))) if self.named_by_index else (item.name for item in self.items())
+
+    def select(self, places: Int[np.ndarray, " n"]) -> Iterator[Item]:
+        """The items at these places, which ascend; a source that can leave the others unread has a way of its own.
+
+        Raises:
+          InputError: as `items`.
+        """
+        wanted = iter(places.tolist())
+        place = next(wanted, None)
+        for index, item in enumerate(self.items()):
+            if place is None:
+                return
+            if index == place:
+                yield item
+                place = next(wanted, None)
 
     @property
     def notes(self) -> Mapping[str, int]:
@@ -131,6 +152,10 @@ def _content_parts(item: Item) -> tuple[bytes | memoryview, ...]:
         return (b"unreadable",)
     if isinstance(content, bytes):
         return b"file", content
+    if isinstance(content, Image.Image):
+        palette = content.getpalette("RGBA") if content.mode in ("P", "PA") else None
+        known = [content.info.get(key) for key in ("transparency", "exif")]
+        return repr(("image", content.mode, content.size, content.format, palette, known)).encode(), content.tobytes()
     header = f"{content.dtype.str} {content.dtype.name} {content.shape} {item.value_range}"
     header += " clipped" if item.out_of_range == "clip" else ""
     return header.encode(), np.ascontiguousarray(content).view(np.uint8).reshape(-1).data

@@ -31,6 +31,8 @@ class TarSource(Source):
         points outside it, an entry larger than `MAX_FILE_BYTES`, or no image.
     """
 
+    sequential = True
+
     def __init__(self, name: str, paths: Sequence[Path]):
         self.name = name
         self._paths = list(paths)

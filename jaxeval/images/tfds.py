@@ -1,12 +1,13 @@
 """A TFDS data set, read through its ArrayRecord files without importing TensorFlow."""
 
 import functools
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
@@ -14,6 +15,8 @@ from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 __all__ = ["TfdsSource"]
 
 _CHUNK = 64
+# For a side that differs from image to image: not a number of channels.
+_UNKNOWN = 64
 
 
 class TfdsSource(Source):
@@ -64,8 +67,9 @@ class TfdsSource(Source):
         self._layout: Layout = "NHWC"
         if not encoded:
             feature = builder.info.features[self._key]
-            shape = (len(self._records), *(2 if side is None else side for side in feature.shape))
-            self._layout = array_layout(shape, name, layout)
+            shape = (len(self._records), *(_UNKNOWN if side is None else side for side in feature.shape))
+            gray = len(feature.shape) == 2  # here the first axis is no image's
+            self._layout = array_layout(shape, name, layout or ("NHW" if gray else None))
             self.dtype = np.dtype(feature.np_dtype)
             self._range = check_value_range(self.dtype, value_range, name)
 
@@ -74,12 +78,19 @@ class TfdsSource(Source):
 
     def items(self) -> Iterator[Item]:
         """The records in stored order, named by index."""
-        for start in range(0, len(self), _CHUNK):
-            indices = range(start, min(start + _CHUNK, len(self)))
+        return self._read(range(len(self)))
+
+    def select(self, places: Int[np.ndarray, " n"]) -> Iterator[Item]:
+        """The records at these places, which alone are read."""
+        return self._read(places.tolist())
+
+    def _read(self, places: Sequence[int]) -> Iterator[Item]:
+        for start in range(0, len(places), _CHUNK):
+            indices = places[start : start + _CHUNK]
             try:
                 records = self._records.__getitems__(list(indices))
             except Exception as error:  # ArrayRecord's readers raise types of their own
-                raise InputError(f"{self.name}: records from {start} on cannot be read: {error}.") from error
+                raise InputError(f"{self.name}: records from {indices[0]} on cannot be read: {error}.") from error
             for index, record in zip(indices, records, strict=True):
                 content = record[self._key]
                 if isinstance(content, bytes):
@@ -98,7 +109,7 @@ def _tfds() -> Any:
 
 def _builder(dataset: str, data_dir: str | None, name: str) -> Any:
     tfds = _tfds()
-    data_dir = data_dir and os.path.expanduser(data_dir)
+    data_dir = data_dir and str(local_path(data_dir))
     try:
         return tfds.core.read_only_builder.builder_from_files(dataset, data_dir=data_dir)
     except Exception as error:  # not found, several versions, damaged metadata: TFDS raises many types

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.images.exact import PixelLayout
 from jaxeval.images.files import printable
@@ -43,14 +44,14 @@ class Video:
           InputError: the video cannot be read on.
         """
         if _is_y4m(self.path):
-            yield from open_y4m(Path(self.path).expanduser()).frames(luma=self.luma)
+            yield from open_y4m(local_path(self.path)).frames(luma=self.luma)
         else:
             yield from _by_ffmpeg(self.path)
 
 
 def is_video(path: str | Path) -> bool:
     """Whether the name is that of a video."""
-    return Path(path).suffix.lower() in VIDEO_EXTENSIONS and not Path(path).expanduser().is_dir()
+    return Path(path).suffix.lower() in VIDEO_EXTENSIONS and not local_path(path).is_dir()
 
 
 def open_video(path: str | Path, *, luma: bool = False) -> Video:
@@ -64,10 +65,10 @@ def open_video(path: str | Path, *, luma: bool = False) -> Video:
       InputError: it cannot be read, or what reads it is not installed.
     """
     text = str(path)
-    if not Path(text).expanduser().is_file():
+    if not local_path(text).is_file():
         raise InputError(f"{text!r} does not exist; give a video file")
     if _is_y4m(text):
-        found = open_y4m(Path(text).expanduser())
+        found = open_y4m(local_path(text))
         gray = luma or found.chroma == "mono"
         scale = "0 to 255" if found.full_range else "16 to 235"
         conversion = (
@@ -97,7 +98,7 @@ def _by_ffmpeg(path: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     import imageio.v3  # pyright: ignore[reportMissingImports]
 
     try:
-        for frame in imageio.v3.imiter(Path(path).expanduser(), plugin="FFMPEG"):
+        for frame in imageio.v3.imiter(local_path(path), plugin="FFMPEG"):
             yield np.asarray(frame, np.uint8)
     except Exception as error:  # imageio and ffmpeg raise many types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -65,19 +65,26 @@ class WideGray(NamedTuple):
 def gray_samples(image: Image.Image, data: bytes, where: str) -> WideGray:
     """The samples of an opened file of wide gray.
 
+    Args:
+      image: the file as Pillow has opened it, or any image of Pillow's with such samples.
+      data: the file; empty where there is none.
+      where: its name, for messages.
+
     Raises:
       InputError: a number of bits that is not understood.
     """
-    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (_BITS,))[0]
+    tags: Any = getattr(image, "tag_v2", {})
+    bits = tags.get(_BITS_PER_SAMPLE, (_BITS,))[0]
+    turned = white_is_zero(data) if data else bool(tags) and tags.get(_PHOTOMETRIC, 0) == 0
     if not 8 < bits <= _BITS:
         raise InputError(f"{where} has {bits} bits a pixel, which is not understood; save it with 8 or 16 bits.")
     image.load()
     stored = np.asarray(image).astype(np.uint16)[:, :, None]
-    samples = np.uint16((1 << bits) - 1) - stored if white_is_zero(data) else stored
+    samples = np.uint16((1 << bits) - 1) - stored if turned else stored
     return WideGray(samples, bits, int(stored.max()))
 
 
-def png_samples(upper: ImageFile.ImageFile, lower: ImageFile.ImageFile) -> UInt16[np.ndarray, "h w c"]:
+def png_samples(upper: Image.Image, lower: ImageFile.ImageFile) -> UInt16[np.ndarray, "h w c"]:
     """Both bytes of a PNG's 16-bit colour, or of its 16-bit gray with alpha, without the alpha.
 
     Args:

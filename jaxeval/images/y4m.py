@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.images.decoding import MAX_PIXELS
 from jaxeval.images.files import printable
@@ -142,7 +143,7 @@ def to_rgb(
 
 def _opened(path: str) -> BinaryIO:
     try:
-        return open(path, "rb")
+        return open(local_path(path), "rb")
     except OSError as error:
         raise InputError(f"{printable(path)} cannot be read: {error.strerror}.") from error
 

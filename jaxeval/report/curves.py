@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jaxeval._files import local_path
 from jaxeval.evaluation import PAIR_MEASURES, PairsEvaluation, check_writable
 from jaxeval.evaluation.results import write_atomically
 
@@ -22,7 +23,7 @@ def draw_curves(evaluation: PairsEvaluation, path: str | Path) -> Path:
     Raises:
       InputError: the file cannot be written.
     """
-    path = Path(path)
+    path = local_path(path)
     check_writable(path.parent)
     metrics = evaluation.metrics
     figure = Figure(figsize=(9, 0.6 + 2.1 * len(metrics)), layout="constrained")

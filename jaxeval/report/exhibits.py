@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
+from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation import PAIR_MEASURES, PairScores, PairsEvaluation, check_writable
 from jaxeval.evaluation.pair_matching import match_pairs, open_images
@@ -97,7 +98,7 @@ def draw_exhibits(
     if metric is None and not ordered:
         return []
     metric = ordered[0] if metric is None else metric
-    folder = Path(folder)
+    folder = local_path(folder)
     sets = evaluation.manifest["distorted"]
     reference_name = evaluation.manifest["reference"]
     noun = "frame " if evaluation.manifest["kind"] == "frames" else ""

@@ -113,7 +113,7 @@ def test_levels_survive_the_trip_through_floats(value_range, encoded, dtype, pre
 def test_rounding_and_truncating():
     levels = np.array([0, 0.4, 0.5, 0.6, 1.4, 254.4, 254.5, 255], np.float64).reshape(1, 2, 4)
     rounded, truncated = (
-        stacked(levels, value_range=(0, 255), preparation=preparation)[0, ..., 0].ravel().tolist()
+        stacked(levels, value_range=(0, 255), preparation=preparation, layout="NHW")[0, ..., 0].ravel().tolist()
         for preparation in (Preparation(), TRUNCATE)
     )
     assert rounded == [0, 0, 1, 1, 1, 254, 255, 255]

@@ -11,7 +11,7 @@ import pytest
 from image_samples import encode, noise, read_all
 
 from jaxeval.errors import InputError
-from jaxeval.images import ReadReport, open_source
+from jaxeval.images import ReadReport, Sampling, open_source
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def data_dir(tmp_path_factory):
     prepare(
         "floats", tfds.features.Tensor(shape=(6, 7, 1), dtype=np.float32), lambda i: np.full((6, 7, 1), i / 6, "f4")
     )
+    prepare("narrow", tfds.features.Tensor(shape=(6, 3), dtype=np.uint8), lambda i: picture(i)[:, :3, 0])
     prepare("encoded", tfds.features.Image(shape=(None, None, 3)), lambda i: io.BytesIO(encode(picture(i), "PNG")))
     return folder
 
@@ -51,12 +52,12 @@ def picture(index):
     return noise(6, 7, 3, seed=index)
 
 
-def labels(data_dir, name):
+def labels(data_dir, name, split="test"):
     """The order in which TFDS stores the examples, as TFDS itself reads them."""
     import tensorflow_datasets as tfds
 
     builder: Any = tfds.builder_from_directory(data_dir / name / "1.0.0")
-    return [record["label"] for record in builder.as_data_source("test")]
+    return [record["label"] for record in builder.as_data_source(split)]
 
 
 @pytest.mark.parametrize("name", ["pixels", "encoded"])
@@ -68,6 +69,31 @@ def test_images_in_stored_order(data_dir, name):
     assert list(source.names()) == list(images)
     for image, label in zip(images.values(), labels(data_dir, name), strict=True):
         np.testing.assert_array_equal(image, picture(label))
+
+
+@pytest.mark.parametrize("name", ["pixels", "encoded"])
+def test_a_sample_reads_its_records_alone(data_dir, name, monkeypatch):
+    source: Any = open_source(f"tfds:{name}:test?data_dir={data_dir}")
+    read, original = [], type(source._records).__getitems__
+    monkeypatch.setattr(
+        type(source._records), "__getitems__", lambda records, keys: (read.extend(keys), original(records, keys))[1]
+    )
+    images = read_all(Sampling(3, seed=1).of(source))
+    assert list(map(str, read)) == list(images)
+    assert len(set(images)) == 3
+    order = labels(data_dir, name)
+    for place, image in images.items():
+        np.testing.assert_array_equal(image, picture(order[int(place)]))
+
+
+def test_records_are_never_the_rows_of_one_picture(data_dir):
+    """Gray records three pixels wide, of which there are three: their number and their axes are known."""
+    for split in ("train", "test"):
+        images = read_all(f"tfds:narrow:{split}?data_dir={data_dir}")
+        for image, label in zip(images.values(), labels(data_dir, "narrow", split), strict=True):
+            np.testing.assert_array_equal(image, np.repeat(picture(label)[:, :3, :1], 3, axis=2))
+    with pytest.raises(InputError, match="not NHWC"):
+        open_source(f"tfds:narrow:test?data_dir={data_dir}&layout=NHWC")
 
 
 def test_tensorflow_is_not_imported(data_dir):
