@@ -23,8 +23,9 @@ __all__ = [
 Layout = Literal["NHWC", "NCHW", "NHW"]
 
 _CHANNELS = (1, 3, 4)
-# A gray image so narrow, or so few gray images, are likelier the channels of one image.
+# Gray images as narrow as this, or as many as RGB has channels, are likelier the channels of one image.
 _MOST_CHANNELS = 4
+_RGB = 3
 
 
 class ArraySource(Source):
@@ -142,8 +143,8 @@ def array_layout(
         )
     if len(shape) == 3:
         possible: list[Layout] = ["NHW"]
-        few = shape[0] in _CHANNELS[1:] and shape[0] != count
-        if layout is None and (few or shape[2] <= _MOST_CHANNELS):
+        planes = shape[0] == _RGB and count != _RGB
+        if layout is None and (planes or shape[2] <= _MOST_CHANNELS):
             single = "a single image with channels is no set of images; for a set of one give array[None]"
             reading = single if image_layouts(shape) else "its last axis could be one of channels"
             raise InputError(
