@@ -77,8 +77,8 @@ def path(name: str, value: Any) -> Any:
     return value
 
 
-def value_range(name: str, value: Any) -> Any:
-    """Two numbers, the values of black and white, as they were given.
+def value_range(name: str, value: Any) -> tuple[float, float]:
+    """Two numbers, the values of black and white.
 
     Raises:
       InputError: they are not.
@@ -88,7 +88,7 @@ def value_range(name: str, value: Any) -> Any:
         raise InputError(
             f"{name} is {shown(value)}; give the values of black and white, the lower first, as in (-1, 1)"
         )
-    return value
+    return float(value[0]), float(value[1])
 
 
 def shown(value: Any) -> str:

@@ -101,6 +101,12 @@ def _stop(name: str, value: Any) -> Any:
     return value
 
 
+def _on_error(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise InputError(f"{name} {shown(value)} is not known; choose 'fail' or 'skip'")
+    return value
+
+
 def _progress(name: str, progress: Any) -> Any:
     if isinstance(progress, type) or not isinstance(progress, Progress):
         raise InputError(
@@ -139,6 +145,7 @@ _CHECKS: Mapping[str, _Check] = {
     "seed": at_least(0, _LARGEST_SEED),
     "value_range": optional(value_range),
     "num_samples": optional(at_least(1, enforce=False)),
+    "on_error": _on_error,
     "threads": optional(at_least(1, enforce=False)),
     "cache": optional(path),
     "checkpoint": optional(path),

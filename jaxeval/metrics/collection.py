@@ -51,10 +51,11 @@ class Collection(Metric[States]):
         or `names` is about a metric that is not there.
     """
 
-    metrics: Mapping[str, Metric]
-    extractor: FeatureExtractor | None = None
-    taps: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    names: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    # Left open, as a mapping that was forgotten has to reach the user as an InputError.
+    metrics: Mapping[str, Metric] | Any
+    extractor: FeatureExtractor | Any | None = None
+    taps: Mapping[str, str] | Any = dataclasses.field(default_factory=dict)
+    names: Mapping[str, Mapping[str, str]] | Any = dataclasses.field(default_factory=dict)
     name: str = "collection"
 
     def __post_init__(self):
