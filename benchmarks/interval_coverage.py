@@ -104,8 +104,8 @@ def _features(name: str, rows: np.ndarray) -> Features:
 def printed_frechet(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
     """The distance and the distance without its bias, each with its own interval."""
     (number,) = distances.frechet(pair_of(x, y))
-    assert number.debiased is not None
-    return [printed(number.value, number.interval), printed(number.debiased.value, number.debiased.interval)]
+    rest = printed(0, None) if number.debiased is None else printed(number.debiased.value, number.debiased.interval)
+    return [printed(number.value, number.interval), rest]
 
 
 SHARES = ("precision", "recall", "coverage", "authenticity")
@@ -262,6 +262,7 @@ PRINTED = (
     (320, 320, 64, 0.1, 1.0, 0.0),
     (1280, 320, 64, 0.0, 1.0, 5.0),
     (128, 128, 64, 0.1, 1.0, 0.0),
+    (48, 48, 64, 0.1, 1.0, 0.0),
 )
 # Close to 1 and to 0.
 EDGES = (Setting(100, 100, 2, 0.0), Setting(100, 100, 8, 2.5), Setting(150, 100, 8, 0.0, copied=0.3))
@@ -279,7 +280,8 @@ def table() -> Iterator[Row]:
     for n, m, d, shift, scale, decay in PRINTED:
         setting = Setting(n, m, d, shift, scale, decay)
         truth = setting.frechet(shift)
-        yield "printed FD", "printed", setting, printed_frechet, ["FD", "FD less bias"], [None, truth]
+        labels = ["FD", "FD less bias"] if min(n, m) > d else ["FD, N < d", "-"]
+        yield "printed FD", "printed", setting, printed_frechet, labels, [None, truth]
     yield "FD", "jackknife", Setting(100, 100, 128, 0.05), frechet_jackknife, ["-", "FD, N < d"], [0.0, None]
     yield "FD", "naive bootstrap", apart, frechet_bootstrap, ["FD"], [None]
     two = Setting(500, 500, 16, 0.1, second=0.2)
@@ -321,11 +323,11 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--only", default="", help="part of a method's or a number's name")
+    parser.add_argument("--only", default="", help="part of a method's or a number's name, or of a setting")
     options = parser.parse_args()
     print("| number | interval | setting | truth | mean | error | covered |\n|---|---|---|---|---|---|---|", flush=True)
     for name, method, setting, compute, names, truths in table():
-        if options.only not in f"{name} {method}":
+        if options.only not in f"{name} {method} {setting}":
             continue
         found = np.array([compute(*setting.draw(seed)) for seed in range(options.repeats)])
         more = found[:, :, 0]
