@@ -9,7 +9,7 @@ from typing import Any
 from jaxeval._files import local_name, local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.statistics import is_statistics_file
-from jaxeval.images import OutOfRange, Sampling, Source, open_source
+from jaxeval.images import Sampling, Source, open_source
 from jaxeval.images.arrays import check_layout
 from jaxeval.images.lists import describe, is_image
 
@@ -58,7 +58,7 @@ class SetOptions:
     """
 
     value_range: tuple[float, float] | None = None
-    out_of_range: OutOfRange = "fail"
+    out_of_range: str = "fail"
     layout: str | None = None
     num_samples: int | None = None
     seed: int = 0

@@ -77,7 +77,7 @@ def converted(image: Image.Image, mode: str) -> UInt8[np.ndarray, "..."]:
     return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
-def orientation_of(image: ImageFile.ImageFile, data: bytes) -> int:
+def orientation_of(image: Image.Image, data: bytes) -> int:
     """The orientation that an opened file asks for and Pillow does not apply: 1, or 2 to 8.
 
     Args:

@@ -153,7 +153,7 @@ def check_size(size: tuple[int, int], where: str) -> None:
         raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded.")
 
 
-def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Reduction) -> Decoded:
+def _to_rgb(image: Image.Image, data: bytes, where: str, reduction: Reduction) -> Decoded:
     wide_colour = bits_of(image, data) > 8  # loading takes away what tells it
     turned = tiff_orientation(image) != 1  # loading takes the tag away
     notes = []
@@ -186,7 +186,7 @@ def _to_rgb(image: ImageFile.ImageFile, data: bytes, where: str, reduction: Redu
     return Decoded(pixels, tuple(notes))
 
 
-def _wide_gray(image: ImageFile.ImageFile, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
+def _wide_gray(image: Image.Image, data: bytes, where: str) -> tuple[UInt8[np.ndarray, "h w 3"], list[str]]:
     """Round(value * 255 / (2^bits - 1)), with the bits that count."""
     gray = gray_samples(image, data, where)
     samples = stretched(gray.samples, significant_bits(data), 8)

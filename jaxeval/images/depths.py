@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from PIL import ImageFile
+from PIL import Image
 
 __all__ = ["bits_of"]
 
@@ -15,22 +15,22 @@ _AV1_CONFIGURATION = b"av1C"
 _HIGH, _TWELVE = 0x40, 0x20  # bits of its third byte
 
 
-def bits_of(image: ImageFile.ImageFile, data: bytes) -> int:
+def bits_of(image: Image.Image, data: bytes) -> int:
     """Bits of a value in a file, 8 where it has fewer; the most of all its channels.
 
     A PNM file with more than 255 levels has 16, as Pillow scales its values to that.
 
     Args:
       image: the opened file, before its pixels are loaded.
-      data: the file.
+      data: the file; empty where it is not at hand, and then a PNG's values count as the 8 bits that Pillow gives.
     """
     found: Any = 8
-    if image.format == "PNG":
+    if image.format == "PNG" and data:
         found = data[_PNG_BITS]
     elif image.format == "TIFF":
         found = max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,)))
-    elif image.format == "PPM" and image.tile:
-        arguments: Any = image.tile[0].args
+    elif image.format == "PPM" and (tiles := getattr(image, "tile", [])):
+        arguments: Any = tiles[0].args
         wide = image.mode == "I" or (isinstance(arguments, tuple) and int(arguments[-1]) > 255)
         found = 16 if wide else 8
     elif image.format == "JPEG2000":
