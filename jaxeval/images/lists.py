@@ -69,6 +69,8 @@ class ListSource(Source):
       InputError: there is no image, an item is none, or arrays are not as above.
     """
 
+    named_by_index = True
+
     def __init__(
         self,
         images: Sequence[Any],
@@ -82,9 +84,8 @@ class ListSource(Source):
         self._out_of_range: OutOfRange = out_of_range
         if not images:
             raise InputError(f"{name} holds no images.")
-        self._lock = (
-            threading.Lock()
-        )  # one image may be in the list twice, and Pillow reads files when asked for pixels
+        # One image may be in the list twice, and Pillow reads files when it is asked for pixels.
+        self._lock = threading.Lock()
         self._images = [
             thing
             if isinstance(thing, Image.Image) or is_image_file(thing)
