@@ -228,9 +228,24 @@ def test_names_are_right_where_images_were_skipped(tmp_path, real, made, network
     assert "(00060.png is 00100.png, 00061.png is 00101.png, 00062.png is 00102.png)" in sentence
 
 
-def test_a_limit_leaves_out_copies_behind_it(real, made, network):
-    evaluation = jaxeval.evaluate(real, mixed(made, real[:10], 45), extractor=network, limit=50)
-    assert [one["count"] <= 5 for one in evaluation.manifest["copies"]] in ([], [True])
+def test_names_are_those_of_the_whole_set_where_a_part_of_it_is_taken(real, made, network):
+    generated = mixed(made, real[:30], 45)
+    first = jaxeval.evaluate(real, {"made": generated}, extractor=network, limit=50, limit_first=True)
+    (record,) = first.manifest["copies"]
+    assert (record["count"], record["total"]) == (5, 50)
+    assert record["first"] == [["45", "0"], ["46", "1"], ["47", "2"]]
+    sampled = jaxeval.evaluate(real, {"made": generated}, extractor=network, limit=90)
+    (record,) = sampled.manifest["copies"]
+    assert 3 <= record["count"] < 30
+    assert record["total"] == 90
+    for one, other in record["first"]:
+        np.testing.assert_array_equal(generated[int(one)], real[int(other)])
+
+
+def test_pictures_in_a_list_are_known_by_their_pixels_too(real, made, network):
+    pictures = [Image.fromarray(image) for image in mixed(made, real[:9])]
+    evaluation = jaxeval.evaluate(real, {"list": pictures}, extractor=network)
+    assert "9 of 100 images of list (9%) are images of the reference" in told(evaluation, "pixel for pixel")[0]
 
 
 # What is kept of it.
