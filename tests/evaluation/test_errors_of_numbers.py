@@ -65,9 +65,9 @@ def test_thirds_without_a_value_give_no_interval():
 
 
 def test_normal_intervals_are_of_95_per_cent():
-    interval, _ = normal_interval(2.0, 0.5, "")
+    interval, _ = normal_interval("kd", 2.0, 0.5, "")
     assert interval == pytest.approx(stats.norm.interval(0.95, 2.0, 0.5), abs=1e-7)
-    assert normal_interval(2.0, float("nan"), "")[0] is None
+    assert normal_interval("kd", 2.0, float("nan"), "")[0] is None
 
 
 def test_the_interval_of_the_inception_score_is_that_of_images_left_out():

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from jaxeval.evaluation.protocols import PROTOCOLS, ManifoldRule, Protocol, SplitRule, SubsetRule
+from jaxeval.evaluation.protocols import PROTOCOLS, DirectionRule, ManifoldRule, Protocol, SplitRule, SubsetRule
 from jaxeval.extractors.normalisation import Normalisation
 
 HALVES = Normalisation(offset=127.5, scale=1 / 127.5)  # 2 (x / 255) - 1
@@ -44,6 +44,11 @@ def test_a_protocol_is_its_references(name):
     made = PROTOCOLS[name]
     found = made.resize, made.quantise, made.normalisation, made.ddof, made.subsets, made.splits, made.manifold
     assert found == RULES[name]
+
+
+def test_torch_fidelity_alone_has_directions_of_mind():
+    own = {name: made.directions for name, made in PROTOCOLS.items() if made.directions is not None}
+    assert own == {"torch-fidelity": DirectionRule("torch-fidelity", projections=1000, seed=2020)}
 
 
 @pytest.mark.parametrize(
