@@ -5,10 +5,7 @@ as it stands.
 """
 
 import errno
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from jaxeval.evaluation import Comparison, Evaluation
+from typing import Any
 
 __all__ = [
     "IncompleteError",
@@ -29,12 +26,13 @@ class JaxevalError(Exception):
 
     Attributes:
       exit_code: the command line's.
-      partial: what `evaluate` or `compare` had finished before the error, if anything.
+      partial: what had been finished before the error, if anything: an `Evaluation` of `evaluate`, a `Comparison` of
+        `compare`, with the numbers there are.
       said_elsewhere: whether another process of the same run tells the user.
     """
 
     exit_code: int = 2
-    partial: "Evaluation | Comparison | None" = None
+    partial: Any = None
     said_elsewhere: bool = False
 
 

@@ -4,13 +4,9 @@ import contextlib
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from jaxeval.errors import InputError, JaxevalError, OutOfMemoryError, lack_of_memory
-
-if TYPE_CHECKING:
-    from jaxeval.evaluation.comparing import Comparison
-    from jaxeval.evaluation.results import Evaluation
 
 __all__ = ["finished_before", "keep_finished", "memory_said", "reason_of"]
 
@@ -50,12 +46,12 @@ def reason_of(error: Exception) -> str:
     return f"a fault in jaxeval ({type(error).__name__}: {text}{where}); report it"
 
 
-def keep_finished(error: BaseException, finished: "Evaluation | Comparison") -> None:
+def keep_finished(error: BaseException, finished: Any) -> None:
     """Gives any exception the `partial` that `JaxevalError` declares: what was finished before it."""
     with contextlib.suppress(AttributeError, TypeError):  # an exception of an extension may take no attributes
         vars(error)["partial"] = finished
 
 
-def finished_before(error: BaseException) -> "Evaluation | Comparison | None":
-    """What was finished before an exception, if anything."""
+def finished_before(error: BaseException) -> Any:
+    """What was finished before an exception, an `Evaluation` or a `Comparison`; None if nothing was kept."""
     return getattr(error, "partial", None)

@@ -11,6 +11,7 @@ import jaxeval
 from jaxeval.cli import main
 from jaxeval.errors import InputError
 from jaxeval.evaluation import measures
+from jaxeval.evaluation.faults import finished_before
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -154,7 +155,7 @@ def test_a_fault_of_the_only_number_is_raised_as_it_is(folders, failing, capsys)
     arguments = [folders["real"], folders["first"]]
     with pytest.raises(ZeroDivisionError) as caught:
         jaxeval.evaluate(*arguments, extractor="pixels", metrics="vendi")
-    assert caught.value.partial.results == ()
+    assert finished_before(caught.value).results == ()
     assert main(["evaluate", *arguments, "--extractor", "pixels", "--metrics", "vendi", "--quiet"]) == 1
     assert "a fault in jaxeval (ZeroDivisionError: float division by zero)" in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ EVALUATE = [
     ("name", "value", "sentence"), EVALUATE, ids=[f"{name}-{value}" for name, value, _ in EVALUATE]
 )
 def test_an_argument_of_another_type_is_named(name, value, sentence):
-    arguments = {"extractor": "pixels", name: value}
+    arguments: dict[str, Any] = {"extractor": "pixels", name: value}
     with pytest.raises(InputError, match=sentence):
         jaxeval.evaluate(IMAGES, IMAGES[:4], **arguments)
     with pytest.raises(InputError, match=sentence):
@@ -91,18 +92,21 @@ def test_an_argument_of_another_type_is_named(name, value, sentence):
 
 
 def test_numbers_of_numpy_are_numbers():
-    result = jaxeval.evaluate(
-        IMAGES, IMAGES[:4], extractor="pixels", batch_size=np.int64(3), limit=np.int32(4), seed=np.uint8(1),
-        value_range=np.array([0, 255]),
-    )  # fmt: skip
+    numbers: dict[str, Any] = {
+        "batch_size": np.int64(3),
+        "limit": np.int32(4),
+        "seed": np.uint8(1),
+        "value_range": np.array([0, 255]),
+    }
+    result = jaxeval.evaluate(IMAGES, IMAGES[:4], extractor="pixels", **numbers)
     assert (result.results[0].n_reference, result.manifest["limit"], result.results[0].seed) == (4, 4, 1)
     assert '"limit": 4' in result.to_json()
 
 
 def test_signatures_and_documentation_are_the_functions_own():
     assert list(inspect.signature(jaxeval.evaluate).parameters)[:3] == ["reference", "generated", "metrics"]
-    assert jaxeval.evaluate.__doc__.startswith("Measures how far")
-    assert score_pairs.__doc__.startswith("Scores distorted images")
+    assert (jaxeval.evaluate.__doc__ or "").startswith("Measures how far")
+    assert (score_pairs.__doc__ or "").startswith("Scores distorted images")
 
 
 IN_OTHER_FUNCTIONS = [

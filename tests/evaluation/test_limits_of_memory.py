@@ -1,5 +1,7 @@
 """Batches no larger than the sets, memory that runs out in words, and sets that are given twice."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from image_sets import crops, write_pngs
@@ -35,7 +37,7 @@ def test_a_batch_is_no_larger_than_the_largest_set():
 
 
 def test_every_call_that_reads_images_fits_its_batches(tmp_path):
-    huge = {"batch_size": 100_000_000}
+    huge: dict[str, Any] = {"batch_size": 100_000_000}
     calls = []
     rows = jaxeval.features(MADE, extractor=counting(calls), **huge)
     assert (calls, rows.shape) == ([25], (25, 6))
@@ -94,7 +96,7 @@ def test_the_command_line_says_it_too(tmp_path, capsys, monkeypatch):
 def test_a_set_that_is_given_twice_is_said(tmp_path, kept):
     made = write_pngs(tmp_path / "made", MADE)
     again = write_pngs(tmp_path / "again", MADE)
-    more = {"cache": tmp_path / "cache"} if kept else {}
+    more: dict[str, Any] = {"cache": tmp_path / "cache"} if kept else {}
     results = jaxeval.evaluate(REAL, [str(made), str(again), str(made)], extractor="pixels", **more).results
     said = [[text for text in one.warnings if text.endswith("hold the same images")] for one in results]
     assert said == [
@@ -118,7 +120,7 @@ def test_a_set_of_unknown_content_is_known_by_itself():
 
 
 def test_the_reference_and_the_held_out_set_given_again_are_said():
-    common = {"extractor": counting([]), "metrics": "fld", "held_out": REAL}
+    common: dict[str, Any] = {"extractor": counting([]), "metrics": "fld", "held_out": REAL}
     (result, _) = jaxeval.evaluate(REAL, {"made": MADE}, **common).results
     assert any(text.endswith("hold the same images") for text in result.warnings)
     comparison = jaxeval.compare(MADE, MADE, reference=REAL, extractor="pixels", metrics="fd")
