@@ -183,8 +183,8 @@ def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_jso
 def compare(out: str | None, as_json: bool, **options: Any) -> None:
     """Compare the generated sets FIRST and SECOND by one reference.
 
-    Prints both values, their difference with its interval, and the probability of such a difference between two sets
-    of one generator.
+    Prints both values, their difference with its interval, and the probability of so large a difference by chance: if
+    the number does not differ, and if both sets are of one generator.
     """
     from jaxeval.evaluation import compare as run
     from jaxeval.report import output_console, print_comparison

@@ -42,6 +42,8 @@ _NO_SAMPLE = "none: the features of the images are not at hand"
 SAME = "none: both sets have the same features, which say nothing of chance"
 # Of means and covariances of the same rows in another order: 2e-15 of the spread were seen.
 _ROUNDING = 1e-13
+# The same of a file of another tool, which may hold float32; two samples of millions of images differ by more.
+_SINGLE = 2e-7
 _THRESHOLD = 0.1
 # Below it a memorisation distance is the rounding of unit vectors of float32 numbers.
 _COPIES = 1e-12
@@ -54,7 +56,7 @@ def frechet(pair: Pair, stem: str = "fd", what: str = "Gaussians fitted to the f
     assert theirs is not None
     ddof = pair.protocol.ddof
     definition = f"Frechet distance between {what}, covariance over N - {ddof}, as in {pair.protocol.follows}"
-    if _same_statistics(ours, theirs):
+    if _same_statistics(ours, theirs, ddof):
         return [Number(stem, 0.0, definition, None, SAME, {"ddof": ddof})]
     value = ops.frechet_distance_between(ours.gaussian(ddof), theirs.gaussian(ddof))
     found = _uncertainty(pair) if pair.with_intervals else None
@@ -101,20 +103,25 @@ def debiased(stem: str, value: float, found: ops.FrechetUncertainty, note: str =
     return Debiased(middle, found.bias, found.bias_shortfall, interval, method)
 
 
-def _same_statistics(ours: FeatureStatistics, theirs: FeatureStatistics) -> bool:
-    """Whether two sets have one mean and one covariance, but for the rounding of sums in another order."""
-    if ours.count != theirs.count or ours.feature_size != theirs.feature_size:
+def _same_statistics(ours: FeatureStatistics, theirs: FeatureStatistics, ddof: int) -> bool:
+    """Whether two sets have one mean and one covariance, but for rounding: of sums in another order, or of a file."""
+    known = ours.count is not None and theirs.count is not None
+    if ours.feature_size != theirs.feature_size or (known and ours.count != theirs.count):
         return False
-    matrices = []
-    for one in (ours, theirs):
-        diagonal = np.square(one.factor).sum(0) if one.factor is not None else np.diag(one.full_covariance())
-        matrices.append((one.mean, np.sqrt(np.maximum(diagonal, 0))))
-    (mean, spread), (other_mean, other_spread) = matrices
-    size = np.abs(mean) + spread
-    if (np.abs(mean - other_mean) > _ROUNDING * size).any() or (np.abs(spread - other_spread) > _ROUNDING * size).any():
+    spreads = [_spread(one.gaussian(ddof)) for one in (ours, theirs)]
+    rounding = (_ROUNDING if known else _SINGLE) * (np.abs(ours.mean) + spreads[0])
+    if (np.abs(ours.mean - theirs.mean) > rounding).any() or (np.abs(spreads[0] - spreads[1]) > rounding).any():
         return False
-    off = np.abs(ours.full_covariance() - theirs.full_covariance())
-    return not (off > _ROUNDING * np.outer(size, size)).any()
+    off = np.abs(ours.full_covariance(ddof) - theirs.full_covariance(ddof))
+    each = np.outer(rounding, spreads[0])
+    return not (off > each + each.T).any()
+
+
+def _spread(gaussian: ops.Gaussian) -> np.ndarray:
+    """Standard deviation of each feature."""
+    if gaussian.factor is not None:
+        return np.sqrt(np.square(gaussian.factor).sum(0))
+    return np.sqrt(np.maximum(np.diag(np.asarray(gaussian.covariance)), 0))
 
 
 def _uncertainty(pair: Pair) -> ops.FrechetUncertainty | None:

@@ -17,7 +17,7 @@ from jaxeval.evaluation.measure import Features, Pair
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.protocols import PROTOCOLS
 from jaxeval.evaluation.results import Result
-from jaxeval.evaluation.statistics import StatisticsAccumulator
+from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator
 
 
 def features(name, rows, labels=None):
@@ -235,6 +235,19 @@ def test_a_set_against_itself_is_at_distance_zero(order, n, d):
     theirs = dataclasses.replace(pair.generated, labels=labels)
     classes = by_stem(scores.by_class(dataclasses.replace(pair, reference=ours, generated=theirs)))
     assert classes["class-fd"].value == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("protocol", ["pytorch-fid", "stylegan3"])
+def test_a_set_against_its_statistics_of_another_tool_is_at_distance_zero(dtype, protocol):
+    x, y = (50 + 3 * rows for rows in normals(300, 300, 7, seed=17))
+    x, y = np.float32(x), np.float32(y)
+    ddof = PROTOCOLS[protocol].ddof
+    mean, covariance = (np.asarray(one, dtype) for one in (x.mean(0, np.float64), np.cov(x.T, ddof=ddof)))
+    known = Features("real.npz", FeatureStatistics(None, np.float64(mean), np.float64(covariance)))
+    for rows, zero in ((x, True), (y, False)):
+        pair = Pair(known, features("made", rows), None, PROTOCOLS[protocol], 0)
+        assert (distances.frechet(pair)[0].value == 0) == zero
 
 
 def test_a_set_that_nearly_is_another_is_not_at_distance_zero():
