@@ -136,3 +136,14 @@ def test_a_report_comes_back_from_json(count):
 def test_reports_of_before_sizes_were_kept_are_read():
     old = {"count": 3, "skipped": [["a", "bad"]], "notes": {"gray to RGB": 2}}
     assert ReadReport.from_plain(old) == ReadReport(3, [("a", "bad")], {"gray to RGB": 2}, Sizes(), 2)
+
+
+def test_the_readings_of_parts_add_up_to_that_of_the_whole():
+    images = noise(9, 6, 6, 3)
+    images[::4] = 7
+    gray_and_alpha = np.concatenate([images, images[..., :1]], axis=3)
+    whole, merged = reading(gray_and_alpha), ReadReport()
+    for start in range(3):
+        merged.merge(reading(gray_and_alpha[start::3]))
+    assert merged == whole
+    assert (whole.count, whole.colourless, whole.notes["alpha dropped"]) == (9, 3, 9)
