@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_arrays_agree_with_files(tmp_path):
     np.save(tmp_path / "a.npy", COLOUR[None])
     np.savez(tmp_path / "a.npz", images=channels_first[None])
     floats = COLOUR.astype(np.float32) / 255
-    for spec, options in (
+    cases: list[tuple[Any, dict[str, Any]]] = [
         (COLOUR[None], {}),
         (channels_first[None], {}),
         (np.asfortranarray(COLOUR[None]), {}),
@@ -65,7 +66,8 @@ def test_arrays_agree_with_files(tmp_path):
         (2 * floats.astype(np.float64)[None] - 1, {"value_range": (-1, 1)}),
         (COLOUR[None].astype(np.int32), {"value_range": (0, 255)}),
         (lambda count, seed: np.stack([COLOUR] * count), {"num_samples": 1}),
-    ):
+    ]
+    for spec, options in cases:
         assert digests(spec, **options).tobytes() == pixel_digest(COLOUR)
 
 
@@ -122,8 +124,11 @@ def test_the_digest_is_what_it_was(shape):
     lanes = [content[at : at + 8] for at in range(0, len(content) - len(content) % 8, 8)]
     for start in range(0, len(lanes), 1 << 15):
         block = lanes[start : start + (1 << 15)]
-        for order, own in (("little", weights[: 1 << 15]), ("big", weights[1 << 15 :])):
-            total = sum(int.from_bytes(lane, order) * weight for lane, weight in zip(block, own, strict=False))
+        for numbers, own in (
+            ([int.from_bytes(lane, "little") for lane in block], weights[: 1 << 15]),
+            ([int.from_bytes(lane, "big") for lane in block], weights[1 << 15 :]),
+        ):
+            total = sum(number * weight for number, weight in zip(numbers, own, strict=False))
             sums += (total % 2**64).to_bytes(8, "little")
     header = f"jaxeval pixels 1 {shape[0]} {shape[1]} ".encode() + content[8 * len(lanes) :]
     assert pixel_digest(picture) == hashlib.sha256(header + sums).digest()[:16]
