@@ -77,7 +77,7 @@ EVALUATE = [
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "sentence"), EVALUATE, ids=[f"{name}-{value}" for name, value, _ in EVALUATE]
+    ("name", "value", "sentence"), EVALUATE, ids=[f"{name}-{number}" for number, (name, *_) in enumerate(EVALUATE)]
 )
 def test_an_argument_of_another_type_is_named(name, value, sentence):
     arguments: dict[str, Any] = {"extractor": "pixels", name: value}
