@@ -231,11 +231,11 @@ def _open_text(
         if own_range is not None:
             check_own_range(data_set.dtype, own_range, name)
         return data_set
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     array_file = re.fullmatch(r"(.+\.np[yz])(?:\?([^?]*=[^?]*))?", text, re.IGNORECASE)
     if array_file and not path.is_dir():
         options = _parse_options(array_file[2] or "", _ARRAY_OPTIONS, text)
-        path = _existing(Path(array_file[1]).expanduser())
+        path = _existing(Path(os.path.expanduser(array_file[1])))
         own_range = _parse_range(options, text)
         array = ArrayFileSource(
             path,

@@ -211,7 +211,7 @@ def test_the_command_line_takes_both(folders, capfd):
     assert main(["evaluate", *sets, "--extractor", "pixels", "--limit-first"]) == 2
     assert "give a limit too (--limit N)" in capfd.readouterr().err
     assert main(["evaluate", *sets, "--extractor", "pixels", "--limit", "50", "--seed", "-1"]) == 2
-    assert "seed -1 of a sample must not be negative" in capfd.readouterr().err
+    assert "seed is -1; give a whole number" in capfd.readouterr().err
 
 
 @pytest.mark.slow

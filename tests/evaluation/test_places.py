@@ -12,7 +12,7 @@ from jaxeval._files import local_name, local_path
 from jaxeval.cli import main
 from jaxeval.distributed import Checkpointer
 from jaxeval.errors import InputError
-from jaxeval.evaluation import check_writable, score_pairs
+from jaxeval.evaluation import Evaluation, check_writable, score_pairs
 from jaxeval.evaluation.captions import load_captions
 from jaxeval.evaluation.pair_files import save_scores
 from jaxeval.extractors import WeightsStore
@@ -83,6 +83,9 @@ def test_home_is_home(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert local_path("~/x") == tmp_path / "x"
     assert local_path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    for name in ("~nobody-of-this-name/x", "~nobody-of-this-name/x.npy"):
+        with pytest.raises(InputError, match=r"~nobody-of-this-name/x.* does not exist"):
+            open_source(name)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,7 @@ PIXELS: dict[str, Any] = {"extractor": "pixels"}
         lambda a, b: load_captions(REMOTE),
         lambda a, b: WeightsStore(REMOTE),
         lambda a, b: check_writable(REMOTE),
+        lambda a, b: Evaluation((), {}).save(REMOTE),
         lambda a, b: Checkpointer(REMOTE, {}),
     ],
 )
