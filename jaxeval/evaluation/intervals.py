@@ -100,7 +100,7 @@ def interval_about(
     """The 95% interval of a number, within what it can be.
 
     A share has an interval that holds close to its edges (`jaxeval.ops.share_interval`). Any other mean over images
-    that lies at an edge, and with it every third of the images, has that of none of so many images.
+    that lies at an edge, where thirds of the images may all do, is not known better than none of so many images.
 
     Args:
       stem: the number's name, of `NUMBERS`.
@@ -114,16 +114,15 @@ def interval_about(
     """
     name = NUMBERS[stem]
     least, largest = name.range[0], min(name.range[1], most)
+    low, high = value - reach, value + reach
     count = None if counts is None or name.mean_over is None else counts.get(name.mean_over)
-    unit = largest - least if math.isfinite(largest) else 1.0
-    edge = value <= least or value >= largest
-    if count is not None and (name.share or (edge and reach == 0)):
+    if count is not None and (name.share or value <= least or value >= largest):
+        unit = largest - least if math.isfinite(largest) else 1.0
         share = min(max((value - least) / unit, 0.0), 1.0)
-        low, high = ops.share_interval(share, count, reach=reach / unit)
-        return within(value, least + unit * low, least + unit * high, (least, largest))
-    if reach == 0:
-        return None
-    return within(value, value - reach, value + reach, (least, largest))
+        ends = ops.share_interval(share, count, reach=reach / unit if name.share else 0.0)
+        own_low, own_high = (least + unit * end for end in ends)
+        low, high = (own_low, own_high) if name.share else (min(low, own_low), max(high, own_high))
+    return None if low == high else within(value, low, high, (least, largest))
 
 
 def difference_interval(

@@ -32,6 +32,7 @@ __all__ = [
     "Number",
     "Pair",
     "Sets",
+    "all_copied",
     "attempted",
     "normal_interval",
     "same_rows",
@@ -131,6 +132,11 @@ def same_rows(ours: Float[np.ndarray, "n d"], theirs: Float[np.ndarray, "m e"]) 
     if not np.array_equal(np.sort(ours[:, 0]), np.sort(theirs[:, 0])):
         return False
     return np.array_equal(np.sort(_as_bytes(ours)), np.sort(_as_bytes(theirs)))
+
+
+def all_copied(rows: Float[np.ndarray, "n d"], others: Float[np.ndarray, "m d"]) -> bool:
+    """Whether each of the rows is one of the others, bit by bit."""
+    return rows.dtype == others.dtype and bool(np.isin(_as_bytes(rows), _as_bytes(others)).all())
 
 
 def _as_bytes(rows: Rows) -> np.ndarray:

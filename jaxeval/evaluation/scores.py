@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from jaxeval.evaluation.measure import (
     Number,
     Pair,
     Sets,
+    all_copied,
     attempted,
     normal_interval,
     same_rows,
@@ -283,13 +285,18 @@ def likelihood(pair: Pair) -> list[Number]:
         "fld": "how much worse the generated images explain held-out ones than half the reference (Jiralerspong, 2023)",
         "fld-gap": "how much better they explain held-out images than the reference: below 0 for copies",
     }
-    numbers = subsampled(pair, compute, definitions, {"seed": pair.seed}, held_out=True)
+    assert pair.reference.rows is not None
+    name, parameters = pair.generated.name, {"seed": pair.seed}
+    if all_copied(pair.generated_rows(), pair.reference.rows):
+        reason = (
+            f"every image of {name!r} has the features of a reference image, and its Gaussian shrinks to nothing there"
+        )
+        numbers = [Number(stem, math.nan, definition, None, "", parameters) for stem, definition in definitions.items()]
+        return [number.without_meaning(reason) for number in numbers]
+    numbers = subsampled(pair, compute, definitions, parameters, held_out=True)
     if not any(abs(number.value) >= _WITHOUT_END for number in numbers):
         return numbers
-    reason = (
-        f"every Gaussian of {pair.generated.name} has shrunk onto a copy of a reference image, and how far is decided "
-        "by when the fit stops"
-    )
+    reason = f"the Gaussians of {name!r} have shrunk onto copies of reference images, and the fit's end decides how far"
     return [number.without_meaning(reason) for number in numbers]
 
 

@@ -262,13 +262,23 @@ def test_a_set_that_nearly_is_another_is_not_at_distance_zero():
 # Numbers that mean nothing.
 
 
-def test_a_likelihood_of_copies_is_not_shown():
+@pytest.mark.parametrize("count", [30, 70])
+def test_a_likelihood_of_copies_is_not_shown(count):
     x, unseen = normals(80, 70, 6, seed=12)
-    for number in scores.likelihood(pair_of(x, x[:70], held_out=unseen, with_intervals=False)):
-        assert "shrunk onto a copy" in number.undefined
-    fresh = normals(70, 1, 6, seed=13)[0]
+    for number in scores.likelihood(pair_of(x, x[:count], held_out=unseen)):
+        assert "not meaningful: every image of 'made'" in number.undefined
+        assert np.isnan(number.value)
+
+
+def test_a_likelihood_of_nearly_copies_is_not_shown_either():
+    x, unseen = normals(80, 70, 6, seed=12)
+    fresh = normals(80, 1, 6, seed=13)[0]
+    nearly = x + 1e-6 * fresh
+    for number in scores.likelihood(pair_of(x, nearly, held_out=unseen, with_intervals=False)):
+        assert "shrunk onto copies" in number.undefined
     for number in scores.likelihood(pair_of(x, fresh, held_out=unseen, with_intervals=False)):
         assert number.undefined == ""
+        assert abs(number.value) < 1000
 
 
 def test_a_threshold_for_inception_is_for_inception():

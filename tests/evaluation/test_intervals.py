@@ -35,6 +35,9 @@ def test_a_value_beyond_the_edge_is_still_held():
     """An extrapolation below 0; integrated beta-recall, which its published sum lets fall below 0."""
     assert interval_about("fd-infinity", -0.2, 0.5) == pytest.approx((-0.2, 0.3))
     assert interval_about("beta-recall", -0.03, 0.2, COUNTS) == pytest.approx((-0.03, 0.17))
+    low, high = interval_about("beta-recall", -0.03, 0.01, COUNTS)
+    assert low == -0.03
+    assert high == interval_about("beta-recall", 0.0, 0.0, COUNTS)[1] > 0.03
 
 
 def test_a_number_may_be_bounded_by_the_images():
