@@ -52,6 +52,7 @@ def defaults_of(table: Mapping[str, Example], *names: str) -> pytest.MarkDecorat
 def assert_default(example: Example, parameter: str) -> None:
     """Fails unless a call without the argument is one with the documented value, and no call with another value."""
     value, others, given = example.defaults[parameter]
+    assert inspect.signature(example.function).parameters[parameter].default == value
     arguments = {name: of for name, of in {**example.arguments, **given}.items() if name != parameter}
     with quick_compilation():
         left_out = _outcome(example.function, arguments)

@@ -211,7 +211,15 @@ DEFAULTS = {
         beside(0.105),
         {"threshold": Default(0.1, (0.11,)), "over": Default("generated", ("reference",), pair())},
     ),
-    "mind": Example(ops.mind, pair(), {"projections": Default(1000, (999, 1001)), "seed": ANY_SEED}),
+    "mind": Example(
+        ops.mind,
+        pair(),
+        {
+            "projections": Default(1000, (999, 1001)),
+            "seed": ANY_SEED,
+            "rule": Default("quantiles", ("torch-fidelity",)),
+        },
+    ),
     "mmd": Example(
         ops.mmd,
         pair(),
@@ -272,12 +280,33 @@ DEFAULTS = {
         },
     ),
     "probabilistic_precision_recall": Example(
-        ops.probabilistic_precision_recall, pair(), {"k": Default(4, (3, 5)), "stretch": Default(1.2, (1.1, 1.3))}
+        ops.probabilistic_precision_recall,
+        pair(),
+        {
+            "k": Default(4, (3, 5)),
+            "stretch": Default(1.2, (1.1, 1.3)),
+            "strict": Default(True, (False,), {"generated": np.ones((6, 3))}),
+        },
     ),
     "rarity": Example(
         ops.rarity, pair(), {"k": Default(3, (2, 4)), "tie": Default("exclusive", ("inclusive",), on_a_grid(9, 8))}
     ),
     "realism": Example(ops.realism, pair(), {"k": Default(3, (2, 4))}),
+    "share_interval": Example(
+        ops.share_interval,
+        {"share": 0.3, "count": 40},
+        {"reach": Default(0.0, (0.3,)), "confidence": Default(0.95, (0.949, 0.951, 0.9))},
+    ),
+    "sliced_costs": Example(
+        ops.sliced_costs,
+        pair(),
+        {
+            "p": Default(2, (1,)),
+            "projections": Default(1000, (999, 1001)),
+            "seed": ANY_SEED,
+            "rule": Default("quantiles", ("torch-fidelity",)),
+        },
+    ),
     "sliced_wasserstein": Example(
         ops.sliced_wasserstein,
         pair(),

@@ -39,6 +39,8 @@ def test_bias_of_equal_normals_is_the_closed_form():
     d, n, m = 24, 4000, 3000
     found = uncertainty(rng.standard_normal((n, d)), rng.standard_normal((m, d)))
     assert found.bias == pytest.approx(d * (d + 5) / 4 * (1 / n + 1 / m), rel=0.02)
+    # A third of it for each feature an image of the smaller set.
+    assert found.bias_shortfall == pytest.approx(found.bias * (d + 5) / m / 3, rel=0.05)
 
 
 CASES = {

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from default_values import assert_default, defaults_of
+from ops_defaults import DEFAULTS
 from scipy import stats
 
 from jaxeval.errors import InputError
@@ -55,6 +57,11 @@ def test_intervals_change_without_a_step():
         ends = np.array([share_interval(share, 100, reach=reach) for share in shares])
         assert (np.diff(ends, axis=0) >= 0).all()
         assert np.abs(np.diff(ends, axis=0)).max() < 0.02
+
+
+@defaults_of(DEFAULTS, "share_interval")
+def test_default_values_are_the_documented_ones(example, parameter):
+    assert_default(example, parameter)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_seed_repeats():
     assert first == again != other
 
 
-@defaults_of(DEFAULTS, "mind", "sliced_wasserstein")
+@defaults_of(DEFAULTS, "mind", "sliced_costs", "sliced_wasserstein")
 def test_default_values_are_the_documented_ones(example, parameter):
     assert_default(example, parameter)
 
