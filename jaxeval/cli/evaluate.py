@@ -143,9 +143,10 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def evaluate(reference: str, generated: tuple[str, ...], out: str | None, as_json: bool, **options: Any) -> None:
     """Compare one or more sets of GENERATED images with a REFERENCE.
 
-    Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT. Image files as
-    GENERATED, such as a shell makes of fake/*.png, are one set. REFERENCE can also be the .npz that `jaxeval stats`
-    writes, or one with mu and sigma as pytorch-fid and ADM have it.
+    Each is a folder, a zip, a tar or a pattern of tar shards, an .npy or .npz, or tfds:NAME:SPLIT; or a file of
+    statistics or features, as `jaxeval stats`, ADM, pytorch-fid, clean-fid, torch-fidelity, dgm-eval, EDM2 and StyleGAN
+    write them. Image files as GENERATED, such as a shell makes of fake/*.png, are one set. ADM's .npz as REFERENCE
+    gives ADM's five numbers under --protocol adm.
     """
     from jaxeval.evaluation import evaluate as run
     from jaxeval.report import output_console, print_results
@@ -262,10 +263,14 @@ def _run(
 @click.command(short_help="Write reusable statistics of a reference set.")
 @click.argument("data")
 @click.option("--out", "path", type=LOCAL_PATH, required=True, metavar="FILE.npz", help="Where to write them.")
+@click.option("--features", is_flag=True, help="Keep every image's features, so that all metrics over them work.")
 @click.option("--protocol", default="torch-fidelity", show_default=True, metavar="NAME", help="Whose definition.")
 @_reading_options
 def stats(data: str, path: str, **options: Any) -> None:
-    """Compute the feature statistics of DATA once, for `evaluate` to use as its REFERENCE."""
+    """Compute the feature statistics of DATA once, for `evaluate` to use in the place of the images.
+
+    Without --features they are a mean and a covariance, for the Frechet distance.
+    """
     from pathlib import Path
 
     from jaxeval.evaluation import reference_statistics, statistics_remarks

@@ -28,7 +28,7 @@ from jaxeval.evaluation.faults import memory_said
 from jaxeval.evaluation.merging import merge_digests, merge_reports, merge_rows, merge_statistics
 from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
 from jaxeval.evaluation.rows import RowStore
-from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator, too_few_images
+from jaxeval.evaluation.statistics import SAMPLE, FeatureStatistics, StatisticsAccumulator, too_few_images
 from jaxeval.images import (
     DECODING_VERSION,
     DIGEST_BYTES,
@@ -41,8 +41,6 @@ from jaxeval.images import (
 
 __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
 
-# Images whose features are kept beside the statistics: enough for a standard error to be known to some per cent.
-_SAMPLE = 4096
 # Batches between two agreements to go on: an exchange of three numbers, which should cost nothing beside them.
 _ROUND = 8
 # Of what `_State.to_bytes` gives.
@@ -256,7 +254,7 @@ class Reader:
 
     def _sampled(self, source: Source) -> Callable[[np.ndarray], np.ndarray]:
         """Which of the share's items are in the sample: every k-th of the whole source."""
-        every = -(-len(source) // _SAMPLE)
+        every = -(-len(source) // SAMPLE)
         index, count = self.processes.index, self.processes.count
         return lambda places: (index + count * places) % every == 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxeval import _arguments
 from jaxeval._files import local_path
@@ -19,13 +20,14 @@ from jaxeval.evaluation.choices import Choices
 from jaxeval.evaluation.collecting import Checkpoints, Reader, Wanted, checkpoint_label, has_classes, no_classes
 from jaxeval.evaluation.comparing import Comparison, Difference
 from jaxeval.evaluation.faults import keep_finished
+from jaxeval.evaluation.kept import KeptSet
 from jaxeval.evaluation.measure import Measure
 from jaxeval.evaluation.measures import choose_measures
 from jaxeval.evaluation.names import inception_stem, metric_key
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
 from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions
 from jaxeval.evaluation.results import Evaluation, Result
-from jaxeval.evaluation.run import Job, NotComputed, Run, Side, make_jobs, versions
+from jaxeval.evaluation.run import Job, NotComputed, Run, Side, lacks_rows, make_jobs, versions
 from jaxeval.evaluation.sets import NamedSet, SetOptions, named_sets, one_set
 from jaxeval.evaluation.statistics import FeatureStatistics, save_statistics, too_few_images
 from jaxeval.extractors import Extractor, load_extractor
@@ -75,12 +77,14 @@ def evaluate(
     Args:
       reference: the real images: a folder, a zip, tar shards, `.npy`, `.npz`, `tfds:NAME:SPLIT`, an array
         [N, H, W, C], a list of images (arrays [H, W, C] or [H, W] of any sizes, Pillow's images, image files), a
-        function `(num_images, seed) -> images`, a `Source`; or an `.npz` of statistics. `{name: data}` names them.
-      generated: the same, but for statistics; several sets as a list, or as a mapping from names of your choice. A list
+        function `(num_images, seed) -> images`, a `Source`; or a file of statistics or features, or a pattern of files
+        of features: those of `reference_statistics` and of other tools (docs/statistics.md). `{name: data}` names them.
+      generated: the same; several sets as a list, or as a mapping from names of your choice. A list
         of images is one set.
       metrics: names of `jaxeval.evaluation.MEASURES` or of their numbers, or `all` that the extractors and the data
         permit (the manifest names the others); `fid` and `kid` are `fd` and `kd` over the FID Inception network and
-        over no other. By default the Frechet distance.
+        over no other. By default the Frechet distance, and against a reference file of ADM under its protocol the
+        five numbers of ADM.
       extractor: a name (see `jaxeval.extractors.extractor_names`) or an `Extractor`, or several.
       protocol: whose definition to follow; several give several results from one reading of the images.
       held_out: real images that the generator has not seen, for `fld` and `c-t`, which are refused where most of them
@@ -139,13 +143,13 @@ def evaluate(
     given = one_set(reference, "reference"), named_sets(generated, layout), _held_out(held_out)
     asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress)
-    side = _reference_side(run, asked.reference, real)
-    third = None if unseen is None else run.side(unseen, 1, role="held out")
+    side = _side(run, real, 0, "reference")
+    third = None if unseen is None else _side(run, unseen, 1, "held out")
     results: list[Result] = []
     sets = [side]
     try:
         for index, source in enumerate(opened, 2):
-            other = run.side(source, index, role="generated")
+            other = _side(run, source, index, "generated")
             sets.append(other)
             for found, missing in run.results(side, other, third):
                 results += found
@@ -249,9 +253,9 @@ def compare(
     given = one_set(reference, "reference"), [one_set(first, "first"), one_set(second, "second")], _held_out(held_out)
     asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress, with_rows=True)
-    side = _reference_side(run, asked.reference, real)
-    third = None if unseen is None else run.side(unseen, 1, role="held out")
-    sides = [run.side(source, index, role="generated") for index, source in enumerate(opened, 2)]
+    side = _side(run, real, 0, "reference")
+    third = None if unseen is None else _side(run, unseen, 1, "held out")
+    sides = [_side(run, source, index, "generated") for index, source in enumerate(opened, 2)]
     differences: list[Difference] = []
     try:
         for found, missing in run.differences(side, *sides, held_out=third):
@@ -323,35 +327,96 @@ def _set_up(
     progress: Progress | None,
     *,
     with_rows: bool = False,
-) -> tuple[Run, list[NotComputed], list[Source], Source | None, Source | None]:
-    """The run, what it cannot compute, and the sources: generated, reference (None for statistics), held out."""
+) -> tuple[Run, list[NotComputed], "list[_Set]", "_Set", "_Set | None"]:
+    """The run, what it cannot compute, and the sets: generated, reference, held out."""
     protocols = get_protocols(asked.protocol, exact=asked.exact_protocol)  # pyright: ignore[reportArgumentType]
-    measures, everything = choose_measures(asked.metrics)
-    asked.choices.check_use(measures)
+    asked.choices.check_use(choose_measures(_OF_ADM if asked.metrics is None else asked.metrics)[0])
     protocols = tuple(map(asked.choices.applied, protocols))
     processes = saving.processes()
 
     def prepare() -> tuple[
-        list[Job], list[NotComputed], list[Source], Source | None, Source | None, Mapping[str, str] | None
+        list[Job], list[NotComputed], list[_Set], _Set, _Set | None, Mapping[str, str] | None, _Chosen
     ]:
         networks = _networks(asked.extractor, loading.weights_dir, loading.sets.seed)
         _check_names(asked.metrics, networks)
         opened = [loading.sets.open(given) for given in asked.generated]
-        real = None if asked.reference.statistics is not None else loading.sets.open(asked.reference)
+        real = loading.sets.open(asked.reference)
         unseen = None if asked.held_out is None else loading.sets.open(asked.held_out)
         captions = load_captions(asked.captions) if isinstance(asked.captions, str | Path) else asked.captions
-        obstacles = _obstacles(measures, real, held_out=unseen is not None, captions=captions is not None)
-        jobs, without = make_jobs(measures, protocols, networks, everything=everything, obstacles=obstacles)
-        return jobs, without, opened, real, unseen, captions
+        chosen = _choose(asked.metrics, real, protocols)
+        asked.choices.check_use(chosen.measures)
+        obstacles = _obstacles(chosen, real, opened, unseen, captions=captions is not None, comparison=with_rows)
+        jobs, without = make_jobs(
+            chosen.measures,
+            protocols,
+            networks,
+            everything=chosen.everything,
+            obstacles=obstacles,
+            numbers=chosen.numbers,
+        )
+        return _once(jobs, real), without, opened, real, unseen, captions, chosen
 
-    jobs, without, opened, real, unseen, captions = together(prepare) if processes.count > 1 else prepare()
-    sources = [source for source in (real, unseen, *opened) if source is not None]
+    jobs, without, opened, real, unseen, captions, chosen = together(prepare) if processes.count > 1 else prepare()
+    images = [one.images if isinstance(one, KeptSet) else one for one in (real, unseen, *opened)]
+    sources = [source for source in images if source is not None]
     reader = saving.reader(_fitting(read, sources, processes), progress)
     prints = {id(source): reader.fingerprint(source) for source in sources}
     if processes.count > 1:
         agree_on("data", repr(list(prints.values())))
-    run = Run(jobs, everything, reader, prints, loading.sets.seed, captions, with_rows, loading.sets.record())
+    record = loading.sets.record()
+    run = Run(jobs, chosen.everything, reader, prints, loading.sets.seed, captions, with_rows, record)
     return run, without, opened, real, unseen
+
+
+_Set = Source | KeptSet
+
+
+def _side(run: Run, data: _Set, index: int, role: str) -> Side:
+    if isinstance(data, KeptSet):
+        return run.kept_side(data, index, role=role)
+    return run.side(data, index, role=role)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+    """What is computed.
+
+    Attributes:
+      measures: by name.
+      everything: whether what cannot be had is left out with the reason; otherwise it is an error.
+      numbers: those of the measures' numbers that are given; all if None.
+    """
+
+    measures: Sequence[Measure]
+    everything: bool
+    numbers: frozenset[str] | None = None
+
+
+# What ADM's evaluator prints: FID, sFID, Inception score, precision and recall.
+_OF_ADM = ("fd", "sfd", "is", "precision", "recall")
+
+
+def _choose(metrics: str | Sequence[str] | None, reference: _Set, protocols: Sequence[Protocol]) -> _Chosen:
+    """The measures that were asked for; where none was, those that the reference's own tool computes."""
+    of_adm = isinstance(reference, KeptSet) and reference.tool.name == "ADM"
+    if metrics is None and of_adm and any(protocol.name == "adm" for protocol in protocols):
+        measures, _ = choose_measures(_OF_ADM)
+        return _Chosen(measures, everything=True, numbers=frozenset(_OF_ADM))
+    return _Chosen(*choose_measures(metrics))
+
+
+def _once(jobs: Sequence[Job], reference: _Set) -> list[Job]:
+    """The jobs without those that a reference of another protocol would give another time."""
+    asked = list(dict.fromkeys(job.protocol.name for job in jobs))
+    chosen = reference.numbers_once(asked) if isinstance(reference, KeptSet) else None
+    if chosen is None or not isinstance(reference, KeptSet):
+        return list(jobs)
+
+    def elsewhere(job: Job) -> bool:
+        rows = job.measure.wanted.rows
+        return job.measure.alone or not reference.serves(job.spec, job.protocol.name, rows=rows)
+
+    return [job for job in jobs if job.protocol.name == chosen or elsewhere(job)]
 
 
 @checked(**_ONE, tap=optional(a_text("the name of a layer of the extractor")))
@@ -388,7 +453,7 @@ def features(
     loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
     given = one_set(data, "data")
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-    source = loading.sets.open(given)
+    source = loading.sets.open_images(given)
     reader = saving.reader(_fitting(read, [source]), progress)
     spec = _spec(chosen, network, tap)
     wanted = {spec: Wanted(statistics=False, rows=True)}
@@ -401,6 +466,7 @@ def reference_statistics(
     data: Any,
     path: str | Path,
     *,
+    features: bool = False,
     extractor: str | Extractor = "inception",
     protocol: str | Protocol = DEFAULT_PROTOCOL,
     batch_size: int = 32,
@@ -422,7 +488,36 @@ def reference_statistics(
     weights_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> FeatureStatistics:
-    """Computes a data set's statistics and writes them to an `.npz` that `evaluate` takes in the place of a reference.
+    """Computes a data set's statistics and writes them to an `.npz` that `evaluate` takes in the place of the images.
+
+    Args:
+      data: the images, as for `evaluate`.
+      path: of the file, which ends in `.npz`.
+      features: whether every image's features and name are kept too. Statistics alone give the Frechet distance; with
+        features the file stands for the images in every metric over them, as reference, generated or held-out set.
+      extractor: as for `evaluate`, one.
+      protocol: as for `evaluate`, one.
+      batch_size: as for `evaluate`, as is all that follows.
+      limit: at most so many images.
+      limit_first: take the first ones instead of a sample.
+      seed: of everything random.
+      value_range: of arrays that are not uint8.
+      out_of_range: what values outside it do.
+      layout: of arrays whose shape can be read in two ways.
+      num_samples: how many images to draw from a generating function.
+      exact_protocol: whether the protocol's reference is followed in everything.
+      on_error: `fail` or `skip`.
+      threads: that decode images.
+      cache: a folder for features.
+      checkpoint: a folder to go on from after a kill.
+      checkpoint_every: batches between two checkpoints.
+      distributed: whether all processes make this call.
+      stop: asked whether to end early.
+      weights_dir: where weights are kept.
+      progress: told how far the run has come.
+
+    Returns:
+      What was written.
 
     Raises:
       InputError: data or an argument is not what was expected, or the file cannot be written.
@@ -441,13 +536,13 @@ def reference_statistics(
 
     def prepare() -> tuple[Extractor, Source]:
         network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
-        return network, loading.sets.open(given)
+        return network, loading.sets.open_images(given)
 
     network, source = together(prepare) if processes.count > 1 else prepare()
     reader = saving.reader(_fitting(read, [source], processes), progress)
     spec = _spec(chosen, network)
     fingerprint = reader.fingerprint(source)
-    wanted = {spec: Wanted(statistics=True)}
+    wanted = {spec: Wanted(statistics=True, rows=features)}
     found = reader.collect(source, wanted, fingerprint=fingerprint, label=checkpoint_label(0, source.name))
     if spec not in found.statistics:
         raise too_few_images(source.name, found.report.count)
@@ -463,9 +558,13 @@ def reference_statistics(
         "report": dataclasses.asdict(found.report),
         "versions": versions(),
     }
+    statistics = found.statistics[spec]
+    if features:
+        names = np.asarray(reader.names(source, found.report), np.str_)
+        statistics = dataclasses.replace(statistics, features=np.asarray(found.rows[spec]), names=names)
     if processes.writes:
-        save_statistics(path, found.statistics[spec], identity)
-    return found.statistics[spec]
+        save_statistics(path, statistics, identity)
+    return statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -538,21 +637,45 @@ def _check_names(metrics: str | Sequence[str] | None, networks: Sequence[Extract
 
 
 def _obstacles(
-    measures: Sequence[Measure], reference: Source | None, *, held_out: bool, captions: bool
+    chosen: _Chosen,
+    reference: _Set,
+    generated: Sequence[_Set],
+    held_out: _Set | None,
+    *,
+    captions: bool,
+    comparison: bool,
 ) -> dict[str, str]:
     """By measure, what this run lacks for it."""
-    classes = reference is not None and has_classes(reference)
     found: dict[str, str] = {}
-    for measure in measures:
-        if measure.needs_held_out and not held_out:
+    lacking = [one.name for one in generated if not _has_rows(one)]
+    if len(lacking) < len(generated) and not comparison:
+        lacking = []  # those sets lack some numbers, and the others do not
+    for measure in chosen.measures:
+        if measure.needs_held_out and held_out is None:
             found[measure.name] = "it needs real images that the generator has not seen; name them with --held-out"
         elif measure.needs_captions and not captions:
             found[measure.name] = "it needs captions of the generated images; name a file of them with --captions"
-        elif reference is None and measure.wanted.rows and not measure.alone:
-            found[measure.name] = "it needs the reference's images, not their statistics"
-        elif reference is not None and measure.needs_labels and not classes:
+        elif measure.wanted.rows and not measure.alone and not _has_rows(reference):
+            found[measure.name] = lacks_rows(reference.name, "reference")
+        elif (measure.wanted.rows or comparison) and lacking:
+            found[measure.name] = lacks_rows(lacking[0], "generated")
+        elif measure.needs_held_out and held_out is not None and not _has_rows(held_out):
+            found[measure.name] = lacks_rows(held_out.name, "held out")
+        elif measure.needs_labels and not _has_classes(reference):
             found[measure.name] = no_classes(reference.name)
     return found
+
+
+def _has_rows(data: _Set) -> bool:
+    return not isinstance(data, KeptSet) or data.has_rows()
+
+
+def _has_classes(data: _Set) -> bool:
+    if not isinstance(data, KeptSet):
+        return has_classes(data)
+    if data.images is not None:
+        return has_classes(data.images)
+    return bool(data.names) and "/" in data.names[0]
 
 
 def _one(protocol: str | Protocol, exact: bool) -> tuple[Protocol, ...]:
@@ -590,7 +713,7 @@ def _fitting(read: ReadOptions, sources: Sequence[Source], processes: Processes 
 
     One size for all sets of a run, so that each network is compiled once.
     """
-    share = -(-max(map(len, sources)) // (1 if processes is None else processes.count))
+    share = -(-max(map(len, sources), default=1) // (1 if processes is None else processes.count))
     return dataclasses.replace(read, batch_size=max(1, min(read.batch_size, share)))
 
 
@@ -600,11 +723,3 @@ def _load(name: str, weights_dir: str | Path | None, seed: int) -> Extractor:
 
 def _held_out(data: Any) -> NamedSet | None:
     return None if data is None else one_set(data, "held_out")
-
-
-def _reference_side(run: Run, given: NamedSet, source: Source | None) -> Side:
-    """The reference, read from its images or, where there is no source of them, from its file of statistics."""
-    if source is not None:
-        return run.side(source, 0, role="reference")
-    assert given.statistics is not None
-    return run.side_from_file(given.statistics, given.name)

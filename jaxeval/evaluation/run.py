@@ -8,7 +8,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import jax
@@ -20,29 +20,24 @@ from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
-from jaxeval.evaluation.departures import departures, reduction_matters, report_in_file, sampling_remarks
+from jaxeval.evaluation.departures import departures
 from jaxeval.evaluation.faults import reason_of
+from jaxeval.evaluation.kept import Found, KeptSet
 from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading import FeatureSpec
 from jaxeval.evaluation.results import Result
-from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, too_few_images
+from jaxeval.evaluation.statistics import FeatureStatistics, statistics_of_features, too_few_images
 from jaxeval.extractors import Clip, Extractor
 from jaxeval.images import ReadReport, SampledSource, Source, contrasts, remarks
 
-__all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "make_jobs", "versions"]
+__all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "lacks_rows", "make_jobs", "versions"]
 
 
 _Found = TypeVar("_Found")
 
 _PROMPT = "A photo depicts "  # CLIPScore's, before every caption
-# What files of statistics were made with that say nothing of it, and what makes others.
-_UNRECORDED = {"reduction": "scale"}
-_AGAIN = {
-    ("reduction", "pillow"): "`jaxeval stats --exact-protocol`",
-    ("reduction", "scale"): "`jaxeval stats` without --exact-protocol",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,16 +83,28 @@ class NotComputed:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One measure under one protocol over one network."""
+    """One measure under one protocol over one network.
+
+    Attributes:
+      measure: what is computed.
+      protocol: by whose definition.
+      spec: over which features.
+      numbers: those of the measure's numbers that are given; all if None.
+    """
 
     measure: Measure
     protocol: Protocol
     spec: FeatureSpec
+    numbers: Collection[str] | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Its numbers, as results have them."""
-        return tuple(metric_key(stem, self.spec.extractor.name) for stem in self.measure.stems)
+        return tuple(metric_key(stem, self.spec.extractor.name) for stem in self.measure.stems if self.gives(stem))
+
+    def gives(self, stem: str) -> bool:
+        """Whether one of the measure's numbers is given."""
+        return self.numbers is None or stem in self.numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +123,11 @@ class Side:
       warnings: about the set as a whole.
       pixels: a digest of each item's pixels, zero for those that were skipped; None where they are not known.
       names_at: gives the names of the items at some places; None where only their digests or features are known.
+      sample: how it was drawn from a larger one, if it was.
+      apart: mean and covariance that a file keeps, perhaps of other images than it holds; for measures that want no
+        more than them.
+      missing: by measure and feature, why a file has not what the measure needs.
+      once: by measure and feature, the one protocol under which numbers from a file are given.
     """
 
     name: str
@@ -130,6 +142,9 @@ class Side:
     pixels: UInt8[np.ndarray, "m 16"] | None = None
     names_at: Callable[[Collection[int]], Sequence[str]] | None = None
     sample: Mapping[str, Any] | None = None
+    apart: Mapping[FeatureSpec, FeatureStatistics] = dataclasses.field(default_factory=dict)
+    missing: Mapping[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
+    once: Mapping[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
@@ -145,13 +160,15 @@ class Side:
 
     def features(
         self,
-        spec: FeatureSpec,
+        job: Job,
         labels: np.ndarray | None = None,
         texts: np.ndarray | None = None,
         classes: tuple[str, ...] = (),
     ) -> Features:
-        """One kind of its features."""
-        return Features(self.name, self.statistics.get(spec), self.rows.get(spec), labels, texts, classes)
+        """What a measure needs of its features."""
+        if job.spec in self.apart and not job.measure.wanted.rows:
+            return Features(self.name, self.apart[job.spec], None, labels, texts, classes)
+        return Features(self.name, self.statistics.get(job.spec), self.rows.get(job.spec), labels, texts, classes)
 
     def classes(self) -> np.ndarray:
         """Class of each image: the folder that it lies in.
@@ -164,17 +181,16 @@ class Side:
             raise InputError(no_classes(self.name))
         return np.asarray(folders)
 
-    def count(self, spec: FeatureSpec) -> int | None:
-        """Images that counted."""
-        if spec in self.rows:
-            return len(self.rows[spec])
-        return self.statistics[spec].count if spec in self.statistics else None
+    def count(self, job: Job) -> int | None:
+        """Images that counted in a measure."""
+        return self.features(job).count()
 
-    def feature_size(self, spec: FeatureSpec) -> int | None:
+    def feature_size(self, job: Job) -> int | None:
         """Length of its feature vectors; None where there are none of this kind."""
-        if spec in self.rows:
-            return self.rows[spec].shape[1]
-        return self.statistics[spec].feature_size if spec in self.statistics else None
+        features = self.features(job)
+        if features.rows is not None:
+            return features.rows.shape[1]
+        return None if features.statistics is None else features.statistics.feature_size
 
 
 def make_jobs(
@@ -184,6 +200,7 @@ def make_jobs(
     *,
     everything: bool,
     obstacles: Mapping[str, str],
+    numbers: Collection[str] | None = None,
 ) -> tuple[list[Job], list[NotComputed]]:
     """What is to be computed, and what cannot be.
 
@@ -193,6 +210,7 @@ def make_jobs(
       networks: over which features.
       everything: whether `all` was asked for, so that what cannot be computed is left out.
       obstacles: by measure, why this run cannot compute it, over whatever features.
+      numbers: those of the measures' numbers that are wanted; all if None.
 
     Raises:
       InputError: without `everything`, a measure cannot be computed.
@@ -204,7 +222,7 @@ def make_jobs(
                 reason = measure.obstacle(network) or obstacles.get(measure.name)
                 tap = measure.tap_of(network)
                 spec = FeatureSpec(network, tap, protocol.preparation(network), protocol.normalisation_for(network))
-                job = Job(measure, protocol, spec)
+                job = Job(measure, protocol, spec, numbers)
                 if reason is None:
                     jobs.append(job)
                 elif everything:
@@ -231,20 +249,24 @@ class Run:
     copies: CopyFinder = dataclasses.field(default_factory=CopyFinder)
     image_sets: dict[int, tuple[Side, ImageSet]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def protocols(self) -> list[str]:
+        """Names of those that have something to compute."""
+        return list(dict.fromkeys(job.protocol.name for job in self.jobs))
+
     def side(self, source: Source, index: int, *, role: str) -> Side:
         """Reads the run's data set of that number, as the reference, a generated or the held-out set."""
         begun = time.perf_counter()
         fingerprint = self.fingerprints[id(source)]
         wanted: dict[FeatureSpec, Wanted] = {}
         for job in self.jobs:
-            if (role == "reference" and job.measure.alone) or (role == "held out" and not job.measure.needs_held_out):
+            if not _takes_part(job.measure, role):
                 continue
             needed = job.measure.wanted | Wanted(False, self.with_rows)
             wanted[job.spec] = wanted.get(job.spec, Wanted(False, False)) | needed
         label = checkpoint_label(index, source.name)
         found = self.reader.collect(source, wanted, fingerprint=fingerprint, label=label)
-        needs_names = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
-        names = self.reader.names(source, found.report) if needs_names else ()
+        names = self._names(source, found.report)
         seconds = time.perf_counter() - begun
         sampled = source if isinstance(source, SampledSource) else None
         return Side(
@@ -262,49 +284,104 @@ class Run:
             None if sampled is None else sampled.describe(),
         )
 
-    def side_from_file(self, path: Path, name: str | None = None) -> Side:
-        """The reference from a file of statistics, by the file's name or one of the caller's choice.
+    def _names(self, source: Source, report: ReadReport) -> Sequence[str]:
+        """Of the images that counted, where a measure needs them."""
+        needed = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
+        return self.reader.names(source, report) if needed else ()
+
+    def kept_side(self, kept: KeptSet, index: int, *, role: str) -> Side:
+        """The run's data set of that number from a file of statistics or features, and from its images, if it has any.
 
         Raises:
-          InputError: the file is damaged, or its statistics were made in another way.
+          InputError: it is the reference and has not what a measure needs that was asked for by name.
         """
-        statistics, identity = load_statistics(path)
-        fitting: dict[FeatureSpec, FeatureStatistics] = {}
-        for job in self.jobs:
-            if job.measure.alone:
-                continue
-            try:
-                _check_statistics(path, statistics, identity, job.protocol.name, job.spec)
-            except InputError:
-                if not self.everything:
-                    raise
-            else:
-                fitting[job.spec] = statistics
-        if identity is None:
-            warning = (
-                f"{path} does not say how its statistics were made: the number means something only if they come from "
-                "the same network, weights and resize"
-            )
-            return Side(name or str(path), None, None, fitting, warnings=(warning, *statistics.warnings))
-        name = name or str(path)
-        restored = report_in_file(path, identity)
-        warnings = (*sampling_remarks(path, identity), *remarks(name, restored), *statistics.warnings)
-        return Side(
-            name,
-            identity.get("data"),
-            restored,
-            fitting,
-            warnings=warnings,
-            pixels=statistics.pixels,
-            sample=identity.get("sample"),
+        begun = time.perf_counter()
+        plan = self._plan(kept, role)
+        statistics: dict[FeatureSpec, FeatureStatistics] = {}
+        for spec, found in plan.features.items():
+            assert found.rows is not None
+            if found.statistics is not None and found.statistics.sample is not None:
+                statistics[spec] = found.statistics
+            elif len(found.rows) > 1:
+                statistics[spec] = statistics_of_features(found.rows, kept.name)
+        side = Side(
+            kept.name,
+            kept.fingerprint,
+            kept.report,
+            statistics,
+            {spec: found.rows for spec, found in plan.features.items() if found.rows is not None},
+            kept.names,
+            pixels=kept.pixels,
+            names_at=kept.names_at if kept.names else None,
+            sample=kept.sample,
+            apart=plan.statistics,
+            missing=plan.missing,
+            once=plan.once,
         )
+        if plan.images:
+            assert kept.images is not None
+            label = checkpoint_label(index, kept.name)
+            fingerprint = self.fingerprints[id(kept.images)]
+            read = self.reader.collect(kept.images, plan.images, fingerprint=fingerprint, label=label)
+            sampled = kept.images if isinstance(kept.images, SampledSource) else None
+            side = dataclasses.replace(
+                side,
+                fingerprint=fingerprint,
+                report=read.report,
+                statistics={**statistics, **read.statistics},
+                rows={**side.rows, **read.rows},
+                names=self._names(kept.images, read.report),
+                cached=read.cached,
+                pixels=read.pixels,
+                names_at=functools.partial(self.reader.names_at, kept.images),
+                sample=None if sampled is None else sampled.describe(),
+            )
+        said = () if side.report is None else remarks(kept.name, side.report)
+        warnings = (*kept.warnings(self.protocols), *plan.warnings, *kept.remarks, *said)
+        seconds = time.perf_counter() - begun
+        return dataclasses.replace(side, seconds=seconds, warnings=tuple(dict.fromkeys(warnings)))
+
+    def _plan(self, kept: KeptSet, role: str) -> "_Plan":
+        """What serves each measure that a kept set takes part in."""
+        plan = _Plan()
+        chosen = kept.numbers_once(self.protocols)
+        for job in self.jobs:
+            if not _takes_part(job.measure, role):
+                continue
+            spec, needed = job.spec, job.measure.wanted
+            if self.with_rows and role == "generated":
+                needed |= Wanted(False, rows=True)
+            found, reason = _found(kept, job)
+            server = _server(found, needed)
+            if server == "images":
+                if kept.images is not None:
+                    plan.images[spec] = plan.images.get(spec, Wanted(False, rows=False)) | needed
+                    if reason is not None and needed.statistics:
+                        plan.warnings.append(f"{reason.split('; ')[0]}: the images in the file are used")
+                    continue
+                reason = reason or lacks_rows(kept.name, role)
+                if role == "reference" and not self.everything:
+                    raise InputError(reason)  # before any image is read
+                plan.missing[job.measure.name, spec] = reason
+                continue
+            assert found is not None
+            if chosen is not None:
+                plan.once[job.measure.name, spec] = chosen
+            if server == "features":
+                plan.features[spec] = found
+                continue
+            assert found.statistics is not None
+            plan.statistics[spec] = found.statistics
+            if self.set_options.get("limit") is not None:
+                plan.warnings.append(f"{kept.name} keeps a mean and a covariance, which no limit changes")
+        return plan
 
     def results(
         self, reference: Side, generated: Side, held_out: Side | None
     ) -> Iterator[tuple[list[Result], list[NotComputed]]]:
         """Every number of a pair of data sets, measure by measure, and those that cannot be had."""
         self._look_for_copies(reference, held_out, generated)
-        for job in self._watched_jobs(generated.name):
+        for job in self._watched_jobs(generated.name, (reference, generated)):
             yield self._attempt(job, generated.name, lambda job=job: self._results(job, reference, generated, held_out))
 
     def differences(
@@ -313,7 +390,7 @@ class Run:
         """Every number of two generators and how far they differ, measure by measure, and those that cannot be had."""
         self._look_for_copies(reference, held_out, first, second)
         both = f"{first.name} and {second.name}"
-        for job in self._watched_jobs(both):
+        for job in self._watched_jobs(both, (reference, first, second)):
             yield self._attempt(job, both, lambda job=job: self._differences(job, reference, first, second, held_out))
 
     def _attempt(
@@ -340,11 +417,17 @@ class Run:
                 self.image_sets[id(side)] = side, images  # the side too, so that its id stays its own
                 self.copies.add(images)
 
-    def _watched_jobs(self, name: str) -> Iterator[Job]:
-        progress = self.reader.progress if len(self.jobs) > 1 else None
+    def _watched_jobs(self, name: str, sides: Sequence[Side]) -> Iterator[Job]:
+        def counts(job: Job) -> bool:
+            """Whether it is under the protocol that numbers from the sets' files are given under, if one of them is."""
+            chosen = [side.once.get((job.measure.name, job.spec)) for side in sides]
+            return all(one in (None, job.protocol.name) for one in chosen)
+
+        jobs = [job for job in self.jobs if counts(job)]
+        progress = self.reader.progress if len(jobs) > 1 else None
         if progress is not None:
-            progress.begin(name, len(self.jobs), "metrics")
-        for job in self.jobs:
+            progress.begin(name, len(jobs), "metrics")
+        for job in jobs:
             yield job
             if progress is not None:
                 progress.advance(1)
@@ -382,6 +465,8 @@ class Run:
         common = tuple(self._warnings(job, reference, generated, held_out))
         found, undefined = {}, []
         for number in job.measure.compute(pair):
+            if not job.gives(number.stem):
+                continue
             if np.isfinite(number.value):
                 found[number.stem] = number, self._result(job, number, common, reference, generated)
                 continue
@@ -394,32 +479,35 @@ class Run:
     def _pairs(self, job: Job, reference: Side, generated: Sequence[Side], held_out: Side | None) -> list[Pair]:
         """The reference with each of the generated sets."""
         spec = job.spec
+        for side in (reference, *generated, *([] if held_out is None else [held_out])):
+            if (job.measure.name, spec) in side.missing:
+                raise InputError(side.missing[job.measure.name, spec])
         if job.measure.needs_held_out:
             for side in generated:
                 self.copies.check_held_out(self.image_sets[id(side)][1], job.measure.name)
         if job.measure.wanted.statistics:
             for side in (reference, *generated):
-                if spec not in side.statistics and side.report is not None and side.report.count < 2:
-                    raise too_few_images(side.name, side.report.count)
-        sizes = [side.feature_size(spec) for side in (reference, *generated)]
-        if not job.measure.alone and sizes[0] is None:
-            raise InputError(f"the statistics in {reference.name!r} are not of these features")
+                features = side.features(job)
+                count = features.count() if side.report is None else side.report.count
+                if features.statistics is None and count is not None and count < 2:
+                    raise too_few_images(side.name, count)
+        sizes = [side.feature_size(job) for side in (reference, *generated)]
         for side, size in zip(generated, sizes[1:], strict=True):
             if not job.measure.alone and size != sizes[0]:
                 raise InputError(
-                    f"{side.name!r} gives {size:,} features an image and {reference.name!r} "
-                    f"{sizes[0]:,}; with extractor {spec.extractor.name!r} both need images of the same size"
+                    f"{side.name!r} gives {size or 0:,} features an image and {reference.name!r} "
+                    f"{sizes[0] or 0:,}; with extractor {spec.extractor.name!r} both need images of the same size"
                 )
         labels: Sequence[np.ndarray | None] = [None] * (1 + len(generated))
         classes: tuple[str, ...] = ()
         if job.measure.needs_labels:
             classes, labels = _labels(reference, *generated)
-        ours = reference.features(spec, labels[0], None, classes)
-        unseen = None if held_out is None else held_out.features(spec)
+        ours = reference.features(job, labels[0], None, classes)
+        unseen = None if held_out is None else held_out.features(job)
         return [
             Pair(
                 ours,
-                side.features(spec, own, self._texts(job, side), classes),
+                side.features(job, own, self._texts(job, side), classes),
                 unseen,
                 job.protocol,
                 self.seed,
@@ -459,11 +547,11 @@ class Run:
             weights=network.weights_hash,
             reference=reference.name,
             generated=generated.name,
-            n_reference=reference.count(spec),
-            n_generated=generated.count(spec),
+            n_reference=reference.count(job),
+            n_generated=generated.count(job),
             skipped_reference=0 if reference.report is None else len(reference.report.skipped),
             skipped_generated=0 if generated.report is None else len(generated.report.skipped),
-            feature_size=generated.feature_size(spec) or 0,
+            feature_size=generated.feature_size(job) or 0,
             resize=spec.preparation.resize,
             quantise=spec.preparation.quantise,
             normalisation=(spec.normalisation.offset, spec.normalisation.scale),
@@ -543,26 +631,45 @@ def _labels(*sides: Side) -> tuple[tuple[str, ...], list[np.ndarray]]:
     return tuple(map(str, names)), np.split(numbers, np.cumsum([len(part) for part in classes])[:-1])
 
 
-def _check_statistics(
-    path: Path, statistics: FeatureStatistics, identity: Mapping[str, Any] | None, protocol: str, spec: FeatureSpec
-) -> None:
-    """Refuses statistics that were made in another way than the one asked for."""
-    size = spec.extractor.taps[spec.tap]
-    if identity is None and size is not None and statistics.feature_size != size:
-        raise InputError(
-            f"{str(path)!r} has statistics of {statistics.feature_size} features and extractor "
-            f"{spec.extractor.name!r} has {size}; choose the extractor that they were made with"
-        )
-    for key, wanted in spec.identity().items():
-        if identity is None or identity.get(key, _UNRECORDED.get(key)) == wanted:
-            continue
-        if key == "reduction" and not reduction_matters(report_in_file(path, identity)):
-            continue  # it makes no difference to any of its images
-        made = identity.get(key, _UNRECORDED.get(key))
-        raise InputError(
-            f"the statistics in {str(path)!r} were made with {key} {made!r}; protocol {protocol!r} with this extractor "
-            f"needs {wanted!r}; write them again with {_AGAIN.get((key, wanted), '`jaxeval stats`')}"
-        )
+@dataclasses.dataclass
+class _Plan:
+    """What of a kept set serves a run: statistics, features or images by kind of feature, and what it has not."""
+
+    statistics: dict[FeatureSpec, FeatureStatistics] = dataclasses.field(default_factory=dict)
+    features: dict[FeatureSpec, Found] = dataclasses.field(default_factory=dict)
+    images: dict[FeatureSpec, Wanted] = dataclasses.field(default_factory=dict)
+    missing: dict[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
+    once: dict[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+
+def _takes_part(measure: Measure, role: str) -> bool:
+    """Whether a set of that role counts in a measure."""
+    return not ((role == "reference" and measure.alone) or (role == "held out" and not measure.needs_held_out))
+
+
+def _found(kept: KeptSet, job: Job) -> tuple[Found | None, str | None]:
+    """What a kept set has for a job, or why nothing."""
+    try:
+        return kept.find(job.spec, job.protocol.name), None
+    except InputError as error:
+        return None, str(error)
+
+
+def _server(found: Found | None, needed: Wanted) -> str:
+    """What serves a need: `statistics` that are kept, `features` that are kept, or `images`."""
+    if found is None:
+        return "images"
+    if found.rows is not None:
+        same = found.statistics is None or found.statistics.count == len(found.rows)
+        return "features" if same or needed.rows else "statistics"
+    return "images" if needed.rows else "statistics"
+
+
+def lacks_rows(name: str, role: str) -> str:
+    """Why a set of statistics alone does not do for a measure of features."""
+    whose = "the reference's images or features, not their statistics" if role == "reference" else "images or features"
+    return f"it needs {whose}, and {name!r} holds mean and covariance alone"
 
 
 def device_name() -> str:

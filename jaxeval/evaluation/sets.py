@@ -3,12 +3,11 @@
 import dataclasses
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from jaxeval._files import local_name, local_path
+from jaxeval._files import local_name
 from jaxeval.errors import InputError
-from jaxeval.evaluation.statistics import is_statistics_file
+from jaxeval.evaluation.kept import KeptSet, open_kept
 from jaxeval.images import Sampling, Source, open_source
 from jaxeval.images.arrays import check_layout
 from jaxeval.images.lists import describe, is_image
@@ -34,11 +33,6 @@ class NamedSet:
     def __post_init__(self):
         if isinstance(self.data, str | os.PathLike):
             local_name(self.data)  # refused now, and not after the networks are loaded
-
-    @property
-    def statistics(self) -> Path | None:
-        """The file of statistics that it is, if it is one."""
-        return local_path(self.data) if is_statistics_file(self.data) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,22 +61,36 @@ class SetOptions:
     def __post_init__(self):
         check_layout(self.layout)
 
-    def open(self, given: NamedSet) -> Source:
+    def open(self, given: NamedSet) -> Source | KeptSet:
+        """A set: its images, or what a file keeps in their place, or the sample of either that is wanted.
+
+        Raises:
+          InputError: it cannot be read as either.
+        """
+        kept = open_kept(given.data, name=given.name, open_images=self._images)
+        return self._images(given.data, given.name) if kept is None else kept.sampled(self.sampling)
+
+    def open_images(self, given: NamedSet) -> Source:
         """The images of a set, or the sample of them that is wanted.
 
         Raises:
-          InputError: it cannot be read as images, or is a file of statistics.
+          InputError: it cannot be read as images, or is a file of statistics or features.
         """
-        if given.statistics is not None:
+        kept = open_kept(given.data)
+        if kept is not None:
+            images = "" if kept.image_key is None else f"; its images are {given.data!s}?key={kept.image_key}"
             raise InputError(
-                f"{str(given.data)!r} holds statistics, which can only stand in the place of the reference"
+                f"{str(given.data)!r} holds statistics or features, which `evaluate` takes as they are{images}"
             )
+        return self._images(given.data, given.name)
+
+    def _images(self, data: Any, name: str | None) -> Source:
         source = open_source(
-            given.data,
+            data,
             num_samples=self.num_samples,
             value_range=self.value_range,
             seed=self.seed,
-            name=given.name,
+            name=name,
             layout=check_layout(self.layout),
             out_of_range=self.out_of_range,
         )

@@ -9,9 +9,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,29 +19,35 @@ from jaxtyping import Bool, Float, UInt8
 
 from jaxeval._files import local_path
 from jaxeval.errors import InputError
+from jaxeval.evaluation.array_archives import read_arrays
 from jaxeval.evaluation.results import write_atomically
 from jaxeval.images import DIGEST_BYTES
 from jaxeval.ops import Gaussian, Moments, covariance, feature_moments, merge_moments
 from jaxeval.ops.gaussian import semidefinite_covariance
 
 __all__ = [
+    "SAMPLE",
     "FeatureStatistics",
     "StatisticsAccumulator",
     "checked_statistics",
-    "is_statistics_file",
     "load_statistics",
     "save_statistics",
+    "statistics_of_features",
     "statistics_of_moments",
     "statistics_of_rows",
     "too_few_images",
 ]
 
+SAMPLE = 4096
+"""Images whose features are kept beside the statistics: enough for a standard error to be known to some per cent."""
+
 _FORMAT = "jaxeval-statistics"
 _FORMAT_VERSION = 1
+_WITH_FEATURES = 2  # a file without features is of format 1, which older versions of jaxeval read too
 # A covariance of this many features takes 2 GiB in float64, and its root minutes.
 _LARGEST_FEATURE_SIZE = 16_384
 _SAVED = ("count", "mean", "scatter")
-_OPTIONAL = ("factor", "sample", "pixels")
+_OPTIONAL = ("factor", "sample", "pixels", "features", "names")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,8 @@ class FeatureStatistics:
       warnings: what a reader should know of numbers that came from a file.
       pixels: a digest of the pixels of each item of the data set, zero for those that were skipped
         (`jaxeval.images.pixel_digest`); for copies to be found. None where a file has none.
+      features: shape [count, d], float32, those of every image, in the data set's order; None where they are not kept.
+      names: of the images that counted, in the same order; None where they are not kept.
     """
 
     count: int | None
@@ -70,6 +75,8 @@ class FeatureStatistics:
     sample: Float[np.ndarray, "k d"] | None = None
     warnings: tuple[str, ...] = ()
     pixels: UInt8[np.ndarray, "m 16"] | None = None
+    features: Float[np.ndarray, "count d"] | None = None
+    names: np.ndarray | None = None
 
     @property
     def feature_size(self) -> int:
@@ -196,6 +203,24 @@ class StatisticsAccumulator:
         return statistics_of_moments(moments, self.sample())
 
 
+def statistics_of_features(rows: Float[np.ndarray, "n d"], name: str) -> FeatureStatistics:
+    """Statistics of features that are at hand, the same as from the images that they are of.
+
+    Args:
+      rows: shape [N, d], any floating dtype.
+      name: of the data set, for error messages.
+
+    Raises:
+      InputError: there are fewer than two, or they are too long for a covariance to be formed.
+    """
+    accumulator = StatisticsAccumulator(name)
+    every = -(-len(rows) // SAMPLE)
+    for start in range(0, len(rows), SAMPLE):
+        block = rows[start : start + SAMPLE]
+        accumulator.add(block, np.arange(start, start + len(block)) % every == 0)
+    return accumulator.finish()
+
+
 def statistics_of_rows(
     rows: Float[np.ndarray, "n d"], sample: Float[np.ndarray, "k d"] | None = None
 ) -> FeatureStatistics:
@@ -234,25 +259,11 @@ def save_statistics(path: str | Path, statistics: FeatureStatistics, identity: M
         "count": np.asarray(statistics.count),
     }
     arrays |= {key: value for key in _OPTIONAL if (value := getattr(statistics, key)) is not None}
-    metadata = {"format": _FORMAT, "format_version": _FORMAT_VERSION, "checksum": _checksum(arrays), **identity}
+    version = _FORMAT_VERSION if statistics.features is None else _WITH_FEATURES
+    metadata = {"format": _FORMAT, "format_version": version, "checksum": _checksum(arrays), **identity}
     buffer = io.BytesIO()
     np.savez(buffer, metadata=np.asarray(json.dumps(metadata)), **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(local_path(path), buffer.getvalue())
-
-
-def is_statistics_file(path: object) -> bool:
-    """Whether a path is an `.npz` that holds `mu` and `sigma`, be it ours, pytorch-fid's or ADM's."""
-    if not isinstance(path, str | os.PathLike):
-        return False
-    place = local_path(path)
-    if place.suffix.lower() != ".npz" or not place.is_file():
-        return False
-    try:
-        with zipfile.ZipFile(place) as archive:
-            names = set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False  # whoever reads it as images says what is wrong with it
-    return {"mu.npy", "sigma.npy"} <= names
 
 
 def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any] | None]:
@@ -262,12 +273,10 @@ def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any]
       InputError: the file is damaged, needs pickling, or its arrays are not a mean and a covariance.
     """
     name = str(path)
-    try:
-        with np.load(local_path(path), allow_pickle=False) as file:
-            # An ADM file also holds its images, which can be gigabytes.
-            arrays = {key: file[key] for key in ("mu", "sigma", "count", *_OPTIONAL, "metadata") if key in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
-        raise InputError(f"cannot read the statistics in {name!r} ({error}); write the file again") from error
+    arrays = read_arrays(local_path(path), {"mu", "sigma", "count", "metadata", *_OPTIONAL})
+    missing = [key for key in ("mu", "sigma") if key not in arrays]
+    if missing:
+        raise InputError(f"{name!r} holds no {' and no '.join(missing)}; a mean and a covariance are expected")
     if "metadata" in arrays:
         return _own_statistics(name, arrays)
     return checked_statistics(name, arrays["mu"], arrays["sigma"]), None
@@ -296,7 +305,7 @@ def checked_statistics(
       InputError: they are not; the message names the file and the array.
     """
     mean_key, covariance_key = keys
-    if mean.dtype.kind == "V" or covariance.dtype.kind == "V":
+    if any(one.dtype.kind == "V" and not jnp.issubdtype(one.dtype, jnp.floating) for one in (mean, covariance)):
         raise InputError(
             f"{name!r} holds {mean_key} and {covariance_key} in a type that NumPy has no name for, as it writes "
             "bfloat16; save them as float32 or float64"
@@ -337,22 +346,26 @@ def _own_statistics(name: str, arrays: dict[str, np.ndarray]) -> tuple[FeatureSt
         checksum = metadata.pop("checksum")
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(damaged.format("its metadata cannot be read")) from error
-    if version != _FORMAT_VERSION or metadata["format"] != _FORMAT:
+    if version not in (_FORMAT_VERSION, _WITH_FEATURES) or metadata["format"] != _FORMAT:
         raise InputError(
-            f"{name!r} has statistics format {version}, this jaxeval reads {_FORMAT_VERSION}; write it again"
+            f"{name!r} has statistics format {version}, this jaxeval reads {_FORMAT_VERSION} and {_WITH_FEATURES}; "
+            "write it again"
         )
     if checksum != _checksum(arrays):
         raise InputError(damaged.format("its numbers do not match its checksum"))
     mean = arrays["mu"]
-    factor, sample, pixels = (arrays.get(key) for key in _OPTIONAL)
-    whole = (factor is None or factor.shape == (count, *mean.shape)) and _are_digests(pixels, count)
-    if count < 2 or not whole or (sample is not None and (sample.ndim != 2 or sample.shape[1:] != mean.shape)):
+    factor, sample, pixels, features, names = (arrays.get(key) for key in _OPTIONAL)
+    whole = all(one is None or one.shape == (count, *mean.shape) for one in (factor, features))
+    named = names is None or (names.shape == (count,) and names.dtype.kind == "U")
+    sampled = sample is None or (sample.ndim == 2 and sample.shape[1:] == mean.shape)
+    if count < 2 or not (whole and named and sampled and _are_digests(pixels, count)):
         raise InputError(damaged.format("its count and its arrays disagree"))
     if factor is not None:
         statistics = FeatureStatistics(count=count, mean=mean.astype(np.float64), factor=factor)
     else:
         statistics = checked_statistics(name, mean, arrays["sigma"], count=count, ddof=ddof)
-    return dataclasses.replace(statistics, sample=sample, pixels=pixels), metadata
+    more = {"sample": sample, "pixels": pixels, "features": features, "names": names}
+    return dataclasses.replace(statistics, **more), metadata
 
 
 def _are_digests(pixels: np.ndarray | None, count: int) -> bool:

@@ -12,6 +12,7 @@ from jaxeval.images.exact import StoredImage as StoredImage
 from jaxeval.images.exact import decode_exact as decode_exact
 from jaxeval.images.exact import pixel_layout as pixel_layout
 from jaxeval.images.exact import stored_image as stored_image
+from jaxeval.images.opening import matching_files as matching_files
 from jaxeval.images.opening import open_source as open_source
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
@@ -51,6 +52,7 @@ __all__ = [
     "contrasts",
     "decode_exact",
     "is_video",
+    "matching_files",
     "open_source",
     "open_video",
     "pixel_digest",

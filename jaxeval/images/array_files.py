@@ -1,5 +1,6 @@
 """Images in .npy and .npz files, streamed: no more than one image of the array is in memory at a time."""
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -103,7 +104,9 @@ class ArrayFileSource(Source):
                 raise InputError(f"{self.name} holds no array {key!r}; it holds {', '.join(names) or 'none'}.")
             return f"{key}.npy"
         if {"mu", "sigma"} <= set(names):
-            raise InputError(f"{self.name} holds statistics (mu, sigma), not images; name it as the reference instead.")
+            raise InputError(
+                f"{self.name} holds statistics (mu, sigma), not images; only `jaxeval evaluate` and `compare` take it."
+            )
         for name in names if len(names) == 1 else _PREFERRED_KEYS:
             if name in names:
                 return f"{name}.npy"
@@ -134,7 +137,10 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read is None:
         raise ValueError(f"version {version} of the .npy format holds no plain array")
-    shape, fortran_order, dtype = read(stream)
+    try:
+        shape, fortran_order, dtype = read(stream)
+    except (SyntaxError, tokenize.TokenError) as error:  # NumPy's parser lets those of Python through
+        raise ValueError("its header cannot be read") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which would have to be unpickled; save a plain array")
     if fortran_order and len(shape) > 1:

@@ -29,7 +29,7 @@ from jaxeval.images.tars import TAR_SUFFIXES, TarSource
 from jaxeval.images.tfds import TfdsSource
 from jaxeval.images.zips import ZipSource
 
-__all__ = ["open_source"]
+__all__ = ["matching_files", "open_source"]
 
 _ARRAY_OPTIONS = ("key", "layout", "range")
 _TFDS_OPTIONS = ("data_dir", "image_key", "layout", "range")
@@ -276,14 +276,23 @@ def _open_folder(path: Path, name: str) -> Source:
     return folder
 
 
-def _open_pattern(pattern: str, name: str) -> Source:
+def matching_files(pattern: str) -> list[Path]:
+    """The files that a pattern names, `*` and `{a,b}` and `{00..99}` expanded, in order.
+
+    Raises:
+      InputError: a part of the pattern matches nothing.
+    """
     paths: set[str] = set()
     for expanded in _expand_braces(pattern):
         matches = glob.glob(expanded, recursive=True) if glob.has_magic(expanded) else [expanded]
         if not matches or not os.path.lexists(matches[0]):
             raise InputError(f"nothing matches {printable(expanded)}.")
         paths.update(matches)
-    files = [Path(path) for path in sorted(paths, key=os.fsencode) if not os.path.isdir(path)]
+    return [Path(path) for path in sorted(paths, key=os.fsencode) if not os.path.isdir(path)]
+
+
+def _open_pattern(pattern: str, name: str) -> Source:
+    files = matching_files(pattern)
     if not files:
         raise InputError(f"{name} matches only folders; give one folder, or end the pattern with /*.png.")
     root = Path(os.path.commonpath([file.parent for file in files]))

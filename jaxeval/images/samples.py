@@ -55,13 +55,25 @@ class Sampling:
             return source
         if self.first or source.sequential:
             return SampledSource(source, self.limit, asked=self.first)
-        whole = len(source)
-        if self.limit >= whole:
-            return source
+        chosen = self.places(len(source))
+        return source if chosen is None else SampledSource(source, self.limit, chosen, seed=self.seed)
+
+    def places(self, whole: int) -> Int[np.ndarray, " n"] | None:
+        """Which images of a set of that many are taken, ascending, where any can be read; None for all of them."""
+        if self.limit is None or self.limit >= whole:
+            return None
+        if self.first:
+            return np.arange(self.limit)
         # The raw numbers of a bit generator are the same in every version of NumPy; `choice` may change.
         numbers = np.random.PCG64(np.random.SeedSequence([self.seed])).random_raw(whole)
-        chosen = np.sort(np.argsort(numbers, kind="stable")[: self.limit])
-        return SampledSource(source, self.limit, chosen, seed=self.seed)
+        return np.sort(np.argsort(numbers, kind="stable")[: self.limit])
+
+    def describe(self, whole: int) -> dict[str, Any] | None:
+        """How a sample of a set of that many is taken, as plain values; None where all are."""
+        if self.places(whole) is None:
+            return None
+        rule, seed = (_FIRST, None) if self.first else (_UNIFORM, self.seed)
+        return {"rule": rule, "seed": seed, "count": self.limit, "of": whole}
 
 
 class SampledSource(Source):

@@ -1,6 +1,7 @@
 """Statistics files: the same number as from the images, and never the wrong statistics without a word."""
 
 import json
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -168,11 +169,26 @@ def test_statistics_of_another_feature_size_are_refused(tmp_path, images):
         value(path, images[1], extractor="random-conv")
 
 
-def test_statistics_are_no_generated_images(tmp_path, images):
+def test_statistics_stand_for_generated_images_too(tmp_path, images):
+    paths = [tmp_path / f"{number}.npz" for number in range(2)]
+    for path, data in zip(paths, images, strict=True):
+        jaxeval.reference_statistics(data, path, extractor="pixels")
+    direct = value(*images)
+    for reference, generated in ((images[0], paths[1]), (paths[0], paths[1])):
+        result = value(reference, generated)
+        assert result.value == pytest.approx(direct.value, rel=1e-12)
+        assert result.interval == pytest.approx(direct.interval, rel=1e-9)
+        assert (result.n_reference, result.n_generated) == (200, 150)
+    with pytest.raises(InputError, match=r"it needs images or features, and '.*1\.npz' holds mean and cov"):
+        value(images[0], paths[1], metrics="kd-full")
+
+
+@pytest.mark.parametrize("call", [jaxeval.features, partial(jaxeval.reference_statistics, path="a.npz")])
+def test_statistics_are_no_images(tmp_path, images, call):
     path = tmp_path / "reference.npz"
     jaxeval.reference_statistics(images[0], path, extractor="pixels")
-    with pytest.raises(InputError, match="place of the reference"):
-        value(images[0], path)
+    with pytest.raises(InputError, match="holds statistics or features, which `evaluate` takes as they are"):
+        call(path, extractor="pixels")
 
 
 def test_the_files_name_ends_in_npz(tmp_path, images):
