@@ -210,5 +210,7 @@ def test_a_bias_that_matters_is_reported(network, images):
     (many,) = jaxeval.evaluate(images[0], {"made": dark}, extractor=network).results
     assert not any("what so few images cost" in warning for warning in many.warnings)
     for result in (few, many):
+        assert result.interval is not None
+        assert result.debiased is not None
         assert result.interval[0] <= result.value <= result.interval[1]
         assert f"without its bias of {result.debiased.bias:.4g}" in result.debiased.interval_method

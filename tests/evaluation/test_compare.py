@@ -62,6 +62,8 @@ def test_sets_of_one_kind_are_not_told_apart(images):
     # Six intervals of 95%: one of them may miss.
     assert sum(one.better is not None for one in differences) <= 1
     for one in differences:
+        assert one.interval is not None
+        assert one.p_value is not None
         assert (one.p_value < 0.05) == (not one.interval[0] <= 0 <= one.interval[1])
 
 

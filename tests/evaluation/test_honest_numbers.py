@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,13 @@ def result_of(n_reference, n_generated):
     )
 
 
-def by_stem(numbers):
+def only(numbers) -> Any:
+    """One number; its interval and what else it may lack are looked at as if they were there."""
+    (number,) = numbers
+    return number
+
+
+def by_stem(numbers) -> dict[str, Any]:
     return {number.stem: number for number in numbers}
 
 
@@ -64,7 +71,7 @@ def nested(count, d=12):
 
 @pytest.mark.parametrize("counts", [(119, 120, 121), (23, 24, 25), (59, 60, 61)])
 def test_one_image_more_moves_both_intervals_a_little(counts):
-    found = [distances.frechet(pair_of(*nested(count)))[0] for count in counts]
+    found = [only(distances.frechet(pair_of(*nested(count)))) for count in counts]
     for number in found:
         low, high = number.interval
         assert low <= number.value <= high
@@ -76,10 +83,10 @@ def test_one_image_more_moves_both_intervals_a_little(counts):
 
 
 def test_few_images_make_the_estimate_without_bias_uncertain_and_none_makes_it_unknown():
-    number = distances.frechet(pair_of(*nested(12)))[0]
+    number = only(distances.frechet(pair_of(*nested(12))))
     assert number.debiased is None
     assert any("singular" in warning for warning in number.warnings)
-    few, more = (distances.frechet(pair_of(*nested(count)))[0].debiased for count in (14, 240))
+    few, more = (only(distances.frechet(pair_of(*nested(count)))).debiased for count in (14, 240))
     assert few.bias_shortfall > 0.2 * few.bias
     assert more.bias_shortfall < 0.05 * more.bias
 
@@ -88,7 +95,7 @@ def test_few_images_make_the_estimate_without_bias_uncertain_and_none_makes_it_u
 def test_both_intervals_cover_what_they_are_of(n, m, d):
     """Of 60 draws, 95% in name: fewer than 52 would be seen once in 500."""
     truth, draws = d * 0.1**2, 60
-    found = [distances.frechet(pair_of(*normals(n, m, d, shift=0.1, seed=seed)))[0] for seed in range(draws)]
+    found = [only(distances.frechet(pair_of(*normals(n, m, d, shift=0.1, seed=seed)))) for seed in range(draws)]
     expected = np.mean([number.value for number in found])
     own = sum(number.interval[0] <= expected <= number.interval[1] for number in found)
     debiased = sum(number.debiased.interval[0] <= truth <= number.debiased.interval[1] for number in found)
@@ -132,14 +139,14 @@ def test_directions_belong_to_the_error_of_mind():
 def test_the_difference_of_two_generators_holds_that_of_the_directions():
     x, y = normals(200, 200, 128, shift=0.2, seed=2)
     z = y + 0.05
-    found = {}
+    sides, found = [pair_of(x, side, "clean-fid", with_intervals=False) for side in (y, z)], []
     for seed in range(6):
-        first, second = (dataclasses.replace(pair_of(x, side, "clean-fid"), seed=seed) for side in (y, z))
-        values = [by_stem(distances.sliced(dataclasses.replace(one, with_intervals=False))) for one in (first, second)]
-        found[seed] = (values[0]["mind"].value - values[1]["mind"].value, distances.sliced_draws(first, second)["mind"])
-    values, errors = np.array(list(found.values())).T
+        sides = [dataclasses.replace(side, seed=seed) for side in sides]
+        first, second = (by_stem(distances.sliced(side))["mind"].value for side in sides)
+        found.append((first - second, distances.sliced_draws(*sides)["mind"]))
+    values, errors = np.transpose(found)
     assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.8)
-    contrast = contrasts_of(MEASURES["sliced"], first, second)["mind"]
+    contrast: Any = contrasts_of(MEASURES["sliced"], *sides)["mind"]
     assert contrast.standard_error > errors[-1]
     assert contrast.with_draws
 
@@ -158,8 +165,8 @@ def test_torch_fidelity_has_its_own_directions():
 
 def test_a_kernel_distance_over_subsets_lies_in_its_interval_with_the_error_of_their_choice():
     x, y = normals(300, 1500, 16, shift=0.05, seed=4)
-    (number,) = distances.kernel_distance(pair_of(x, y, "clean-fid"))
-    full = ops.kid_full(reference=np.float32(x), generated=np.float32(y))
+    number = only(distances.kernel_distance(pair_of(x, y, "clean-fid")))
+    full = ops.kid_full(reference=x.astype(np.float32), generated=y.astype(np.float32))
     low, high = number.interval
     assert (low + high) / 2 == pytest.approx(number.value)
     deviation = number.parameters["deviation_of_subsets"]
@@ -174,9 +181,9 @@ def test_a_difference_lies_in_its_interval_whatever_the_values_are_over():
     x, y = normals(400, 400, 8, shift=0.3, seed=6)
     z = y[:300] + 0.02
     pairs = pair_of(x, y, "clean-fid"), pair_of(x, z, "clean-fid")
-    numbers = [distances.kernel_distance(pair)[0] for pair in pairs]
-    (contrast,) = contrasts.kernel_distance(*pairs)
-    found = difference_of((numbers[0], numbers[1]), (result_of(400, 400), result_of(400, 300)), contrast)
+    numbers = [only(distances.kernel_distance(pair)) for pair in pairs]
+    contrast = only(contrasts.kernel_distance(*pairs))
+    found: Any = difference_of((numbers[0], numbers[1]), (result_of(400, 400), result_of(400, 300)), contrast)
     low, high = found.interval
     assert (low + high) / 2 == pytest.approx(found.value)
     draws = np.hypot(numbers[0].drawing_error, numbers[1].drawing_error)
@@ -188,9 +195,9 @@ def test_unequal_counts_alone_make_no_generator_better():
     rng = np.random.default_rng(8)
     x, y, z = (rng.standard_normal((count, 16)) for count in (1500, 1500, 100))
     pairs = pair_of(x, y), pair_of(x, z)
-    numbers = [distances.frechet(pair)[0] for pair in pairs]
-    (contrast,) = contrasts.frechet(*pairs)
-    found = difference_of((numbers[0], numbers[1]), (result_of(1500, 1500), result_of(1500, 100)), contrast)
+    numbers = [only(distances.frechet(pair)) for pair in pairs]
+    contrast = only(contrasts.frechet(*pairs))
+    found: Any = difference_of((numbers[0], numbers[1]), (result_of(1500, 1500), result_of(1500, 100)), contrast)
     assert found.interval[1] < 0
     assert found.debiased.interval[0] <= 0 <= found.debiased.interval[1]
     assert found.better is None
@@ -202,9 +209,9 @@ def test_p_values_are_those_of_what_they_say():
     x = rng.standard_normal((600, 4))
     y, z = x[:300] + np.array([0.4, 0, 0, 0]), x[300:] + np.array([0, 0.4, 0, 0])
     pairs = pair_of(x, y), pair_of(x, z)
-    numbers = [distances.kernel_distance_full(pair)[0] for pair in pairs]
-    (contrast,) = contrasts.kernel_distance_full(*pairs)
-    found = difference_of((numbers[0], numbers[1]), (result_of(600, 300), result_of(600, 300)), contrast)
+    numbers = [only(distances.kernel_distance_full(pair)) for pair in pairs]
+    contrast = only(contrasts.kernel_distance_full(*pairs))
+    found: Any = difference_of((numbers[0], numbers[1]), (result_of(600, 300), result_of(600, 300)), contrast)
     assert found.interval[0] <= 0 <= found.interval[1]
     assert found.p_value > 0.05
     assert found.alike_p_value is not None
@@ -241,21 +248,21 @@ def test_a_set_against_itself_is_at_distance_zero(order, n, d):
 @pytest.mark.parametrize("protocol", ["pytorch-fid", "stylegan3"])
 def test_a_set_against_its_statistics_of_another_tool_is_at_distance_zero(dtype, protocol):
     x, y = (50 + 3 * rows for rows in normals(300, 300, 7, seed=17))
-    x, y = np.float32(x), np.float32(y)
+    x, y = x.astype(np.float32), y.astype(np.float32)
     ddof = PROTOCOLS[protocol].ddof
     mean, covariance = (np.asarray(one, dtype) for one in (x.mean(0, np.float64), np.cov(x.T, ddof=ddof)))
-    known = Features("real.npz", FeatureStatistics(None, np.float64(mean), np.float64(covariance)))
+    known = Features("real.npz", FeatureStatistics(None, mean.astype(np.float64), covariance.astype(np.float64)))
     for rows, zero in ((x, True), (y, False)):
         pair = Pair(known, features("made", rows), None, PROTOCOLS[protocol], 0)
-        assert (distances.frechet(pair)[0].value == 0) == zero
+        assert (only(distances.frechet(pair)).value == 0) == zero
 
 
 def test_a_set_that_nearly_is_another_is_not_at_distance_zero():
     x, _ = normals(300, 1, 7, seed=11)
-    y = np.float32(x)
+    y = x.astype(np.float32)
     y[5, 3] = np.nextafter(y[5, 3], np.float32(9))
     pair = pair_of(x, y)
-    assert 0 < distances.frechet(pair)[0].value < 1e-12
+    assert 0 < only(distances.frechet(pair)).value < 1e-12
     assert by_stem(distances.sliced(pair))["mind"].value > 0
 
 
@@ -302,7 +309,7 @@ def test_numbers_that_end_at_an_edge_take_their_spread_from_beyond_it():
     """Of one distribution both are at 1 half of the time, and so is every third of the images."""
     x, y = normals(240, 240, 6, seed=16)
     for measure in (scores.clipped, scores.alpha):
-        for number in measure(pair_of(x, y)):
+        for number in by_stem(measure(pair_of(x, y))).values():
             low, high = number.interval
             assert number.value - low > 0.02
             assert high <= 1

@@ -1,15 +1,36 @@
 """Intervals of numbers and of differences: within what they can be, honest at the edges, beside p-values that agree."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from jaxeval.evaluation.intervals import difference_interval, interval_about, no_difference
+from jaxeval.evaluation import intervals
+from jaxeval.evaluation.intervals import no_difference
 from jaxeval.evaluation.names import NUMBERS
 
 COUNTS = {"reference": 100, "generated": 50}
+
+
+def interval_about(*arguments, **more) -> Any:
+    """An interval, or None."""
+    return intervals.interval_about(*arguments, **more)
+
+
+def difference_interval(*arguments, **more) -> Any:
+    """An interval, or None."""
+    return intervals.difference_interval(*arguments, **more)
+
+
+def images_of(stem):
+    """How many images a number is a mean over."""
+    name = NUMBERS[stem].mean_over
+    assert name is not None
+    return COUNTS[name]
+
+
 SHARES = [stem for stem, name in NUMBERS.items() if name.share]
 BOUNDED = [stem for stem, name in NUMBERS.items() if math.isfinite(name.range[0])]
 
@@ -47,7 +68,7 @@ def test_a_number_may_be_bounded_by_the_images():
 
 @pytest.mark.parametrize("stem", SHARES)
 def test_none_and_all_of_the_images_have_intervals_of_some_width(stem):
-    count, (least, largest) = COUNTS[NUMBERS[stem].mean_over], NUMBERS[stem].range
+    count, (least, largest) = images_of(stem), NUMBERS[stem].range
     chance = 1 - 0.025 ** (1 / count)  # Clopper and Pearson: 3.7 over the count
     low, high = interval_about(stem, least, 0.0, COUNTS)
     assert low == least
@@ -59,7 +80,7 @@ def test_none_and_all_of_the_images_have_intervals_of_some_width(stem):
 
 @pytest.mark.parametrize("stem", SHARES)
 def test_shares_in_the_middle_have_the_wider_of_both_spreads(stem):
-    count, largest = COUNTS[NUMBERS[stem].mean_over], NUMBERS[stem].range[1]
+    count, largest = images_of(stem), NUMBERS[stem].range[1]
     low, high = interval_about(stem, largest / 2, 0.2 * largest, COUNTS)
     assert (low, high) == pytest.approx((0.3 * largest, 0.7 * largest), abs=0.02 * largest)
     exact = stats.binomtest(count // 2, count).proportion_ci(method="exact")
@@ -69,7 +90,7 @@ def test_shares_in_the_middle_have_the_wider_of_both_spreads(stem):
 
 @pytest.mark.parametrize("stem", ["density", "p-precision", "clipped-coverage", "alpha-precision"])
 def test_other_means_at_an_edge_have_the_same_where_nothing_varies(stem):
-    count = COUNTS[NUMBERS[stem].mean_over]
+    count = images_of(stem)
     low, high = interval_about(stem, 0.0, 0.0, COUNTS)
     assert low == 0
     assert 1 - 0.025 ** (1 / count) <= high < 4 / count

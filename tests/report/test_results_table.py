@@ -45,9 +45,9 @@ OTHER = dataclasses.replace(NUMBER, metric="is-lite0", better="higher", value=4.
 
 
 def printed(results, width=200, not_computed=()):
-    console = Console(file=io.StringIO(), width=width, highlight=False)
-    print_results(results, console, not_computed)
-    return console.file.getvalue()
+    text = io.StringIO()
+    print_results(results, Console(file=text, width=width, highlight=False), not_computed)
+    return text.getvalue()
 
 
 def test_few_metrics_have_the_estimate_without_bias_in_a_column_of_its_own():
@@ -104,9 +104,10 @@ def difference():
 
 
 def test_both_hypotheses_have_a_column(difference):
-    console = Console(file=io.StringIO(), width=160, highlight=False)
+    text = io.StringIO()
+    console = Console(file=text, width=160, highlight=False)
     print_comparison(Comparison((difference,), {"not_computed": []}), console)
-    lines = console.file.getvalue().splitlines()
+    lines = text.getvalue().splitlines()
     assert any("no difference   one distribution" in line for line in lines)
     row = next(line for line in lines if line.startswith(" FD \u2193"))
     assert row.split()[-3:] == ["0.0004", "0.002", "late"]
