@@ -267,3 +267,29 @@ def test_wrong_arguments_are_named():
         uncertainty(x, x[:, :3])
     with pytest.raises(InputError, match="generated_rows has 1 rows"):
         uncertainty(x, x, generated_rows=x[:1])
+
+
+@pytest.mark.parametrize(("n", "m"), [(24, 24), (48, 48), (160, 32), (320, 320)])
+def test_what_is_missing_of_the_bias_is_within_what_may_be_missing(n, m):
+    """Of equal normals in 16 dimensions: from 1.5 images a feature to 20, equal counts and others."""
+    d, draws = 16, 100
+    rng = np.random.default_rng(7)
+    values, found = [], []
+    for _ in range(draws):
+        x, y = rng.standard_normal((n, d)), rng.standard_normal((m, d))
+        values.append(distance(x, y))
+        found.append(uncertainty(x, y))
+    missing = np.mean(values) - np.mean([one.bias for one in found])
+    noise = np.std(values) / draws**0.5
+    allowed = np.mean([one.bias_shortfall for one in found])
+    assert missing <= allowed + 3 * noise
+    # Near d/N thirds of the bias; it is not only large enough.
+    assert allowed == pytest.approx(np.mean([one.bias for one in found]) * d / min(n, m) / 3, rel=0.5)
+
+
+def test_nothing_is_missing_of_a_bias_that_means_alone_have():
+    """Sets without a common direction: the bias is of the means, and exact."""
+    rng = np.random.default_rng(8)
+    x, y = np.zeros((40, 6)), np.zeros((40, 6))
+    x[:, :3], y[:, 3:] = rng.standard_normal((2, 40, 3))
+    assert uncertainty(x, y).bias_shortfall == 0
