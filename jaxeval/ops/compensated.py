@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import AnyArray
+from jaxeval.ops._collectives import sum_over
 from jaxeval.ops._error_free import fast_two_sum, two_sum
 
 __all__ = ["CompensatedSum", "add_terms", "empty_sum", "merge_sums", "reduce_sum", "sum_on_host"]
@@ -46,7 +46,7 @@ def merge_sums(a: CompensatedSum, b: CompensatedSum) -> CompensatedSum:
 
 def reduce_sum(state: CompensatedSum, axis_name: str | tuple[str, ...]) -> CompensatedSum:
     """The sum over all devices of a mapped axis, inside `shard_map` or `pmap`; rounded once, by the collective."""
-    return CompensatedSum(lax.psum(state.total, axis_name), lax.psum(state.rest, axis_name))
+    return sum_over(state, axis_name)
 
 
 def sum_on_host(state: CompensatedSum) -> Float[np.ndarray, "..."]:

@@ -25,6 +25,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers, check_shape, contract, on_host
+from jaxeval.ops._collectives import differ, sum_over
 from jaxeval.ops._error_free import fast_two_sum, settled, two_sum
 
 __all__ = [
@@ -144,10 +145,11 @@ def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moment
     pilot = lax.stop_gradient(settled(lax.psum(local * moments.mean, axis_name) / total))
     # A device without rows has no mean to compare: its zero may be far from the others and would cost digits.
     offset = jnp.where(local > 0, (moments.mean - pilot) + moments.mean_lo, 0.0)
-    correction = settled(lax.psum(local * offset, axis_name) / total)
-    scatter, rest = two_sum(moments.scatter, settled(local * _outer(offset - correction)))
+    correction = settled(sum_over(local * offset, axis_name) / total)
+    apart = offset - differ(correction, axis_name)
+    scatter, rest = two_sum(moments.scatter, settled(local * _outer(apart)))
     mean, mean_lo = fast_two_sum(pilot, correction)
-    scatter, scatter_lo = fast_two_sum(lax.psum(scatter, axis_name), lax.psum(moments.scatter_lo + rest, axis_name))
+    scatter, scatter_lo = fast_two_sum(*sum_over((scatter, moments.scatter_lo + rest), axis_name))
     return Moments(count, mean, scatter, mean_lo, scatter_lo)
 
 
