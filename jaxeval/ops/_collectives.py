@@ -6,13 +6,11 @@ its own, and the gradient of a loss that each of them computes from the shared s
 there are devices. The two functions here say which values are shared, so that both ways give the same gradient.
 """
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array
 
 __all__ = ["differ", "sum_over"]
 
@@ -36,24 +34,17 @@ def _tracks(axis_name: AxisName) -> bool:
     return bool(getattr(of, "varying", None) or getattr(of, "vma", None))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _sum(axis_name: AxisName, values: Any) -> Any:
+def _summed(axis_name: AxisName, values: Any) -> Any:
     return lax.psum(values, axis_name)
 
 
-_sum.defvjp(
-    lambda axis_name, values: (lax.psum(values, axis_name), None),
-    lambda axis_name, _, cotangents: (cotangents,),
-)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _each(axis_name: AxisName, values: Array) -> Array:
+def _kept(axis_name: AxisName, values: Any) -> Any:
     del axis_name
     return values
 
 
-_each.defvjp(
-    lambda axis_name, values: (values, None),
-    lambda axis_name, _, cotangents: (lax.psum(cotangents, axis_name),),
-)
+_sum = jax.custom_vjp(_summed, nondiff_argnums=(0,))
+_sum.defvjp(lambda axis, values: (_summed(axis, values), None), lambda axis, _, cotangents: (_kept(axis, cotangents),))
+
+_each = jax.custom_vjp(_kept, nondiff_argnums=(0,))
+_each.defvjp(lambda axis, values: (values, None), lambda axis, _, cotangents: (_summed(axis, cotangents),))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
 
-from jaxeval.metrics import FrechetDistance, InceptionScore, KernelDistance, Mean, Metric
+from jaxeval.metrics import FrechetDistance, InceptionScore, KernelDistance, Mean
 
 DEVICES, ROWS, FEATURES = 4, 6, 3
 AXIS = "device"
 ROWS_OF = PartitionSpec(AXIS)
-METRICS: dict[str, Metric] = {
+METRICS: dict[str, Any] = {
     "frechet distance": FrechetDistance(FEATURES),
     "inception score": InceptionScore(FEATURES),
     "kernel distance": KernelDistance(FEATURES, DEVICES * ROWS),
@@ -22,7 +22,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def value_of(metric: Metric, axis_name: str | None, per_step: bool) -> Callable[[Any, Any], Any]:
+def value_of(metric: Any, axis_name: str | None, per_step: bool) -> Callable[[Any, Any], Any]:
     """The metric of this device's rows and the others', as a training step would have it."""
 
     def loss(reference: Any, generated: Any) -> Any:
@@ -50,9 +50,7 @@ def by_pmap(gradient: Callable[..., Any], reference: np.ndarray, generated: np.n
 def by_shard_map(check: bool) -> Callable[..., np.ndarray]:
     def run(gradient: Callable[..., Any], reference: np.ndarray, generated: np.ndarray) -> np.ndarray:
         mesh = jax.make_mesh((DEVICES,), (AXIS,), axis_types=(AxisType.Auto,), devices=jax.devices()[:DEVICES])
-        mapped = jax.shard_map(
-            gradient, mesh=mesh, in_specs=(ROWS_OF, ROWS_OF), out_specs=ROWS_OF, check_vma=check
-        )
+        mapped = jax.shard_map(gradient, mesh=mesh, in_specs=(ROWS_OF, ROWS_OF), out_specs=ROWS_OF, check_vma=check)
         return np.asarray(jax.jit(mapped)(reference, generated))
 
     return run
