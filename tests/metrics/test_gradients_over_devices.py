@@ -33,8 +33,8 @@ def value_of(metric: Any, axis_name: str | None, per_step: bool) -> Callable[[An
             return metric.compute_on_device(metric.update(metric.init(), **inputs))
         if per_step:
             # Sums are whole before and after; a buffer is this device's part.
-            empty = metric.init(axis_name=axis_name if isinstance(metric, KernelDistance) else None)
-            state = metric.accumulate(empty, axis_name=axis_name, **inputs)
+            empty: Any = metric.init(axis_name=axis_name if isinstance(metric, KernelDistance) else None)
+            state: Any = metric.accumulate(empty, axis_name=axis_name, **inputs)
         else:
             state = metric.reduce(metric.update(metric.init(axis_name=axis_name), **inputs), axis_name)
         return metric.compute_on_device(state, axis_name=axis_name)
