@@ -29,10 +29,9 @@ from jaxeval.ops.gaussian import Gaussian, gaussian_factor
 
 __all__ = ["FrechetUncertainty", "frechet_uncertainty"]
 
-# The bias is too small by at most this share of it, times the features that count over the images of the smaller set:
-# measured for normal, heavy-tailed and rectified features of equal and falling variances, d = 16 to 64, N = 1.2 d to
-# 40 d, equal counts and others (docs/interval_coverage.md).
-_SHORTFALL = 1 / 3
+# The bias is too small by at most this share of it, times the features over the images of the smaller set: a quarter to
+# a third for normal features, a third to a half for those of a network (docs/interval_coverage.md).
+_SHORTFALL = 0.5
 
 # Singular values below this share of the largest are rounding of the eigenvalues they come from.
 _NEGLIGIBLE = 1e-7
@@ -118,8 +117,7 @@ def frechet_uncertainty(
         # 80 d. It comes from the root, as its first order does: the means' part is exact.
         more = min(bias**2 / root, max(of_root, 0.0))
         bias += more
-        # For equal normals bias / root is (d + 5)/4 (1/N + 1/M): from it, how many features there are for each image.
-        crowding = 4.0 * bias / root * max(x.share, y.share) / both
+        crowding = len(roots) * max(x.share, y.share)  # features that vary, for each image
         shortfall = min(_SHORTFALL * crowding * bias, max(of_root, 0.0) + more)
     return FrechetUncertainty(bias, float(standard_error), shortfall)
 
