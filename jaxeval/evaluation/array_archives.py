@@ -6,55 +6,30 @@ claims is checked against the bytes that are there before memory is taken for it
 
 import contextlib
 import math
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from jaxeval._npy import ArrayHeader, read_header
 from jaxeval.errors import InputError
 
-__all__ = ["ArrayHeader", "read_array_headers", "read_arrays", "read_header"]
+__all__ = ["read_array_headers", "read_arrays"]
 
 _ERRORS = (
     EOFError,
     KeyError,
     MemoryError,
-    NotImplementedError,
+    NotImplementedError,  # zipfile's, of a method of compression that it does not know
     OSError,
     RuntimeError,
     ValueError,
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-class ArrayHeader(NamedTuple):
-    """What an array says of itself."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    fortran: bool
-
-
-def read_header(stream: Any) -> ArrayHeader:
-    """The header of the .npy format; the stream is left where the elements begin.
-
-    Raises:
-      ValueError: there is none.
-    """
-    version = np.lib.format.read_magic(stream)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"version {version} of the .npy format is not known")
-    try:
-        shape, fortran, dtype = read(stream)
-    except (SyntaxError, tokenize.TokenError, RecursionError) as error:  # NumPy's parser lets those of Python through
-        raise ValueError("its header cannot be read") from error
-    return ArrayHeader(shape, dtype, fortran)
 
 
 def read_array_headers(path: Path, needed: Collection[str]) -> dict[str, ArrayHeader] | None:

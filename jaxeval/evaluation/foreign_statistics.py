@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxeval._npy import ArrayHeader, read_header
 from jaxeval.errors import InputError, WeightsError
-from jaxeval.evaluation.array_archives import ArrayHeader, read_array_headers, read_arrays, read_header
+from jaxeval.evaluation.array_archives import read_array_headers, read_arrays
 from jaxeval.evaluation.statistics import FeatureStatistics, checked_statistics, load_statistics
 from jaxeval.extractors.tensor_files import read_saved
 

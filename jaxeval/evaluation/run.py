@@ -419,9 +419,9 @@ class Run:
 
     def _watched_jobs(self, name: str, sides: Sequence[Side]) -> Iterator[Job]:
         def counts(job: Job) -> bool:
-            """Whether it is under the protocol that numbers from the sets' files are given under, if one of them is."""
+            """Whether it is under the protocol of a set's file that gives its numbers once, the reference's first."""
             chosen = [side.once.get((job.measure.name, job.spec)) for side in sides]
-            return all(one in (None, job.protocol.name) for one in chosen)
+            return next((one for one in chosen if one is not None), job.protocol.name) == job.protocol.name
 
         jobs = [job for job in self.jobs if counts(job)]
         progress = self.reader.progress if len(jobs) > 1 else None

@@ -1,6 +1,5 @@
 """Images in .npy and .npz files, streamed: no more than one image of the array is in memory at a time."""
 
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from jaxeval._npy import read_header
 from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
@@ -120,11 +120,11 @@ class ArrayFileSource(Source):
         try:
             if self._member is None:
                 with self._path.open("rb") as stream:
-                    shape, dtype = _read_header(stream)
+                    shape, dtype = _plain_header(stream)
                     yield stream, shape, dtype
             else:
                 with zipfile.ZipFile(self._path) as archive, archive.open(self._member) as stream:
-                    shape, dtype = _read_header(stream)
+                    shape, dtype = _plain_header(stream)
                     yield stream, shape, dtype
         except _READ_ERRORS as error:
             if isinstance(error, InputError):
@@ -132,17 +132,10 @@ class ArrayFileSource(Source):
             raise InputError(f"{self._label} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
-def _read_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"version {version} of the .npy format holds no plain array")
-    try:
-        shape, fortran_order, dtype = read(stream)
-    except (SyntaxError, tokenize.TokenError) as error:  # NumPy's parser lets those of Python through
-        raise ValueError("its header cannot be read") from error
+def _plain_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:
+    shape, dtype, fortran = read_header(stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which would have to be unpickled; save a plain array")
-    if fortran_order and len(shape) > 1:
+    if fortran and len(shape) > 1:
         raise ValueError("it is stored in Fortran order; save numpy.ascontiguousarray(array) instead")
     return shape, dtype

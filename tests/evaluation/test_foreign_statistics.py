@@ -305,6 +305,17 @@ def test_several_protocols_give_one_number(tmp_path, images, rows, tool, asked, 
         assert len([result for result in evaluation.results if result.metric == "vendi-mine"]) == len(asked.split(","))
 
 
+def test_files_of_two_tools_give_one_number_under_the_references_protocol(tmp_path, images, rows):
+    real = pickled(tmp_path / "real.pkl", stylegan(rows["real"]))
+    made = zipped(tmp_path / "made.npz", **gaussian(rows["made"]))
+    for asked in ("stylegan3,pytorch-fid", "pytorch-fid,stylegan3"):
+        found = jaxeval.evaluate(real, made, extractor=NETWORK, metrics="fd", protocol=asked)
+        assert [result.protocol for result in found.results] == ["stylegan3"]
+        # What needs the generated images alone is given under every protocol.
+        both = jaxeval.evaluate(real, images["made"], extractor=NETWORK, metrics="fd,vendi", protocol=asked)
+        assert sorted(result.protocol for result in both.results) == ["pytorch-fid", "stylegan3", "stylegan3"]
+
+
 @SOME_OR_ALL
 def test_features_of_our_own_stand_for_the_images(tmp_path, images, metrics):
     paths = {}
