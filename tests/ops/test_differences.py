@@ -92,8 +92,8 @@ def test_kernel_errors_equal_enumeration(seed):
     found = mmd_difference(reference=x, first=y, second=z, permutations=9)
     assert found.standard_error == pytest.approx(np.sqrt(enumerated_variance(x, y, z, cubic)), rel=1e-4)
     found = cmmd_difference(reference=x, first=y, second=z, permutations=9)
-    units = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (x, y, z)]
-    expected = 1000 * np.sqrt(enumerated_variance(*units, gaussian_of_width_ten))
+    a, b, c = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (x, y, z))
+    expected = 1000 * np.sqrt(enumerated_variance(a, b, c, gaussian_of_width_ten))
     assert found.standard_error == pytest.approx(expected, rel=2e-4)
     assert found.degrees == np.inf
 

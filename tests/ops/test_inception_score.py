@@ -95,7 +95,7 @@ def test_the_error_is_that_of_a_numerical_derivative(n, c, absent):
     assert error == pytest.approx(np.std(slopes, ddof=1) / np.sqrt(n), rel=1e-6)
     # Leaving out images in turn, with nothing derived.
     left = [log_score(p, 1 - one) for one in np.eye(n)]
-    assert error == pytest.approx(np.sqrt((n - 1) / n * np.square(left - np.mean(left)).sum()), rel=0.1)
+    assert error == pytest.approx(np.sqrt((n - 1) / n * np.square(np.subtract(left, np.mean(left))).sum()), rel=0.1)
 
 
 def test_the_error_is_the_spread_over_draws():
