@@ -256,8 +256,9 @@ class PooledPSNR(_Pairs):
 
     def _numbers(self, *, reference: Any, generated: Any) -> tuple[Float[Array, "n w"], Bool[Array, " n"]]:
         errors = jnp.asarray(self.function(reference=reference, generated=generated))
-        options, (_, height, width, _) = dict(self.function.options), np.shape(generated)
-        pixels = (height - 2 * options["crop_border"]) * (width - 2 * options["crop_border"])
+        border: Any = dict(self.function.options)["crop_border"]
+        _, height, width, _ = np.shape(generated)
+        pixels = (height - 2 * border) * (width - 2 * border)
         # Relative to a megapixel, so that the scatter of both numbers is of one size.
         share = jnp.full(errors.shape, pixels / 2.0**20, jnp.float32)
         return jnp.stack([errors * share, share], axis=1), jnp.zeros(errors.shape, bool)

@@ -127,7 +127,8 @@ def test_a_misspelt_keyword_beside_a_right_one_is_an_error(metric: Metric, given
 
 def test_other_keywords_are_still_for_others():
     batch = {"reference": X, "generated": Y, "label": X, "images": X, "reference_images": X, "losses": X[:, 0]}
-    for metric in (FrechetDistance(3), Collection({"fid": FrechetDistance(3), "losses": Mean("losses")})):
+    metrics: list[Metric] = [FrechetDistance(3), Collection({"fid": FrechetDistance(3), "losses": Mean("losses")})]
+    for metric in metrics:
         metric.update(metric.init(), **batch)
     both = Collection({"a": Mean("loss"), "b": Mean("losss")})  # each other's slip, if they were not both there
     state = both.update(both.init(), loss=X[:, 0], losss=X[:, 1])

@@ -38,7 +38,9 @@ def numbers(value: Any) -> Any:
     """What a metric computed, to be compared to rounding: rows come back in another order."""
     if isinstance(value, dict):
         return {name: numbers(one) for name, one in value.items()}
-    return {name: pytest.approx(number, rel=3e-7) for name, number in (value.values or {"": value.value}).items()}
+    return {
+        name: pytest.approx(number, rel=3e-7, abs=5e-7) for name, number in (value.values or {"": value.value}).items()
+    }
 
 
 def plain(value: Any) -> Any:
@@ -59,7 +61,7 @@ def test_a_state_of_four_devices_goes_on_on_others(name: str, devices: int):
         assert jax.tree.map(_layout, moved) == jax.tree.map(_layout, metric.init_on(new, ways.AXIS))
         whole = jax.jit(metric.update)(moved, **batch(slice(32, 64)))
         expected = metric.update(metric.init(), **batch(slice(0, 64)))
-        if name == "sample":  # several shards keep a few fewer
+        if isinstance(metric, KernelDistance) and metric.overflow == "reservoir":  # several shards keep a few fewer
             priorities = np.sort(np.asarray(expected.reference.priority).ravel())
             kept = np.sort(np.asarray(whole.reference.priority)[np.asarray(metric.buffer.sampled(whole.reference))])
             np.testing.assert_array_equal(kept, priorities[: len(kept)])
@@ -98,7 +100,7 @@ def test_a_checkpoint_of_orbax_goes_on_on_other_devices(tmp_path: Path):
 def files(folder: Path) -> dict[str, Path]:
     covariance = np.cov(X.astype(np.float64), rowvar=False)
     np.savez(folder / "plain.npz", mu=X.mean(0, dtype=np.float64), sigma=covariance)
-    save_statistics(folder / "own.npz", statistics_of_features(X, "x"), {"jaxeval": "1"})
+    save_statistics(folder / "own.npz", statistics_of_features(X, "x"), {"ddof": 1})
     np.save(folder / "features.npy", X)
     return {path.stem: path for path in folder.iterdir()}
 
@@ -194,12 +196,9 @@ def test_nnx_metrics_keep_their_reference():
 
 @pytest.mark.parametrize("name", ["frechet", "kernel", "manifold", "score"])
 def test_rows_whose_features_are_divided(name: str):
-    metric = METRICS[name]
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(AxisType.Explicit,) * 2, devices=jax.devices()[:4])
     wide = NamedSharding(mesh, PartitionSpec("data", None))
     narrow = NamedSharding(mesh, PartitionSpec("data", "model"))
-    size = metric.feature_size if name != "score" else 5
-    assert size == 5
 
     def padded(rows: np.ndarray, sharding: NamedSharding) -> jax.Array:
         return jax.device_put(np.concatenate([rows, rows[:, :1]], axis=1), sharding)
