@@ -1,4 +1,4 @@
-"""`python scripts/lowest_versions.py`: the lowest version that pyproject.toml admits of every requirement, a pin a line.
+"""`python scripts/lowest_versions.py`: the lowest version that pyproject.toml admits of every requirement, a pin each.
 
 For `scripts/test --lowest`: of what jaxeval itself and its tests require; what those require in turn is left to pip. It
 runs before anything is installed, on the standard library alone.

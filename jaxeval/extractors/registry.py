@@ -17,7 +17,7 @@ from jaxeval.extractors.clip import CLIPS, load_clip
 from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOV2_SIZE, DINOv2, DINOv2Plan
 from jaxeval.extractors.efficientnet_lite import LITE0_SIZE, LITE0_TAPS, EfficientNetLite0
 from jaxeval.extractors.extractor import Extractor
-from jaxeval.extractors.inception import INCEPTION_SIZE, INCEPTION_TAPS, InceptionV3
+from jaxeval.extractors.inception import INCEPTION_LEAST_SIDE, INCEPTION_SIZE, INCEPTION_TAPS, InceptionV3
 from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION, Normalisation
 from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.squeezenet import SQUEEZENET, SqueezeNetPlan
@@ -62,6 +62,7 @@ _NETWORKS = {
         facts={
             "default_tap": "2048",
             "image_size": INCEPTION_SIZE,
+            "least_side": INCEPTION_LEAST_SIDE,
             "resize": "tf1-bilinear",
             "normalisation": Normalisation(128.0, 1 / 128),
             "description": "FID Inception v3",

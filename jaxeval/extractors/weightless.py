@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, UInt64
 
 from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.normalisation import Normalisation
+from jaxeval.extractors.precision import network_precision
 
 __all__ = ["pixels", "random_convolutions"]
 
@@ -91,7 +92,7 @@ def _convolve_and_pool(
             window_strides=(stride, stride),
             padding="SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            precision=lax.Precision.HIGHEST,
+            precision=network_precision(),
         )
         activations = jax.nn.relu(activations)
     mean = activations.mean((1, 2))
