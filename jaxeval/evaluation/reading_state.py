@@ -7,7 +7,7 @@ processes shares out the states that there are, and the blocks that nobody has b
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +238,7 @@ class _Loaded:
 
 
 def _share_out(
-    shares: list[tuple[Int[np.ndarray, " d"], Int[np.ndarray, " r"]]], block: int, index: int, processes: int
+    shares: Sequence[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]], block: int, index: int, processes: int
 ) -> Int[np.ndarray, " n"]:
     """Places that are left for one of so many processes, ascending.
 
