@@ -6,6 +6,7 @@ beyond what the format itself tells. Nothing is unpickled (`jaxeval.extractors.a
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxeval._files import local_path
 from jaxeval._npy import ArrayHeader, read_header
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.evaluation.array_archives import read_array_headers, read_arrays
-from jaxeval.evaluation.statistics import FeatureStatistics, checked_statistics, load_statistics
+from jaxeval.evaluation.statistics import FeatureStatistics, checked_statistics, load_statistics, statistics_of_features
 from jaxeval.extractors.tensor_files import read_saved
 
-__all__ = ["KEPT_SUFFIXES", "FileContent", "Part", "Tool", "read_kept"]
+__all__ = ["KEPT_SUFFIXES", "FileContent", "Part", "Tool", "read_kept", "statistics_in"]
 
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth")
 KEPT_SUFFIXES = (".npz", ".npy", *_PICKLES)
@@ -115,6 +117,32 @@ def read_kept(path: Path, key: str | None = None) -> FileContent | None:
         return _read_npy(path, key)
     tool = _TORCH_FIDELITY if suffix in (".pt", ".pth") else Tool()
     return _content_of_object(path, _saved(path, _bytes_of(path)), key, tool)
+
+
+def statistics_in(path: str | os.PathLike[str], feature_size: int) -> FeatureStatistics:
+    """The mean and covariance of so many features in a file of statistics or of features.
+
+    Args:
+      path: of a file as `read_kept` takes it.
+      feature_size: how many features; of several layers in the file, the first of them counts that is not sFID's.
+
+    Raises:
+      InputError: as `read_kept`, or there are none.
+    """
+    file = local_path(path)
+    if not file.is_file():
+        raise InputError(f"{str(path)!r} is no file; give a file of statistics or of features (docs/statistics.md)")
+    content = read_kept(file)
+    if content is None:
+        raise InputError(f"{str(path)!r} holds neither statistics nor features (docs/statistics.md)")
+    parts = sorted((part for part in content.parts if part.feature_size == feature_size), key=lambda p: p.spatial)
+    if not parts:
+        sizes = " and ".join(f"{part.feature_size:,}" for part in content.parts)
+        raise InputError(f"{str(path)!r} is of {sizes} features; {feature_size:,} are expected")
+    if parts[0].statistics is not None:
+        return parts[0].statistics
+    assert parts[0].rows is not None  # a part has the one or the other
+    return statistics_of_features(parts[0].rows, str(path))
 
 
 def _read_npz(path: Path, key: str | None) -> FileContent | None:

@@ -70,6 +70,11 @@ class Extractor:
         if self.default_tap not in self.taps:
             raise InputError(f"default_tap {self.default_tap!r} is not one of the taps {', '.join(self.taps)}")
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The values of black and white in the images that `apply` takes, before `normalisation`."""
+        return 0.0, 255.0
+
     def apply(
         self,
         params: Any,

@@ -12,6 +12,8 @@ from jaxeval.metrics.image_quality import PSNR as PSNR
 from jaxeval.metrics.image_quality import SSIM as SSIM
 from jaxeval.metrics.image_quality import ImageQuality as ImageQuality
 from jaxeval.metrics.image_quality import MsSsim as MsSsim
+from jaxeval.metrics.image_quality import PairScores as PairScores
+from jaxeval.metrics.image_quality import PooledPSNR as PooledPSNR
 from jaxeval.metrics.inception_score import InceptionScore as InceptionScore
 from jaxeval.metrics.inception_score import InceptionScoreState as InceptionScoreState
 from jaxeval.metrics.kernel_distance import KernelDistance as KernelDistance
@@ -44,6 +46,8 @@ __all__ = [
     "MsSsim",
     "NnxMetric",
     "OfFeatures",
+    "PairScores",
+    "PooledPSNR",
     "to_clu",
     "to_nnx",
 ]

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -15,7 +16,8 @@ from jaxtyping import Array, Bool, Float
 
 from jaxeval.errors import InputError
 from jaxeval.metrics.feature_buffer import FeatureBuffer, FeatureBufferState
-from jaxeval.metrics.metric import AxisName, Metric, own_input, require_input
+from jaxeval.metrics.keywords import own_input, require_input
+from jaxeval.metrics.metric import AxisName, Metric, check_whole, copied, on_host, placed, shards_on
 from jaxeval.metrics.value import MetricValue
 
 __all__ = ["BufferedMetric", "BufferedState", "DeviceRows"]
@@ -76,14 +78,20 @@ class BufferedMetric(Metric[BufferedState]):
             [N] integers, or `reference_index` and `generated_index`: each row's number in its data set, by which a
             reservoir draws (see `FeatureBuffer.insert`).
         """
-        require_input(self, inputs)
-        return BufferedState(*(self._add(getattr(state, side), side, inputs) for side in self.inputs))
+        require_input(self.name, self.inputs, inputs)
+        return self._added(state, inputs)
 
-    def _add(self, state: FeatureBufferState, side: str, inputs: dict[str, Any]) -> FeatureBufferState:
+    def _added(self, state: BufferedState, inputs: dict[str, Any], axis_name: AxisName | None = None) -> BufferedState:
+        parts = {side: self._add(getattr(state, side), side, inputs, axis_name) for side in self.inputs}
+        return state._replace(**parts)
+
+    def _add(
+        self, state: FeatureBufferState, side: str, inputs: dict[str, Any], axis_name: AxisName | None = None
+    ) -> FeatureBufferState:
         if inputs.get(side) is None:
             return state
         mask, index = own_input(side, "mask", inputs), own_input(side, "index", inputs)
-        return self.buffer.insert(state, inputs[side], side=side, mask=mask, index=index)
+        return self.buffer.insert(state, inputs[side], side=side, mask=mask, index=index, axis_name=axis_name)
 
     def merge(self, a: BufferedState, b: BufferedState) -> BufferedState:
         """The state of both, shard by shard."""
@@ -95,9 +103,20 @@ class BufferedMetric(Metric[BufferedState]):
         return state
 
     def accumulate(self, state: BufferedState, *, axis_name: AxisName, **inputs: Any) -> BufferedState:
-        """`update`, as each device adds to its own shard."""
-        del axis_name
-        return self.update(state, **inputs)
+        """`update`, with the rows of all devices dealt out to all, so that no device's part fills up first."""
+        require_input(self.name, self.inputs, inputs)
+        return self._added(state, inputs, axis_name)
+
+    def keep_reference(self, state: BufferedState) -> BufferedState:
+        """The state with its reference side alone, a copy."""
+        return BufferedState(copied(state.reference), self.buffer.emptied(state.generated))
+
+    def resharded(self, state: BufferedState, mesh: Mesh | None = None, axis_name: AxisName = "data") -> BufferedState:
+        """A whole state for another mesh, its rows in as many shards as the axis has devices (`Metric.resharded`)."""
+        shards = 1 if mesh is None else shards_on(mesh, axis_name)
+        sides = zip(BufferedState._fields, on_host(state), strict=True)
+        divided = BufferedState(*(self.buffer.resharded(part, shards, side) for side, part in sides))
+        return placed(divided, mesh, self.state_specs(axis_name))
 
     def state_specs(self, axis_name: AxisName) -> BufferedState:
         """Every leaf is sharded along its leading axis."""
@@ -112,6 +131,7 @@ class BufferedMetric(Metric[BufferedState]):
         Raises:
           InputError: rows were lost to overflow, there are too few, or a value is not finite.
         """
+        check_whole(self, state)
         if not all(leaf.is_fully_addressable for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)):
             return self._compute_over_processes(state)
         rows = {side: self.buffer.rows(part, side) for side, part in zip(self.inputs, state, strict=True)}
@@ -164,7 +184,7 @@ class BufferedMetric(Metric[BufferedState]):
     def compute_on_device(
         self, state: BufferedState, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
     ) -> Any:
-        """The value in float32, jit-able; lost rows and too few rows go unnoticed here.
+        """The value in float32, jit-able; not a number where rows were lost or there are too few.
 
         Where the buffers are sharded, rows travel around a ring of devices and no device holds them all. That is
         found out from concrete arrays and on Explicit meshes; elsewhere it has to be said:
@@ -177,6 +197,7 @@ class BufferedMetric(Metric[BufferedState]):
         Returns:
           The same value on every device.
         """
+        check_whole(self, state)
         if axis_name is None and mesh is None:
             mesh, axis_name = _placement(state.reference.rows)
         if mesh is not None:
@@ -188,7 +209,14 @@ class BufferedMetric(Metric[BufferedState]):
             mask = jnp.asarray(self.buffer.sampled(part, axis_name))
             return DeviceRows(part.rows.reshape(-1, self.feature_size), mask.reshape(-1))
 
-        return self._compute_rows(rows(state.reference), rows(state.generated), axis_name)
+        reference, generated = rows(state.reference), rows(state.generated)
+        found = self._compute_rows(reference, generated, axis_name)
+        enough = jnp.array(True)
+        for part, side in ((state.reference, reference), (state.generated, generated)):
+            count = side.mask.sum(dtype=jnp.int32)
+            count = count if axis_name is None else lax.psum(count, axis_name)
+            enough &= (count >= self.least_rows) & (self.buffer.lost(part, axis_name) == 0)
+        return jax.tree.map(lambda value: jnp.where(enough, value, jnp.nan), found)
 
     @property
     def accumulates(self) -> tuple[Any, ...]:

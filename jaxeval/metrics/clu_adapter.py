@@ -11,7 +11,8 @@ from jax.core import Tracer
 from jaxeval.errors import InputError
 from jaxeval.metrics.buffered import BufferedMetric
 from jaxeval.metrics.collection import Collection
-from jaxeval.metrics.metric import Metric, own_input, renamed
+from jaxeval.metrics.keywords import own_input, renamed
+from jaxeval.metrics.metric import Metric
 
 __all__ = ["to_clu"]
 

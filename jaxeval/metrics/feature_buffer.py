@@ -1,7 +1,8 @@
 """A buffer of fixed capacity for feature rows, divided into shards: the state of metrics that need every feature.
 
-Each shard takes the rows of its own part of a batch, so that on a mesh no row ever travels. When a shard is full, its
-further rows are either lost, which is an error when the metric is computed, or compete for a place.
+The rows of a batch that count go to the emptiest shards, one after another, wherever they lie on a mesh: a padded or
+uneven batch fills all shards alike, and as many rows fit as the capacity says. When the buffer is full, further rows
+are either lost, which is an error when the metric is computed, or compete for a place.
 
 Reservoir sampling is done by random priorities: a shard keeps the rows of lowest priority, and remembers the lowest
 priority that it turned away. Rows whose priority lies below everything that any shard turned away are a uniform
@@ -102,9 +103,16 @@ class FeatureBuffer:
         return FeatureBufferState(*vary_over(constants, axis_name), numbers)
 
     def insert(
-        self, state: FeatureBufferState, features: Any, *, side: str = "features", mask: Any = None, index: Any = None
+        self,
+        state: FeatureBufferState,
+        features: Any,
+        *,
+        side: str = "features",
+        mask: Any = None,
+        index: Any = None,
+        axis_name: AxisName | None = None,
     ) -> FeatureBufferState:
-        """The buffer with a batch added, its rows dealt out to the shards in stretches, as a mesh axis does.
+        """The buffer with a batch added, its rows dealt out to the emptiest shards.
 
         Args:
           state: before.
@@ -114,6 +122,8 @@ class FeatureBuffer:
           index: shape [N], integers below 2^32: each row's number in the whole data set. The reservoir then holds
             the rows whose numbers have the lowest priorities, whatever the batches, devices and hosts that they came
             by (several shards only keep a few fewer); without it, priorities go by the order of arrival.
+          axis_name: inside `shard_map` or `pmap`, the mapped axis over whose devices the rows are dealt out; without
+            it each device keeps its own, and its part of the capacity may run out before the others'.
 
         Raises:
           InputError: a shape or dtype is wrong.
@@ -127,10 +137,12 @@ class FeatureBuffer:
                     f"[{keep.shape[0]}] integers are expected"
                 )
         given = (rows, keep) if index is None else (rows, keep, index.astype(jnp.uint32))
+        if axis_name is not None:
+            return self._insert_among(state, axis_name, *lax.all_gather(given, axis_name, tiled=True))
         return _on_auto_axes(self._insert_dealt, state, *given)
 
     def merge(self, a: FeatureBufferState, b: FeatureBufferState) -> FeatureBufferState:
-        """The buffer of the rows of both, shard by shard.
+        """The buffer of the rows of both: shard by shard, or where that would lose rows that fit, over all shards.
 
         Raises:
           InputError: the buffers differ in shards or places.
@@ -138,6 +150,59 @@ class FeatureBuffer:
         if jnp.shape(a.rows) != jnp.shape(b.rows):
             raise InputError(f"buffers of shapes {jnp.shape(a.rows)} and {jnp.shape(b.rows)} cannot be merged")
         return _on_auto_axes(self._merge_shards, a, b)
+
+    def emptied(self, state: FeatureBufferState) -> FeatureBufferState:
+        """An empty buffer of the same shape, shards and placement."""
+        return FeatureBufferState(
+            jnp.zeros_like(state.rows),
+            jnp.full_like(state.priority, _EMPTY),
+            jnp.zeros_like(state.seen),
+            jnp.full_like(state.turned_away, _EMPTY),
+            jnp.array(state.shard),
+        )
+
+    def resharded(self, state: FeatureBufferState, shards: int, side: str = "features") -> FeatureBufferState:
+        """The same rows in another number of shards, on the host; a reservoir goes on from there.
+
+        Args:
+          state: a whole buffer, on any devices of this process or on the host.
+          shards: of the new buffer.
+          side: what messages call the rows.
+
+        Raises:
+          InputError: rows were lost to overflow, or no whole number of shards was given.
+        """
+        shards = whole_number("shards", shards, 1)
+        self.check_overflow(state, side)
+        state = FeatureBufferState(*map(np.asarray, state))
+        chosen = np.asarray(self.sampled(state))
+        rows, priority = state.rows[chosen], state.priority[chosen]
+        places = -(-self.capacity // shards)
+        turned_away = state.turned_away.min()
+        # What lies above it is no part of the sample, and never will be again.
+        order = np.argsort(priority, kind="stable")
+        if len(order) > places * shards:  # the old number of shards had rounded the capacity up by more
+            if self.overflow == "error":
+                raise InputError(
+                    f"the {side} buffer holds {len(order)} rows, more than its capacity of {self.capacity}, which its "
+                    f"{len(state.seen)} shards had rounded up; {shards} shards have room for {places * shards}"
+                )
+            turned_away = priority[order[places * shards]]
+            order = order[: places * shards]
+            order = order[priority[order] < turned_away]
+        new = FeatureBufferState(
+            np.zeros((shards, places, self.feature_size), np.float32),
+            np.full((shards, places), _EMPTY, np.uint32),
+            _divided(int(state.seen.astype(np.int64).sum()), shards),
+            np.full((shards,), turned_away, np.uint32),
+            np.arange(shards, dtype=np.uint32),
+        )
+        if self.overflow == "reservoir":  # streams that no shard has drawn from yet
+            new = new._replace(shard=new.shard + state.shard.max() + np.uint32(1))
+        number = np.arange(len(order))
+        new.rows[number % shards, number // shards] = rows[order]
+        new.priority[number % shards, number // shards] = priority[order]
+        return new
 
     def sampled(self, state: FeatureBufferState, axis_name: AxisName | None = None) -> Bool[AnyArray, "shards places"]:
         """Which places hold a row of the sample: in a buffer that never overflowed, of all rows.
@@ -168,12 +233,21 @@ class FeatureBuffer:
         seen, places = np.asarray(state.seen, np.int64), state.rows.shape[1]
         lost = int(np.maximum(seen - places, 0).sum())
         if lost:
-            needed = int(seen.max()) * len(seen)
+            uneven = (seen < places).any()
+            needed = int(seen.max()) * len(seen) if uneven else int(seen.sum())
             shards = "" if len(seen) == 1 else f" in {len(seen)} shards"
+            dealt = "; let `accumulate` deal them out to all devices," if uneven else ";"
             raise InputError(
                 f"the {side} buffer of {places * len(seen)} rows{shards} overflowed and lost {lost} of "
-                f"{int(seen.sum())} rows; give it capacity={needed}, or overflow='reservoir'"
+                f"{int(seen.sum())} rows{dealt} give it capacity={needed}, or overflow='reservoir'"
             )
+
+    def lost(self, state: FeatureBufferState, axis_name: AxisName | None = None) -> Int[Array, ""]:
+        """How many rows were lost to overflow, on the device; 0 of a reservoir. Arguments as of `sampled`."""
+        if self.overflow == "reservoir":
+            return jnp.zeros((), jnp.int32)
+        lost = jnp.maximum(state.seen - state.rows.shape[1], 0).sum(dtype=jnp.int32)
+        return lost if axis_name is None else lax.psum(lost, axis_name)
 
     @functools.partial(jax.jit, static_argnums=0)  # eagerly, each of its many steps would be compiled by itself
     def _insert_dealt(
@@ -183,33 +257,92 @@ class FeatureBuffer:
         keep: Bool[Array, " n"],
         index: UInt[Array, " n"] | None = None,
     ) -> FeatureBufferState:
-        shards = state.rows.shape[0]
-        priority = jax.vmap(self._priority_by_order)(state.shard, state.seen, _deal(keep, shards))
-        if index is not None:
-            priority = self._priority_by_index(_deal(index, shards))
-        priority = jnp.where(_deal(keep, shards), priority, _EMPTY)
-        return jax.vmap(self._insert_shard)(state, _deal(rows, shards), priority)
+        shards, order = _dealt(state.seen, keep)
+        return self._insert_sent(state, rows, keep, index, jnp.arange(len(state.seen)), state.shard, shards, order)
 
-    def _priority_by_index(self, index: UInt[Array, "s n"]) -> UInt[Array, "s n"]:
-        return self._draw(0, index)
+    def _insert_among(
+        self,
+        state: FeatureBufferState,
+        axis_name: AxisName,
+        rows: Float[Array, "n d"],
+        keep: Bool[Array, " n"],
+        index: UInt[Array, " n"] | None = None,
+    ) -> FeatureBufferState:
+        """This device's shards with its part of the rows of all devices."""
+        seen, streams = lax.all_gather((jnp.asarray(state.seen), jnp.asarray(state.shard)), axis_name, tiled=True)
+        shards, order = _dealt(seen, keep)
+        own = lax.axis_index(axis_name) * len(state.seen) + jnp.arange(len(state.seen))
+        return self._insert_sent(state, rows, keep, index, own, streams, shards, order)
 
-    def _priority_by_order(
-        self, shard: UInt[Array, ""], seen: Int[Array, ""], keep: Bool[Array, " n"]
-    ) -> UInt[Array, " n"]:
-        order = (seen + jnp.cumsum(keep, dtype=jnp.int32)).astype(jnp.uint32)
-        return self._draw(1 + shard, order)
+    def _insert_sent(
+        self,
+        state: FeatureBufferState,
+        rows: Float[Array, "n d"],
+        keep: Bool[Array, " n"],
+        index: UInt[Array, " n"] | None,
+        own: Int[Array, " s"],
+        streams: UInt[Array, " all"],
+        shards: Int[Array, " n"],
+        order: Int[Array, " n"],
+    ) -> FeatureBufferState:
+        """The shards numbered `own` with the rows that were dealt to them; `order` is a row's number in its shard."""
+        if index is None:
+            priority = self._draw(1 + streams[shards], 1 + order.astype(jnp.uint32))
+        else:
+            priority = self._draw(jnp.zeros_like(index), index)
+        sent = jnp.where(keep & (shards == own[:, None]), priority, _EMPTY)
+        return jax.vmap(self._insert_shard, in_axes=(0, None, 0))(state, rows, sent)
 
-    def _draw(self, stream: Any, numbers: UInt[Array, "*n"]) -> UInt[Array, "*n"]:
+    def _draw(self, streams: UInt[Array, " n"], numbers: UInt[Array, " n"]) -> UInt[Array, " n"]:
         if self.overflow == "error":  # the order of arrival decides, so nothing is drawn
             return jnp.zeros(numbers.shape, jnp.uint32)
         # The generator is named, so that no setting of the user's changes which rows a seed draws.
-        key = jax.random.fold_in(jax.random.key(self.seed, impl="threefry2x32"), stream)
-        bits = jax.vmap(lambda number: jax.random.bits(jax.random.fold_in(key, number), dtype=jnp.uint32))
-        return jnp.minimum(bits(numbers.reshape(-1)).reshape(numbers.shape), _EMPTY - 1)
+        key = jax.random.key(self.seed, impl="threefry2x32")
+
+        def bits(stream: UInt[Array, ""], number: UInt[Array, ""]) -> UInt[Array, ""]:
+            return jax.random.bits(jax.random.fold_in(jax.random.fold_in(key, stream), number), dtype=jnp.uint32)
+
+        return jnp.minimum(jax.vmap(bits)(streams, numbers), _EMPTY - 1)
 
     @functools.partial(jax.jit, static_argnums=0)
     def _merge_shards(self, a: FeatureBufferState, b: FeatureBufferState) -> FeatureBufferState:
-        return jax.vmap(self._merge_shard)(a, b)
+        shards, places = a.priority.shape
+        if shards == 1:
+            return jax.vmap(self._merge_shard)(a, b)
+        seen = a.seen + b.seen
+        # Sums of numbers of rows could pass what 32 bits hold; what is left of each shard's places cannot.
+        fits = jnp.maximum(seen - places, 0).sum() <= jnp.maximum(places - seen, 0).sum()
+        overflows = (seen > places).any()
+        return lax.cond(overflows & fits, self._merge_around, jax.vmap(self._merge_shard), a, b)
+
+    def _merge_around(self, a: FeatureBufferState, b: FeatureBufferState) -> FeatureBufferState:
+        """All shards' rows of both where they fit in: what finds no place in its shard goes on to the next."""
+        places = a.priority.shape[1]
+
+        def fill(state: FeatureBufferState, rows: Array, priority: Array) -> tuple[FeatureBufferState, Array]:
+            counts = priority != _EMPTY
+            held = state.priority != _EMPTY
+            free = jnp.sort(jnp.where(held, places, jnp.arange(places)))
+            number = jnp.cumsum(counts, dtype=jnp.int32) - 1
+            enters = counts & (number < (~held).sum(dtype=jnp.int32))
+            place = jnp.where(enters, free[jnp.minimum(number, places - 1)], places)
+            filled = state._replace(
+                rows=state.rows.at[place].set(rows, mode="drop"),
+                priority=state.priority.at[place].set(priority, mode="drop"),
+                seen=state.seen + enters.sum(dtype=jnp.int32),
+            )
+            return filled, jnp.where(enters, _EMPTY, priority)
+
+        def step(_: Any, carried: Any) -> Any:
+            state, rows, priority = carried
+            state, priority = jax.vmap(fill)(state, rows, priority)
+            return state, jnp.roll(rows, 1, axis=0), jnp.roll(priority, 1, axis=0)
+
+        start = a, jnp.asarray(b.rows), jnp.asarray(b.priority)
+        state, _, _ = lax.fori_loop(0, len(a.seen), step, start)
+        # Rows that `b` had turned away before count as seen too.
+        missing = b.seen - (b.priority != _EMPTY).sum(axis=1, dtype=jnp.int32)
+        return state._replace(seen=state.seen + missing, turned_away=jnp.minimum(state.turned_away, b.turned_away))
 
     def _merge_shard(self, a: FeatureBufferState, b: FeatureBufferState) -> FeatureBufferState:
         both = self._insert_shard(a, b.rows, b.priority)
@@ -245,12 +378,27 @@ class FeatureBuffer:
         )
 
 
-def _deal(values: Array, shards: int) -> Array:
-    """[N, ...] as [shards, N / shards, ...], filled up with zeros (of a mask: False) where N is no multiple."""
-    missing = -values.shape[0] % shards
-    if missing:
-        values = jnp.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
-    return values.reshape(shards, -1, *values.shape[1:])
+def _dealt(seen: Int[Array, " s"], keep: Bool[Array, " n"]) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
+    """For each row that counts, the shard that it goes to and its number there, from the emptiest shards on."""
+    shards, rows = seen.shape[0], keep.shape[0]
+    number = jnp.cumsum(keep, dtype=jnp.int32) - 1
+    if shards == 1:
+        return jnp.zeros_like(number), seen[0] + number
+    # How many rows each shard is ahead of the emptiest. One that is ahead by more than the batch takes none of it.
+    ahead = jnp.minimum(seen - seen.min(), rows)
+    by_level = jnp.argsort(ahead, stable=True)
+    level = ahead[by_level]
+    # The rows that bring all shards below to the level of the next: from there on the next takes its turn too.
+    starts = jnp.arange(shards, dtype=jnp.int32) * level - (jnp.cumsum(level, dtype=jnp.int32) - level)
+    stage = jnp.searchsorted(starts, jnp.maximum(number, 0), side="right").astype(jnp.int32) - 1
+    turn, shard = jnp.divmod(jnp.maximum(number, 0) - starts[stage], stage + 1)
+    shard = by_level[shard]
+    return shard, seen[shard] + level[stage] + turn - ahead[shard]
+
+
+def _divided(total: int, parts: int) -> np.ndarray:
+    """A number of rows as that of each shard, the first with what is left over."""
+    return np.array([total // parts + (part < total % parts) for part in range(parts)], np.int32)
 
 
 def _on_auto_axes(function: Any, state: FeatureBufferState, *others: Any) -> FeatureBufferState:

@@ -1,6 +1,8 @@
 """Fréchet distance as a streaming metric: two sets of moments, whose size does not depend on the number of rows."""
 
 import dataclasses
+import functools
+import os
 from typing import Any, NamedTuple
 
 import jax
@@ -9,9 +11,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from jaxeval._arguments import whole_number
+from jaxeval._arguments import shown, whole_number
 from jaxeval.errors import InputError
-from jaxeval.metrics.metric import AxisName, Metric, counted_rows, on_device, own_input, require_input, vary_over
+from jaxeval.metrics.keywords import own_input, require_input
+from jaxeval.metrics.metric import AxisName, Metric, check_whole, copied, counted_rows, emptied, on_device, vary_over
 from jaxeval.metrics.value import MetricValue
 from jaxeval.ops.frechet import frechet_distance_between
 from jaxeval.ops.frechet_on_device import frechet_distance_on_device
@@ -77,7 +80,7 @@ class FrechetDistance(Metric[FrechetState]):
           inputs: `reference` and `generated`, features of shape [N, feature_size] and [M, feature_size]; `mask`,
             [N] truth values, or `reference_mask` and `generated_mask`: rows where it is False do not count.
         """
-        require_input(self, inputs)
+        require_input(self.name, self.inputs, inputs)
         return FrechetState(*(self._add(getattr(state, side), side, inputs) for side in self.inputs))
 
     def _add(self, moments: Moments, side: str, inputs: dict[str, Any]) -> Moments:
@@ -94,17 +97,45 @@ class FrechetDistance(Metric[FrechetState]):
         """The state of all devices, by sums."""
         return FrechetState(*(reduce_moments(moments, axis_name) for moments in state))
 
+    def keep_reference(self, state: FrechetState) -> FrechetState:
+        """The state with its reference side alone, a copy."""
+        return FrechetState(copied(state.reference), emptied(empty_moments(self.feature_size), state.generated))
+
+    def from_statistics(self, statistics: Any, *, count: int | None = None) -> FrechetState:
+        """The state of a reference that was measured before, and of no generated rows.
+
+        For instance `state = fid.from_statistics("cifar10.npz")` in the place of `fid.init()`: a training run then
+        reads no image of the reference. Place it on a mesh with `fid.resharded(state, mesh, "data")`.
+
+        Args:
+          statistics: a file of statistics or of features, jaxeval's own or another tool's (docs/statistics.md), or what
+            has its `mean`, `covariance` (over count - 1) and `count`, such as `jaxeval.evaluation.FeatureStatistics`.
+          count: of how many images, where the statistics do not say. Without it their reference is complete: `compute`
+            gives no `n_reference`, and refuses a state whose reference got further rows.
+
+        Raises:
+          InputError: the file cannot be read, holds no statistics of `feature_size` features, or says another count.
+        """
+        moments = _moments_of(statistics, self.feature_size, self.ddof, count)
+        return FrechetState(moments, empty_moments(self.feature_size))
+
     def compute(self, state: FrechetState) -> MetricValue:
         """The distance, in squared feature units; never negative.
 
         Raises:
           InputError: a side has no more than `ddof` rows, or a feature was not finite.
         """
+        check_whole(self, state)
         sides = dict(zip(self.inputs, map(moments_on_host, state), strict=True))
         counts = {side: int(moments.count) for side, moments in sides.items()}
         for side, moments in sides.items():
             if counts[side] <= self.ddof:
                 raise InputError(f"{self.name} needs at least {self.ddof + 1} rows of {side}; it has {counts[side]}")
+            if counts[side] > UNKNOWN_COUNT:
+                raise InputError(
+                    f"rows of {side} were added to statistics of an unknown number of images; give their count to "
+                    "from_statistics"
+                )
             if not np.isfinite(moments.scatter).all():
                 raise InputError(f"a counted row of {side} held values that are not finite; mask such rows")
         value = frechet_distance_between(*(self._gaussian(side, moments) for side, moments in sides.items()))
@@ -117,7 +148,7 @@ class FrechetDistance(Metric[FrechetState]):
         return MetricValue(
             self.name,
             value,
-            n_reference=counts["reference"],
+            n_reference=None if counts["reference"] == UNKNOWN_COUNT else counts["reference"],
             n_generated=counts["generated"],
             warnings=warnings,
         )
@@ -132,8 +163,9 @@ class FrechetDistance(Metric[FrechetState]):
     def compute_on_device(
         self, state: FrechetState, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
     ) -> Float[Array, ""]:
-        """The distance in float32, jit-able, differentiable. A side of no more than `ddof` rows counts as one point."""
+        """The distance in float32, jit-able, differentiable; not a number where a side has no more than `ddof` rows."""
         del axis_name, mesh
+        check_whole(self, state)
         return _distance(reference=state.reference, generated=state.generated, ddof=self.ddof)
 
     @property
@@ -142,4 +174,48 @@ class FrechetDistance(Metric[FrechetState]):
         return ("moments", self.feature_size)
 
 
-_distance = jax.jit(frechet_distance_on_device, static_argnames="ddof")
+UNKNOWN_COUNT = 1 << 30
+"""Stands for the number of images behind statistics that do not say it; twice of it is no int32, so none is added."""
+
+
+@functools.partial(jax.jit, static_argnames="ddof")
+def _distance(*, reference: Moments, generated: Moments, ddof: int) -> Float[Array, ""]:
+    distance = frechet_distance_on_device(reference=reference, generated=generated, ddof=ddof)
+    enough = (jnp.asarray(reference.count) > ddof) & (jnp.asarray(generated.count) > ddof)
+    return jnp.where(enough, distance, jnp.nan)
+
+
+def _moments_of(statistics: Any, feature_size: int, ddof: int, count: int | None) -> Moments:
+    """Statistics in float64 as a device state, whose two parts of 24 bits hold them to 1e-14."""
+    if count is not None:
+        count = whole_number("count", count, ddof + 1, UNKNOWN_COUNT - 1)
+    if isinstance(statistics, str | os.PathLike):
+        # Only here does a metric read a file, as the user asks it to; without one, the readers are not loaded.
+        from jaxeval.evaluation.foreign_statistics import statistics_in
+
+        statistics = statistics_in(statistics, feature_size)
+    missing = [name for name in ("mean", "covariance", "count") if not hasattr(statistics, name)]
+    if missing:
+        raise InputError(
+            f"statistics is {shown(statistics)}, without {missing[0]}; give a file's path, or an object with mean, "
+            "covariance and count"
+        )
+    mean, matrix = np.asarray(statistics.mean, np.float64), statistics.covariance
+    if matrix is None and hasattr(statistics, "full_covariance"):  # kept as its factor while that is the smaller
+        matrix = statistics.full_covariance()
+    matrix = np.asarray(matrix, np.float64)
+    if mean.shape != (feature_size,) or matrix.shape != (feature_size, feature_size):
+        raise InputError(
+            f"the statistics are of {mean.shape[-1] if mean.ndim else 'no'} features; the metric was made for "
+            f"{feature_size}"
+        )
+    said = None if statistics.count is None else int(statistics.count)
+    if said is not None and count is not None and said != count:
+        raise InputError(f"count is {count}, and the statistics say {said}; leave it out")
+    known = said if count is None else count
+    number = UNKNOWN_COUNT if known is None else known
+    # `covariance` is over count - 1; with ddof 0 the metric takes the same rows over count, if it is known.
+    scatter = matrix * (number - (ddof if known is None else 1))
+    parts = (np.float32(mean), np.float32(scatter))
+    rests = (np.float32(mean - parts[0]), np.float32(scatter - parts[1]))
+    return Moments(jnp.asarray(number, jnp.int32), *(jnp.asarray(part) for part in (*parts, *rests)))

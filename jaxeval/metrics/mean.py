@@ -10,7 +10,8 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
-from jaxeval.metrics.metric import AxisName, Metric, counted_rows, on_device, own_input, require_input, vary_over
+from jaxeval.metrics.keywords import own_input, require_input
+from jaxeval.metrics.metric import AxisName, Metric, check_whole, counted_rows, on_device, vary_over
 from jaxeval.metrics.value import MetricValue
 from jaxeval.ops.moments import (
     Moments,
@@ -28,8 +29,9 @@ __all__ = ["Mean"]
 class Mean(Metric[Moments]):
     """The mean of one value a sample, with its standard error.
 
-    `Mean("loss")` averages what `update(state, loss=...)` gets; `Mean("psnr", psnr, ("reference", "generated"))`
-    averages `psnr(reference=..., generated=...)`, a function of whole batches that returns one value a sample.
+    `Mean("loss")` averages what `update(state, loss=...)` gets: [N] values, or a scalar, which counts as one value.
+    `Mean("psnr", psnr, ("reference", "generated"))` averages `psnr(reference=..., generated=...)`, a function of whole
+    batches that returns one value a sample.
 
     Attributes:
       name: what results call it.
@@ -61,19 +63,24 @@ class Mean(Metric[Moments]):
         Args:
           state: before.
           inputs: the metric's own; `mask`, [N] truth values: samples where it is False do not count, nor those that
-            `reference_mask` or `generated_mask` leaves out.
+            `reference_mask` or `generated_mask` leaves out. A scalar, such as the loss of a step, is one value,
+            whatever masks its batch has.
 
         Raises:
-          InputError: an input is missing, or there is not one value a sample.
+          InputError: an input is missing, or there is neither one value a sample nor a scalar.
         """
-        require_input(self, inputs)
+        require_input(self.name, self.inputs, inputs)
         missing = [name for name in self.inputs if inputs.get(name) is None]
         if missing:
             raise InputError(f"{self.name} needs {' and '.join(self.inputs)}; {' and '.join(missing)} is missing")
         given = {name: inputs[name] for name in self.inputs}
         values = jnp.asarray(given[self.name] if self.function is None else self.function(**given))
+        if values.ndim == 0:
+            return merge_moments(on_device(state), feature_moments(values[None, None]))
         if values.ndim != 1:
-            raise InputError(f"{self.name} has shape {tuple(values.shape)}; [N] is expected, one value a sample")
+            raise InputError(
+                f"{self.name} has shape {tuple(values.shape)}; [N] is expected, one value a sample, or a scalar"
+            )
         rows = values[:, None]
         keep = jnp.ones(values.shape, bool)
         for side in ("reference", "generated"):
@@ -94,6 +101,7 @@ class Mean(Metric[Moments]):
         Raises:
           InputError: there is no sample, or a value was not finite.
         """
+        check_whole(self, state)
         moments = moments_on_host(state)
         count, value, scatter = int(moments.count), float(moments.mean[0]), float(moments.scatter[0, 0])
         if count == 0:
@@ -106,6 +114,7 @@ class Mean(Metric[Moments]):
     def compute_on_device(
         self, state: Moments, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
     ) -> Float[Array, ""]:
-        """The mean in float32, jit-able, differentiable; 0 of no samples."""
+        """The mean in float32, jit-able, differentiable; not a number of no samples."""
         del axis_name, mesh
-        return jnp.asarray(state.mean + state.mean_lo)[0]
+        check_whole(self, state)
+        return jnp.where(jnp.asarray(state.count) > 0, jnp.asarray(state.mean + state.mean_lo)[0], jnp.nan)

@@ -3,20 +3,34 @@
 import abc
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers
 
-__all__ = ["AxisName", "Metric", "counted_rows", "on_device", "own_input", "renamed", "require_input", "vary_over"]
+__all__ = [
+    "AxisName",
+    "Metric",
+    "check_whole",
+    "copied",
+    "counted_rows",
+    "emptied",
+    "on_device",
+    "on_host",
+    "placed",
+    "shards_on",
+    "vary_over",
+]
 
 AxisName = str | tuple[str, ...]
 State = TypeVar("State")
@@ -59,7 +73,8 @@ class Metric(abc.ABC, Generic[State]):
         """The state with one batch added. Keywords that the metric does not know are ignored.
 
         Raises:
-          InputError: none of the metric's inputs is given, or one has the wrong shape or dtype.
+          InputError: none of the metric's inputs is given, one has the wrong shape or dtype, or a keyword is one of
+            them, misspelt.
         """
 
     @abc.abstractmethod
@@ -78,12 +93,16 @@ class Metric(abc.ABC, Generic[State]):
         """The metric's value, in float64 on the host: a `MetricValue`, or a mapping of them by name.
 
         Raises:
-          InputError: there are too few rows, rows were lost, or a value is not finite.
+          InputError: there are too few rows, rows were lost, a value is not finite, or the state has a leading axis
+            of devices.
         """
 
     @abc.abstractmethod
     def compute_on_device(self, state: State, *, axis_name: AxisName | None = None, mesh: Mesh | None = None) -> Any:
         """The metric's value in float32 on the device, jit-able; differentiable where the metric is.
+
+        It is not a number where `compute` would raise for too few or lost rows, so that no loop takes it for a good
+        one.
 
         Args:
           state: a whole state; inside `shard_map` or `pmap`, as `reduce` leaves it.
@@ -118,16 +137,52 @@ class Metric(abc.ABC, Generic[State]):
           states: each leaf of shape [devices of this process, ...].
           devices: those that were given to `pmap`; all devices of all processes if none were. Without meaning where
             there is one process.
+
+        Raises:
+          InputError: the devices hold different sums, as states do that were updated and not reduced.
         """
         everyone = list(jax.devices() if devices is None else devices)
         apart = len({device.process_index for device in everyone}) > 1
 
         def join(leaf: Array, spec: PartitionSpec) -> Array:
             if spec == PartitionSpec():
-                return leaf[0]
+                return self._shared(leaf)
             return _join_over_processes(leaf, everyone) if apart else leaf.reshape(-1, *leaf.shape[2:])
 
         return jax.tree.map(join, states, self.state_specs("devices"))
+
+    def _shared(self, leaf: Array) -> Array:
+        """The one value that every device must hold."""
+        parts = [np.asarray(part) for part in leaf]
+        if not all(np.array_equal(part, parts[0], equal_nan=part.dtype.kind == "f") for part in parts):
+            raise InputError(
+                f"{self.name}: the devices' states differ: each has added its own rows only. Inside pmap, call "
+                "reduce(state, axis_name) once after the last update, or accumulate(state, axis_name=...) for update"
+            )
+        return leaf[0]
+
+    def keep_reference(self, state: State) -> State:
+        """The state for the next evaluation against the same reference: its reference side alone, where it has one.
+
+        What is kept is a copy: donating the new state to a jitted step does not take it away from the old.
+
+        Args:
+          state: a whole state.
+        """
+        return emptied(self.init(), state)
+
+    def resharded(self, state: State, mesh: Mesh | None = None, axis_name: AxisName = "data") -> State:
+        """A whole state for another mesh, or for another number of devices: what a checkpoint holds, where it goes on.
+
+        Args:
+          state: a whole state on any devices, or on the host, as a checkpoint is restored.
+          mesh: where it is to lie; None for one device.
+          axis_name: the mesh's axis along which buffers are divided.
+
+        Raises:
+          InputError: rows of a buffer were lost, or do not fit into it.
+        """
+        return placed(on_host(state), mesh, self.state_specs(axis_name))
 
     @property
     def accumulates(self) -> tuple[Any, ...]:
@@ -138,10 +193,14 @@ class Metric(abc.ABC, Generic[State]):
 @functools.lru_cache(maxsize=128)
 def _initialiser(metric: Metric[State], mesh: Mesh, axis_name: AxisName) -> Callable[[], State]:
     """Kept, as a training loop asks for an empty state before every evaluation."""
+    shardings = jax.tree.map(lambda spec: NamedSharding(mesh, spec), metric.state_specs(axis_name))
+    return jax.jit(functools.partial(metric.init, shards=shards_on(mesh, axis_name)), out_shardings=shardings)
+
+
+def shards_on(mesh: Mesh, axis_name: AxisName) -> int:
+    """Into how many parts an axis of a mesh, or several, divide an array."""
     axes = (axis_name,) if isinstance(axis_name, str) else axis_name
-    shards = math.prod(mesh.shape[axis] for axis in axes)
-    placed = jax.tree.map(lambda spec: NamedSharding(mesh, spec), metric.state_specs(axis_name))
-    return jax.jit(functools.partial(metric.init, shards=shards), out_shardings=placed)
+    return math.prod(mesh.shape[axis] for axis in axes)
 
 
 def _join_over_processes(leaf: Array, devices: list[Any]) -> Array:
@@ -151,22 +210,52 @@ def _join_over_processes(leaf: Array, devices: list[Any]) -> Array:
     return jax.make_array_from_single_device_arrays((len(devices) * leaf.shape[1], *leaf.shape[2:]), sharding, parts)
 
 
-def require_input(metric: Metric, given: Mapping[str, Any]) -> None:
-    """Raises InputError unless one of the metric's inputs is given."""
-    if all(given.get(name) is None for name in metric.inputs):
-        wanted = " or ".join(f"{name}=" for name in metric.inputs)
-        raise InputError(f"{metric.name} got nothing to add: pass {wanted} to update")
+def check_whole(metric: Metric[State], state: State) -> None:
+    """Raises InputError if a state has a leading axis of devices, as what pmap returns has."""
+    given, whole = jax.tree.leaves(state), _ranks(metric)
+    if len(given) == len(whole) and all(np.ndim(leaf) == rank + 1 for leaf, rank in zip(given, whole, strict=True)):
+        raise InputError(
+            f"{metric.name}: the state has a leading axis of {np.shape(given[0])[0]} devices, as pmap returns it; make "
+            "it one state first: from_pmap(states)"
+        )
 
 
-def renamed(inputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Keywords of a batch as one metric knows them: `names` maps the metric's own to the batch's."""
-    return {**inputs, **{own: inputs.get(theirs) for own, theirs in names.items()}}
+@functools.lru_cache(maxsize=128)
+def _ranks(metric: Metric[Any]) -> tuple[int, ...]:
+    return tuple(leaf.ndim for leaf in jax.tree.leaves(jax.eval_shape(metric.init)))
 
 
-def own_input(side: str, name: str, given: Mapping[str, Any]) -> Any:
-    """The `mask` or `index` of one side: its own (`generated_mask`), or else the one for all sides."""
-    own = given.get(f"{side}_{name}")
-    return given.get(name) if own is None else own
+def emptied(empty: State, state: State) -> State:
+    """The state of no data on the devices where another lies."""
+
+    def like(blank: Any, leaf: Any) -> Any:
+        concrete = isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer)
+        return jax.device_put(blank, leaf.sharding) if concrete else blank
+
+    return jax.tree.map(like, empty, state)
+
+
+def copied(state: State) -> State:
+    """A state of its own, which a donated copy does not take away."""
+    return jax.tree.map(jnp.copy, state)
+
+
+def on_host(state: State) -> State:
+    """A state as NumPy arrays, also one that is spread over processes, each of which then holds all of it."""
+
+    def fetch(leaf: Any) -> np.ndarray:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            leaf = multihost_utils.process_allgather(leaf, tiled=True)
+        return np.asarray(leaf)
+
+    return jax.tree.map(fetch, state)
+
+
+def placed(state: State, mesh: Mesh | None, specs: State) -> State:
+    """A state of host arrays on a mesh, by the `PartitionSpec`s of its leaves; on the default device without a mesh."""
+    if mesh is None:
+        return jax.tree.map(jnp.asarray, state)
+    return jax.tree.map(lambda leaf, spec: jax.device_put(leaf, NamedSharding(mesh, spec)), state, specs)
 
 
 def counted_rows(
@@ -177,7 +266,7 @@ def counted_rows(
     Raises:
       InputError: `features` is not [N, size] or `mask` is not [N] of truth values.
     """
-    rows = jnp.asarray(features)
+    rows = _whole_rows(jnp.asarray(features))
     if rows.ndim != 2 or rows.shape[1] != size:
         raise InputError(f"{side} has shape {tuple(rows.shape)}; the metric was made for [N, {size}]")
     if mask is None:
@@ -189,6 +278,14 @@ def counted_rows(
             f"[{rows.shape[0]}] and bool are expected"
         )
     return rows.astype(jnp.float32), mask
+
+
+def _whole_rows(rows: Array) -> Array:
+    """Rows whose features a mesh with Explicit axes has divided, each as a whole on the devices of its batch axis."""
+    spec = jax.typeof(rows).sharding.spec
+    if rows.ndim != 2 or len(spec) < 2 or spec[1] is None:
+        return rows
+    return jax.sharding.reshard(rows, PartitionSpec(spec[0], None))
 
 
 def on_device(state: State) -> State:

@@ -8,7 +8,8 @@ from flax import nnx
 from jax.core import Tracer
 from jax.sharding import Mesh
 
-from jaxeval.metrics.metric import AxisName, Metric, renamed
+from jaxeval.metrics.keywords import renamed
+from jaxeval.metrics.metric import AxisName, Metric
 
 __all__ = ["NnxMetric", "to_nnx"]
 
@@ -43,9 +44,9 @@ class NnxMetric(nnx.Metric):
         for variable, leaf in zip(self.leaves, jax.tree.leaves(state), strict=True):
             variable.set_value(leaf)
 
-    def reset(self) -> None:
-        """Forgets all data."""
-        self._assign(self._empty())
+    def reset(self, *, keep_reference: bool = False) -> None:
+        """Forgets all data, or all but the reference's."""
+        self._assign(self.metric.keep_reference(self.state) if keep_reference else self._empty())
 
     def update(self, **kwargs: Any) -> None:
         """Adds a batch; keywords that the metric does not know are ignored."""

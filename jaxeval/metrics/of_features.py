@@ -4,15 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jaxtyping import Float
 
 from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 from jaxeval.metrics.buffered import BufferedMetric, BufferedState, DeviceRows
-from jaxeval.metrics.metric import AxisName
+from jaxeval.metrics.metric import AxisName, check_whole, on_host
 from jaxeval.metrics.value import MetricValue
 
 __all__ = ["OfFeatures"]
@@ -66,27 +64,14 @@ class OfFeatures(BufferedMetric):
         """Two empty buffers; the reference's stays empty where the function does not take it."""
         return BufferedState(*(self.buffer.init(shards=shards, axis_name=axis_name) for _ in BufferedState._fields))
 
-    def update(self, state: BufferedState, **inputs: Any) -> BufferedState:
-        """The state with a batch added; see `BufferedMetric.update`."""
-        if not self.alone:
-            return super().update(state, **inputs)
-        return BufferedState(state.reference, self._add(state.generated, "generated", inputs))
-
-    def merge(self, a: BufferedState, b: BufferedState) -> BufferedState:
-        """The state of both, shard by shard."""
-        return BufferedState(*(self.buffer.merge(one, other) for one, other in zip(a, b, strict=True)))
-
     def compute(self, state: BufferedState) -> MetricValue:
         """The value, in float64 on the host.
 
         Raises:
           InputError: rows were lost to overflow, there are too few, or the function refuses them.
         """
-        leaves = [leaf for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)]
-        if not all(leaf.is_fully_addressable for leaf in leaves):
-            state = BufferedState(
-                *(type(part)(*(multihost_utils.process_allgather(leaf, tiled=True) for leaf in part)) for part in state)
-            )
+        check_whole(self, state)
+        state = on_host(state)
         sides = {side: getattr(state, side) for side in self.inputs}
         rows = {side: self.buffer.rows(part, side) for side, part in sides.items()}
         seen = [int(np.asarray(part.seen, np.int64).sum()) for part in sides.values()]

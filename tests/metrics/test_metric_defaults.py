@@ -62,7 +62,11 @@ DEFAULTS: dict[str, Example] = {
     "InceptionScore": Example(
         Computed(metrics.InceptionScore),
         {"num_classes": 5, "batch": LOGITS},
-        {"splits": Default(1, (2,)), "name": Default("inception_score", ("is",))},
+        {
+            "splits": Default(1, (2,)),
+            "probabilities": Default(False, (True,)),
+            "name": Default("inception_score", ("is",)),
+        },
     ),
     "KernelDistance": Example(
         Computed(metrics.KernelDistance),

@@ -80,8 +80,22 @@ def check_values(found: dict[str, Any], pairs: list[tuple[Any, Any]], printed: s
     assert f"({EVERY * BATCH} vs {EVERY * BATCH})" in printed
 
 
-def test_the_readme_trains_and_evaluates_on_a_mesh(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("mesh", ["the README's", "1, Explicit", "4, Explicit"])
+def test_the_readme_trains_and_evaluates_on_a_mesh(
+    mesh: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.setattr(extractors, "load_extractor", lambda name: NETWORK)
+    example = examples()[0]
+    if mesh == "the README's":
+        return _train_on_a_mesh(example, jax.device_count(), capsys)
+    # As it says beside the loop: a mesh of `jax.make_mesh` is set before the model is made.
+    (line,) = re.findall(r"^mesh = .*$", example, re.MULTILINE)
+    devices = int(mesh[0])
+    with jax.set_mesh(jax.make_mesh((devices,), ("data",), devices=jax.devices()[:devices])):
+        _train_on_a_mesh(example.replace(line, "import jax\n\nmesh = jax.sharding.get_mesh()"), devices, capsys)
+
+
+def _train_on_a_mesh(example: str, devices: int, capsys: pytest.CaptureFixture[str]):
     generator, pairs = Generator(nnx.Rngs(0)), []
 
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -97,8 +111,8 @@ def test_the_readme_trains_and_evaluates_on_a_mesh(monkeypatch: pytest.MonkeyPat
         "batch_size": BATCH,
         "k": EVERY,
     }
-    exec(examples()[0], given)
-    assert given["state"]["kid"].reference.rows.sharding.num_devices == jax.device_count() > 1
+    exec(example, given)
+    assert given["state"]["kid"].reference.rows.sharding.num_devices == devices
     check_values(given, pairs, capsys.readouterr().out)
 
 
