@@ -31,6 +31,7 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--batch-size",
             type=int,
             metavar="N",
+            callback=lambda context, parameter, value: "auto" if value is None else value,
             help="Images at a time, on each accelerator or on the processor. [default: 32, on accelerators by memory]",
         ),
         click.option("--limit", type=int, metavar="N", help="A random sample of at most N images of each set."),

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -54,7 +54,7 @@ def evaluate(
     kid_subsets: int | None = None,
     k: int | None = None,
     is_splits: int | None = None,
-    batch_size: int | None = None,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -98,7 +98,7 @@ def evaluate(
         `realism` and `rarity`.
       is_splits: of the Inception score; whatever the protocol, of about equally many images each.
       batch_size: images at a time through the network, and no more than the largest set has: on each accelerator of
-        this process, or on its processor, however many devices that counts as. By default 32 on a processor, and 32 to
+        this process, or on its processor, however many devices that counts as. `auto` is 32 on a processor, and 32 to
         256 on an accelerator, by its memory. The numbers do not depend on it.
       limit: at most so many images of each set: a sample of the set, drawn with `seed`, in the set's order. Of what is
         read as a stream (tar archives, functions) the first ones, with a warning if it is no function.
@@ -179,7 +179,7 @@ def compare(
     kid_subsets: int | None = None,
     k: int | None = None,
     is_splits: int | None = None,
-    batch_size: int | None = None,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -428,7 +428,7 @@ def features(
     extractor: str | Extractor = "inception",
     tap: str | None = None,
     protocol: str | Protocol = DEFAULT_PROTOCOL,
-    batch_size: int | None = None,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -471,7 +471,7 @@ def reference_statistics(
     features: bool = False,
     extractor: str | Extractor = "inception",
     protocol: str | Protocol = DEFAULT_PROTOCOL,
-    batch_size: int | None = None,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -696,14 +696,15 @@ def _spec(protocol: Protocol, network: Extractor, tap: str | None = None) -> Fea
     return FeatureSpec(network, tap, protocol.preparation(network), protocol.normalisation_for(network))
 
 
-def _read_options(batch_size: int | None, on_error: str, threads: int | None) -> ReadOptions:
-    if batch_size is not None and batch_size < 1:
+def _read_options(batch_size: int | Literal["auto"], on_error: str, threads: int | None) -> ReadOptions:
+    asked = None if batch_size == "auto" else batch_size
+    if asked is not None and asked < 1:
         raise InputError(f"batch size {batch_size} is not possible; give 1 or more")
     if on_error not in ("fail", "skip"):
         raise InputError(f"on_error {on_error!r} is not known; choose 'fail' or 'skip'")
     if threads is not None and threads < 1:
         raise InputError(f"{threads} threads cannot decode; give 1 or more")
-    return ReadOptions(on_error=on_error, threads=threads, asked=batch_size)
+    return ReadOptions(on_error=on_error, threads=threads, asked=asked)
 
 
 def _sampling(limit: int | None, first: bool, seed: int) -> Sampling:
