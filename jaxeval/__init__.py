@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from jaxeval import ops as ops
     from jaxeval.evaluation import compare as compare
     from jaxeval.evaluation import evaluate as evaluate
+    from jaxeval.evaluation import explain as explain
     from jaxeval.evaluation import features as features
     from jaxeval.evaluation import reference_statistics as reference_statistics
 
 _ROOMS = ("distributed", "evaluation", "extractors", "images", "metrics", "ops")
-_FUNCTIONS = ("compare", "evaluate", "features", "reference_statistics")
+_FUNCTIONS = ("compare", "evaluate", "explain", "features", "reference_statistics")
 
 __all__ = [
     "__version__",
@@ -29,6 +30,7 @@ __all__ = [
     "distributed",
     "evaluate",
     "evaluation",
+    "explain",
     "extractors",
     "features",
     "images",

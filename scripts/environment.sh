@@ -1,7 +1,8 @@
 # Sourced by the scripts beside it: makes .venv and installs into it, once for each state of the requirements.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-python=$root/.venv/bin/python
+venv=$root/.venv
+python=$venv/bin/python
 
 find_python() {
   local candidate
@@ -16,18 +17,31 @@ find_python() {
   return 1
 }
 
+# named_python NAME: a Python by its command, its path, or its version, which pyenv may have too.
+named_python() {
+  local candidate
+  for candidate in "$1" "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1"*/bin/python; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "--python $1: no Python 3.11 or newer of that name or version was found; give its path" >&2
+  return 1
+}
+
 # ensure_installed NAME PIP_ARGUMENTS...: does nothing when the same was installed from the same requirements before.
 ensure_installed() {
   local name=$1 stamp state found
   shift
-  stamp=$root/.venv/.installed-$name
+  stamp=$venv/.installed-$name
   state=$(cat "$root/pyproject.toml" "$root/constraints.txt" "${BASH_SOURCE[0]}" | cksum)" $*"
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && return
   if [ ! -x "$python" ]; then
     found=$(find_python)
-    "$found" -m venv "$root/.venv"
+    "$found" -m venv "$venv"
   fi
-  echo "installing ($name) into .venv ..."
+  echo "installing ($name) into ${venv##*/} ..."
   # Modules are compiled when they are first imported: most of torch and transformers never is.
   "$python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
   echo "$state" > "$stamp"

@@ -1,4 +1,4 @@
-"""`jaxeval evaluate`, `compare` and `stats`: the commands that read images."""
+"""`jaxeval evaluate`, `compare`, `explain` and `stats`: the commands that read images."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from jaxeval.cli.progress import progress_on_stderr
 from jaxeval.cli.several_processes import several_processes
 from jaxeval.errors import IncompleteError, InputError
 
-__all__ = ["compare", "evaluate", "stats"]
+__all__ = ["compare", "evaluate", "explain", "stats"]
 
 
 def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,6 +56,13 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--exact-protocol",
             is_flag=True,
             help="Clip gray of more than 8 bits at 255 as the protocol's reference does, and do not scale it.",
+        ),
+        click.option(
+            "--precision",
+            default="highest",
+            show_default=True,
+            metavar="default|high|highest",
+            help="Of the networks' products: full float32, or what JAX code that names none gets on an accelerator.",
         ),
         click.option(
             "--layout", metavar="NHWC|NCHW|NHW", help="Of arrays in .npy and .npz whose shape can be read in two ways."
@@ -209,6 +216,33 @@ def compare(out: str | None, as_json: bool, **options: Any) -> None:
             run,
             lambda found: found.differences,
             lambda found: print_comparison(found, output_console()),
+            out,
+            as_json,
+        )
+
+
+@click.command(short_help="Tell why two protocols give two numbers.")
+@click.argument("reference")
+@click.argument("generated")
+@click.option("--protocols", required=True, metavar="FIRST,SECOND", help="From whose definition to whose.")
+@click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write explanation.json into DIR.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
+@_reading_options
+def explain(out: str | None, as_json: bool, **options: Any) -> None:
+    """Tell where the difference of the Frechet distance of GENERATED from REFERENCE under two protocols comes from.
+
+    One rule after the other is replaced, levels, resize, network input, precision, dropped images, covariance, root;
+    each step's share is what that changes. --precision takes two here, as in default,highest.
+    """
+    from jaxeval.evaluation import explain as run
+    from jaxeval.report import output_console, print_explanation
+
+    with _session(options, out) as session:
+        _run(
+            session,
+            run,
+            lambda found: found.steps,
+            lambda found: print_explanation(found, output_console()),
             out,
             as_json,
         )

@@ -15,11 +15,14 @@ def protocols() -> None:
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("protocol", "follows", "resize to 299", "float to uint8", "covariance"):
+    for heading in ("protocol", "follows", "resize", "float to uint8", "covariance"):
         table.add_column(heading)
     for protocol in PROTOCOLS.values():
         divisor = "over N" if protocol.ddof == 0 else f"over N-{protocol.ddof}"
-        table.add_row(protocol.name, protocol.follows, protocol.resize, protocol.quantise, divisor)
+        resize = (
+            f"{protocol.resize} to 299" if protocol.size == "network" else "none (jax-fid@HxW: " + protocol.resize + ")"
+        )
+        table.add_row(protocol.name, protocol.follows, resize, protocol.quantise, divisor)
     output_console().print(table)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from jaxeval._version import __version__
-from jaxeval.cli.evaluate import compare, evaluate, stats
+from jaxeval.cli.evaluate import compare, evaluate, explain, stats
 from jaxeval.cli.inform import metrics, protocols
 from jaxeval.cli.pairs import pairs
 from jaxeval.cli.process import keep_freed_memory
@@ -32,7 +32,7 @@ def app() -> None:
     """Measure generated images against real ones, by a definition that is named."""
 
 
-for command in (evaluate, compare, pairs, stats, weights, protocols, metrics):
+for command in (evaluate, compare, explain, pairs, stats, weights, protocols, metrics):
     app.add_command(command)
 
 

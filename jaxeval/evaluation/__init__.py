@@ -4,6 +4,7 @@ from jaxeval.evaluation.captions import load_captions
 from jaxeval.evaluation.comparing import Comparison, Difference
 from jaxeval.evaluation.departures import statistics_remarks
 from jaxeval.evaluation.evaluator import compare, evaluate, features, reference_statistics
+from jaxeval.evaluation.explaining import Explanation, Step, explain
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.names import NUMBERS, better, metric_label
 from jaxeval.evaluation.pair_measures import PAIR_MEASURES, PairMeasure
@@ -24,6 +25,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "Evaluation",
+    "Explanation",
     "FeatureStatistics",
     "PairDifference",
     "PairMean",
@@ -33,10 +35,12 @@ __all__ = [
     "Progress",
     "Protocol",
     "Result",
+    "Step",
     "better",
     "check_writable",
     "compare",
     "evaluate",
+    "explain",
     "features",
     "get_protocols",
     "load_captions",

@@ -12,7 +12,7 @@ from jaxeval._arguments import path, shown, text, value_range, whole_number
 from jaxeval.errors import InputError
 from jaxeval.evaluation.protocols import PROTOCOLS, Protocol
 from jaxeval.evaluation.reading import Progress
-from jaxeval.extractors import Extractor
+from jaxeval.extractors import Extractor, check_precision
 
 __all__ = ["a_text", "at_least", "checked", "one_extractor", "one_protocol", "optional", "several"]
 
@@ -159,6 +159,7 @@ _CHECKS: Mapping[str, _Check] = {
     "stop": optional(_stop),
     "weights_dir": optional(path),
     "progress": optional(_progress),
+    "precision": check_precision,
     "kid_subset_size": optional(at_least(2)),
     "kid_subsets": optional(at_least(1)),
     "k": optional(at_least(1)),

@@ -19,7 +19,7 @@ from jaxeval.evaluation.measure import (
     subsampled,
 )
 from jaxeval.evaluation.names import NUMBERS
-from jaxeval.evaluation.protocols import DirectionRule
+from jaxeval.evaluation.protocols import DirectionRule, Protocol
 from jaxeval.evaluation.statistics import FeatureStatistics
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "frechet",
     "frechet_infinity",
     "frechet_of_space",
+    "gaussian_of",
     "kernel_distance",
     "kernel_distance_full",
     "mifd",
@@ -55,10 +56,11 @@ def frechet(pair: Pair, stem: str = "fd", what: str = "Gaussians fitted to the f
     assert ours is not None
     assert theirs is not None
     ddof = pair.protocol.ddof
-    definition = f"Frechet distance between {what}, covariance over N - {ddof}, as in {pair.protocol.follows}"
+    mean = "" if pair.protocol.mean == "float64" else f"mean in {pair.protocol.mean}, "
+    definition = f"Frechet distance between {what}, {mean}covariance over N - {ddof}, as in {pair.protocol.follows}"
     if _same_statistics(ours, theirs, ddof):
         return [Number(stem, 0.0, definition, None, SAME, {"ddof": ddof})]
-    value = ops.frechet_distance_between(ours.gaussian(ddof), theirs.gaussian(ddof))
+    value = ops.frechet_distance_between(*(gaussian_of(one, pair.protocol) for one in (ours, theirs)))
     found = _uncertainty(pair) if pair.with_intervals else None
     if found is None:
         return [Number(stem, value, definition, None, _NO_SAMPLE, {"ddof": ddof})]
@@ -83,6 +85,15 @@ def frechet(pair: Pair, stem: str = "fd", what: str = "Gaussians fitted to the f
     return [
         number if few or interval is None else dataclasses.replace(number, debiased=debiased(stem, value, found, exact))
     ]
+
+
+def gaussian_of(statistics: FeatureStatistics, protocol: Protocol) -> ops.Gaussian:
+    """The Gaussian that a protocol has of some features: its denominator, and the mean in its dtype."""
+    gaussian = statistics.gaussian(protocol.ddof)
+    if protocol.mean == "float64":
+        return gaussian
+    mean = np.asarray(gaussian.mean).astype(np.float32).astype(np.float64)
+    return ops.Gaussian(mean=mean, covariance=gaussian.covariance, factor=gaussian.factor)
 
 
 def debiased(stem: str, value: float, found: ops.FrechetUncertainty, note: str = "") -> Debiased:

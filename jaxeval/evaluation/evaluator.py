@@ -30,11 +30,13 @@ from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOpti
 from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, Side, lacks_rows, make_jobs, versions
 from jaxeval.evaluation.sets import NamedSet, SetOptions, named_sets, one_set
+from jaxeval.evaluation.specs import feature_spec
 from jaxeval.evaluation.statistics import FeatureStatistics, save_statistics, too_few_images
-from jaxeval.extractors import Extractor, load_extractor
+from jaxeval.evaluation.whole_batches import in_whole_batches
+from jaxeval.extractors import Extractor, Precision, load_extractor
 from jaxeval.images import SampledSource, Sampling, Source
 
-__all__ = ["compare", "evaluate", "features", "reference_statistics"]
+__all__ = ["compare", "evaluate", "features", "read_states", "reference_statistics"]
 
 _ONE = {"extractor": one_extractor, "protocol": one_protocol}
 Protocols = str | Protocol | Sequence[str | Protocol]
@@ -63,6 +65,7 @@ def evaluate(
     layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
+    precision: Precision = "highest",
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -113,6 +116,8 @@ def evaluate(
       num_samples: how many images to draw from a generating function.
       exact_protocol: whether each protocol's reference is followed where jaxeval departs from it for the better: files
         of more than 8 bits a value become what Pillow's `convert("RGB")` gives, which clips gray at 255.
+      precision: of the networks' contractions: `highest`, which is full float32, or `high` or `default`, with which
+        JAX code that names none ran on an accelerator; recorded in the result. A CPU has full float32 in any case.
       on_error: `fail` at the first image that cannot be read, or `skip` it and say so in the result.
       threads: that decode images; None for one per processor.
       cache: a folder that keeps features and statistics from one run to the next.
@@ -143,7 +148,7 @@ def evaluate(
     loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
     choices = Choices(kid_subset_size, kid_subsets, k, is_splits)
     given = one_set(reference, "reference"), named_sets(generated, layout), _held_out(held_out)
-    asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices)
+    asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices, precision)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress)
     side = _side(run, real, 0, "reference")
     third = None if unseen is None else _side(run, unseen, 1, "held out")
@@ -188,6 +193,7 @@ def compare(
     layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
+    precision: Precision = "highest",
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -225,6 +231,7 @@ def compare(
       layout: of arrays whose shape can be read in two ways.
       num_samples: how many images to draw from a generating function.
       exact_protocol: whether the references are followed where jaxeval departs from them.
+      precision: of the networks' contractions.
       on_error: `fail` or `skip`.
       threads: that decode images.
       cache: a folder for features.
@@ -253,7 +260,7 @@ def compare(
     loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
     choices = Choices(kid_subset_size, kid_subsets, k, is_splits)
     given = one_set(reference, "reference"), [one_set(first, "first"), one_set(second, "second")], _held_out(held_out)
-    asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices)
+    asked = _Asked(*given, captions, metrics, extractor, protocol, exact_protocol, choices, precision)
     run, without, opened, real, unseen = _set_up(asked, loading, saving, read, progress, with_rows=True)
     side = _side(run, real, 0, "reference")
     third = None if unseen is None else _side(run, unseen, 1, "held out")
@@ -303,6 +310,9 @@ class _Asked:
     protocol: Protocols
     exact_protocol: bool
     choices: Choices
+    precision: Precision = "highest"
+    states: Sequence[tuple[Protocol, Precision]] = ()
+    """In the place of `protocol` and `precision`: what numbers of one metric are to follow, one after the other."""
 
     def __post_init__(self):
         if isinstance(self.captions, str | Path):
@@ -331,7 +341,10 @@ def _set_up(
     with_rows: bool = False,
 ) -> tuple[Run, list[NotComputed], "list[_Set]", "_Set", "_Set | None"]:
     """The run, what it cannot compute, and the sets: generated, reference, held out."""
-    protocols = get_protocols(asked.protocol, exact=asked.exact_protocol)  # pyright: ignore[reportArgumentType]
+    protocols = tuple(protocol for protocol, _ in asked.states) or get_protocols(
+        asked.protocol,  # pyright: ignore[reportArgumentType]
+        exact=asked.exact_protocol,
+    )
     asked.choices.check_use(choose_measures(_OF_ADM if asked.metrics is None else asked.metrics)[0])
     protocols = tuple(map(asked.choices.applied, protocols))
     processes = saving.processes()
@@ -355,18 +368,33 @@ def _set_up(
             everything=chosen.everything,
             obstacles=obstacles,
             numbers=chosen.numbers,
+            precision=asked.precision,
         )
+        if asked.states:
+            jobs = [
+                dataclasses.replace(job, spec=dataclasses.replace(job.spec, precision=precision))
+                for job, (_, precision) in zip(jobs, asked.states, strict=True)
+            ]
         return _once(jobs, real), without, opened, real, unseen, captions, chosen
 
     jobs, without, opened, real, unseen, captions, chosen = together(prepare) if processes.count > 1 else prepare()
     images = [one.images if isinstance(one, KeptSet) else one for one in (real, unseen, *opened)]
     sources = [source for source in images if source is not None]
     reader = saving.reader(_fitting(read, sources, processes), progress)
-    prints = {id(source): reader.fingerprint(source) for source in sources}
+    parts = {
+        (id(source), batch): in_whole_batches(source, batch)
+        for source in sources
+        for batch in {job.spec.whole_batches for job in jobs if job.spec.whole_batches is not None}
+    }
+    # Where all protocols drop incomplete batches, nobody reads the others.
+    whole = sources if any(job.spec.whole_batches is None for job in jobs) else []
+    read_of = {id(source): source for source in (*whole, *parts.values())}
+    prints = {place: reader.fingerprint(source) for place, source in read_of.items()}
     if processes.count > 1:
         agree_on("data", repr(list(prints.values())))
     record = loading.sets.record()
-    run = Run(jobs, chosen.everything, reader, prints, loading.sets.seed, captions, with_rows, record)
+    seed, precision = loading.sets.seed, asked.precision
+    run = Run(jobs, chosen.everything, reader, prints, seed, captions, with_rows, record, parts, precision)
     return run, without, opened, real, unseen
 
 
@@ -421,6 +449,44 @@ def _once(jobs: Sequence[Job], reference: _Set) -> list[Job]:
     return [job for job in jobs if job.protocol.name == chosen or elsewhere(job)]
 
 
+def read_states(
+    reference: NamedSet,
+    generated: NamedSet,
+    states: Sequence[tuple[Protocol, Precision]],
+    *,
+    extractor: str | Extractor,
+    batch_size: int,
+    limit: int | None,
+    limit_first: bool,
+    seed: int,
+    value_range: tuple[float, float] | None,
+    out_of_range: str,
+    layout: str | None,
+    num_samples: int | None,
+    on_error: str,
+    threads: int | None,
+    cache: str | Path | None,
+    checkpoint: str | Path | None,
+    checkpoint_every: int,
+    distributed: bool,
+    stop: Callable[[], bool] | None,
+    weights_dir: str | Path | None,
+    progress: Progress | None,
+) -> tuple[Run, tuple[Side, Side]]:
+    """Two sets with what the Frechet distance needs of them at each of several states, from one reading.
+
+    A state is a protocol with a precision; all have one name, that of the first. The other arguments are as for
+    `evaluate`. Returned are the run, with a job for each state, and both sides.
+    """
+    read = _read_options(batch_size, on_error, threads)
+    saving = _Saving(cache, checkpoint, checkpoint_every, distributed, stop)
+    sampling = _sampling(limit, limit_first, seed)
+    loading = _Loading(SetOptions(value_range, out_of_range, layout, num_samples, seed, sampling), weights_dir)
+    asked = _Asked(reference, [generated], None, None, "fd", extractor, "", False, Choices(), states=states)
+    run, _, (fake,), real, _ = _set_up(asked, loading, saving, read, progress)
+    return run, (_side(run, real, 0, "reference"), _side(run, fake, 1, "generated"))
+
+
 @checked(**_ONE, tap=optional(a_text("the name of a layer of the extractor")))
 def features(
     data: Any,
@@ -437,6 +503,7 @@ def features(
     layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
+    precision: Precision = "highest",
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -457,7 +524,7 @@ def features(
     network = extractor if isinstance(extractor, Extractor) else _load(extractor, weights_dir, seed)
     source = loading.sets.open_images(given)
     reader = saving.reader(_fitting(read, [source]), progress)
-    spec = _spec(chosen, network, tap)
+    spec = _spec(chosen, network, tap, precision)
     wanted = {spec: Wanted(statistics=False, rows=True)}
     fingerprint = source.fingerprint() if cache is not None else None
     return reader.collect(source, wanted, fingerprint=fingerprint, label="").rows[spec]
@@ -480,6 +547,7 @@ def reference_statistics(
     layout: str | None = None,
     num_samples: int | None = None,
     exact_protocol: bool = False,
+    precision: Precision = "highest",
     on_error: str = "fail",
     threads: int | None = None,
     cache: str | Path | None = None,
@@ -508,6 +576,7 @@ def reference_statistics(
       layout: of arrays whose shape can be read in two ways.
       num_samples: how many images to draw from a generating function.
       exact_protocol: whether the protocol's reference is followed in everything.
+      precision: of the network's contractions; kept in the file, and refused where a run needs another.
       on_error: `fail` or `skip`.
       threads: that decode images.
       cache: a folder for features.
@@ -541,8 +610,9 @@ def reference_statistics(
         return network, loading.sets.open_images(given)
 
     network, source = together(prepare) if processes.count > 1 else prepare()
+    spec = _spec(chosen, network, precision=precision)
+    source = in_whole_batches(source, spec.whole_batches)
     reader = saving.reader(_fitting(read, [source], processes), progress)
-    spec = _spec(chosen, network)
     fingerprint = reader.fingerprint(source)
     wanted = {spec: Wanted(statistics=True, rows=features)}
     found = reader.collect(source, wanted, fingerprint=fingerprint, label=checkpoint_label(0, source.name))
@@ -689,11 +759,13 @@ def _one(protocol: str | Protocol, exact: bool) -> tuple[Protocol, ...]:
     return protocols
 
 
-def _spec(protocol: Protocol, network: Extractor, tap: str | None = None) -> FeatureSpec:
+def _spec(
+    protocol: Protocol, network: Extractor, tap: str | None = None, precision: Precision = "highest"
+) -> FeatureSpec:
     tap = network.default_tap if tap is None else tap
     if tap not in network.taps:
         raise InputError(f"extractor {network.name!r} has no tap {tap!r}; choose from {', '.join(network.taps)}")
-    return FeatureSpec(network, tap, protocol.preparation(network), protocol.normalisation_for(network))
+    return feature_spec(protocol, network, tap, precision)
 
 
 def _read_options(batch_size: int | Literal["auto"], on_error: str, threads: int | None) -> ReadOptions:

@@ -1,6 +1,6 @@
 """Statistics and features that other tools keep: their formats, told apart by what a file holds.
 
-A `.npz` of ADM, pytorch-fid, clean-fid, dgm-eval or TensorFlow's tools, the pickles of EDM2 and of the StyleGAN
+A `.npz` of ADM, pytorch-fid, clean-fid, dgm-eval, iMF or TensorFlow's tools, the pickles of EDM2 and of the StyleGAN
 metrics, torch-fidelity's `.pt`, a `.npy` of features or of a dictionary. None of them says how its features were made,
 beyond what the format itself tells. Nothing is unpickled (`jaxeval.extractors.array_pickle`).
 """
@@ -31,6 +31,7 @@ KEPT_SUFFIXES = (".npz", ".npy", *_PICKLES)
 _FEATURE_KEYS = ("pool_3", "reps", "feats", "features")
 _IMAGE_KEYS = ("arr_0", "images", "samples")  # as `jaxeval.images` has them
 _GAUSSIAN, _SPATIAL, _RAW = ("mu", "sigma"), ("mu_s", "sigma_s"), ("raw_mean", "raw_cov")
+_REFERENCE = ("ref_mu", "ref_sigma")  # of iMF, MeanFlow and drifting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,9 @@ _TORCH_FIDELITY, _CLEAN_FID = Tool("torch-fidelity", ("torch-fidelity",)), Tool(
 _DGM_EVAL, _TENSORFLOW = Tool("dgm-eval"), Tool("tools of the TensorFlow graph", ("adm",))
 # Several tools write mu and sigma alone. numpy.mean keeps the dtype of float32 features, numpy.cov does not; only
 # pytorch-fid's features are float64 before.
-_PYTORCH_FID, _MEAN_IN_FLOAT32 = Tool("", ("pytorch-fid", "edm2")), Tool("", ("clean-fid", "adm", "torch-fidelity"))
+_PYTORCH_FID = Tool("", ("pytorch-fid", "edm2"))
+_MEAN_IN_FLOAT32 = Tool("", ("clean-fid", "adm", "torch-fidelity", "jax-fid"))
+_IMF = Tool("iMF and MeanFlow", ("imf", "drifting"))
 # What EDM2 calls its networks, and the length of their features.
 _DETECTORS = {"fid": ("inception", 2048), "fd_dinov2": ("dinov2-vit-l-14", 1024)}
 
@@ -146,7 +149,7 @@ def statistics_in(path: str | os.PathLike[str], feature_size: int) -> FeatureSta
 
 
 def _read_npz(path: Path, key: str | None) -> FileContent | None:
-    headers = read_array_headers(path, {*_GAUSSIAN, *_SPATIAL, *_FEATURE_KEYS, "metadata"})
+    headers = read_array_headers(path, {*_GAUSSIAN, *_SPATIAL, *_REFERENCE, *_FEATURE_KEYS, "metadata"})
     if headers is None:
         return None  # whoever reads it as images says what is wrong with it
     if key is not None:
@@ -157,7 +160,7 @@ def _read_npz(path: Path, key: str | None) -> FileContent | None:
         statistics, identity = load_statistics(path)
         return FileContent((Part("mu, sigma", statistics, statistics.features),), identity=identity)
     image_key = next((name for name in _IMAGE_KEYS if name in headers and _has_images(headers[name])), None)
-    pairs = [pair for pair in (_GAUSSIAN, _SPATIAL) if set(pair) <= headers.keys()]
+    pairs = [pair for pair in (_GAUSSIAN, _SPATIAL, _REFERENCE) if set(pair) <= headers.keys()]
     named = [name for name in _FEATURE_KEYS if name in headers and _has_rows(headers[name])]
     if not pairs and not named and len(headers) == 1 and all(map(_has_rows, headers.values())):
         named = list(headers)
@@ -174,6 +177,8 @@ def _tool_of_npz(
 ) -> Tool:
     if _SPATIAL in pairs or (pairs and image_key is not None):
         return _ADM
+    if _REFERENCE in pairs:
+        return _IMF
     if pairs:
         mean, covariance = (headers[name].dtype for name in _GAUSSIAN)
         if covariance != np.float64:
@@ -211,8 +216,9 @@ def _content_of_object(path: Path, value: Any, key: str | None, tool: Tool) -> F
         raise InputError(f"{name!r} holds neither statistics nor features; arrays by the names of a tool are expected")
     if {*_RAW, "num_items"} <= value.keys() or {"all_features", "num_items"} <= value.keys():
         return FileContent((_stylegan(path, value),), _STYLEGAN)
-    if set(_GAUSSIAN) <= value.keys():
-        return FileContent((Part("mu, sigma", _gaussian(path, value, _GAUSSIAN)),), tool)
+    for pair, whose in ((_GAUSSIAN, tool), (_REFERENCE, _IMF)):
+        if set(pair) <= value.keys():
+            return FileContent((Part(", ".join(pair), _gaussian(path, value, pair)),), whose)
     detectors = {
         str(detector): found
         for detector, found in value.items()

@@ -37,10 +37,13 @@ _OF_EACH_FILE = (
     "ddof",
 )
 # What files of statistics were made with that say nothing of it, and what makes others.
-_UNRECORDED = {"reduction": "scale"}
+_UNRECORDED = {"reduction": "scale", "precision": "highest", "whole_batches": None}
 _AGAIN = {
     ("reduction", "pillow"): "`jaxeval stats --exact-protocol`",
     ("reduction", "scale"): "`jaxeval stats` without --exact-protocol",
+    ("precision", "highest"): "`jaxeval stats` without --precision",
+    ("precision", "high"): "`jaxeval stats --precision high`",
+    ("precision", "default"): "`jaxeval stats --precision default`",
 }
 _SPATIAL_TAP = "sfid"
 
@@ -181,12 +184,20 @@ class KeptSet:
             made = identity.get(key, _UNRECORDED.get(key))
             if made == wanted:
                 continue
+            if key == "whole_batches" and self._all_count(made, wanted):
+                continue
             if key == "reduction" and not reduction_matters(self.report or ReadReport()):
                 continue  # it makes no difference to any of its images
             raise InputError(
                 f"the statistics in {self.name!r} were made with {key} {made!r}; protocol {protocol!r} with this "
-                f"extractor needs {wanted!r}; write them again with {_AGAIN.get((key, wanted), '`jaxeval stats`')}"
+                f"extractor needs {wanted!r}; write them again with {_AGAIN.get((key, str(wanted)), '`jaxeval stats`')}"
             )
+
+    def _all_count(self, made: int | None, wanted: int | None) -> bool:
+        """Whether a set has the same images whether incomplete batches are dropped or not."""
+        count = 0 if self.report is None else self.report.count
+        dropped = made is not None and str((self.sample or {}).get("rule", "")).startswith("whole batches")
+        return count > 0 and not dropped and (wanted is None or count % wanted == 0)
 
     def warnings(self, asked: Sequence[str]) -> list[str]:
         """What a reader should know of numbers from it under these protocols."""

@@ -6,11 +6,14 @@ computed from one reading of the images.
 """
 
 import dataclasses
+import re
+from typing import Literal
 
 from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, Normalisation
 from jaxeval.images import Preparation, ResizeKind
+from jaxeval.ops.reference_roots import RootRule
 
 __all__ = [
     "DEFAULT_PROTOCOL",
@@ -118,6 +121,12 @@ class Protocol:
       manifold: its precision and recall; None where it has none, and those of the package prdc are used.
       neighbours: the k of every metric of neighbours that has one, where the user chose it; None for each one's own.
       directions: its MIND; None where it has none, and the paper's definition is used.
+      size: what images are resized to before the FID Inception network: its own size, `network`; `own` for images as
+        they are; or a height and width.
+      whole_batches: images at a time in the reference, where it drops an incomplete last batch; None where all count.
+      mean: in what the reference has the mean of features: `float64`, or `float32`, to which it is rounded.
+      root: how the reference finds the root of the covariances' product; jaxeval's number has the exact one, and
+        `jaxeval explain` tells the difference.
       difference: what the reference does that cannot be seen in its number beyond rounding, and jaxeval leaves out.
       by_pillow: whether the reference reads image files as Pillow's `convert("RGB")` gives them, which clips gray of
         more than 8 bits at 255; the others take arrays of 8 bits, or refuse such files.
@@ -136,6 +145,10 @@ class Protocol:
     manifold: ManifoldRule | None = None
     neighbours: int | None = None
     directions: DirectionRule | None = None
+    size: tuple[int, int] | Literal["network", "own"] = "network"
+    whole_batches: int | None = None
+    mean: Literal["float64", "float32"] = "float64"
+    root: RootRule = "sqrtm"
     difference: str = ""
     by_pillow: bool = False
     exact: bool = False
@@ -143,8 +156,11 @@ class Protocol:
     def preparation(self, extractor: Extractor) -> Preparation:
         """How an image becomes the extractor's input under this protocol."""
         own = bool(self.networks) and not extractor.name.startswith(self.networks)
+        size = extractor.image_size
+        if extractor.name == "inception" and self.size != "network":
+            size = None if self.size == "own" else self.size
         return Preparation(
-            size=extractor.image_size,
+            size=size,
             resize=extractor.resize if own else self.resize,  # pyright: ignore[reportArgumentType]
             quantise=self.quantise,  # pyright: ignore[reportArgumentType]
             reduction="pillow" if self.exact and self.by_pillow else "scale",
@@ -166,6 +182,7 @@ _ALL = (
         networks=("inception", "vgg16", "dinov2", "clip"),
         resize="tf1-bilinear",
         by_pillow=True,
+        root="eigenvalues",
         difference="its mean is summed in float32 (5e-9 relative at 50,000 images)",
     ),
     Protocol(
@@ -175,6 +192,7 @@ _ALL = (
         resize="pil-bicubic-float",
         networks=(),
         by_pillow=True,
+        root="sqrtm-offset",
         difference="its mean is in float32, and a product that is not finite gets 1e-6 on the diagonal",
     ),
     Protocol(
@@ -183,6 +201,7 @@ _ALL = (
         resize="bilinear",
         normalisation=_UNIT_127,
         by_pillow=True,
+        root="sqrtm-offset",
         difference="a product that is not finite gets 1e-6 on the diagonal",
     ),
     Protocol(
@@ -192,6 +211,7 @@ _ALL = (
         manifold=ManifoldRule(3, "inclusive"),
         resize="tf1-bilinear",
         quantise="truncate",
+        root="sqrtm-offset",
         difference="its mean is in float32, and a product that is not finite gets 1e-6 on the diagonal",
     ),
     Protocol(
@@ -215,6 +235,7 @@ _ALL = (
         splits=SplitRule("torchmetrics"),
         resize="tf1-bilinear",
         quantise="truncate",
+        root="eigenvalues-float32",
         difference="its value is rounded to float32",
     ),
     Protocol(
@@ -224,7 +245,37 @@ _ALL = (
         splits=SplitRule("torchmetrics"),
         resize="antialiased-bilinear",
         quantise="truncate",
+        root="eigenvalues-float32",
         difference="its value is rounded to float32",
+    ),
+    Protocol(
+        name="imf",
+        follows="iMF (imeanflow) and MeanFlow, utils/jax_fid",
+        splits=SplitRule("dgm-eval"),
+        resize="grid-bilinear",
+        root="eigenvalues",
+        difference="its Inception score adds 1e-10 in logarithms (below 1e-6 relative)",
+    ),
+    Protocol(
+        name="drifting",
+        follows="Drifting (drifting), utils/jax_fid",
+        splits=SplitRule("dgm-eval"),
+        manifold=ManifoldRule(3, "inclusive"),
+        resize="grid-bilinear",
+        quantise="truncate",
+        root="sqrtm-offset",
+        difference="its Inception score adds 1e-10 in logarithms (below 1e-6 relative)",
+    ),
+    Protocol(
+        name="jax-fid",
+        follows="jax-fid (matthias-wright)",
+        resize="pil-bilinear-uint8",
+        size="own",
+        normalisation=_UNIT_127,
+        whole_batches=50,
+        mean="float32",
+        root="sqrtm-offset",
+        difference="its mean is summed in float32 too; a product that is not finite gets 1e-6 on the diagonal",
     ),
 )
 
@@ -238,7 +289,7 @@ def get_protocols(
     """Protocols by name: one, several, or a comma-separated text; a repeated name counts once.
 
     Args:
-      names: of `PROTOCOLS`, or protocols.
+      names: of `PROTOCOLS`, or protocols; `jax-fid@HEIGHTxWIDTH` has images resized.
       exact: whether each is followed where jaxeval would depart from it (`Protocol.exact`).
 
     Raises:
@@ -253,9 +304,23 @@ def get_protocols(
             found[part.name] = part
             continue
         for name in filter(None, (piece.strip() for piece in part.split(","))):
-            if name not in PROTOCOLS:
-                raise InputError(f"protocol {name!r} is not known; choose from {', '.join(PROTOCOLS)}")
-            found[name] = PROTOCOLS[name]
+            found[name] = _named(name)
     if not found:
         raise InputError(f"no protocol was given; choose from {', '.join(PROTOCOLS)}")
     return tuple(dataclasses.replace(one, exact=True) if exact else one for one in found.values())
+
+
+def _named(text: str) -> Protocol:
+    """The protocol of a name, which may be followed by the size that images are resized to."""
+    name, _, size = text.partition("@")
+    if name not in PROTOCOLS:
+        raise InputError(f"protocol {text!r} is not known; choose from {', '.join(PROTOCOLS)}")
+    protocol = PROTOCOLS[name]
+    if "@" not in text:
+        return protocol
+    if protocol.size == "network":
+        raise InputError(f"protocol {text!r}: {name} resizes to the network's own size; leave '@{size}' out")
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
+    if match is None:
+        raise InputError(f"protocol {text!r}: give the height and the width in pixels, as in {name}@299x299")
+    return dataclasses.replace(protocol, name=text, size=(int(match[1]), int(match[2])))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from jaxeval.distributed import batch_mesh, replicate_on
 from jaxeval.errors import InputError
-from jaxeval.extractors import Extractor, Normalisation
+from jaxeval.extractors import Extractor, Normalisation, Precision
 from jaxeval.images import Batch, Preparation, ReadReport, Source, read_batches
 
 __all__ = [
@@ -51,12 +51,23 @@ class Progress(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class FeatureSpec:
-    """Which features: everything besides the images that determines them."""
+    """Which features: everything besides the images that determines them.
+
+    Attributes:
+      extractor: the network.
+      tap: its layer.
+      preparation: how images become its input.
+      normalisation: what the network receives.
+      precision: of the network's contractions.
+      whole_batches: images at a time in a reference that drops an incomplete last batch; None where all count.
+    """
 
     extractor: Extractor
     tap: str
     preparation: Preparation
     normalisation: Normalisation
+    precision: Precision = "highest"
+    whole_batches: int | None = None
 
     def identity(self) -> dict[str, Any]:
         """The same as plain values, for cache keys and for files that must be recognised later."""
@@ -71,6 +82,8 @@ class FeatureSpec:
             "reduction": self.preparation.reduction,
             "normalisation": [self.normalisation.offset, self.normalisation.scale],
             "dtype": "float32",
+            "precision": self.precision,
+            "whole_batches": self.whole_batches,
         }
 
 
@@ -162,20 +175,26 @@ class Networks:
         self, specs: Sequence[FeatureSpec], preparations: Sequence[Preparation], batch: Batch
     ) -> dict[FeatureSpec, Float[Array, "b _"]]:
         """Features of a batch, on the device: one call of a network for all the taps wanted from the same input."""
-        groups: dict[tuple[Extractor, Preparation, Normalisation], list[FeatureSpec]] = {}
+        groups: dict[tuple[Extractor, Preparation, Normalisation, Precision], list[FeatureSpec]] = {}
         for spec in specs:
-            groups.setdefault((spec.extractor, spec.preparation, spec.normalisation), []).append(spec)
+            groups.setdefault((spec.extractor, spec.preparation, spec.normalisation, spec.precision), []).append(spec)
         rows: dict[FeatureSpec, Float[Array, "b _"]] = {}
-        for (extractor, preparation, normalisation), group in groups.items():
+        for (extractor, preparation, normalisation, precision), group in groups.items():
             images = batch.images[preparations.index(preparation)]
             taps = tuple(dict.fromkeys(spec.tap for spec in group))
+            how = {
+                "taps": taps,
+                "normalisation": normalisation,
+                "precision": precision,
+                "any_size": preparation.size != extractor.image_size,  # only by a protocol's own wish
+            }
             if self._mesh is None or not extractor.jittable:
-                features = extractor(images, taps=taps, normalisation=normalisation)
+                features = extractor(images, **how)
             else:
                 if extractor not in self._parameters:
                     self._parameters[extractor] = replicate_on(self._mesh, extractor.params)
                 split = jax.device_put(images, NamedSharding(self._mesh, PartitionSpec(self._mesh.axis_names[0])))
-                features = extractor(split, taps=taps, normalisation=normalisation, params=self._parameters[extractor])
+                features = extractor(split, params=self._parameters[extractor], **how)
             rows.update({spec: features[spec.tap] for spec in group})
         return rows
 

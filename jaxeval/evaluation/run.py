@@ -9,7 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 
 from jaxeval._version import __version__
 from jaxeval.errors import InputError, JaxevalError
-from jaxeval.evaluation.collecting import Reader, Wanted, checkpoint_label, no_classes
+from jaxeval.evaluation.collecting import DataSet, Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
 from jaxeval.evaluation.departures import departures
@@ -28,11 +28,22 @@ from jaxeval.evaluation.names import better, metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading import FeatureSpec
 from jaxeval.evaluation.results import Result
+from jaxeval.evaluation.specs import feature_spec
 from jaxeval.evaluation.statistics import FeatureStatistics, statistics_of_features, too_few_images
-from jaxeval.extractors import Clip, Extractor
+from jaxeval.extractors import Clip, Extractor, Precision
 from jaxeval.images import ReadReport, SampledSource, Source, contrasts, remarks
 
-__all__ = ["Job", "NotComputed", "Run", "Side", "device_name", "lacks_rows", "make_jobs", "versions"]
+__all__ = [
+    "Job",
+    "NotComputed",
+    "Run",
+    "Side",
+    "device_name",
+    "lacks_rows",
+    "make_jobs",
+    "precision_remarks",
+    "versions",
+]
 
 
 _Found = TypeVar("_Found")
@@ -128,6 +139,7 @@ class Side:
         more than them.
       missing: by measure and feature, why a file has not what the measure needs.
       once: by measure and feature, the one protocol under which numbers from a file are given.
+      taken: what to tell of the images that were taken of it, by the `whole_batches` of features.
     """
 
     name: str
@@ -145,6 +157,7 @@ class Side:
     apart: Mapping[FeatureSpec, FeatureStatistics] = dataclasses.field(default_factory=dict)
     missing: Mapping[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
     once: Mapping[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
+    taken: Mapping[int | None, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
@@ -201,6 +214,7 @@ def make_jobs(
     everything: bool,
     obstacles: Mapping[str, str],
     numbers: Collection[str] | None = None,
+    precision: Precision = "highest",
 ) -> tuple[list[Job], list[NotComputed]]:
     """What is to be computed, and what cannot be.
 
@@ -211,6 +225,7 @@ def make_jobs(
       everything: whether `all` was asked for, so that what cannot be computed is left out.
       obstacles: by measure, why this run cannot compute it, over whatever features.
       numbers: those of the measures' numbers that are wanted; all if None.
+      precision: of the networks' contractions.
 
     Raises:
       InputError: without `everything`, a measure cannot be computed.
@@ -221,7 +236,7 @@ def make_jobs(
             for measure in measures:
                 reason = measure.obstacle(network) or obstacles.get(measure.name)
                 tap = measure.tap_of(network)
-                spec = FeatureSpec(network, tap, protocol.preparation(network), protocol.normalisation_for(network))
+                spec = feature_spec(protocol, network, tap, precision)
                 job = Job(measure, protocol, spec, numbers)
                 if reason is None:
                     jobs.append(job)
@@ -246,6 +261,8 @@ class Run:
     captions: Mapping[str, str] | None = None
     with_rows: bool = False
     set_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parts: Mapping[tuple[int, int], Source] = dataclasses.field(default_factory=dict)
+    precision: Precision = "highest"
     copies: CopyFinder = dataclasses.field(default_factory=CopyFinder)
     image_sets: dict[int, tuple[Side, ImageSet]] = dataclasses.field(default_factory=dict)
 
@@ -257,32 +274,44 @@ class Run:
     def side(self, source: Source, index: int, *, role: str) -> Side:
         """Reads the run's data set of that number, as the reference, a generated or the held-out set."""
         begun = time.perf_counter()
-        fingerprint = self.fingerprints[id(source)]
         wanted: dict[FeatureSpec, Wanted] = {}
         for job in self.jobs:
             if not _takes_part(job.measure, role):
                 continue
             needed = job.measure.wanted | Wanted(False, self.with_rows)
             wanted[job.spec] = wanted.get(job.spec, Wanted(False, False)) | needed
-        label = checkpoint_label(index, source.name)
-        found = self.reader.collect(source, wanted, fingerprint=fingerprint, label=label)
+        parts = self._read(source, wanted, index)
+        source, found = parts[0].source, parts[0].found
         names = self._names(source, found.report)
         seconds = time.perf_counter() - begun
         sampled = source if isinstance(source, SampledSource) else None
         return Side(
             source.name,
-            fingerprint,
+            self.fingerprints[id(source)],
             found.report,
-            found.statistics,
-            found.rows,
+            {spec: one for part in parts for spec, one in part.found.statistics.items()},
+            {spec: one for part in parts for spec, one in part.found.rows.items()},
             names,
-            found.cached,
+            all(part.found.cached for part in parts),
             seconds,
-            (*([] if sampled is None else sampled.remarks()), *remarks(source.name, found.report)),
+            tuple(remarks(source.name, found.report)),
             found.pixels,
             functools.partial(self.reader.names_at, source),
             None if sampled is None else sampled.describe(),
+            taken=_taken(parts),
         )
+
+    def _read(self, source: Source, wanted: Mapping[FeatureSpec, Wanted], index: int) -> "list[_Reading]":
+        """What is wanted of a source: of all its images, and of those that fill whole batches, each in one reading."""
+        batches = {spec.whole_batches for spec in wanted} or {job.spec.whole_batches for job in self.jobs[:1]}
+        found: list[_Reading] = []
+        for batch in sorted(batches, key=lambda batch: batch or 0):  # all images first, where they are wanted
+            mine = {spec: what for spec, what in wanted.items() if spec.whole_batches == batch}
+            part = source if batch is None else self.parts[id(source), batch]
+            label = checkpoint_label(index, source.name) + ("" if batch is None else f"-whole-{batch}")
+            read = self.reader.collect(part, mine, fingerprint=self.fingerprints[id(part)], label=label)
+            found.append(_Reading(batch, part, read))
+        return found
 
     def _names(self, source: Source, report: ReadReport) -> Sequence[str]:
         """Of the images that counted, where a measure needs them."""
@@ -320,21 +349,24 @@ class Run:
         )
         if plan.images:
             assert kept.images is not None
-            label = checkpoint_label(index, kept.name)
-            fingerprint = self.fingerprints[id(kept.images)]
-            read = self.reader.collect(kept.images, plan.images, fingerprint=fingerprint, label=label)
-            sampled = kept.images if isinstance(kept.images, SampledSource) else None
+            parts = self._read(kept.images, plan.images, index)
+            images, read = parts[0].source, parts[0].found
+            sampled = images if isinstance(images, SampledSource) else None
             side = dataclasses.replace(
                 side,
-                fingerprint=fingerprint,
+                fingerprint=self.fingerprints[id(images)],
                 report=read.report,
-                statistics={**statistics, **read.statistics},
-                rows={**side.rows, **read.rows},
-                names=self._names(kept.images, read.report),
-                cached=read.cached,
+                statistics={
+                    **statistics,
+                    **{spec: one for part in parts for spec, one in part.found.statistics.items()},
+                },
+                rows={**side.rows, **{spec: one for part in parts for spec, one in part.found.rows.items()}},
+                names=self._names(images, read.report),
+                cached=all(part.found.cached for part in parts),
                 pixels=read.pixels,
-                names_at=functools.partial(self.reader.names_at, kept.images),
+                names_at=functools.partial(self.reader.names_at, images),
                 sample=None if sampled is None else sampled.describe(),
+                taken=_taken(parts),
             )
         said = () if side.report is None else remarks(kept.name, side.report)
         warnings = (*kept.warnings(self.protocols), *plan.warnings, *kept.remarks, *said)
@@ -392,6 +424,11 @@ class Run:
         both = f"{first.name} and {second.name}"
         for job in self._watched_jobs(both, (reference, first, second)):
             yield self._attempt(job, both, lambda job=job: self._differences(job, reference, first, second, held_out))
+
+    def remarks(self, reference: Side, generated: Side, jobs: Sequence[Job]) -> list[str]:
+        """What a reader should know of the numbers of a pair of data sets, each sentence once."""
+        self._look_for_copies(reference, None, generated)
+        return list(dict.fromkeys(one for job in jobs for one in self._warnings(job, reference, generated, None)))
 
     def _attempt(
         self, job: Job, name: str, work: Callable[[], tuple[list[_Found], list[NotComputed]]]
@@ -502,6 +539,9 @@ class Run:
         classes: tuple[str, ...] = ()
         if job.measure.needs_labels:
             classes, labels = _labels(reference, *generated)
+            # Images of an incomplete batch are the last ones, and have no features under some protocols.
+            sides = (reference, *generated)
+            labels = [None if own is None else own[: side.count(job)] for own, side in zip(labels, sides, strict=True)]
         ours = reference.features(job, labels[0], None, classes)
         unseen = None if held_out is None else held_out.features(job)
         return [
@@ -522,13 +562,15 @@ class Run:
             return None
         assert self.captions is not None
         assert isinstance(job.spec.extractor, Clip)
-        missing = [name for name in side.names if name not in self.captions]
+        names = side.names[: side.count(job)]
+        missing = [name for name in names if name not in self.captions]
         if missing:
             raise InputError(
                 f"{missing[0]!r} of {side.name!r} has no caption, nor have {len(missing) - 1} others; names in the "
                 "file of captions are those within the set"
             )
-        return np.asarray(job.spec.extractor.text_embeddings([_PROMPT + self.captions[name] for name in side.names]))
+        texts = [_PROMPT + self.captions[name] for name in names]
+        return np.asarray(job.spec.extractor.text_embeddings(texts, precision=job.spec.precision))
 
     def _result(self, job: Job, number: Number, warnings: tuple[str, ...], reference: Side, generated: Side) -> Result:
         spec, network = job.spec, job.spec.extractor
@@ -552,11 +594,11 @@ class Run:
             skipped_reference=0 if reference.report is None else len(reference.report.skipped),
             skipped_generated=0 if generated.report is None else len(generated.report.skipped),
             feature_size=generated.feature_size(job) or 0,
-            resize=spec.preparation.resize,
+            resize="none" if spec.preparation.size is None else spec.preparation.resize,
             quantise=spec.preparation.quantise,
             normalisation=(spec.normalisation.offset, spec.normalisation.scale),
             dtype="float32",
-            precision="highest",
+            precision=spec.precision,
             statistics_dtype="float64",
             seed=self.seed,
             device=device_name(),
@@ -570,7 +612,9 @@ class Run:
         network = job.spec.extractor
         sides = [reference, generated, *([held_out] if held_out is not None and job.measure.needs_held_out else [])]
         yield from departures(job.protocol, job.spec.preparation.reduction, {side.name: side.report for side in sides})
+        yield from precision_remarks(job.spec)
         for side in sides:
+            yield from side.taken.get(job.spec.whole_batches, ())
             yield from side.warnings
         for side in sides[1:]:
             if reference.report is not None and side.report is not None:
@@ -603,6 +647,7 @@ class Run:
             "batch_size": self.reader.options.batch_size,
             "copies": [copies.to_dict() for copies in self.copies.all()],
             "exact_protocol": any(protocol.exact for protocol in protocols.values()),
+            "precision": self.precision,
             "on_error": self.reader.options.on_error,
             **self.set_options,
             "seed": self.seed,
@@ -629,6 +674,18 @@ def _labels(*sides: Side) -> tuple[tuple[str, ...], list[np.ndarray]]:
     classes = [side.classes() for side in sides]
     names, numbers = np.unique(np.concatenate(classes), return_inverse=True)
     return tuple(map(str, names)), np.split(numbers, np.cumsum([len(part) for part in classes])[:-1])
+
+
+class _Reading(NamedTuple):
+    """One reading of a set: of its images in whole batches of so many, or of all."""
+
+    batch: int | None
+    source: Source
+    found: DataSet
+
+
+def _taken(parts: Sequence[_Reading]) -> dict[int | None, list[str]]:
+    return {part.batch: part.source.remarks() for part in parts if isinstance(part.source, SampledSource)}
 
 
 @dataclasses.dataclass
@@ -670,6 +727,21 @@ def lacks_rows(name: str, role: str) -> str:
     """Why a set of statistics alone does not do for a measure of features."""
     whose = "the reference's images or features, not their statistics" if role == "reference" else "images or features"
     return f"it needs {whose}, and {name!r} holds mean and covariance alone"
+
+
+def precision_remarks(spec: FeatureSpec) -> list[str]:
+    """What a reader should be told of features at less than full float32."""
+    if spec.precision == "highest":
+        return []
+    network, device = spec.extractor.name, jax.local_devices()[0].platform
+    if not spec.extractor.jittable:
+        return [f"precision {spec.precision} does not reach {network}, a function that computes on the host"]
+    if device == "cpu":
+        return [f"precision {spec.precision} was asked for; a CPU multiplies in full float32 whatever is asked"]
+    return [
+        f"{network} multiplied at precision {spec.precision}, less than full float32 on {device_name()}: how far the "
+        f"number is off, `jaxeval explain` tells with --precision {spec.precision},highest"
+    ]
 
 
 def device_name() -> str:

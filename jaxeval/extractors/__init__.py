@@ -5,6 +5,7 @@ from jaxeval.extractors.clip_tokenizer import ClipTokenizer
 from jaxeval.extractors.extractor import Extractor, from_function
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.perceptual import PerceptualDistance, load_dists, load_lpips, lpips_names
+from jaxeval.extractors.precision import PRECISIONS, Precision, check_precision
 from jaxeval.extractors.preprocessing import ShortSideCrop, SquareCrop
 from jaxeval.extractors.quality_models import ScoreHead, embed_prompts, load_brisque, load_niqe, load_score_head
 from jaxeval.extractors.registry import extractor_names, load_extractor, load_trunk, trunk_names
@@ -12,18 +13,21 @@ from jaxeval.extractors.store import LoadedWeights, WeightsRow, WeightsStore
 from jaxeval.extractors.trunk import Trunk
 
 __all__ = [
+    "PRECISIONS",
     "Clip",
     "ClipTokenizer",
     "Extractor",
     "LoadedWeights",
     "Normalisation",
     "PerceptualDistance",
+    "Precision",
     "ScoreHead",
     "ShortSideCrop",
     "SquareCrop",
     "Trunk",
     "WeightsRow",
     "WeightsStore",
+    "check_precision",
     "embed_prompts",
     "extractor_names",
     "from_function",

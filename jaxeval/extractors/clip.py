@@ -18,6 +18,7 @@ from jaxeval.extractors.clip_tokenizer import ClipTokenizer, read_vocabulary
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, ImageTower, TextTower
 from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.normalisation import CLIP_NORMALISATION
+from jaxeval.extractors.precision import Precision, check_precision, contractions_at, in_float32
 from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.store import WeightsStore
 
@@ -44,12 +45,15 @@ class Clip(Extractor):
     open_text: Callable[[], tuple[Any, Callable[[Any, Array], Array]]] = dataclasses.field(repr=False)
     open_tokenizer: Callable[[], ClipTokenizer] = dataclasses.field(repr=False)
 
-    def text_embeddings(self, texts: Sequence[Any], *, truncate: bool = False) -> Float[Array, "n d"]:
+    def text_embeddings(
+        self, texts: Sequence[Any], *, truncate: bool = False, precision: Precision = "highest"
+    ) -> Float[Array, "n d"]:
         """Embeddings of texts, `[N, D]` float32, not normalised to length 1; they go with the tap `embedding`.
 
         Args:
             texts: one or more strings.
             truncate: whether to cut off what CLIP cannot read (75 tokens); otherwise that is an error.
+            precision: of the network's contractions, as for `apply`.
 
         Raises:
             InputError: no text, something that is not text, or a text that is too long.
@@ -63,12 +67,15 @@ class Clip(Extractor):
             part = tokens[start : start + _TEXTS_AT_A_TIME]
             # A power of two: few programs to compile, and none of the texts is embedded twice for long.
             filled = np.resize(part, (1 << (len(part) - 1).bit_length(), self.context))
-            parts.append(self._jitted_text(self.text_params, jnp.asarray(filled))[: len(part)])
+            parts.append(self._jitted_text(self.text_params, jnp.asarray(filled), precision=precision)[: len(part)])
         return jnp.concatenate(parts)
 
-    def apply_text(self, params: Any, tokens: Int[Array, "b n"]) -> Float[Array, "b d"]:
+    def apply_text(
+        self, params: Any, tokens: Int[Array, "b n"], *, precision: Precision = "highest"
+    ) -> Float[Array, "b d"]:
         """Embeddings of tokens, pure, for use under jit: `params` are `text_params`, tokens are `tokenizer`'s."""
-        return self._text[1](params, tokens)
+        with contractions_at(check_precision("precision", precision)):
+            return self._text[1](params, tokens)
 
     @property
     def text_params(self) -> Any:
@@ -85,8 +92,8 @@ class Clip(Extractor):
         return self.open_text()
 
     @functools.cached_property
-    def _jitted_text(self) -> Callable[[Any, Array], Array]:
-        return jax.jit(self.apply_text)
+    def _jitted_text(self) -> Callable[..., Array]:
+        return jax.jit(self.apply_text, static_argnames=("precision",))
 
 
 def load_clip(name: str, *, weights_dir: str | os.PathLike[str] | None = None) -> Clip:
@@ -110,14 +117,14 @@ def load_clip(name: str, *, weights_dir: str | os.PathLike[str] | None = None) -
     digest = weights.sha256
 
     def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
-        return nnx.merge(graph, params)(images, taps)
+        return nnx.merge(graph, in_float32(params))(images, taps)
 
     def open_text() -> tuple[Any, Callable[[Any, Array], Array]]:
         again = store.open(name)
         if again.sha256 != digest:
             raise WeightsError(f"the weights of {name!r} in {store.folder} are others now: load the extractor again")
         graph, params = nnx.split(TextTower(again.tensors, plan))
-        return params, lambda params, tokens: nnx.merge(graph, params)(tokens)
+        return params, lambda params, tokens: nnx.merge(graph, in_float32(params))(tokens)
 
     return Clip(
         name=name,

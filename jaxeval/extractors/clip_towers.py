@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 from jaxtyping import Array, Float, Int
 
+from jaxeval.extractors.precision import network_precision
 from jaxeval.extractors.transformer import BlockTensors, LayerNorm, TransformerBlock, embed_patches, quick_gelu
 
 __all__ = ["CLIP_B32", "CLIP_L14_336", "ClipPlan", "ImageTower", "TextTower", "from_hugging_face"]
@@ -174,7 +174,7 @@ class ImageTower(nnx.Module):
         for block in blocks[:-1]:
             x = block(x)
         token = self.after(blocks[-1](x, queries=1)[:, 0])
-        return dict.fromkeys(taps, jnp.matmul(token, self.projection[...], precision=lax.Precision.HIGHEST))
+        return dict.fromkeys(taps, jnp.matmul(token, self.projection[...], precision=network_precision()))
 
 
 class TextTower(nnx.Module):
@@ -202,7 +202,7 @@ class TextTower(nnx.Module):
         for block in self.blocks:
             x = block(x, causal=True)
         end = self.after(x[jnp.arange(len(tokens)), tokens.argmax(-1)])
-        return jnp.matmul(end, self.projection[...], precision=lax.Precision.HIGHEST)
+        return jnp.matmul(end, self.projection[...], precision=network_precision())
 
 
 def _norm(state: Mapping[str, np.ndarray], name: str) -> LayerNorm:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Num
 from jaxeval._arguments import shown, text, whole_number
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import Normalisation
+from jaxeval.extractors.precision import Precision, check_precision, contractions_at
 
 __all__ = ["Extractor", "from_function"]
 
@@ -48,6 +49,8 @@ class Extractor:
         prepare: what the network's own authors do to one uint8 image of any size, `[H, W, 3]`, to reach `image_size`;
             None where that is `resize`.
         jittable: False for a host function, which `__call__` then leaves untraced.
+        least_side: side of the smallest images that the network can take in the place of `image_size`, where a call
+            says `any_size`; None where it can take no others.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Extractor:
     description: str = ""
     prepare: Callable[[np.ndarray], np.ndarray] | None = None
     jittable: bool = True
+    least_side: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "taps", MappingProxyType(dict(self.taps)))
@@ -82,6 +86,8 @@ class Extractor:
         *,
         taps: Iterable[str] | None = None,
         normalisation: Normalisation | None = None,
+        precision: Precision = "highest",
+        any_size: bool = False,
     ) -> Features:
         """Features of a batch of images: pure, for use under any transform.
 
@@ -90,24 +96,35 @@ class Extractor:
             images: `[B, H, W, 3]` float32, 0..255, of `image_size`.
             taps: which features; the default tap if None. The network is computed no deeper than they need.
             normalisation: in place of the extractor's own.
+            precision: of its contractions: `highest` (full float32), `high` or `default`, which differ on
+                accelerators; for watching, and for numbers of code that names none.
+            any_size: whether images may have another size than `image_size`, where the network can take them.
 
         Returns:
             `{tap: [B, d] float32}` in the order asked for.
 
         Raises:
-            InputError: unknown tap, or images of another size.
+            InputError: unknown tap or precision, or images of another size.
         """
         wanted = self._checked_taps(taps)
+        check_precision("precision", precision)
         if images.ndim != 4 or images.shape[-1] != 3:
             raise InputError(f"extractor {self.name!r} needs images of shape [B, H, W, 3], not {list(images.shape)}")
-        if self.image_size is not None and images.shape[1:3] != self.image_size:
+        if any_size and self.least_side is not None:
+            if min(images.shape[1:3]) < self.least_side:
+                raise InputError(
+                    f"extractor {self.name!r} needs images of {self.least_side} x {self.least_side} pixels or more, "
+                    f"not {images.shape[1]} x {images.shape[2]}: resize them first"
+                )
+        elif self.image_size is not None and images.shape[1:3] != self.image_size:
             height, width = self.image_size
             raise InputError(
                 f"extractor {self.name!r} needs {height} x {width} images, not {images.shape[1]} x {images.shape[2]}: "
                 f"resize them first (its reference uses {self.resize!r})"
             )
         normalised = (normalisation or self.normalisation)(jnp.asarray(images, jnp.float32))
-        features = self.forward(params, normalised, wanted)
+        with contractions_at(precision):
+            features = self.forward(params, normalised, wanted)
         return {tap: features[tap] for tap in wanted}
 
     def __call__(
@@ -117,6 +134,8 @@ class Extractor:
         taps: Iterable[str] | None = None,
         normalisation: Normalisation | None = None,
         params: Any = None,
+        precision: Precision = "highest",
+        any_size: bool = False,
     ) -> Features:
         """`apply`, jitted; images may be uint8.
 
@@ -125,18 +144,27 @@ class Extractor:
             taps: as for `apply`.
             normalisation: as for `apply`.
             params: in place of this extractor's own, for instance a copy on every device of a mesh.
+            precision: as for `apply`.
+            any_size: as for `apply`.
         """
         wanted = self._checked_taps(taps)
         # Straight into the program: an eager conversion would be a program of its own, and four times the transfer.
         images = images if isinstance(images, jax.Array) else np.asarray(images)
         evaluate = self._jitted if self.jittable else self.apply
-        features = evaluate(self.params if params is None else params, images, taps=wanted, normalisation=normalisation)
+        features = evaluate(
+            self.params if params is None else params,
+            images,
+            taps=wanted,
+            normalisation=normalisation,
+            precision=precision,
+            any_size=any_size,
+        )
         return {tap: features[tap] for tap in wanted}  # jit sorts dictionaries
 
     @functools.cached_property
     def _jitted(self) -> Callable[..., Features]:
         # Parameters go in as an argument: captured ones would be constants, copied into each executable.
-        return jax.jit(self.apply, static_argnames=("taps", "normalisation"))
+        return jax.jit(self.apply, static_argnames=("taps", "normalisation", "precision", "any_size"))
 
     def _checked_taps(self, taps: Iterable[str] | None) -> tuple[str, ...]:
         wanted = (self.default_tap,) if taps is None else (taps,) if isinstance(taps, str) else tuple(taps)

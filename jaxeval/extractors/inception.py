@@ -29,10 +29,12 @@ from jaxeval.extractors.layers import (
     max_pool_3x3,
     pointwise,
 )
+from jaxeval.extractors.precision import network_precision
 
-__all__ = ["INCEPTION_SIZE", "INCEPTION_TAPS", "InceptionV3", "inception_shapes"]
+__all__ = ["INCEPTION_LEAST_SIDE", "INCEPTION_SIZE", "INCEPTION_TAPS", "InceptionV3", "inception_shapes"]
 
 INCEPTION_SIZE = (299, 299)
+INCEPTION_LEAST_SIDE = 75  # of which the last convolutions without padding leave one pixel
 INCEPTION_TAPS: dict[str, int] = {
     "64": 64,
     "192": 192,
@@ -276,11 +278,11 @@ class InceptionV3(nnx.Module):
             setattr(self, name, _Block(name, spec, state))
         self.fc = Linear(state["fc.weight"].T, state["fc.bias"])
 
-    def __call__(self, images: Float[Array, "b 299 299 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
+    def __call__(self, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
         """Features at `taps`, names from `INCEPTION_TAPS`, computed no deeper than they need.
 
         Args:
-            images: `[B, 299, 299, 3]`, normalised to about -1..1.
+            images: `[B, H, W, 3]`, normalised to about -1..1; 299 x 299 pixels, or what a protocol has.
             taps: the features to return.
         """
         features: dict[str, Array] = {}
@@ -315,9 +317,9 @@ class InceptionV3(nnx.Module):
         yield "logits_unbiased", unbiased
         yield "logits", unbiased + self.fc.bias[...]
 
-    def _spatial(self, x: Float[Array, "b 17 17 768"]) -> Float[Array, "b 2023"]:
+    def _spatial(self, x: Float[Array, "b h w 768"]) -> Float[Array, "b _"]:
         # TF's `mixed_6/conv` is Mixed_6d.branch1x1, the first columns of that block's merged product.
         merged = getattr(self, "Mixed_6d").merged  # noqa: B009 (set by name)
         kernel = merged.kernel[0, 0, :, :_SFID_CHANNELS]
-        product = jnp.einsum("bhwi,io->bhwo", x, kernel, precision=lax.Precision.HIGHEST)
+        product = jnp.einsum("bhwi,io->bhwo", x, kernel, precision=network_precision())
         return jax.nn.relu(product + merged.bias[:_SFID_CHANNELS]).reshape(x.shape[0], -1)

@@ -14,6 +14,8 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval.extractors.precision import network_precision
+
 __all__ = [
     "Convolution",
     "Linear",
@@ -69,7 +71,7 @@ class Linear(nnx.Module):
 
     def product(self, features: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
         """The matrix product without the bias."""
-        return jnp.matmul(features, self.kernel[...], precision=lax.Precision.HIGHEST)
+        return jnp.matmul(features, self.kernel[...], precision=network_precision())
 
 
 def convolve(
@@ -91,14 +93,14 @@ def convolve(
         window_strides=(stride, stride),
         padding=((top, bottom), (left, right + spare)),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=lax.Precision.HIGHEST,
+        precision=network_precision(),
     )
     return out[:, :, :width] + layer.bias[...]
 
 
 def pointwise(images: Float[Array, "b h w i"], layer: Convolution) -> Float[Array, "b h w o"]:
     """A 1 x 1 convolution as the matrix product that it is, without the bias."""
-    return jnp.einsum("bhwi,io->bhwo", images, layer.kernel[0, 0], precision=lax.Precision.HIGHEST)
+    return jnp.einsum("bhwi,io->bhwo", images, layer.kernel[0, 0], precision=network_precision())
 
 
 def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:

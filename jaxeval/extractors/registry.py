@@ -17,8 +17,9 @@ from jaxeval.extractors.clip import CLIPS, load_clip
 from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOV2_SIZE, DINOv2, DINOv2Plan
 from jaxeval.extractors.efficientnet_lite import LITE0_SIZE, LITE0_TAPS, EfficientNetLite0
 from jaxeval.extractors.extractor import Extractor
-from jaxeval.extractors.inception import INCEPTION_SIZE, INCEPTION_TAPS, InceptionV3
+from jaxeval.extractors.inception import INCEPTION_LEAST_SIDE, INCEPTION_SIZE, INCEPTION_TAPS, InceptionV3
 from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION, Normalisation
+from jaxeval.extractors.precision import in_float32
 from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.squeezenet import SQUEEZENET, SqueezeNetPlan
 from jaxeval.extractors.store import LoadedWeights, WeightsStore
@@ -62,6 +63,7 @@ _NETWORKS = {
         facts={
             "default_tap": "2048",
             "image_size": INCEPTION_SIZE,
+            "least_side": INCEPTION_LEAST_SIDE,
             "resize": "tf1-bilinear",
             "normalisation": Normalisation(128.0, 1 / 128),
             "description": "FID Inception v3",
@@ -160,7 +162,7 @@ def load_trunk(name: str, *, weights_dir: str | os.PathLike[str] | None = None) 
     graph, params = nnx.split(plan.trunk(weights.tensors))
 
     def forward(params: Any, images: Float[Array, "b h w 3"], maps: tuple[str, ...]) -> dict[str, Any]:
-        return nnx.merge(graph, params)(images, maps)
+        return nnx.merge(graph, in_float32(params))(images, maps)
 
     return Trunk(
         name=name,
@@ -181,7 +183,8 @@ def _from_network(
     graph, params = nnx.split(network)
 
     def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
-        return nnx.merge(graph, params)(images, taps)  # pyright: ignore[reportCallIssue]  (every network is callable)
+        merged: Any = nnx.merge(graph, in_float32(params))
+        return merged(images, taps)
 
     return Extractor(
         name=name,

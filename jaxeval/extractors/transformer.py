@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.extractors.layers import Linear
+from jaxeval.extractors.precision import network_precision
 
 __all__ = ["BlockTensors", "LayerNorm", "TransformerBlock", "embed_patches", "quick_gelu"]
 
@@ -95,12 +96,12 @@ class TransformerBlock(nnx.Module):
     def _attend(self, query: Array, key: Array, value: Array, *, causal: bool) -> Array:
         query, key, value = (part.reshape(*part.shape[:2], self.heads, -1) for part in (query, key, value))
         query = query * query.shape[-1] ** -0.5
-        scores = jnp.einsum("bqhk,bnhk->bhqn", query, key, precision=lax.Precision.HIGHEST)
+        scores = jnp.einsum("bqhk,bnhk->bhqn", query, key, precision=network_precision())
         if causal:
             seen = np.tri(*scores.shape[2:], dtype=bool)
             scores = jnp.where(seen, scores, -jnp.inf)
         shares = jax.nn.softmax(scores, axis=-1)
-        mixed = jnp.einsum("bhqn,bnhk->bqhk", shares, value, precision=lax.Precision.HIGHEST)
+        mixed = jnp.einsum("bhqn,bnhk->bqhk", shares, value, precision=network_precision())
         return mixed.reshape(*mixed.shape[:2], -1)
 
 
@@ -123,7 +124,7 @@ def embed_patches(
     rows, columns = height // side, width // side
     # One axis at a time, and the rest by the product: on an Explicit mesh no other reshape keeps the batch's sharding.
     patches = images.reshape(count, rows, side, width, channels).reshape(count, rows, side, columns, side, channels)
-    tokens = jnp.einsum("brycxi,yxid->brcd", patches, kernel, precision=lax.Precision.HIGHEST)
+    tokens = jnp.einsum("brycxi,yxid->brcd", patches, kernel, precision=network_precision())
     tokens = tokens.reshape(count, rows * columns, -1)
     if bias is not None:
         tokens = tokens + bias
@@ -132,7 +133,7 @@ def embed_patches(
 
 
 def _product(features: Array, kernel: Array) -> Array:
-    return jnp.matmul(features, kernel, precision=lax.Precision.HIGHEST)
+    return jnp.matmul(features, kernel, precision=network_precision())
 
 
 def _linear(tensors: Pair, gamma: np.ndarray | None = None) -> Linear:

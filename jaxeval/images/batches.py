@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float32, Int, UInt8
 from jaxeval.errors import InputError
 from jaxeval.images.decoding import Decoded, Reduction, decode
 from jaxeval.images.digests import DIGEST_BYTES, pixel_digest
-from jaxeval.images.preparation import Preparation, prepare
+from jaxeval.images.preparation import Preparation, levels_of, prepare
 from jaxeval.images.report import WIDE_CLIPPED, ReadReport
 from jaxeval.images.source import Item, Source
 
@@ -148,10 +148,10 @@ def _prepare_item(item: Item, preparations: tuple[Preparation, ...]) -> _Prepare
     for reduction in reductions:
         decoded[reduction] = decode(item) if reduction == "scale" else decode(item, reduction)
     notes = tuple(dict.fromkeys(note for one in decoded.values() for note in one.notes))
-    images = tuple(prepare(decoded[each.reduction].pixels, each) for each in preparations)
+    images = tuple(prepare(levels_of(decoded[each.reduction], each.quantise), each) for each in preparations)
     pixels = next(iter(decoded.values())).pixels
     height, width, _ = pixels.shape
-    digest = pixel_digest(_scaled(item, decoded).pixels)
+    digest = pixel_digest(levels_of(_scaled(item, decoded), "round"))
     return _Prepared(images, digest, notes, (height, width), _is_colourless(pixels))
 
 

@@ -19,7 +19,7 @@ from jaxeval.images.compositing import converted, has_alpha, orientation_of
 from jaxeval.images.depths import bits_of
 from jaxeval.images.formats import reader_of
 from jaxeval.images.headers import readable_gray, significant_bits, tiff_orientation
-from jaxeval.images.ranges import level_notes, range_notes, to_levels
+from jaxeval.images.ranges import level_notes, range_notes, rounded_levels, to_levels
 from jaxeval.images.source import Item
 from jaxeval.images.wide import gray_samples, png_samples, rescaled, stretched, unused_bits, whole_planes
 
@@ -41,7 +41,7 @@ Reduction = Literal["scale", "pillow"]
 MAX_PIXELS = 89_478_485
 """Images with more pixels are refused before decoding. It is Pillow's own limit, which only warns up to twice this."""
 
-DECODING_VERSION = 2
+DECODING_VERSION = 3
 """What is kept of an earlier reading is believed only if it was read by this version: raise it whenever the same bytes
 come to give other pixels or other notes."""
 
@@ -64,10 +64,12 @@ class Decoded:
     Attributes:
       pixels: uint8 levels, or floats in 0..255 that are still to be quantised.
       notes: keys of `ReadReport.notes`.
+      rounded: the levels by rounding, where they are found from the values themselves and not from `pixels`.
     """
 
     pixels: UInt8[np.ndarray, "h w 3"] | Float[np.ndarray, "h w 3"]
     notes: tuple[str, ...]
+    rounded: UInt8[np.ndarray, "h w 3"] | None = None
 
 
 def decode(item: Item, reduction: Reduction = "scale") -> Decoded:
@@ -223,7 +225,7 @@ def has_more_frames(image: Image.Image) -> bool:
 
 
 def _decode_pixels(item: Item, pixels: np.ndarray) -> Decoded:
-    notes = []
+    notes, rounded = [], None
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     colours = pixels[:, :, :3]
@@ -232,10 +234,12 @@ def _decode_pixels(item: Item, pixels: np.ndarray) -> Decoded:
     elif item.value_range is not None:
         pixels, clipped = to_levels(pixels, item.value_range, item.out_of_range, item.where)
         notes += range_notes(colours, item.value_range) + ([report.CLIPPED] if clipped else [])
+        rounded = rounded_levels(colours, item.value_range)
         colours = pixels[:, :, :3]
     if pixels.shape[2] == 4:
         notes.append(report.ALPHA)
     elif pixels.shape[2] == 1:
         colours = np.repeat(colours, 3, axis=2)
+        rounded = None if rounded is None else np.repeat(rounded, 3, axis=2)
         notes.append(report.GRAY)
-    return Decoded(colours, tuple(notes))
+    return Decoded(colours, tuple(notes), rounded)

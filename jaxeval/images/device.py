@@ -5,7 +5,7 @@ from jax import lax
 from jaxtyping import Array, Float, Float32
 
 from jaxeval.errors import InputError
-from jaxeval.images.resizing import ResizeKind, check_size, resize_weights
+from jaxeval.images.resizing import ROUNDED_KINDS, ResizeKind, check_size, resize_weights
 
 __all__ = ["resize_on_device"]
 
@@ -21,14 +21,14 @@ def resize_on_device(
     Args:
       images: levels in 0..255.
       size: height and width wanted; static.
-      kind: as for `resize`, static, except `pil-bicubic-uint8`: it rounds between its passes, so that it has no
+      kind: as for `resize`, static, except `ROUNDED_KINDS`: they round between their passes, so that they have no
         gradient, and halves that float32 does not keep would fall on either side.
 
     Raises:
-      InputError: an unknown kind, `pil-bicubic-uint8`, or a size below 1.
+      InputError: an unknown kind, one of `ROUNDED_KINDS`, or a size below 1.
     """
-    if kind == "pil-bicubic-uint8":
-        raise InputError("pil-bicubic-uint8 rounds between its passes and is done on the host only; use prepare().")
+    if kind in ROUNDED_KINDS:
+        raise InputError(f"{kind} rounds between its passes and is done on the host only; use prepare().")
     height, width = check_size(size)
     rows = jnp.asarray(resize_weights(images.shape[1], height, kind), jnp.float32)
     columns = jnp.asarray(resize_weights(images.shape[2], width, kind), jnp.float32)

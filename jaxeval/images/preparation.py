@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from jaxeval.errors import InputError
-from jaxeval.images.decoding import Reduction
+from jaxeval.images.decoding import Decoded, Reduction
 from jaxeval.images.resizing import ResizeKind, check_kind, check_size, resize
 
-__all__ = ["Preparation", "Quantise", "prepare", "quantised"]
+__all__ = ["Preparation", "Quantise", "levels_of", "prepare", "quantised"]
 
 Quantise = Literal["round", "truncate"]
 
@@ -22,8 +22,10 @@ class Preparation:
     Attributes:
       size: height and width, or None for images as they are.
       resize: the kind of resizing.
-      quantise: how float images become 8-bit levels, before resizing: floor(level + 0.5), or floor(level) as ADM and
-        torchmetrics do. Images that are uint8 already are not touched.
+      quantise: how float images become 8-bit levels, before resizing: floor(level + 0.5), which values of -1 to 1 are
+        as 127.5 x + 128 cut to a whole number (StyleGAN3, EDM2, iMF), or floor(level), which they are as
+        127.5 (x + 1) (ADM) and values of 0 to 1 as 255 x (torchmetrics, drifting). Images that are uint8 already are
+        not touched.
       reduction: how files of more than 8 bits a value become 8 bits: scaled, or as Pillow's `convert("RGB")` has it and
         with it the references that read files, which clips gray at 255. It is for `decode`.
     """
@@ -53,12 +55,19 @@ def prepare(
       preparation: the rules.
 
     Returns:
-      Levels in 0..255, not rounded after resizing (but for `pil-bicubic-uint8`).
+      Levels in 0..255, not rounded after resizing (but for the kinds that round themselves).
     """
     levels = quantised(image, preparation.quantise)
     if preparation.size is None:
         return levels.astype(np.float32)
     return resize(levels, preparation.size, preparation.resize)
+
+
+def levels_of(decoded: Decoded, rule: Quantise) -> UInt8[np.ndarray, "h w 3"]:
+    """The 8-bit levels of a decoded image by a protocol's rule."""
+    if rule == "round" and decoded.rounded is not None:
+        return decoded.rounded
+    return quantised(decoded.pixels, rule)
 
 
 def quantised(

@@ -9,7 +9,7 @@ from jaxeval.images import report
 from jaxeval.images.source import OutOfRange, ValueRange
 from jaxeval.images.wide import unused_bits
 
-__all__ = ["level_notes", "range_notes", "to_levels"]
+__all__ = ["level_notes", "range_notes", "rounded_levels", "to_levels"]
 
 _ROUNDING = 1e-5
 _WIDE = frozenset((1 << bits) - 1 for bits in range(9, 17))  # upper ends of ranges of more than 8 bits
@@ -38,7 +38,7 @@ def to_levels(
       InputError: a value is not finite, or outside the range; the message has the first in the array's order.
     """
     low, high = value_range
-    dtype = np.float64 if pixels.dtype.kind in "iu" or pixels.dtype == np.float64 else np.float32
+    dtype = _working_type(pixels)
     values = pixels.astype(dtype)
     with np.errstate(invalid="ignore"):  # NaN is found right below
         least, most = values.min(), values.max()
@@ -56,6 +56,26 @@ def to_levels(
     values -= dtype(low)
     values *= dtype(255.0 / (high - low))
     return values, clipped
+
+
+def rounded_levels(pixels: np.ndarray, value_range: ValueRange) -> UInt8[np.ndarray, "..."] | None:
+    """Values of -1 to 1 as 127.5 x + 128 cut to whole numbers, which StyleGAN3, EDM2 and iMF make of them.
+
+    It is floor(level + 1/2), but where the last digits of the values' own precision decide; there it is what those
+    compute. None for values of another range, for which no reference has such a rule.
+
+    Args:
+      pixels: finite values; what lies beyond the range is clipped.
+      value_range: the values that mean black and white.
+    """
+    if value_range != (-1, 1):
+        return None
+    dtype = _working_type(pixels)
+    return np.clip(dtype(127.5) * pixels.astype(dtype) + dtype(128), dtype(0), dtype(255)).astype(np.uint8)
+
+
+def _working_type(pixels: np.ndarray) -> type[np.float32] | type[np.float64]:
+    return np.float64 if pixels.dtype.kind in "iu" or pixels.dtype == np.float64 else np.float32
 
 
 def range_notes(pixels: np.ndarray, value_range: ValueRange) -> list[str]:

@@ -1,15 +1,18 @@
-"""The five resizings that published numbers rest on, on the host and as weight matrices.
+"""The seven resizings that published numbers rest on, on the host and as weight matrices.
 
 | kind | follows | coordinates | weights |
 |---|---|---|---|
 | `tf1-bilinear` | TF 1 ResizeBilinear; torch-fidelity | i * in / out, no half pixels | 2 taps |
 | `bilinear` | torch `F.interpolate(align_corners=False)`; pytorch-fid | half-pixel | 2 taps |
 | `antialiased-bilinear` | the same with `antialias=True`; torchmetrics >= 1.8 | half-pixel | triangle, scaled |
+| `grid-bilinear` | torch `affine_grid`, `grid_sample` with border padding; iMF, MeanFlow | half-pixel | 2 taps |
 | `pil-bicubic-float` | clean-fid: Pillow, mode F | half-pixel | a = -0.5, scaled; clipped to 0..255 |
 | `pil-bicubic-uint8` | Pillow on uint8; dgm-eval | half-pixel | the same, rounded and clipped after each axis |
+| `pil-bilinear-uint8` | Pillow on uint8; jax-fid | half-pixel | triangle, scaled; rounded after each axis |
 
 The bilinear kinds round coordinates to float32 where their references do: on a noisy image a half unit in the last
-place of a coordinate is worth a thousandth of a level.
+place of a coordinate is worth a thousandth of a level. `bilinear` and `grid-bilinear` have the same coordinates but for
+that: those of a grid between -1 and 1 are good to a hundredth of a level.
 """
 
 import functools
@@ -22,9 +25,25 @@ from PIL import Image
 
 from jaxeval.errors import InputError
 
-__all__ = ["ResizeKind", "check_kind", "check_size", "resize", "resize_weights"]
+__all__ = ["ROUNDED_KINDS", "ResizeKind", "check_kind", "check_size", "resize", "resize_weights"]
 
-ResizeKind = Literal["tf1-bilinear", "bilinear", "antialiased-bilinear", "pil-bicubic-float", "pil-bicubic-uint8"]
+ResizeKind = Literal[
+    "tf1-bilinear",
+    "bilinear",
+    "antialiased-bilinear",
+    "grid-bilinear",
+    "pil-bicubic-float",
+    "pil-bicubic-uint8",
+    "pil-bilinear-uint8",
+]
+
+ROUNDED_KINDS: dict[str, Image.Resampling] = {
+    "pil-bicubic-uint8": Image.Resampling.BICUBIC,
+    "pil-bilinear-uint8": Image.Resampling.BILINEAR,
+}
+"""Kinds that round between their passes: of uint8 images, and on the host only."""
+
+_LERP_KINDS = ("tf1-bilinear", "bilinear", "grid-bilinear")
 
 _CACHED_PLANS = 256  # a data set of mixed sizes has many; each is a few tens of kilobytes
 
@@ -40,19 +59,19 @@ def resize(
       kind: see the module's table.
 
     Returns:
-      Levels in 0..255, not rounded (whole numbers for `pil-bicubic-uint8`).
+      Levels in 0..255, not rounded (whole numbers for `ROUNDED_KINDS`).
 
     Raises:
-      InputError: an unknown kind, a size below 1, or `pil-bicubic-uint8` of an image that is not uint8.
+      InputError: an unknown kind, a size below 1, or one of `ROUNDED_KINDS` of an image that is not uint8.
     """
     check_kind(kind)
     height, width = check_size(size)
-    if kind == "pil-bicubic-uint8":
+    if kind in ROUNDED_KINDS:
         if image.dtype != np.uint8:
-            raise InputError(f"pil-bicubic-uint8 resizes uint8 images, not {image.dtype}.")
-        return _resize_pil(image, height, width).astype(np.float32)
+            raise InputError(f"{kind} resizes uint8 images, not {image.dtype}.")
+        return _resize_pil(image, height, width, ROUNDED_KINDS[kind]).astype(np.float32)
     if kind == "pil-bicubic-float":
-        return _resize_pil(image.astype(np.float32), height, width).clip(0.0, 255.0)
+        return _resize_pil(image.astype(np.float32), height, width, Image.Resampling.BICUBIC).clip(0.0, 255.0)
     if kind == "antialiased-bilinear":
         return _resize_sparse(image.astype(np.float32), height, width)
     return _resize_lerp(image, height, width, kind)
@@ -64,7 +83,7 @@ def resize_weights(in_size: int, out_size: int, kind: ResizeKind) -> Float[np.nd
     Args:
       in_size: length of the axis.
       out_size: length wanted.
-      kind: see the module's table; `pil-bicubic-uint8` has the weights of `pil-bicubic-float`, before rounding.
+      kind: see the module's table; `ROUNDED_KINDS` have the weights that they round with.
 
     Returns:
       float64 weights [out_size, in_size].
@@ -93,13 +112,13 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def _resize_pil(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def _resize_pil(image: np.ndarray, height: int, width: int, filter: Image.Resampling) -> np.ndarray:
     if image.dtype == np.uint8 and image.shape[2] == 3:
-        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+        return np.asarray(Image.fromarray(image).resize((width, height), filter))
     out = np.empty((height, width, image.shape[2]), image.dtype)
     for channel in range(image.shape[2]):  # Pillow has no float mode of several channels
         plane = Image.fromarray(np.ascontiguousarray(image[:, :, channel]))
-        out[:, :, channel] = np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC))
+        out[:, :, channel] = np.asarray(plane.resize((width, height), filter))
     return out
 
 
@@ -167,17 +186,20 @@ def _lerp_plan(in_size: int, out_size: int, channels: int, kind: ResizeKind) -> 
 
 def _taps(in_size: int, out_size: int, kind: ResizeKind) -> tuple[np.ndarray, np.ndarray]:
     """Indices and float64 weights [out_size, taps]; places outside the image have weight 0 and a valid index."""
-    if kind in ("tf1-bilinear", "bilinear"):
+    if kind in _LERP_KINDS:
         low, high, fraction = _lerp_taps(in_size, out_size, kind)
         upper = fraction.astype(np.float64)
         return np.stack([low, high], axis=1), np.stack([1.0 - upper, upper], axis=1)
-    index, weight = (_triangle if kind == "antialiased-bilinear" else _bicubic)(in_size, out_size)
+    find = {"antialiased-bilinear": _triangle, "pil-bilinear-uint8": _pillow_triangle}.get(kind, _bicubic)
+    index, weight = find(in_size, out_size)
     return np.clip(index, 0, in_size - 1), weight
 
 
 def _lerp_taps(in_size: int, out_size: int, kind: ResizeKind) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if kind == "tf1-bilinear":
         position = np.arange(out_size, dtype=np.float32) * np.float32(in_size / out_size)
+    elif kind == "grid-bilinear":
+        position = _grid_positions(in_size, out_size)
     else:
         # torch multiplies and subtracts in one rounding (a fused multiply-add), which float64 imitates.
         scale = np.float64(np.float32(in_size) / np.float32(out_size))
@@ -185,6 +207,18 @@ def _lerp_taps(in_size: int, out_size: int, kind: ResizeKind) -> tuple[np.ndarra
     low = np.minimum(position.astype(np.int64), in_size - 1)
     high = np.minimum(low + 1, in_size - 1)
     return low, high, np.clip(position - low.astype(np.float32), np.float32(0), np.float32(1))
+
+
+def _grid_positions(in_size: int, out_size: int) -> Float32[np.ndarray, " out"]:
+    # The grid of torch's affine_grid for the identity, and what grid_sample makes of it with border padding. Its
+    # linspace counts from both ends, with one rounding for product and sum, which float64 imitates.
+    single, place = np.float32, np.arange(out_size)
+    if in_size == out_size:
+        return place.astype(single)  # what rounding makes of it there is left out
+    step = np.float64(single(2) / single(max(out_size - 1, 1)))
+    grid = np.where(place < out_size // 2, step * place - 1.0, 1.0 - step * (out_size - 1 - place)).astype(np.float32)
+    grid = grid * single(out_size - 1) / single(out_size)
+    return np.clip((grid + single(1)) * single(in_size / 2) - single(0.5), single(0), single(in_size - 1))
 
 
 def _triangle(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -202,15 +236,28 @@ def _triangle(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _bicubic(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray]:
     # Pillow's precompute_coeffs with its bicubic filter (a = -0.5), in doubles as there.
-    scale = in_size / out_size
-    stretch = max(scale, 1.0)
-    center = (np.arange(out_size) + 0.5) * scale
-    index, inside = _window(in_size, center - 2 * stretch + 0.5, center + 2 * stretch + 0.5, 2 * stretch)
-    x = np.abs((index - center[:, None] + 0.5) / stretch)
+    index, inside, x = _pillow_window(in_size, out_size, 2)
     near = (1.5 * x - 2.5) * x * x + 1.0
     far = -0.5 * (((x - 5.0) * x + 8.0) * x - 4.0)
     weight = np.where(inside & (x < 2.0), np.where(x < 1.0, near, far), 0.0)
     return index, weight / weight.sum(axis=1, keepdims=True)
+
+
+def _pillow_triangle(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray]:
+    # The same with its bilinear filter.
+    index, inside, x = _pillow_window(in_size, out_size, 1)
+    weight = np.where(inside, np.maximum(1.0 - x, 0.0), 0.0)
+    return index, weight / weight.sum(axis=1, keepdims=True)
+
+
+def _pillow_window(in_size: int, out_size: int, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The input positions that each output reads, which of them are real, and how far they are in the filter's unit."""
+    scale = in_size / out_size
+    stretch = max(scale, 1.0)
+    center = (np.arange(out_size) + 0.5) * scale
+    support = reach * stretch
+    index, inside = _window(in_size, center - support + 0.5, center + support + 0.5, support)
+    return index, inside, np.abs((index - center[:, None] + 0.5) / stretch)
 
 
 def _window(in_size: int, first: np.ndarray, last: np.ndarray, support: float) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,7 @@ def inception_score(
     - "torchmetrics": shuffled as torch does after `torch.manual_seed(seed)`; splits of ceil(N / splits) rows, which may
       be fewer than asked for (6 for N = 12 and 10 splits); standard deviation with ddof 1;
     - "stylegan3": as torch-fidelity, not shuffled;
-    - "dgm-eval": shuffled as torch-fidelity; splits of N // splits rows, the remainder dropped;
+    - "dgm-eval": shuffled as torch-fidelity; splits of N // splits rows, the remainder dropped (as iMF has it too);
     - "adm": not shuffled; splits of 5,000 rows, the last with what is left; `splits` is not used.
 
     The standard deviation is over splits of one sample, with ddof 0 unless said otherwise: it is not a standard error.

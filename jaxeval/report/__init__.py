@@ -2,6 +2,7 @@
 
 from jaxeval.report.curves import draw_curves
 from jaxeval.report.exhibits import draw_exhibits
+from jaxeval.report.explanation_table import print_explanation
 from jaxeval.report.pair_table import print_pairs
 from jaxeval.report.progress import BarProgress, LineProgress, progress_for
 from jaxeval.report.table import (
@@ -22,6 +23,7 @@ __all__ = [
     "format_value",
     "output_console",
     "print_comparison",
+    "print_explanation",
     "print_pairs",
     "print_results",
     "print_warnings",

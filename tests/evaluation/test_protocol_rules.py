@@ -4,7 +4,16 @@ import dataclasses
 
 import pytest
 
-from jaxeval.evaluation.protocols import PROTOCOLS, DirectionRule, ManifoldRule, Protocol, SplitRule, SubsetRule
+from jaxeval.errors import InputError
+from jaxeval.evaluation.protocols import (
+    PROTOCOLS,
+    DirectionRule,
+    ManifoldRule,
+    Protocol,
+    SplitRule,
+    SubsetRule,
+    get_protocols,
+)
 from jaxeval.extractors.normalisation import Normalisation
 
 HALVES = Normalisation(offset=127.5, scale=1 / 127.5)  # 2 (x / 255) - 1
@@ -32,6 +41,9 @@ RULES = {
     "torchmetrics-1.8": (
         "antialiased-bilinear", "truncate", BYTES, 1, subsets("torchmetrics"), splits("torchmetrics"), None,
     ),
+    "imf": ("grid-bilinear", "round", BYTES, 1, None, splits("dgm-eval"), None),
+    "drifting": ("grid-bilinear", "truncate", BYTES, 1, None, splits("dgm-eval"), THREE),
+    "jax-fid": ("pil-bilinear-uint8", "round", HALVES, 1, None, None, None),
 }  # fmt: skip
 
 
@@ -44,6 +56,43 @@ def test_a_protocol_is_its_references(name):
     made = PROTOCOLS[name]
     found = made.resize, made.quantise, made.normalisation, made.ddof, made.subsets, made.splits, made.manifold
     assert found == RULES[name]
+
+
+# Size before the network, images of a batch that must be whole, dtype of the mean, root of the covariances' product.
+MORE_RULES = {
+    "jax-fid": ("own", 50, "float32", "sqrtm-offset"),
+    "imf": ("network", None, "float64", "eigenvalues"),
+    "drifting": ("network", None, "float64", "sqrtm-offset"),
+    "torch-fidelity": ("network", None, "float64", "eigenvalues"),
+    "clean-fid": ("network", None, "float64", "sqrtm-offset"),
+    "pytorch-fid": ("network", None, "float64", "sqrtm-offset"),
+    "adm": ("network", None, "float64", "sqrtm-offset"),
+    "stylegan3": ("network", None, "float64", "sqrtm"),
+    "edm2": ("network", None, "float64", "sqrtm"),
+    "torchmetrics-1.7": ("network", None, "float64", "eigenvalues-float32"),
+    "torchmetrics-1.8": ("network", None, "float64", "eigenvalues-float32"),
+}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_size_batches_mean_and_root(name):
+    made = PROTOCOLS[name]
+    assert (made.size, made.whole_batches, made.mean, made.root) == MORE_RULES[name]
+
+
+def test_a_size_after_the_name_has_images_resized():
+    (sized,) = get_protocols("jax-fid@120x80")
+    assert (sized.name, sized.size) == ("jax-fid@120x80", (120, 80))
+    assert [one.name for one in get_protocols("jax-fid,jax-fid@299x299,jax-fid")] == ["jax-fid", "jax-fid@299x299"]
+    for text, message in {
+        "imf@64x64": "imf resizes to the network's own size; leave '@64x64' out",
+        "jax-fid@299": "give the height and the width in pixels, as in jax-fid@299x299",
+        "jax-fid@0x5": "give the height and the width",
+        "jax-fid@": "give the height and the width",
+        "mine@64x64": "protocol 'mine@64x64' is not known; choose from torch-fidelity",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            get_protocols(text)
 
 
 def test_torch_fidelity_alone_has_directions_of_mind():

@@ -18,7 +18,7 @@ from jaxeval.errors import InputError
 from jaxeval.images import ResizeKind, resize, resize_on_device, resize_weights
 
 KINDS: tuple[ResizeKind, ...] = get_args(ResizeKind)
-FLOAT_KINDS = tuple(kind for kind in KINDS if kind != "pil-bicubic-uint8")
+FLOAT_KINDS = tuple(kind for kind in KINDS if not kind.endswith("uint8"))
 SHAPES = [
     ((28, 28), (224, 224)),
     ((32, 32), (299, 299)),
@@ -61,11 +61,12 @@ def test_tf1_bilinear_samples_without_half_pixels(shape, size):
     np.testing.assert_allclose(resize(image, size, "tf1-bilinear"), expected, atol=coordinate_tolerance(shape), rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["bilinear", "grid-bilinear"])
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
-def test_bilinear_samples_at_half_pixels(shape, size):
+def test_bilinear_samples_at_half_pixels(shape, size, kind):
     image = noise(*shape, 3)
     expected = interpolated(image, size, 0.5)
-    np.testing.assert_allclose(resize(image, size, "bilinear"), expected, atol=coordinate_tolerance(shape), rtol=0)
+    np.testing.assert_allclose(resize(image, size, kind), expected, atol=coordinate_tolerance(shape), rtol=0)
 
 
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
@@ -83,6 +84,8 @@ def test_pil_kinds_are_pillow(shape, size):
     np.testing.assert_array_equal(resize(image, size, "pil-bicubic-float"), as_float)
     as_uint8 = pillow(image, size, Image.Resampling.BICUBIC, mode="RGB")
     np.testing.assert_array_equal(resize(image, size, "pil-bicubic-uint8"), as_uint8)
+    bilinear = pillow(image, size, Image.Resampling.BILINEAR, mode="RGB")
+    np.testing.assert_array_equal(resize(image, size, "pil-bilinear-uint8"), bilinear)
 
 
 def test_pil_uint8_is_a_mode_of_its_own():
@@ -92,11 +95,15 @@ def test_pil_uint8_is_a_mode_of_its_own():
 
 
 @pytest.mark.parametrize(("in_size", "out_size"), [(28, 224), (299, 37), (7, 7), (1, 5), (5, 1)])
-def test_bicubic_weights_are_what_pillow_does_to_unit_impulses(in_size, out_size):
+@pytest.mark.parametrize(
+    ("kind", "filter"),
+    [("pil-bicubic-float", Image.Resampling.BICUBIC), ("pil-bilinear-uint8", Image.Resampling.BILINEAR)],
+)
+def test_weights_are_what_pillow_does_to_unit_impulses(in_size, out_size, kind, filter):
     impulses = Image.fromarray(np.eye(in_size, dtype=np.float32))
-    matrix = np.asarray(impulses.resize((in_size, out_size), Image.Resampling.BICUBIC))
+    matrix = np.asarray(impulses.resize((in_size, out_size), filter))
     # Pillow's result is float32: half a unit in the last place of weights up to 1.2.
-    np.testing.assert_allclose(resize_weights(in_size, out_size, "pil-bicubic-float"), matrix, atol=2**-24, rtol=0)
+    np.testing.assert_allclose(resize_weights(in_size, out_size, kind), matrix, atol=2**-24, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -154,11 +161,12 @@ def test_device_contractions_name_their_precision():
     assert all(equation.params["precision"] in (highest, (highest, highest)) for equation in products)
 
 
-def test_the_uint8_kind_stays_on_the_host():
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(FLOAT_KINDS)))
+def test_the_uint8_kinds_stay_on_the_host(kind):
     with pytest.raises(InputError, match="host only"):
-        resize_on_device(jnp.zeros((1, 4, 4, 3)), (2, 2), "pil-bicubic-uint8")
+        resize_on_device(jnp.zeros((1, 4, 4, 3)), (2, 2), kind)
     with pytest.raises(InputError, match="float32"):
-        resize(np.zeros((4, 4, 3), np.float32), (2, 2), "pil-bicubic-uint8")
+        resize(np.zeros((4, 4, 3), np.float32), (2, 2), kind)
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5, -1)])

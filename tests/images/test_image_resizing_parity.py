@@ -63,3 +63,18 @@ def test_pil_bicubic_float_is_clean_fids(shape):
 
     image = noise(*shape, 3)
     np.testing.assert_array_equal(resize(image, (299, 299), "pil-bicubic-float"), build_resizer("clean")(image))
+
+
+@pytest.mark.parametrize(("shape", "size"), SHAPES)
+def test_grid_bilinear_is_torchs_affine_grid(shape, size):
+    import torch
+
+    image = noise(*shape, 3)
+    identity = torch.eye(2, 3)[None]
+    grid = torch.nn.functional.affine_grid(identity, [1, 3, *size], align_corners=False)
+    expected = torch.nn.functional.grid_sample(
+        to_torch(image), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    # Coordinates of the grid are rounded at 1, three times, and torch's vector kernels round some of them otherwise.
+    tolerance = ROUNDING + 3 * 255 * 2**-24 * sum(shape)
+    np.testing.assert_allclose(resize(image, size, "grid-bilinear"), from_torch(expected), atol=tolerance, rtol=0)

@@ -374,3 +374,43 @@ def test_clipping_on_the_command_line(tmp_path, capfd):
     assert f"clipped to it (all {COUNT} images)" in " ".join(capfd.readouterr().out.split())
     assert main([*arguments, "--out-of-range", "wrap"]) != 0
     assert "out_of_range 'wrap' must be 'fail' or 'clip'" in capfd.readouterr().err
+
+
+# From values to levels, by the reference's own arithmetic.
+
+
+def spread(dtype: Any, low: float, high: float) -> np.ndarray:
+    """Values of the whole range, its ends and the middles between two levels among them."""
+    values = np.random.default_rng(5).uniform(low, high, (1, 64, 64, 3))
+    halves = low + (np.arange(255) + 0.5) * (high - low) / 255
+    values[0, :4].flat[:255] = halves
+    values[0, 5, :2, 0] = low, high
+    return values.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_rounding_is_the_cut_of_127_5_x_plus_128(dtype):
+    images = spread(dtype, -1, 1)
+    single = images[0] if dtype == np.float64 else images[0].astype(np.float32)
+    expected = np.clip(single * single.dtype.type(127.5) + single.dtype.type(128), 0, 255).astype(np.uint8)
+    found = read_all(images, value_range=(-1, 1), preparation=Preparation())["0"]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_truncation_is_the_cut_of_what_adm_and_drifting_compute():
+    preparation = Preparation(quantise="truncate")
+    signed, unit = spread(np.float32, -1, 1), spread(np.float32, 0, 1)
+    found = read_all(signed, value_range=(-1, 1), preparation=preparation)["0"]
+    np.testing.assert_array_equal(found, ((signed[0] + np.float32(1)) * np.float32(127.5)).astype(np.uint8))
+    found = read_all(unit, value_range=(0, 1), preparation=preparation)["0"]
+    np.testing.assert_array_equal(found, (unit[0] * np.float32(255)).astype(np.uint8))
+
+
+def test_values_beyond_the_range_are_clipped_before_the_cut():
+    images = spread(np.float32, -1.3, 1.2)
+    expected = np.clip(np.float32(127.5) * images[0] + np.float32(128), 0, 255).astype(np.uint8)
+    options = {"value_range": (-1, 1), "out_of_range": "clip"}
+    np.testing.assert_array_equal(read_all(images, preparation=Preparation(), **options)["0"], expected)
+    gray = images[..., 0]
+    found = read_all(gray, preparation=Preparation(), layout="NHW", **options)["0"]
+    np.testing.assert_array_equal(found, np.repeat(expected[..., :1], 3, axis=2))
