@@ -34,10 +34,13 @@ def block_size(count: int) -> int:
 
 
 def blocks_of(count: int, index: int, processes: int) -> Int[np.ndarray, " n"]:
-    """Places of a data set's images that a process reads: every `processes`-th block, from its own on."""
+    """Places of a data set's images that a process reads: every `processes`-th block.
+
+    The last process has the first block, so that process 0, which writes besides, has no more of them than any other.
+    """
     size = block_size(count)
     places = np.arange(count)
-    return places if processes == 1 else places[places // size % processes == index]
+    return places if processes == 1 else places[places // size % processes == processes - 1 - index]
 
 
 class BlockSums:

@@ -791,7 +791,7 @@ def _fitting(read: ReadOptions, sources: Sequence[Source], processes: Processes 
     One size for all sets of a run, so that each network is compiled once.
     """
     count = 1 if processes is None else processes.count
-    lengths = [len(blocks_of(len(source), 0, count)) for source in sources]
+    lengths = [len(blocks_of(len(source), count - 1, count)) for source in sources]
     return dataclasses.replace(read, batch_size=fitted_batch_size(read.asked, max(lengths, default=1)))
 
 

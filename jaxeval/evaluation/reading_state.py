@@ -256,5 +256,5 @@ def _share_out(
             own.append(rest[begun])
     untouched = np.sort(np.concatenate(free))
     blocks = np.unique(untouched // block)
-    dealt = untouched[np.isin(untouched // block, blocks[index::processes])]
+    dealt = untouched[np.isin(untouched // block, blocks[processes - 1 - index :: processes])]
     return np.sort(np.concatenate([*own, dealt]))

@@ -213,6 +213,8 @@ class StatisticsAccumulator:
             rows, places = rows[order], places[order]
         numbers = places // self._block
         end = len(rows) if stop is None else int(np.searchsorted(numbers, stop))
+        if not end:
+            return
         starts = np.flatnonzero(np.diff(numbers[:end], prepend=-1))
         for start, after in zip(starts, [*starts[1:], end], strict=True):
             self._sums.add(int(numbers[start]), rows[start:after])
