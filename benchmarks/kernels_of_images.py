@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import safetensors.numpy
 
 from benchmarks.kernel import OURS, Goal, Kernel, Run, Size
 from benchmarks.peers import save_torch_checkpoint, torch_module
@@ -55,6 +54,8 @@ def random_weights(network: str, seed: int) -> dict[str, np.ndarray]:
 
 def import_random_weights(network: str, folder: Path, seed: int = 0) -> Path:
     """A weights folder that holds `random_weights`."""
+    import safetensors.numpy
+
     path = folder / "random.safetensors"
     safetensors.numpy.save_file(random_weights(network, seed), path)
     WeightsStore(folder / "weights").import_file(network, path, unverified=True)

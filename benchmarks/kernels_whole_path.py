@@ -1,4 +1,4 @@
-"""The whole path: two folders of images in, FID, KID and precision/recall out, each command in its own process."""
+"""Reading, and the whole path: two folders in, FID, KID and precision/recall out, commands in their own processes."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import numpy as np
 
 from benchmarks.kernel import OURS, Goal, Kernel, Run, Size
 from benchmarks.kernels_of_images import import_random_weights, pictures, random_weights
@@ -18,6 +18,8 @@ __all__ = ["KERNELS"]
 
 
 def _folders(size: Size, base: Path) -> tuple[Path, Path]:
+    from PIL import Image
+
     made = []
     for seed, name in enumerate(("reference", "generated")):
         folder = base / name
@@ -52,6 +54,37 @@ class _Command:
         return next(result["value"] for result in document["results"] if result["metric"] == "fid")
 
 
+def _reading(size: Size) -> Run:
+    from jaxeval.images import Preparation, open_source, read_batches
+
+    holder = tempfile.TemporaryDirectory()
+    folder, _ = _folders(size, Path(holder.name))
+    preparation = Preparation((299, 299), "bilinear")
+
+    def run(_: object = holder) -> float:  # the folder lives as long as what reads it
+        total = 0.0
+        for batch in read_batches(open_source(folder), [preparation], size["batch"]):
+            total += float(batch.images[0][batch.mask].sum(dtype=np.float64))
+        return total / size["n"]
+
+    return run
+
+
+def _reading_by_pillow(size: Size) -> Run:
+    from PIL import Image
+
+    holder = tempfile.TemporaryDirectory()
+    folder, _ = _folders(size, Path(holder.name))
+    paths = sorted(folder.iterdir())
+
+    def run(_: object = holder) -> None:
+        for path in paths:
+            with Image.open(path) as image:
+                np.asarray(image.convert("RGB").resize((299, 299), Image.Resampling.BILINEAR))
+
+    return run
+
+
 def _ours(size: Size) -> Run:
     holder = tempfile.TemporaryDirectory()
     base = Path(holder.name)
@@ -76,6 +109,16 @@ def _fidelity(size: Size) -> Run:
 
 
 KERNELS = (
+    Kernel(
+        name="reading",
+        title="a folder of {n} PNG {side} x {side} -> batches of {batch} images 299 x 299",
+        sizes={"small": {"n": 48, "side": 256, "batch": 16}, "paper": {"n": 1000, "side": 256, "batch": 32}},
+        contenders={OURS: _reading, "Pillow": _reading_by_pillow},
+        work=lambda size: 3.0 * size["n"] * (size["side"] ** 2 + 4 * 299**2),  # levels read, float32 written
+        rate="copy",
+        images=lambda size: size["n"],
+        remark="Pillow: a loop over its own files, one thread, images not kept",
+    ),
     Kernel(
         name="end-to-end",
         title="two folders of {n} PNG {side} x {side} -> FID, KID, precision, recall",

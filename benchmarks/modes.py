@@ -9,6 +9,7 @@ are the same product; without an accelerator the program says so and ends.
 import argparse
 import functools
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,9 +25,10 @@ from benchmarks.kernels_of_images import import_random_weights, pictures
 from benchmarks.machine import describe
 from jaxeval import ops
 from jaxeval._files import local_path
+from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, load_extractor
 
-__all__ = ["MODES", "features_in_float64", "main", "measure", "with_precision"]
+__all__ = ["MODES", "features_in_float64", "inception_and_images", "main", "measure", "with_precision"]
 
 MODES = {
     "highest": jax.lax.Precision.HIGHEST,
@@ -73,7 +75,14 @@ def features_in_float64(network: Extractor, images: np.ndarray, batch: int) -> n
         return np.concatenate([np.asarray(part) for part in parts])
 
 
-def measure(network: Extractor, sets: tuple[np.ndarray, np.ndarray], *, batch: int, side: int) -> dict[str, Any]:
+def measure(
+    network: Extractor,
+    sets: tuple[np.ndarray, np.ndarray],
+    *,
+    batch: int,
+    side: int,
+    told: Callable[[str, dict[str, Any]], None] = lambda name, figures: None,
+) -> dict[str, Any]:
     """Speed, distance and error of every mode.
 
     Args:
@@ -81,35 +90,66 @@ def measure(network: Extractor, sets: tuple[np.ndarray, np.ndarray], *, batch: i
       sets: two sets of images, [N, H, W, 3] uint8 levels, N a multiple of `batch`.
       batch: images at a time.
       side: of the square matrices whose product is timed.
+      told: takes a mode's name and figures as soon as they are known, and again when its error is: float64, which
+        takes the longest, comes last.
     """
-    exact = ops.frechet_distance_from_features(
-        reference=features_in_float64(network, sets[0], batch), generated=features_in_float64(network, sets[1], batch)
-    )
     square = jax.random.normal(jax.random.key(0), (side, side))
     found = {}
     for name, precision in MODES.items():
-        product = jax.jit(with_precision(functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST), precision))
-        forward = jax.jit(
-            with_precision(lambda params, images: network.apply(params, images)[network.default_tap], precision)
-        )
-        seconds = _seconds(lambda product=product: product(square, square))
-        first = jnp.asarray(sets[0][:batch], jnp.float32)
-        each = _seconds(lambda forward=forward, first=first: forward(network.params, first))
-        rows = [
-            np.concatenate([
-                np.asarray(forward(network.params, jnp.asarray(part, jnp.float32)))
-                for part in np.split(images, len(images) // batch)
-            ])
-            for images in sets
-        ]  # fmt: skip
-        distance = ops.frechet_distance_from_features(reference=rows[0], generated=rows[1])
-        found[name] = {
-            "gemm": 2.0 * side**3 / seconds,
-            "images_per_second": batch / each,
-            "distance": distance,
-            "error": abs(distance - exact),
-        }
+        found[name] = _of_mode(network, sets, precision, square, batch)
+        told(name, found[name])
+    exact = ops.frechet_distance_from_features(
+        reference=features_in_float64(network, sets[0], batch), generated=features_in_float64(network, sets[1], batch)
+    )
+    for name, figures in found.items():
+        figures["error"] = abs(figures["distance"] - exact)
+        told(name, {**figures, "float64": exact})
     return {"float64": exact, "modes": found}
+
+
+def _of_mode(
+    network: Extractor,
+    sets: tuple[np.ndarray, np.ndarray],
+    precision: jax.lax.Precision,
+    square: jax.Array,
+    batch: int,
+) -> dict[str, float]:
+    product = jax.jit(with_precision(functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST), precision))
+    forward = jax.jit(
+        with_precision(lambda params, images: network.apply(params, images)[network.default_tap], precision)
+    )
+    seconds = _seconds(lambda: product(square, square))
+    first = jnp.asarray(sets[0][:batch], jnp.float32)
+    each = _seconds(lambda: forward(network.params, first))
+    rows = [
+        np.concatenate([
+            np.asarray(forward(network.params, jnp.asarray(part, jnp.float32)))
+            for part in np.split(images, len(images) // batch)
+        ])
+        for images in sets
+    ]  # fmt: skip
+    return {
+        "gemm": 2.0 * len(square) ** 3 / seconds,
+        "images_per_second": batch / each,
+        "distance": ops.frechet_distance_from_features(reference=rows[0], generated=rows[1]),
+    }
+
+
+def inception_and_images(images: int) -> tuple[Extractor, tuple[np.ndarray, np.ndarray]]:
+    """What `main` measures: FID Inception with random weights, and two sets of so many images.
+
+    Raises:
+      InputError: there is no CPU beside the accelerator, on which float64 is computed.
+    """
+    try:
+        jax.devices("cpu")
+    except RuntimeError as error:
+        raise InputError(
+            "float64 is computed on the CPU, which JAX_PLATFORMS leaves out; name it too, as in JAX_PLATFORMS=cuda,cpu"
+        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        network = load_extractor("inception", weights_dir=import_random_weights("inception", Path(folder)))
+    return network, (pictures(images, 299, 299, 0), pictures(images, 299, 299, 1))
 
 
 def _seconds(run: Callable[[], Any], repeats: int = 5) -> float:
@@ -134,10 +174,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "no accelerator is here: on a CPU every mode is the same float32 product, and there is nothing to compare"
         )
         return 3
-    with tempfile.TemporaryDirectory() as folder:
-        network = load_extractor("inception", weights_dir=import_random_weights("inception", Path(folder)))
-    first, second = (pictures(options.images, 299, 299, seed) for seed in (0, 1))
-    found = {"machine": describe(), **measure(network, (first, second), batch=options.batch, side=8192)}
+    try:
+        network, sets = inception_and_images(options.images)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = {"machine": describe(), **measure(network, sets, batch=options.batch, side=8192)}
     print(f"{found['machine']['device']}; in float64 on the host the distance is {found['float64']:.6f}")
     for name, mode in found["modes"].items():
         print(

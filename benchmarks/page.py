@@ -71,6 +71,7 @@ python -m benchmarks --peers                                                # se
 python -m benchmarks --peers --sizes paper --json benchmarks/results/kernels.json
 python -m benchmarks.growth                                                 # the curves below
 python -m benchmarks.modes --json benchmarks/results/modes.json             # on an accelerator
+scripts/device-check out/device-check                                       # on an accelerator, all of it in minutes
 python -m benchmarks.page                                                   # this page
 python -m benchmarks.regression OLD.json NEW.json                           # fails where something became slower
 ```
@@ -159,7 +160,14 @@ def _all_figures(rows: Mapping[str, Any]) -> str:
 
 
 def _modes(modes: Mapping[str, Any] | None) -> str:
-    head = "## Accelerators\n\n"
+    head = (
+        "## Accelerators\n\n"
+        "`scripts/device-check OUT_DIR` checks a machine in one command of less than eight minutes, which needs no "
+        "installed jaxeval and says which packages it lacks: every streaming metric, device op and network beside its "
+        "value in float64, in every way of running that the devices allow; the error of each precision mode; speed "
+        "beside the peers that are there; peak memory. It writes one JSON and one log as it goes; a part that runs out "
+        "of its time is ended, and what it had measured is kept. The exit status is 1 if a value does not hold.\n\n"
+    )
     if modes is None:
         return head + (
             "No accelerator was at hand for these figures. `python -m benchmarks` and `python -m benchmarks.modes` "

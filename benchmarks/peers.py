@@ -20,6 +20,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "torchmetrics": ("torchmetrics", "torch"),
     "pytorch_msssim": ("pytorch_msssim", "torch"),
     "dm-pix": ("dm_pix",),
+    "Pillow": ("PIL",),
 }
 
 
@@ -34,7 +35,7 @@ def version(contender: str) -> str | None:
     if contender not in PACKAGES:
         return None
     module = PACKAGES[contender][0]
-    name = {"sklearn": "scikit-learn"}.get(module, module)
+    name = {"sklearn": "scikit-learn", "PIL": "pillow"}.get(module, module)
     try:
         return f"{name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:

@@ -29,6 +29,7 @@ class Measured:
       input_bytes: of it before the first run: the interpreter, libraries and inputs.
       value: the number that it found.
       version: of its package.
+      device_peak_bytes: the most memory that it held on the device, where the device tells.
     """
 
     seconds: list[float]
@@ -40,6 +41,7 @@ class Measured:
     input_bytes: int | None
     value: float | None
     version: str | None
+    device_peak_bytes: int | None = None
 
 
 def median(seconds: Sequence[float]) -> float:
@@ -140,6 +142,7 @@ def measure(
                     input_bytes=ends[name]["input_bytes"],
                     value=firsts[name]["value"],
                     version=one.greeting["ready"],
+                    device_peak_bytes=ends[name]["device_peak_bytes"],
                 )
                 for name, one in workers.items()
             },

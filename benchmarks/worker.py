@@ -7,7 +7,7 @@ turns. Each line read from standard input is an order, each line written an answ
     run   the same of calls one after the other until half a second is over, in seconds a call: short ones would else be
           measured while threads wake up and caches fill
     rates one measurement of the machine's rates
-    end   the most memory that the process held, beyond what its inputs take
+    end   the most memory that the process held, what its inputs take of it, and the most on the device
 """
 
 import json
@@ -91,7 +91,8 @@ def main(arguments: list[str]) -> None:
             peak = getattr(run, "peak_bytes", None)
             peak = _memory("VmHWM:") if peak is None else peak
             inputs = 0 if hasattr(run, "peak_bytes") else held
-            _answer(answers, {"peak_bytes": peak, "input_bytes": inputs})
+            on_device = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+            _answer(answers, {"peak_bytes": peak, "input_bytes": inputs, "device_peak_bytes": on_device})
             return
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "IncompleteError",
     "InputError",
     "JaxevalError",
+    "MissingPackageError",
     "OutOfMemoryError",
     "PreemptedError",
     "ProcessLostError",
@@ -39,6 +40,13 @@ class JaxevalError(Exception):
 
 class InputError(JaxevalError, ValueError):
     """Data, a file or an argument is not what was expected."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """What was asked for needs a package that is not installed; `name` is the module's, as of every ImportError."""
+
+    def __init__(self, message: str, *, name: str | None = None):
+        ImportError.__init__(self, message, name=name)
 
 
 class OutOfMemoryError(JaxevalError, MemoryError):

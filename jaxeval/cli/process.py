@@ -127,9 +127,9 @@ def _setting(name: str) -> Any:
 
 
 def _user_folder() -> Path:
-    import platformdirs
+    from jaxeval._packages import user_cache_folder
 
-    return platformdirs.user_cache_path("jaxeval") / "compiled"
+    return user_cache_folder("the folder of compiled programs") / "compiled"
 
 
 def _processor() -> str:

@@ -8,13 +8,13 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
+from jaxeval._packages import needed
 from jaxeval.errors import InputError
 
 __all__ = ["ShortSideCrop", "SquareCrop"]
 
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_FILTERS = ("bilinear", "bicubic")  # as Pillow names them, in capitals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ShortSideCrop:
         short = min(height, width)
         # The long side is cut down to whole pixels, and the crop's margin rounded half to even, as there.
         height, width = (self.short_side * side // short for side in (height, width))
-        resized = np.asarray(Image.fromarray(image).resize((width, height), _FILTERS[self.filter]))
+        resized = _resized(image, width, height, self.filter)
         top, left = (round((side - self.size) / 2) for side in (height, width))
         return resized[top : top + self.size, left : left + self.size]
 
@@ -70,7 +70,12 @@ class SquareCrop:
         short = min(height, width)
         top, left = (height - short) // 2, (width - short) // 2
         square = np.ascontiguousarray(image[top : top + short, left : left + short])
-        return np.asarray(Image.fromarray(square).resize((self.size, self.size), _FILTERS[self.filter]))
+        return _resized(square, self.size, self.size, self.filter)
+
+
+def _resized(image: np.ndarray, width: int, height: int, name: str) -> np.ndarray:
+    pillow = needed("PIL.Image", "the preparation of images", package="pillow")
+    return np.asarray(pillow.fromarray(image).resize((width, height), pillow.Resampling[name.upper()]))
 
 
 def _check(name: str) -> None:

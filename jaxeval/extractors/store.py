@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import platformdirs
-import safetensors.numpy
 
 from jaxeval._files import local_path, replace_file
+from jaxeval._packages import needed, user_cache_folder
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, known_weights, tensors_of
 
@@ -91,8 +90,9 @@ class WeightsStore:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None):
-        default = os.environ.get("JAXEVAL_WEIGHTS") or platformdirs.user_cache_path("jaxeval") / "weights"
-        self.folder = local_path(default if folder is None else folder)
+        if folder is None:
+            folder = os.environ.get("JAXEVAL_WEIGHTS") or user_cache_folder("the weights folder") / "weights"
+        self.folder = local_path(folder)
 
     def list(self) -> tuple[WeightsRow, ...]:
         """Every known network and what there is of it; files are looked for, not read."""
@@ -127,7 +127,7 @@ class WeightsStore:
         content = _read(path)
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise WeightsError(f"{path}: damaged, its SHA-256 is no longer that of its name: {known.how_to_get}")
-        return LoadedWeights(safetensors.numpy.load(content), entry.sha256, entry.published)
+        return LoadedWeights(_safetensors().load(content), entry.sha256, entry.published)
 
     def import_file(self, name: str, path: str | os.PathLike[str], *, unverified: bool = False) -> WeightsRow:
         """Takes a network's weights from a checkpoint; nothing in it is executed.
@@ -179,7 +179,7 @@ class WeightsStore:
                 f"{source}: its SHA-256 is {digest}, but that of the published {known.name!r} weights is "
                 f"{known.sha256}: get the file again, or accept weights of your own with --unverified"
             )
-        stored = safetensors.numpy.save(tensors_of(known, content, source))
+        stored = _safetensors().save(tensors_of(known, content, source))
         entry = _Entry(
             sha256=hashlib.sha256(stored).hexdigest(),
             source_sha256=digest,
@@ -216,7 +216,7 @@ class WeightsStore:
             self._import(known, content, str(path), unverified=False)
             return self.open(known.name)
         tensors = tensors_of(known, content, str(path))
-        return LoadedWeights(tensors, hashlib.sha256(safetensors.numpy.save(tensors)).hexdigest(), published=True)
+        return LoadedWeights(tensors, hashlib.sha256(_safetensors().save(tensors)).hexdigest(), published=True)
 
     def _path(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.safetensors"
@@ -303,3 +303,7 @@ def _fetch(known: KnownWeights, url: str, progress: Callable[[int, int], None] |
             f"`jaxeval weights import {known.name} FILE`"
         ) from error
     return bytes(content)
+
+
+def _safetensors() -> Any:
+    return needed("safetensors.numpy", "the weights folder")

@@ -17,19 +17,17 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from jaxeval.errors import WeightsError
+from jaxeval._packages import needed
+from jaxeval.errors import MissingPackageError, WeightsError
 from jaxeval.extractors.array_pickle import ArrayPickleReader, PickledArray
 from jaxeval.extractors.torch_pickle import ScriptModule, Storage, Tensor, read_pickle
 
 __all__ = ["read_saved", "read_tensors"]
 
-# What the zip and safetensors readers raise for hostile bytes; RuntimeError is zipfile's for an encrypted member.
+# What the readers raise for hostile bytes; RuntimeError is zipfile's for an encrypted member.
 _DAMAGED = (
     zipfile.BadZipFile,
-    safetensors.SafetensorError,
     EOFError,
     KeyError,
     NotImplementedError,
@@ -78,10 +76,20 @@ def read_tensors(content: bytes, source: str) -> dict[str, np.ndarray]:
             )
             return _tensors(state, read, source)
         if content[8:9] == b"{":
-            return safetensors.numpy.load(content)
+            return _read_safetensors(content)
+    except MissingPackageError:
+        raise
     except _DAMAGED as error:
         raise WeightsError(f"{source}: damaged checkpoint ({error}): get the file again") from error
     raise WeightsError(f"{source}: neither a torch checkpoint nor a safetensors file: check that the download is whole")
+
+
+def _read_safetensors(content: bytes) -> dict[str, np.ndarray]:
+    package = needed("safetensors", "a safetensors file")
+    try:
+        return needed("safetensors.numpy", "a safetensors file").load(content)
+    except package.SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def read_saved(content: bytes, source: str) -> Any:
