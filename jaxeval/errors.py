@@ -14,6 +14,7 @@ __all__ = [
     "MissingPackageError",
     "OutOfMemoryError",
     "PreemptedError",
+    "ProcessLostError",
     "WeightsError",
     "WeightsMissingError",
     "lack_of_memory",
@@ -62,6 +63,15 @@ class PreemptedError(JaxevalError):
     """The run was told to end, has saved what it had, and goes on from there when it is started again."""
 
     exit_code = 75  # EX_TEMPFAIL, which schedulers take for "try again"
+
+
+class ProcessLostError(JaxevalError):
+    """Another process of the run has gone, so that this one cannot go on.
+
+    Its `exit_code` is 75 where a checkpoint is there for the same command to go on from.
+    """
+
+    exit_code = 69  # EX_UNAVAILABLE
 
 
 class WeightsError(JaxevalError):

@@ -16,9 +16,14 @@ os.environ["JAXEVAL_COMPILATION_CACHE"] = "off"  # tests neither fill the user's
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
+import hypothesis
 import pytest
 from compilation import quick_compilation
 from jaxtyping import install_import_hook
+
+# A deadline would be an assertion about the machine, and what is compiled at the first example would break it.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 # Left in place, not used as a context: jaxeval's rooms are imported when they are first used.
 install_import_hook("jaxeval", "type_checks.checked")

@@ -2,8 +2,6 @@
 
 import contextlib
 import functools
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ import click
 from jaxeval.cli.paths import LOCAL_PATH
 from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
+from jaxeval.cli.several_processes import several_processes
 from jaxeval.errors import IncompleteError, InputError
 
 __all__ = ["compare", "evaluate", "explain", "stats"]
@@ -28,7 +27,13 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="inception, lite0, vgg16, dinov2-vit-b-14, dinov2-vit-l-14, clip-vit-b-32, clip-vit-l-14-336, pixels "
             "or random-conv.",
         ),
-        click.option("--batch-size", default=32, show_default=True, metavar="N", help="Images at a time."),
+        click.option(
+            "--batch-size",
+            type=int,
+            metavar="N",
+            callback=lambda context, parameter, value: "auto" if value is None else value,
+            help="Images at a time, on each accelerator or on the processor. [default: 32, on accelerators by memory]",
+        ),
         click.option("--limit", type=int, metavar="N", help="A random sample of at most N images of each set."),
         click.option("--limit-first", is_flag=True, help="With --limit: the first N images of each set instead."),
         click.option("--seed", default=0, show_default=True, metavar="N", help="Of everything random."),
@@ -81,6 +86,14 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--coordinator", metavar="HOST:PORT", help="Address of process 0. [default: the cluster's]"),
         click.option("--num-processes", type=int, metavar="N", help="How many there are. [default: the cluster's]"),
         click.option("--process-id", type=int, metavar="I", help="Which one this is, from 0. [default: the cluster's]"),
+        click.option(
+            "--start-timeout",
+            type=float,
+            default=300.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long to wait for processes that have not come.",
+        ),
         click.option(
             "--weights-dir",
             type=LOCAL_PATH,
@@ -332,7 +345,12 @@ class _Session:
         given = [f"--{name.replace('_', '-')}" for name, value in own.items() if value is not None]
         if given and not options["distributed"]:
             raise click.UsageError(f"{given[0]} is for runs of several processes; give --distributed too")
-        processes = start(**own) if options["distributed"] else Processes()
+        timeout = options.pop("start_timeout")
+        if not options["distributed"]:
+            processes = Processes()
+        else:
+            say = None if options["quiet"] else functools.partial(click.echo, err=True)
+            processes = start(**own, timeout=timeout, say=say)
         if processes.count > 1:
             agree_on("command", repr([out, *sorted((key, options[key]) for key in options if key not in self._FREE)]))
         together(lambda: check_writable(out) if out is not None and processes.writes else None)
@@ -357,17 +375,5 @@ def _session(options: dict[str, Any], out: str | None) -> Iterator[_Session]:
         with compiled_programs(options["compilation_cache"]):
             yield _Session(options, out)
         return
-    # The runtime's own libraries report on file descriptor 1, which is for our results alone.
-    sys.stdout.flush()
-    results = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with (
-            open(results, "w", closefd=False) as stream,
-            contextlib.redirect_stdout(stream),
-            compiled_programs(options["compilation_cache"]),
-        ):
-            yield _Session(options, out)
-    finally:
-        os.dup2(results, 1)
-        os.close(results)
+    with several_processes(options["quiet"]), compiled_programs(options["compilation_cache"]):
+        yield _Session(options, out)

@@ -11,6 +11,7 @@ from jaxeval.cli.evaluate import compare, evaluate, explain, stats
 from jaxeval.cli.inform import metrics, protocols
 from jaxeval.cli.pairs import pairs
 from jaxeval.cli.process import keep_freed_memory
+from jaxeval.cli.several_processes import leave_if_broken
 from jaxeval.cli.weights import weights
 from jaxeval.errors import JaxevalError, OutOfMemoryError, lack_of_memory
 
@@ -22,8 +23,9 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 a fault of jaxeval, 2 bad usage or input or too little memory, 3 weights missing, 4 "
-    "done but for numbers that could not be computed, 75 told to end and saved, 130 interrupted. Every command takes "
-    "--debug for a traceback.",
+    "done but for numbers that could not be computed, 69 another process of the run went away, 75 told to end, or "
+    "another process went away, and saved: the same command goes on, 130 interrupted. Every command takes --debug for "
+    "a traceback.",
 )
 @click.version_option(__version__, message="jaxeval %(version)s")
 def app() -> None:
@@ -40,11 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Without `arguments` it is the program of this process, takes them from `sys.argv`, and sets the allocator up.
 
     0 done, 1 a fault of jaxeval, 2 bad usage or input or too little memory, 3 weights missing, 4 done but for numbers
-    that could not be computed, 75 told to end and saved, 130 interrupted.
+    that could not be computed, 69 another process of the run went away, 75 told to end, or another process went away,
+    and saved: the same command goes on, 130 interrupted.
     """
-    if arguments is None:
-        keep_freed_memory()
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is not None:
+        return _run(arguments)
+    keep_freed_memory()
+    code = _run(sys.argv[1:])
+    leave_if_broken(code)
+    return code
+
+
+def _run(given: Sequence[str]) -> int:
+    arguments = list(given)
     # Taken out here, so that it works in any place and also for errors in the usage itself.
     debug = "--debug" in arguments
     try:

@@ -5,8 +5,12 @@ Both belong to a whole process, and so to whoever owns it.
 
 import contextlib
 import ctypes
+import glob
 import hashlib
+import importlib.metadata
+import importlib.util
 import os
+import pkgutil
 import platform
 import sys
 from collections.abc import Iterator
@@ -16,11 +20,14 @@ from typing import Any
 from jaxeval._files import local_path
 from jaxeval.errors import InputError
 
-__all__ = ["compiled_programs", "keep_freed_memory"]
+__all__ = ["compiled_programs", "cpu_computes", "keep_freed_memory"]
 
 # Parameters of glibc's mallopt, from <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _NEVER = 2**31 - 1
+
+# Of NVIDIA's (under Windows' kernel the last), AMD's and Google's devices.
+_ACCELERATOR_NODES = ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/accel[0-9]*", "/dev/vfio/[0-9]*", "/dev/dxg")
 
 _OFF = "off"
 # Programs of networks take longer than this, but for the smallest on a fast machine; loading one takes a tenth of it.
@@ -32,9 +39,12 @@ def keep_freed_memory() -> bool:
 
     XLA takes its temporaries from malloc in every call, and a block that comes fresh from the kernel costs a page fault
     for every 4 KB. One arena for all threads, since only the first can hold blocks of any size; it grows and never
-    shrinks. Returns whether the allocator took the settings; other C libraries are left alone.
+    shrinks. Where an accelerator computes, XLA's temporaries are elsewhere, and one arena would only make the threads
+    that decode images wait for one another.
+
+    Returns whether the allocator took the settings; other C libraries are left alone.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not cpu_computes():
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -42,6 +52,27 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_ARENA_MAX, 1))
     return min(mallopt(*setting) for setting in settings) == 1
+
+
+def cpu_computes() -> bool:
+    """Whether JAX will find no accelerator, told before it is loaded, when the allocator can still be set up.
+
+    The platforms that the user names decide; otherwise whether there is both a plugin for an accelerator and a device
+    node of one.
+    """
+    named = os.environ.get("JAX_PLATFORMS") or os.environ.get("JAX_PLATFORM_NAME")
+    if named:
+        return named.split(",")[0].strip().lower() == "cpu"
+    return not (_accelerator_plugins() and any(glob.glob(pattern) for pattern in _ACCELERATOR_NODES))
+
+
+def _accelerator_plugins() -> bool:
+    """Whether a package is installed by which JAX finds devices other than processors."""
+    if importlib.util.find_spec("libtpu") is not None or importlib.metadata.entry_points(group="jax_plugins"):
+        return True
+    namespace = importlib.util.find_spec("jax_plugins")
+    places = None if namespace is None else namespace.submodule_search_locations
+    return places is not None and any(True for _ in pkgutil.iter_modules(places))
 
 
 @contextlib.contextmanager

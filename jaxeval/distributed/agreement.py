@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
+from jaxeval.distributed.peers import exchange
 from jaxeval.errors import InputError, JaxevalError
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 _AXIS = "process"
+_EXPONENTS = 2048  # makes the binary exponent of any float64 positive
 _Found = TypeVar("_Found")
 
 
@@ -36,18 +38,47 @@ def process_mesh() -> Mesh:
     return Mesh(np.asarray([first[index] for index in sorted(first)]), (_AXIS,), axis_types=(AxisType.Auto,))
 
 
-def sum_over_processes(array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """The sum of every process's array, in float64: a reduction, no process ever holds all of the summands.
+def sum_over_processes(*parts: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The sum of all parts of all processes, rounded once to float64: no process ever holds all of the summands.
+
+    Added are integers, the parts' binary digits, some at a time. Such a sum is exact, so that neither the number of
+    processes nor their order shows in it, and it needs no float64 of the backend.
 
     Args:
-      array: of the same shape on every process.
+      parts: of one shape, the same on every process, as are the number of parts.
+
+    Returns:
+      The sum; where one of the parts is not finite, NaN.
     """
-    if jax.process_count() == 1:
-        return np.asarray(array, np.float64)
-    with jax.enable_x64(True):  # for this sum alone: whoever calls us keeps their own setting
-        stacked = _stack(np.asarray(array, np.float64)[None])
-        total = jax.jit(lambda parts: parts.sum(0), out_shardings=_everywhere())(stacked)
-        return np.asarray(total.addressable_data(0))
+    rests = [np.array(part, np.float64) for part in parts]
+    if jax.process_count() == 1 and len(rests) == 1:
+        return rests[0]
+    finite = [np.isfinite(rest) for rest in rests]
+    for rest, known in zip(rests, finite, strict=True):
+        rest[~known] = 0.0
+    wrong = _int32_sum(np.asarray(np.sum([~known for known in finite], axis=0, dtype=np.int32)))
+    summands = len(rests) * jax.process_count()
+    width = 30 - summands.bit_length()  # binary digits at a time, so that their sum stays below 2^31
+    exponents = [int(np.frexp(np.abs(rest).max(initial=0.0))[1]) for rest in rests]
+    scale = largest(max(exponents) + _EXPONENTS) - _EXPONENTS
+    sums: list[Int[np.ndarray, ...]] = []
+    rests = [np.ldexp(rest, -scale) for rest in rests]  # below one
+    while largest(int(any(rest.any() for rest in rests))):
+        digits = np.zeros(rests[0].shape, np.int32)
+        for index, rest in enumerate(rests):
+            shifted = np.ldexp(rest, width)
+            whole = np.rint(shifted)
+            rests[index] = shifted - whole  # exact
+            digits += whole.astype(np.int32)
+        sums.append(_int32_sum(digits))
+    # From the lowest digits on, with what rounding cuts off, so that it is rounded once, at the end.
+    total, cut = np.zeros(rests[0].shape), np.zeros(rests[0].shape)
+    for digits in reversed(sums):
+        upper, lower = digits.astype(np.float64), np.ldexp(total, -width)
+        total = upper + lower
+        grown = total - upper
+        cut = np.ldexp(cut, -width) + ((upper - (total - grown)) + (lower - grown))
+    return np.where(wrong > 0, np.nan, np.ldexp(total + cut, scale - width))
 
 
 def gather_rows(rows: Shaped[np.ndarray, "n d"]) -> Shaped[np.ndarray, "m d"]:
@@ -155,5 +186,19 @@ def _stack(part: Shaped[np.ndarray, "1 ..."]) -> jax.Array:
 def _gather(value: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "p ..."]:
     """Every process's value, of at most 32 bits an element, stacked."""
     narrow = value.astype(np.int32) if value.dtype == np.int64 else value
-    together = jax.jit(jnp.asarray, out_shardings=_everywhere())(_stack(narrow[None]))
-    return np.asarray(together.addressable_data(0))
+    with exchange():
+        together = jax.jit(jnp.asarray, out_shardings=_everywhere())(_stack(narrow[None]))
+        return np.asarray(together.addressable_data(0))
+
+
+def _int32_sum(value: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    """The sum of every process's integers."""
+    if jax.process_count() == 1:
+        return value
+    with exchange():
+        total = jax.jit(_sum_of_parts, out_shardings=_everywhere())(_stack(value[None]))
+        return np.asarray(total.addressable_data(0))
+
+
+def _sum_of_parts(parts: Int[jax.Array, "p ..."]) -> Int[jax.Array, "..."]:
+    return parts.sum(0, dtype=jnp.int32)

@@ -5,6 +5,7 @@ when all of it is written, so that a kill leaves the step before. What is read b
 and against the configuration that wrote it.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -17,12 +18,26 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxeval._files import local_path
 from jaxeval.distributed.agreement import gather_bytes, largest, process_mesh
-from jaxeval.errors import InputError
+from jaxeval.distributed.peers import exchange
+from jaxeval.errors import InputError, ProcessLostError
 
-__all__ = ["Checkpointer"]
+__all__ = ["Checkpointer", "Saved"]
 
 _KEPT = 2  # the last one, and the one before in case that the last cannot be read
 _FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """What a checkpoint has for a process.
+
+    Attributes:
+      states: its own alone; where another number of processes has written the checkpoint, those of all of them.
+      processes: how many have written it.
+    """
+
+    states: tuple[bytes, ...]
+    processes: int
 
 
 class Checkpointer:
@@ -46,7 +61,8 @@ class Checkpointer:
         self._configuration = json.loads(json.dumps(configuration, sort_keys=True))
         options = ocp.CheckpointManagerOptions(max_to_keep=_KEPT, enable_async_checkpointing=False, create=True)
         try:
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            with exchange():
+                self._manager = ocp.CheckpointManager(self._folder, options=options)
             newest = max(self._manager.all_steps(), default=-1)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot keep checkpoints in {str(self._folder)!r} ({error}); choose another") from error
@@ -69,20 +85,37 @@ class Checkpointer:
         arguments = self._ocp.args.Composite(
             state=self._ocp.args.StandardSave({"state": array}), metadata=self._ocp.args.JsonSave(metadata)
         )
-        self._manager.save(self._next, args=arguments, force=True)
-        self._manager.wait_until_finished()
+        with exchange():
+            self._manager.save(self._next, args=arguments, force=True)
+            self._manager.wait_until_finished()
         self._next += 1
 
     def restore(self) -> bytes | None:
         """This process's state in the newest checkpoint that is whole on every process; None where there is none.
 
         Raises:
+          InputError: the checkpoints are those of another configuration, or of another number of processes.
+        """
+        saved = self.restore_saved()
+        if saved is None:
+            return None
+        if saved.processes != jax.process_count():
+            raise InputError(
+                f"the checkpoint in {str(self._folder)!r} is of {saved.processes} processes, and there are "
+                f"{jax.process_count()}; start as many again, or choose another folder"
+            )
+        return saved.states[0]
+
+    def restore_saved(self) -> "Saved | None":
+        """What the newest checkpoint that is whole has for this process; None where there is none.
+
+        Raises:
           InputError: the checkpoints are those of another configuration.
         """
         for step in sorted(self._manager.all_steps(), reverse=True):
-            state = self._read(step)
-            if largest(0 if state is not None else 1) == 0 and state is not None:
-                return state
+            saved = self._read(step)
+            if largest(0 if saved is not None else 1) == 0 and saved is not None:
+                return saved
             logging.getLogger("jaxeval").warning("checkpoint %s in %s is not whole and was skipped", step, self._folder)
         return None
 
@@ -94,12 +127,12 @@ class Checkpointer:
         mesh = process_mesh()
         return NamedSharding(mesh, PartitionSpec(mesh.axis_names[0]))
 
-    def _read(self, step: int) -> bytes | None:
+    def _read(self, step: int) -> "Saved | None":
         ocp = self._ocp
         try:
             found = self._manager.restore(step, args=ocp.args.Composite(metadata=ocp.args.JsonRestore()))
             metadata = found["metadata"]
-            configuration, processes = metadata["configuration"], metadata["processes"]
+            configuration, records = metadata["configuration"], metadata["processes"]
             known = metadata["format"] == _FORMAT
         except Exception:  # whatever Orbax raises on damaged files: the step before takes over
             return None
@@ -108,18 +141,27 @@ class Checkpointer:
                 f"the checkpoint in {str(self._folder)!r} is of another run ({self._difference(configuration)}); "
                 "give the same arguments and data as then, or another folder"
             )
-        record = processes[jax.process_index()]
-        width = max(4, -(-max(process["bytes"] for process in processes) // 4) * 4) // 4
-        shape = jax.ShapeDtypeStruct((len(processes), width), np.uint32, sharding=self._sharding())
+        width = max(4, -(-max(record["bytes"] for record in records) // 4) * 4) // 4
+        own = len(records) == jax.process_count()
+        # Where others have written it, every process gets all of it: nobody knows whose states it will need.
+        sharding = self._sharding() if own else NamedSharding(process_mesh(), PartitionSpec())
+        shape = jax.ShapeDtypeStruct((len(records), width), np.uint32, sharding=sharding)
         try:
-            restored = self._manager.restore(
-                step, args=ocp.args.Composite(state=ocp.args.StandardRestore({"state": shape}))
-            )
-            local = np.asarray(restored["state"]["state"].addressable_data(0))
+            with exchange():
+                restored = self._manager.restore(
+                    step, args=ocp.args.Composite(state=ocp.args.StandardRestore({"state": shape}))
+                )
+                local = np.asarray(restored["state"]["state"].addressable_data(0))
+        except ProcessLostError:
+            raise
         except Exception:  # as above
             return None
-        state = local.view(np.uint8).reshape(-1)[: record["bytes"]].tobytes()
-        return state if hashlib.sha256(state).hexdigest() == record["sha256"] else None
+        wanted = [records[jax.process_index()]] if own else records
+        states = tuple(row.view(np.uint8)[: one["bytes"]].tobytes() for row, one in zip(local, wanted, strict=True))
+        whole = all(
+            hashlib.sha256(state).hexdigest() == one["sha256"] for state, one in zip(states, wanted, strict=True)
+        )
+        return Saved(states, len(records)) if whole else None
 
     def _difference(self, other: Any) -> str:
         if not isinstance(other, dict):

@@ -1,12 +1,18 @@
 """Joining the processes of a run: JAX's own runtime, started with arguments or from the cluster's environment."""
 
 import dataclasses
+import math
+from collections.abc import Callable, Sequence
 
 import jax
 
+from jaxeval.distributed.peers import peers
+from jaxeval.distributed.roll_call import roll_call
 from jaxeval.errors import InputError
 
 __all__ = ["Processes", "current_processes", "start"]
+
+_JOINING = 60  # seconds that JAX's runtime has to start once all processes are there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +33,15 @@ class Processes:
         return self.index == 0
 
 
-def start(coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> Processes:
-    """Joins the other processes; to be called before anything else touches a device.
+def start(
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    *,
+    timeout: float = 300.0,
+    say: Callable[[str], None] | None = None,
+) -> Processes:
+    """Joins the other processes, all of which call this; to be called before anything else touches a device.
 
     Without arguments JAX detects the cluster: Cloud TPU pods, SLURM, Open MPI, Kubernetes.
 
@@ -36,9 +49,12 @@ def start(coordinator: str | None = None, num_processes: int | None = None, proc
       coordinator: address and port of process 0, as `host:1234`.
       num_processes: how many there are.
       process_id: which one this is, from 0.
+      timeout: seconds to wait for the others.
+      say: told which processes are missing, at once and every 30 seconds.
 
     Raises:
-      InputError: some of the three are given and some not, they contradict each other, or no cluster was detected.
+      InputError: some of the three are given and some not, they contradict each other, no cluster was detected, or a
+        process has not come in time.
     """
     given = {"coordinator": coordinator, "num_processes": num_processes, "process_id": process_id}
     missing = [name for name, value in given.items() if value is None]
@@ -49,8 +65,21 @@ def start(coordinator: str | None = None, num_processes: int | None = None, proc
             raise InputError(f"process_id {process_id} of num_processes {num_processes} is not possible; count from 0")
         if ":" not in coordinator:
             raise InputError(f"coordinator {coordinator!r} has no port; give it as host:port")
+    if not timeout > 0:
+        raise InputError(f"a wait of {timeout:g} seconds for the other processes is not possible; give more than 0")
+    place = _Place(coordinator, num_processes, process_id) if coordinator is not None else _detected(timeout)
+    if place.coordinator is not None and place.count is not None and place.index is not None and place.count > 1:
+        peers.watch = roll_call(place.coordinator, place.count, place.index, timeout=timeout, say=say)
     try:
-        jax.distributed.initialize(coordinator, num_processes, process_id)
+        with peers.during_exchange():
+            jax.distributed.initialize(
+                place.coordinator,
+                place.count,
+                place.index,
+                place.devices,
+                initialization_timeout=math.ceil(timeout) if peers.watch is None else max(_JOINING, math.ceil(timeout)),
+            )
+            return current_processes()  # the first use of a device, for which the processes exchange what they have
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         advice = (
@@ -59,9 +88,29 @@ def start(coordinator: str | None = None, num_processes: int | None = None, proc
             else "check that process 0 runs and that the address can be reached"
         )
         raise InputError(f"the processes of the run could not be joined ({reason}); {advice}") from error
-    return current_processes()
 
 
 def current_processes() -> Processes:
     """This process and how many there are, as JAX's runtime knows them."""
     return Processes(jax.process_index(), jax.process_count())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where this process stands among the others, as far as that is known before JAX's runtime starts."""
+
+    coordinator: str | None = None
+    count: int | None = None
+    index: int | None = None
+    devices: Sequence[int] | None = None
+
+
+def _detected(timeout: float) -> _Place:
+    """What JAX finds in the cluster's environment; nothing where it cannot be asked apart from `initialize`."""
+    try:
+        from jax._src.clusters import ClusterEnv
+
+        found = ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, math.ceil(timeout))
+        return _Place(*found)
+    except Exception:  # not public: `initialize` asks again, and says what is wrong
+        return _Place()

@@ -53,6 +53,11 @@ def optional(check: _Check) -> _Check:
     return lambda name, value: None if value is None else check(name, value)
 
 
+def or_automatic(check: _Check) -> _Check:
+    """The same check, which lets `auto` pass."""
+    return lambda name, value: value if isinstance(value, str) and value == "auto" else check(name, value)
+
+
 def one_extractor(name: str, extractor: Any) -> Any:
     """A name, or an `Extractor`."""
     form = "an Extractor, or the name of one, such as 'inception' (`jaxeval weights list` has them)"
@@ -138,7 +143,7 @@ _CHECKS: Mapping[str, _Check] = {
     "extractor": several(one_extractor),
     "protocol": several(one_protocol),
     "captions": optional(_captions),
-    "batch_size": at_least(1, enforce=False),
+    "batch_size": or_automatic(at_least(1, enforce=False)),
     "limit": optional(at_least(2, enforce=False)),
     "limit_first": _flag,
     "layout": optional(a_text("'NHWC', 'NCHW' or 'NHW'")),

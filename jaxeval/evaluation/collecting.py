@@ -1,16 +1,14 @@
 """One data set read by all processes of a run, with what it takes to go on after a kill.
 
-Each process reads every P-th image on its own and exchanges nothing until the end, but for one thing: every few
-batches all agree whether to go on, so that an unreadable image or a notice of preemption on one of them ends the
-reading on all, and nobody waits for a process that has gone.
+Each process reads every P-th block of images on its own and exchanges nothing until the end, but for one thing: every
+few batches all agree whether to go on, so that an unreadable image or a notice of preemption on one of them ends the
+reading on all. A checkpoint that another number of processes has written is shared out among those that there are.
 """
 
 import contextlib
 import dataclasses
 import hashlib
-import io
 import itertools
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePosixPath
@@ -18,20 +16,30 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 
 from jaxeval._version import __version__
-from jaxeval.distributed import Checkpointer, Processes, any_process, gather_bytes, together
+from jaxeval.distributed import (
+    Checkpointer,
+    Processes,
+    Saved,
+    any_process,
+    gather_bytes,
+    peers,
+    sum_over_processes,
+    together,
+)
 from jaxeval.errors import InputError, PreemptedError
-from jaxeval.evaluation.cache import CacheEntry, CacheWriter, FeatureCache
+from jaxeval.evaluation.cache import CacheEntry, FeatureCache
 from jaxeval.evaluation.faults import memory_said
 from jaxeval.evaluation.merging import merge_digests, merge_reports, merge_rows, merge_statistics
-from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
-from jaxeval.evaluation.rows import RowStore
-from jaxeval.evaluation.statistics import SAMPLE, FeatureStatistics, StatisticsAccumulator, too_few_images
+from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
+from jaxeval.evaluation.reading_state import STATE_FORMAT, RowFiles, Wanted
+from jaxeval.evaluation.reading_state import ReadingState as _State
+from jaxeval.evaluation.statistics import FeatureStatistics, in_order, too_few_images
 from jaxeval.images import (
     DECODING_VERSION,
-    DIGEST_BYTES,
+    ChosenPart,
     ReadReport,
     SampledSource,
     Source,
@@ -43,20 +51,6 @@ __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "ha
 
 # Batches between two agreements to go on: an exchange of three numbers, which should cost nothing beside them.
 _ROUND = 8
-# Of what `_State.to_bytes` gives.
-_STATE_FORMAT = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What is needed of a feature: its mean and covariance, every row of it, or both."""
-
-    statistics: bool = True
-    rows: bool = False
-
-    def __or__(self, other: "Wanted") -> "Wanted":
-        """What serves both."""
-        return Wanted(self.statistics or other.statistics, self.rows or other.rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +146,7 @@ class Reader:
           OutOfMemoryError: there is less memory than it takes.
           PreemptedError: the run was told to end; what it had is saved.
         """
-        batch, threads = self.options.batch_size, self.options.threads
+        batch, threads = self.options.asked or self.options.batch_size, self.options.threads
         with memory_said(
             f"read {source.name!r} with --batch-size {batch:,}" + (f" and --threads {threads:,}" if threads else ""),
             f"lower {'one of them' if threads else 'it'}, or read fewer images (--limit)",
@@ -165,17 +159,12 @@ class Reader:
         if self.cache is not None:
             return self._collect_cached(source, dict(wanted), fingerprint, self.cache)
         if self.checkpoints is None:
-            return self._merged(source, self._read(source, wanted, None, {}), wanted)
+            return self._merged(source, self._read(source, wanted, None, None), wanted)
         folder = self.checkpoints.folder / label
         configuration = self._configuration(source, wanted, fingerprint)
         checkpointer = Checkpointer(folder, configuration)
         try:
-            paths = {
-                spec: folder / f"rows-{index}-process-{self.processes.index}.f32"
-                for index, (spec, what) in enumerate(wanted.items())
-                if what.rows
-            }
-            return self._merged(source, self._read(source, wanted, checkpointer, paths), wanted)
+            return self._merged(source, self._read(source, wanted, checkpointer, RowFiles(folder, wanted)), wanted)
         finally:
             checkpointer.close()
 
@@ -184,30 +173,31 @@ class Reader:
         source: Source,
         wanted: Mapping[FeatureSpec, Wanted],
         checkpointer: Checkpointer | None,
-        paths: Mapping[FeatureSpec, Path],
-    ) -> "_State":
+        files: RowFiles | None,
+    ) -> _State:
         """This process's share, from where a checkpoint left it."""
-        share = self._share(source)
-        state = _State(source.name, wanted, len(share), paths, self._sampled(source))
-        saved = None if checkpointer is None else checkpointer.restore()
+        index, count = self.processes.index, self.processes.count
+        state = _State(source.name, wanted, len(source), index, count, files)
+        saved = None if checkpointer is None else checkpointer.restore_saved()
         if saved is not None:
             self._together(lambda: state.restore(saved))
+            self._note_saved(state)
         if self.progress is not None:
-            self.progress.begin(source.name, len(share))
+            self.progress.begin(source.name, len(state.places))
             self.progress.advance(state.position)
         if not state.finished:
-            self._read_on(share, state, checkpointer)
+            self._read_on(source, state, checkpointer)
         if self.progress is not None:
-            self.progress.end(_summary(state, resumed=saved is not None))
+            self.progress.end(_summary(state, saved))
         return state
 
-    def _read_on(self, share: Source, state: "_State", checkpointer: Checkpointer | None) -> None:
+    def _read_on(self, source: Source, state: _State, checkpointer: Checkpointer | None) -> None:
         every = self.checkpoints.every if self.checkpoints is not None else 0
         round_size = min(_ROUND, every) if every else _ROUND
         base = state.position
         report = state.report()
         batches = feature_batches(
-            SourcePart(share, start=base),
+            self._rest(source, state),
             state.specs,
             self.options,
             self.networks,
@@ -221,7 +211,7 @@ class Reader:
             for _ in range(round_size):
                 batch = next(batches, None)
                 if batch is None:
-                    state.end(report)
+                    state.end(report, with_notes=self.processes.writes)
                     return False
                 state.add(batch, base, report)
                 if self._told_to_stop():
@@ -237,11 +227,26 @@ class Reader:
                 state.finished = not more
                 if checkpointer is not None and (unsaved >= every or stop or state.finished):
                     checkpointer.save(state.to_bytes())
+                    self._note_saved(state)
                     unsaved = 0
                 if stop and not state.finished:
                     raise self._preempted(state, checkpointer)
 
+    def _rest(self, source: Source, state: _State) -> Source:
+        """What this process has still to read."""
+        if np.array_equal(state.places, np.arange(len(source))):
+            return SourcePart(source, start=state.position)
+        noted = state.noted or not self.processes.writes
+        return ChosenPart(source, state.places[state.position :], with_notes=not noted)
+
+    def _note_saved(self, state: _State) -> None:
+        """For the sentence of a run that ends because another process has gone."""
+        if self.checkpoints is not None and self.processes.count > 1:
+            images = int(sum_over_processes(np.asarray(float(state.position))))
+            peers.saved = f"{images:,} images of {state.name!r} are saved in {str(self.checkpoints.folder)!r}"
+
     def _share(self, source: Source) -> SourcePart:
+        """The items whose content this process looks at for the fingerprint: every P-th."""
         index, count = self.processes.index, self.processes.count
         return SourcePart(source, start=index, step=count, with_notes=index == 0)
 
@@ -252,16 +257,10 @@ class Reader:
     def _any_process(self, *conditions: bool) -> tuple[bool, ...]:
         return conditions if self.processes.count == 1 else any_process(*conditions)
 
-    def _sampled(self, source: Source) -> Callable[[np.ndarray], np.ndarray]:
-        """Which of the share's items are in the sample: every k-th of the whole source."""
-        every = -(-len(source) // SAMPLE)
-        index, count = self.processes.index, self.processes.count
-        return lambda places: (index + count * places) % every == 0
-
     def _told_to_stop(self) -> bool:
         return self.stop is not None and self.stop()
 
-    def _preempted(self, state: "_State", checkpointer: Checkpointer | None) -> PreemptedError:
+    def _preempted(self, state: _State, checkpointer: Checkpointer | None) -> PreemptedError:
         images = f"{state.position:,} images of {state.name!r}"
         if checkpointer is None or self.checkpoints is None:
             return PreemptedError(f"told to end after {images}; with --checkpoint the next run would go on from there")
@@ -272,13 +271,13 @@ class Reader:
         error.said_elsewhere = not self.processes.writes
         return error
 
-    def _merged(self, source: Source, state: "_State", wanted: Mapping[FeatureSpec, Wanted]) -> DataSet:
+    def _merged(self, source: Source, state: _State, wanted: Mapping[FeatureSpec, Wanted]) -> DataSet:
         alone = self.processes.count == 1
         report = state.report() if alone else merge_reports(state.report())
         if report.count == 0:
             first = f"; the first: {report.skipped[0][1]}" if report.skipped else ""
             raise InputError(f"none of the {len(report.skipped)} images of {source.name!r} could be read{first}")
-        pixels = state.digests if alone else merge_digests(state.digests)
+        pixels = (in_order if alone else merge_digests)(state.digests, state.places)
         statistics, rows = {}, {}
         for spec, what in wanted.items():
             if what.statistics and report.count > 1:
@@ -287,9 +286,7 @@ class Reader:
                 statistics[spec] = dataclasses.replace(found, pixels=pixels)
             if what.rows:
                 stored = state.rows[spec].rows()
-                if not alone:
-                    places = self.processes.index + self.processes.count * state.indices()
-                    stored = merge_rows(stored, places)
+                stored = (in_order if alone else merge_rows)(stored, state.row_places())
                 rows[spec] = stored
         return DataSet(statistics, rows, report, pixels)
 
@@ -303,11 +300,9 @@ class Reader:
             "decoding": DECODING_VERSION,
             "features": [spec.identity() | dataclasses.asdict(what) for spec, what in wanted.items()],
             "limit": source.describe() if isinstance(source, SampledSource) else None,
-            "batch size": self.options.batch_size,
+            "batch size": self.options.asked,
             "on_error": self.options.on_error,
-            "number of processes": self.processes.count,
-            "number of devices": jax.local_device_count(),
-            "format": _STATE_FORMAT,
+            "format": STATE_FORMAT,
             "versions": {"jaxeval": __version__, "jax": jax.__version__},
         }
 
@@ -322,7 +317,7 @@ class Reader:
             # A user's function that does not say what it is could have changed since yesterday.
             spec: cache_identity(spec, self.options, fingerprint)
             for spec in wanted
-            if fingerprint is not None and spec.extractor.fingerprint is not None and len(self._share(source)) > 1
+            if fingerprint is not None and spec.extractor.fingerprint is not None and len(source) > 1
         }
         statistics: dict[FeatureSpec, FeatureStatistics] = {}
         rows: dict[FeatureSpec, Rows] = {}
@@ -351,12 +346,12 @@ class Reader:
             }
             # An entry has both, whatever is wanted today; its rows go to the disk and not through memory.
             needed = {spec: Wanted(True, what.rows and spec not in writers) for spec, what in missing.items()}
-            state = _State(source.name, needed, len(self._share(source)), {}, self._sampled(source), writers)
+            state = _State(source.name, needed, len(source), writers=writers)
             if self.progress is not None:
-                self.progress.begin(source.name, len(self._share(source)))
-            self._read_on(self._share(source), state, None)
+                self.progress.begin(source.name, len(source))
+            self._read_on(source, state, None)
             if self.progress is not None:
-                self.progress.end(_summary(state, resumed=False))
+                self.progress.end(_summary(state, None))
             found = self._merged(source, state, needed)
             for spec, writer in writers.items():
                 if spec not in found.statistics:
@@ -367,110 +362,6 @@ class Reader:
                 if kept_rows is not None:
                     rows[spec] = kept_rows
         return DataSet(statistics | dict(found.statistics), rows | dict(found.rows), found.report, found.pixels)
-
-
-class _State:
-    """What this process has found so far in a source."""
-
-    def __init__(
-        self,
-        name: str,
-        wanted: Mapping[FeatureSpec, Wanted],
-        capacity: int,
-        paths: Mapping[FeatureSpec, Path],
-        sampled: Callable[[np.ndarray], np.ndarray],
-        writers: Mapping[FeatureSpec, CacheWriter] | None = None,
-    ):
-        self.name = name
-        self.specs = tuple(wanted)
-        self.accumulators = {spec: StatisticsAccumulator(name) for spec, what in wanted.items() if what.statistics}
-        self.rows = {spec: RowStore(capacity, paths.get(spec)) for spec, what in wanted.items() if what.rows}
-        self.finished = False
-        """Whether all processes have read their shares."""
-        self.exhausted = False
-        """Whether this process has."""
-        self.digests = np.zeros((capacity, DIGEST_BYTES), np.uint8)
-        """Of the pixels of each item of the share; zero for those that were skipped or are still to be read."""
-        self._sampled = sampled
-        self._writers = {} if writers is None else writers
-        self._report = ReadReport()
-        self._indices: list[np.ndarray] = []
-
-    @property
-    def position(self) -> int:
-        """Items of the share that have been read, skipped ones included."""
-        return self._report.count + len(self._report.skipped)
-
-    def report(self) -> ReadReport:
-        """The reading so far, as a copy that can grow."""
-        return self._report.copy()
-
-    def indices(self) -> Int[np.ndarray, " n"]:
-        """Place in the share of every row."""
-        return np.concatenate(self._indices) if self._indices else np.zeros(0, np.int64)
-
-    def add(self, batch: FeatureBatch, base: int, report: ReadReport) -> None:
-        """Takes a batch; `base` is the place in the share of the first item that its reading had."""
-        places = base + batch.indices.astype(np.int64)
-        self.digests[places] = batch.digests
-        for spec, values in batch.rows.items():
-            if spec in self.accumulators:
-                self.accumulators[spec].add(values, self._sampled(places))
-            if spec in self.rows:
-                self.rows[spec].add(values)
-            if spec in self._writers:
-                self._writers[spec].add(values)
-        if self.rows:
-            self._indices.append(places)
-        known = len(self._report.skipped)
-        skipped = self._report.skipped + report.skipped[known : batch.skipped]
-        self._report = dataclasses.replace(batch.report, skipped=skipped)
-
-    def end(self, report: ReadReport) -> None:
-        """The share is exhausted, and this is the whole report of it."""
-        self._report = report.copy()
-        self.exhausted = True
-
-    def to_bytes(self) -> bytes:
-        """All of it, once the rows that are kept in files are safe on the disk."""
-        arrays: dict[str, np.ndarray] = {"digests": self.digests[: self.position]}
-        kept = {}
-        for number, spec in enumerate(self.specs):
-            if spec in self.accumulators:
-                state = self.accumulators[spec].state()
-                arrays |= {f"{number}/{key}": value for key, value in state.items()}
-            if spec in self.rows:
-                self.rows[spec].flush()
-                rows = self.rows[spec].rows()
-                kept[str(number)] = list(rows.shape)
-        if self.rows:
-            arrays["indices"] = self.indices()
-        report = dataclasses.asdict(self._report)
-        record = {"report": report, "finished": self.finished, "exhausted": self.exhausted, "rows": kept}
-        buffer = io.BytesIO()
-        np.savez(buffer, record=np.asarray(json.dumps(record)), **arrays)  # pyright: ignore[reportArgumentType]
-        return buffer.getvalue()
-
-    def restore(self, content: bytes) -> None:
-        """Takes what `to_bytes` gave, in the place of all that was here.
-
-        Raises:
-          InputError: the files of rows are not there any more.
-        """
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            record = json.loads(str(arrays["record"][()]))
-            for number, spec in enumerate(self.specs):
-                prefix = f"{number}/"
-                if spec in self.accumulators:
-                    mine = {key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)}
-                    self.accumulators[spec].restore(mine)
-                if spec in self.rows:
-                    self.rows[spec].keep(*record["rows"][str(number)])
-            self._indices = [arrays["indices"]] if self.rows else []
-            self.digests[:] = 0
-            self.digests[: len(arrays["digests"])] = arrays["digests"]
-        self._report = ReadReport.from_plain(record["report"])
-        self.finished, self.exhausted = record["finished"], record["exhausted"]
 
 
 def cache_identity(spec: FeatureSpec, options: ReadOptions, fingerprint: str | None) -> dict[str, Any]:
@@ -507,8 +398,9 @@ def _kept(entry: CacheEntry | None, what: Wanted) -> tuple[CacheEntry, Rows | No
     return None if rows is None else (entry, rows)
 
 
-def _summary(state: _State, *, resumed: bool) -> str:
+def _summary(state: _State, saved: Saved | None) -> str:
     skipped = len(state.report().skipped)
-    return ", ".join(
-        [*([f"{skipped:,} skipped"] if skipped else []), *(["resumed from a checkpoint"] if resumed else [])]
-    )
+    resumed = "resumed from a checkpoint"
+    if saved is not None and saved.processes != state.processes:
+        resumed += f" of {saved.processes} process{'es'[: 2 * (saved.processes != 1)]}"
+    return ", ".join([*([f"{skipped:,} skipped"] if skipped else []), *([] if saved is None else [resumed])])

@@ -4,16 +4,17 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from jaxeval import _arguments
 from jaxeval._files import local_path
-from jaxeval.distributed import Processes, agree_on, current_processes, together
+from jaxeval.distributed import Processes, agree_on, current_processes, peers, together
 from jaxeval.errors import InputError, OutOfMemoryError, lack_of_memory
 from jaxeval.evaluation.arguments import a_text, checked, one_extractor, one_protocol, optional
+from jaxeval.evaluation.block_sums import blocks_of
 from jaxeval.evaluation.cache import FeatureCache
 from jaxeval.evaluation.captions import load_captions
 from jaxeval.evaluation.choices import Choices
@@ -25,7 +26,7 @@ from jaxeval.evaluation.measure import Measure
 from jaxeval.evaluation.measures import choose_measures
 from jaxeval.evaluation.names import inception_stem, metric_key
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
-from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions
+from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions, fitted_batch_size
 from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, Side, lacks_rows, make_jobs, versions
 from jaxeval.evaluation.sets import NamedSet, SetOptions, named_sets, one_set
@@ -55,7 +56,7 @@ def evaluate(
     kid_subsets: int | None = None,
     k: int | None = None,
     is_splits: int | None = None,
-    batch_size: int = 32,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -99,8 +100,9 @@ def evaluate(
       k: which neighbour balls reach to, in the place of each metric's own: for `prdc`, `clipped`, `p-precision-recall`,
         `realism` and `rarity`.
       is_splits: of the Inception score; whatever the protocol, of about equally many images each.
-      batch_size: images at a time through the network, on all of this process's devices together, and no more than the
-        largest set has; the numbers do not depend on it.
+      batch_size: images at a time through the network, and no more than the largest set has: on each accelerator of
+        this process, or on its processor, however many devices that counts as. `auto` is 32 on a processor, and 32 to
+        256 on an accelerator, by its memory. The numbers do not depend on it.
       limit: at most so many images of each set: a sample of the set, drawn with `seed`, in the set's order. Of what is
         read as a stream (tar archives, functions) the first ones, with a warning if it is no function.
       limit_first: take the first images of every set instead.
@@ -182,7 +184,7 @@ def compare(
     kid_subsets: int | None = None,
     k: int | None = None,
     is_splits: int | None = None,
-    batch_size: int = 32,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -492,7 +494,7 @@ def features(
     extractor: str | Extractor = "inception",
     tap: str | None = None,
     protocol: str | Protocol = DEFAULT_PROTOCOL,
-    batch_size: int = 32,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -536,7 +538,7 @@ def reference_statistics(
     features: bool = False,
     extractor: str | Extractor = "inception",
     protocol: str | Protocol = DEFAULT_PROTOCOL,
-    batch_size: int = 32,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
@@ -673,6 +675,8 @@ class _Saving:
 
     def reader(self, options: ReadOptions, progress: Progress | None) -> Reader:
         """How the run's data sets are read."""
+        if self.checkpoint is not None and any(local_path(self.checkpoint).glob("*/[0-9]*")):
+            peers.saved = f"what earlier runs saved is in {str(local_path(self.checkpoint))!r}"
         kept = FeatureCache(self.cache) if self.cache is not None else None
         saved = Checkpoints(local_path(self.checkpoint), self.checkpoint_every) if self.checkpoint is not None else None
         return Reader(options, Networks(), kept, self.processes(), saved, self.stop, progress)
@@ -764,14 +768,15 @@ def _spec(
     return feature_spec(protocol, network, tap, precision)
 
 
-def _read_options(batch_size: int, on_error: str, threads: int | None) -> ReadOptions:
-    if batch_size < 1:
+def _read_options(batch_size: int | Literal["auto"], on_error: str, threads: int | None) -> ReadOptions:
+    asked = None if batch_size == "auto" else batch_size
+    if asked is not None and asked < 1:
         raise InputError(f"batch size {batch_size} is not possible; give 1 or more")
     if on_error not in ("fail", "skip"):
         raise InputError(f"on_error {on_error!r} is not known; choose 'fail' or 'skip'")
     if threads is not None and threads < 1:
         raise InputError(f"{threads} threads cannot decode; give 1 or more")
-    return ReadOptions(batch_size, on_error, threads)
+    return ReadOptions(on_error=on_error, threads=threads, asked=asked)
 
 
 def _sampling(limit: int | None, first: bool, seed: int) -> Sampling:
@@ -785,8 +790,9 @@ def _fitting(read: ReadOptions, sources: Sequence[Source], processes: Processes 
 
     One size for all sets of a run, so that each network is compiled once.
     """
-    share = -(-max(map(len, sources), default=1) // (1 if processes is None else processes.count))
-    return dataclasses.replace(read, batch_size=max(1, min(read.batch_size, share)))
+    count = 1 if processes is None else processes.count
+    lengths = [len(blocks_of(len(source), count - 1, count)) for source in sources]
+    return dataclasses.replace(read, batch_size=fitted_batch_size(read.asked, max(lengths, default=1)))
 
 
 def _load(name: str, weights_dir: str | Path | None, seed: int) -> Extractor:

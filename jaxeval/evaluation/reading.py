@@ -18,9 +18,21 @@ from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, Normalisation, Precision
 from jaxeval.images import Batch, Preparation, ReadReport, Source, read_batches
 
-__all__ = ["FeatureBatch", "FeatureSpec", "Networks", "Progress", "ReadOptions", "Rows", "feature_batches"]
+__all__ = [
+    "FeatureBatch",
+    "FeatureSpec",
+    "Networks",
+    "Progress",
+    "ReadOptions",
+    "Rows",
+    "feature_batches",
+    "fitted_batch_size",
+]
 
 Rows = Float[np.ndarray, "n d"]
+
+_DEFAULT_BATCH, _LARGEST_DEFAULT = 32, 256
+_BYTES_AN_IMAGE = 128 * 2**20
 
 
 @runtime_checkable
@@ -80,14 +92,50 @@ class ReadOptions:
     """How a source is read.
 
     Attributes:
-      batch_size: images at a time through the network, on all devices of this process together.
+      batch_size: images at a time through the network, on all devices of this process together
+        (`fitted_batch_size`).
       on_error: `fail` at the first image that cannot be read, or `skip` and count it.
       threads: that decode; None for as many as there are processors.
+      asked: the batch size that the user gave, if any: what `batch_size` was before it was fitted to devices and sets.
     """
 
     batch_size: int = 32
     on_error: str = "fail"
     threads: int | None = None
+    asked: int | None = None
+
+
+def fitted_batch_size(asked: int | None, share: int) -> int:
+    """Images at a time on all devices of this process together.
+
+    Args:
+      asked: how many on each accelerator, or on the processor, however many devices it counts as; None for as many as
+        the memory of an accelerator suggests, and 32 on the processor.
+      share: images that this process will read at most.
+    """
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        return max(1, min(asked or _DEFAULT_BATCH, share))
+    each = asked or default_batch_size(min(map(_memory, devices)))
+    return max(1, min(each * len(devices), share))
+
+
+def default_batch_size(memory: int) -> int:
+    """Images at a time on an accelerator of so many bytes; of 0, which it may not tell, as on the processor.
+
+    A power of two; more than 256 at a time were of no use to any network, and 128 MiB an image are enough for all.
+    """
+    if memory < _DEFAULT_BATCH * _BYTES_AN_IMAGE:
+        return _DEFAULT_BATCH
+    return min(1 << (memory // _BYTES_AN_IMAGE).bit_length() - 1, _LARGEST_DEFAULT)
+
+
+def _memory(device: Any) -> int:
+    """Bytes that programs may take on a device; 0 where it does not tell."""
+    try:
+        return int((device.memory_stats() or {}).get("bytes_limit", 0))
+    except (RuntimeError, NotImplementedError):
+        return 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,6 +11,8 @@ from jaxeval.evaluation.results import check_writable
 
 __all__ = ["RowStore"]
 
+_ROWS_AT_A_TIME = 4096
+
 
 class RowStore:
     """Grows by batches of rows.
@@ -65,6 +67,19 @@ class RowStore:
         if found < wanted:
             raise InputError(f"{str(self._path)!r} is shorter than its checkpoint says; delete the checkpoints")
         self._count, self._size = count, feature_size
+
+    def add_file(self, path: Path, count: int, feature_size: int) -> None:
+        """Appends the first `count` rows of another store's file.
+
+        Raises:
+          InputError: the file has fewer.
+        """
+        found = path.stat().st_size if path.exists() else 0
+        if found < 4 * count * feature_size:
+            raise InputError(f"{str(path)!r} is shorter than its checkpoint says; delete the checkpoints")
+        rows = np.memmap(path, np.dtype("<f4"), "r", shape=(count, feature_size))
+        for start in range(0, count, _ROWS_AT_A_TIME):
+            self.add(rows[start : start + _ROWS_AT_A_TIME])
 
     def flush(self) -> None:
         """Makes sure that what was added is on the disk."""

@@ -15,14 +15,15 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.evaluation.array_archives import read_arrays
+from jaxeval.evaluation.block_sums import BlockSums, block_size
 from jaxeval.evaluation.results import write_atomically
 from jaxeval.images import DIGEST_BYTES
-from jaxeval.ops import Gaussian, Moments, covariance, feature_moments, merge_moments
+from jaxeval.ops import Gaussian, Moments, covariance
 from jaxeval.ops.gaussian import semidefinite_covariance
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "FeatureStatistics",
     "StatisticsAccumulator",
     "checked_statistics",
+    "in_order",
     "load_statistics",
     "save_statistics",
     "statistics_of_features",
@@ -46,7 +48,6 @@ _FORMAT_VERSION = 1
 _WITH_FEATURES = 2  # a file without features is of format 1, which older versions of jaxeval read too
 # A covariance of this many features takes 2 GiB in float64, and its root minutes.
 _LARGEST_FEATURE_SIZE = 16_384
-_SAVED = ("count", "mean", "scatter")
 _OPTIONAL = ("factor", "sample", "pixels", "features", "names")
 
 
@@ -105,24 +106,32 @@ class StatisticsAccumulator:
 
     Args:
       name: of the data set, for error messages.
+      block: images in a block (see `block_sums`).
     """
 
-    # Enough rows for a matrix product to run at full speed, few enough to stay small beside the covariance.
-    _BLOCK = 1024
-
-    def __init__(self, name: str):
+    def __init__(self, name: str, block: int = 1024):
         self._name = name
+        self._block = block
         self._rows: list[np.ndarray] = []
+        self._places: list[np.ndarray] = []
         self._pending = 0
-        self._moments: Moments | None = None
+        self._sums = BlockSums()
+        self._next = 0
         self._sample: list[np.ndarray] = []
+        self._sample_places: list[np.ndarray] = []
 
-    def add(self, rows: Float[np.ndarray, "n d"], sampled: Bool[np.ndarray, " n"] | None = None) -> None:
+    def add(
+        self,
+        rows: Float[np.ndarray, "n d"],
+        sampled: Bool[np.ndarray, " n"] | None = None,
+        places: Int[np.ndarray, " n"] | None = None,
+    ) -> None:
         """Takes the features of some more images.
 
         Args:
           rows: shape [N, d].
           sampled: which of them are kept in the sample; all if None.
+          places: of the images in the data set, ascending from one call to the next; by default those that follow.
 
         Raises:
           InputError: the feature vectors are too long for a covariance to be formed.
@@ -138,55 +147,80 @@ class StatisticsAccumulator:
                 f"{self._name!r} gives feature vectors of {size:,} numbers, and their covariance would take "
                 f"{8 * size * size / 2**30:,.0f} GiB; choose an extractor with {_LARGEST_FEATURE_SIZE:,} or fewer"
             )
+        if not len(rows):
+            return
+        places = np.arange(self._next, self._next + len(rows)) if places is None else places
+        self._next = int(places[-1]) + 1
         self._rows.append(rows)
+        self._places.append(places)
         self._sample.append(rows if sampled is None else rows[sampled])
-        self._pending += rows.shape[0]
-        if self._pending > max(size, self._BLOCK):
-            self._fold()
+        self._sample_places.append(places if sampled is None else places[sampled])
+        self._pending += len(rows)
+        if self._pending > size + self._block:
+            self._fold(self._next // self._block)
 
     @property
     def feature_size(self) -> int | None:
         """Length of the feature vectors; None before the first."""
-        return (
-            self._moments.mean.shape[0] if self._moments is not None else self._rows[0].shape[1] if self._rows else None
-        )
+        return self._rows[0].shape[1] if self._rows else self._sums.feature_size
 
     @property
     def count(self) -> int:
         """Images so far."""
-        return self._pending + (0 if self._moments is None else int(self._moments.count))
+        return self._pending + self._sums.count
 
-    def pending_rows(self) -> Float[np.ndarray, "n d"] | None:
-        """The rows that are kept as they came; None where there are none."""
-        return np.concatenate(self._rows) if self._rows else None
+    def pending_rows(self) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, " n"]] | None:
+        """The rows that are kept as they came, and their places; None where there are none."""
+        return (np.concatenate(self._rows), np.concatenate(self._places)) if self._rows else None
 
-    def sample(self) -> Float[np.ndarray, "k d"] | None:
-        """The rows in the sample; None where there are none."""
-        return np.concatenate(self._sample).astype(np.float32) if self._sample else None
+    def sample(self) -> tuple[Float[np.ndarray, "k d"], Int[np.ndarray, " k"]] | None:
+        """The rows in the sample, and their places; None where there are none."""
+        if not self._sample:
+            return None
+        return np.concatenate(self._sample).astype(np.float32), np.concatenate(self._sample_places)
 
-    def moments(self) -> Moments | None:
-        """Moments of all rows; None where there are none."""
-        if self._pending:
-            self._fold()
-        return self._moments
+    def sums(self) -> BlockSums:
+        """The sums over all rows: no more of them can be added."""
+        self._fold(None)
+        return self._sums
 
     def state(self) -> dict[str, np.ndarray]:
-        """All of it as arrays, from which `restore` makes an accumulator that goes on to the same bits."""
-        arrays = {} if self._moments is None else {key: np.asarray(getattr(self._moments, key)) for key in _SAVED}
-        more = {"rows": self.pending_rows(), "sample": self.sample()}
-        return arrays | {key: value for key, value in more.items() if value is not None}
+        """All of it as arrays, from which `absorb` makes an accumulator that goes on to the same bits."""
+        arrays = self._sums.arrays()
+        for key, found in (("rows", self.pending_rows()), ("sample", self.sample())):
+            if found is not None:
+                arrays |= {key: found[0], f"{key}_places": found[1]}
+        return arrays
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Takes what `state` gave, in the place of all that was here."""
-        self._moments = Moments(*(arrays[key] for key in _SAVED)) if "count" in arrays else None
-        self._rows = [arrays["rows"]] if "rows" in arrays else []
-        self._pending = sum(map(len, self._rows))
-        self._sample = [arrays["sample"]] if "sample" in arrays else []
+    def absorb(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes what `state` gave, in addition to all that is here."""
+        self._sums.absorb(arrays)
+        if "rows" in arrays:
+            self._rows.append(arrays["rows"])
+            self._places.append(arrays["rows_places"])
+            self._pending += len(arrays["rows"])
+        if "sample" in arrays:
+            self._sample.append(arrays["sample"])
+            self._sample_places.append(arrays["sample_places"])
 
-    def _fold(self) -> None:
-        moments = feature_moments(np.concatenate(self._rows))
-        self._moments = moments if self._moments is None else merge_moments(self._moments, moments)
-        self._rows, self._pending = [], 0
+    def _fold(self, stop: int | None) -> None:
+        """Sums up the blocks below the number `stop`, which are complete; all if None."""
+        if not self._rows:
+            return
+        rows, places = np.concatenate(self._rows), np.concatenate(self._places)
+        if np.any(places[1:] < places[:-1]):  # of several processes that are no more
+            order = np.argsort(places, kind="stable")
+            rows, places = rows[order], places[order]
+        numbers = places // self._block
+        end = len(rows) if stop is None else int(np.searchsorted(numbers, stop))
+        if not end:
+            return
+        starts = np.flatnonzero(np.diff(numbers[:end], prepend=-1))
+        for start, after in zip(starts, [*starts[1:], end], strict=True):
+            self._sums.add(int(numbers[start]), rows[start:after])
+        rest = rows[end:].copy()  # no view, which would keep all of them
+        self._rows, self._places = ([rest], [places[end:]]) if len(rest) else ([], [])
+        self._pending = len(rest)
 
     def finish(self) -> FeatureStatistics:
         """The statistics of all rows.
@@ -194,13 +228,21 @@ class StatisticsAccumulator:
         Raises:
           InputError: there were fewer than two images, so that no covariance exists.
         """
-        if self.count < 2:
-            raise too_few_images(self._name, self.count)
-        if self._moments is None and self.count <= self._rows[0].shape[1]:
-            return statistics_of_rows(np.concatenate(self._rows), self.sample())
-        moments = self.moments()
+        count, size = self.count, self.feature_size
+        if count < 2 or size is None:
+            raise too_few_images(self._name, count)
+        found, pending = self.sample(), self.pending_rows()
+        sample = None if found is None else in_order(*found)
+        if count <= size and pending is not None:
+            return statistics_of_rows(in_order(*pending), sample)
+        moments = self.sums().moments()
         assert moments is not None
-        return statistics_of_moments(moments, self.sample())
+        return statistics_of_moments(moments, sample)
+
+
+def in_order(rows: Shaped[np.ndarray, "n d"], places: Int[np.ndarray, " n"]) -> Shaped[np.ndarray, "n d"]:
+    """Rows in the order of their places."""
+    return rows if np.all(places[1:] > places[:-1]) else rows[np.argsort(places, kind="stable")]
 
 
 def statistics_of_features(rows: Float[np.ndarray, "n d"], name: str) -> FeatureStatistics:
@@ -213,7 +255,7 @@ def statistics_of_features(rows: Float[np.ndarray, "n d"], name: str) -> Feature
     Raises:
       InputError: there are fewer than two, or they are too long for a covariance to be formed.
     """
-    accumulator = StatisticsAccumulator(name)
+    accumulator = StatisticsAccumulator(name, block_size(len(rows)))
     every = -(-len(rows) // SAMPLE)
     for start in range(0, len(rows), SAMPLE):
         block = rows[start : start + SAMPLE]

@@ -18,7 +18,7 @@ from jaxeval.extractors.clip_tokenizer import ClipTokenizer, read_vocabulary
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, ImageTower, TextTower
 from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.normalisation import CLIP_NORMALISATION
-from jaxeval.extractors.precision import Precision, check_precision, contractions_at
+from jaxeval.extractors.precision import Precision, check_precision, contractions_at, in_float32
 from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.store import WeightsStore
 
@@ -117,14 +117,14 @@ def load_clip(name: str, *, weights_dir: str | os.PathLike[str] | None = None) -
     digest = weights.sha256
 
     def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
-        return nnx.merge(graph, params)(images, taps)
+        return nnx.merge(graph, in_float32(params))(images, taps)
 
     def open_text() -> tuple[Any, Callable[[Any, Array], Array]]:
         again = store.open(name)
         if again.sha256 != digest:
             raise WeightsError(f"the weights of {name!r} in {store.folder} are others now: load the extractor again")
         graph, params = nnx.split(TextTower(again.tensors, plan))
-        return params, lambda params, tokens: nnx.merge(graph, params)(tokens)
+        return params, lambda params, tokens: nnx.merge(graph, in_float32(params))(tokens)
 
     return Clip(
         name=name,

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION, Normalisation
+from jaxeval.extractors.precision import in_float32
 from jaxeval.extractors.registry import load_trunk
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.vgg import VGG16
@@ -97,7 +98,8 @@ class PerceptualDistance:
         """
         peak = image_pair(self.name, x, y, data_range, least_side=self.least_side, colours=(1, 3))
         images = (jnp.asarray(i, jnp.float32) * (255.0 / peak) for i in (x, y))
-        return self.forward(params, *(i if i.shape[-1] == 3 else jnp.concatenate([i, i, i], -1) for i in images))
+        whole = in_float32(params)
+        return self.forward(whole, *(i if i.shape[-1] == 3 else jnp.concatenate([i, i, i], -1) for i in images))
 
     def __call__(self, x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
         """`apply` with this distance's parameters, jitted; images may be uint8."""

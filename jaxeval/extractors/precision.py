@@ -8,15 +8,16 @@ code run with where that names no precision, so that its numbers can be had agai
 import contextlib
 import contextvars
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 
-__all__ = ["PRECISIONS", "Precision", "check_precision", "contractions_at", "network_precision"]
+__all__ = ["PRECISIONS", "Precision", "check_precision", "contractions_at", "in_float32", "network_precision"]
 
 Precision = Literal["default", "high", "highest"]
 PRECISIONS: tuple[Precision, ...] = ("default", "high", "highest")
@@ -43,6 +44,16 @@ def contractions_at(precision: Precision) -> Iterator[None]:
             yield
     finally:
         _current.reset(token)
+
+
+def in_float32(params: Any) -> Any:
+    """Parameters as networks compute with them: those kept in 16 bits, for half the memory, are widened first."""
+
+    def widened(leaf: Any) -> Any:
+        short = jnp.issubdtype(leaf.dtype, jnp.floating) and jnp.finfo(leaf.dtype).bits < 32
+        return leaf.astype(jnp.float32) if short else leaf
+
+    return jax.tree.map(widened, params)
 
 
 def check_precision(name: str, precision: object) -> Precision:

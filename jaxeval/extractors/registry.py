@@ -19,6 +19,7 @@ from jaxeval.extractors.efficientnet_lite import LITE0_SIZE, LITE0_TAPS, Efficie
 from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.inception import INCEPTION_LEAST_SIDE, INCEPTION_SIZE, INCEPTION_TAPS, InceptionV3
 from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION, Normalisation
+from jaxeval.extractors.precision import in_float32
 from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.squeezenet import SQUEEZENET, SqueezeNetPlan
 from jaxeval.extractors.store import LoadedWeights, WeightsStore
@@ -161,7 +162,7 @@ def load_trunk(name: str, *, weights_dir: str | os.PathLike[str] | None = None) 
     graph, params = nnx.split(plan.trunk(weights.tensors))
 
     def forward(params: Any, images: Float[Array, "b h w 3"], maps: tuple[str, ...]) -> dict[str, Any]:
-        return nnx.merge(graph, params)(images, maps)
+        return nnx.merge(graph, in_float32(params))(images, maps)
 
     return Trunk(
         name=name,
@@ -182,7 +183,8 @@ def _from_network(
     graph, params = nnx.split(network)
 
     def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
-        return nnx.merge(graph, params)(images, taps)  # pyright: ignore[reportCallIssue]  (every network is callable)
+        merged: Any = nnx.merge(graph, in_float32(params))
+        return merged(images, taps)
 
     return Extractor(
         name=name,

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, UInt64
 
 from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.normalisation import Normalisation
-from jaxeval.extractors.precision import network_precision
+from jaxeval.extractors.precision import in_float32, network_precision
 
 __all__ = ["pixels", "random_convolutions"]
 
@@ -85,7 +85,7 @@ def _convolve_and_pool(
     taps: tuple[str, ...],
 ) -> dict[str, Float[Array, "b _"]]:
     activations = images
-    for kernel, (_, _, stride) in zip(params, _LAYERS, strict=True):
+    for kernel, (_, _, stride) in zip(in_float32(params), _LAYERS, strict=True):
         activations = lax.conv_general_dilated(
             activations,
             jnp.asarray(kernel),

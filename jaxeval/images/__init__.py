@@ -14,6 +14,7 @@ from jaxeval.images.exact import pixel_layout as pixel_layout
 from jaxeval.images.exact import stored_image as stored_image
 from jaxeval.images.opening import matching_files as matching_files
 from jaxeval.images.opening import open_source as open_source
+from jaxeval.images.parts import ChosenPart as ChosenPart
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
 from jaxeval.images.preparation import prepare as prepare
@@ -36,6 +37,7 @@ __all__ = [
     "DECODING_VERSION",
     "DIGEST_BYTES",
     "Batch",
+    "ChosenPart",
     "Item",
     "PixelLayout",
     "PixelRules",

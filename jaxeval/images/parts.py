@@ -2,11 +2,17 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Int
 
 from jaxeval.errors import InputError
 from jaxeval.images.source import Item, Source
 
-__all__ = ["SourcePart"]
+__all__ = ["ChosenPart", "SourcePart"]
+
+_Found = TypeVar("_Found")
 
 
 class SourcePart(Source):
@@ -53,3 +59,43 @@ class SourcePart(Source):
     def notes(self) -> Mapping[str, int]:
         """What the whole source left out, if this is the part that reports it."""
         return self._source.notes if self._with_notes else {}
+
+
+class ChosenPart(Source):
+    """The items of a source at some places.
+
+    Args:
+      source: the whole.
+      places: of the items, ascending.
+      with_notes: whether this part reports what the whole source left out; one of several parts should.
+    """
+
+    def __init__(self, source: Source, places: Int[np.ndarray, " n"], *, with_notes: bool = True):
+        self.name = source.name
+        self.content_known = source.content_known
+        self._source = source
+        self._places = places
+        self._with_notes = with_notes
+
+    def __len__(self) -> int:
+        """Number of items in the part."""
+        return len(self._places)
+
+    def items(self) -> Iterator[Item]:
+        """The part's items, in the source's order."""
+        if not self._with_notes:
+            return self._source.select(self._places)
+        return self._at_places(self._source.items())  # to the end, for the notes to be complete
+
+    def names(self) -> Iterator[str]:
+        """The names of the part's items."""
+        return self._at_places(self._source.names())
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """What the whole source left out, if this is the part that reports it."""
+        return self._source.notes if self._with_notes else {}
+
+    def _at_places(self, found: Iterator[_Found]) -> Iterator[_Found]:
+        chosen = set(self._places.tolist())
+        return (one for place, one in enumerate(found) if place in chosen)

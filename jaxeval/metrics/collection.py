@@ -61,10 +61,13 @@ class Collection(Metric[States]):
       value_range: the values of black and white in `images` and `reference_images`, such as (-1, 1), which are brought
         to the extractor's; None if they have its range, 0 to 255, already. The state holds the range of the values that
         came, and `compute` warns where they do not look like those of the range.
+      precision: of the extractor's products: "highest", full float32; or "high" or "default", which on an accelerator
+        are products of bfloat16 or TF32, several times as fast, for watching: `compute` says so with every number.
 
     Raises:
       InputError: there is no metric, or something else in the place of one, of the extractor or of a mapping; or `taps`
-        or `names` is about a metric that is not there; or the value range is none, or without an extractor.
+        or `names` is about a metric that is not there; or the value range or the precision is none, or is given
+        without an extractor.
     """
 
     # Left open, as a mapping that was forgotten has to reach the user as an InputError.
@@ -74,6 +77,7 @@ class Collection(Metric[States]):
     names: Mapping[str, Mapping[str, str]] | Any = dataclasses.field(default_factory=dict)
     name: str = "collection"
     value_range: tuple[float, float] | Any | None = None
+    precision: str = "highest"
 
     def __post_init__(self):
         self._check_types()
@@ -90,6 +94,10 @@ class Collection(Metric[States]):
             if self.extractor is None:
                 raise InputError("value_range is of images for an extractor: give the collection one")
             object.__setattr__(self, "value_range", checked_value_range(self.value_range))
+        if self.precision not in ("default", "high", "highest"):
+            raise InputError(f"precision is {shown(self.precision)}; choose 'default', 'high' or 'highest'")
+        if self.precision != "highest" and self.extractor is None:
+            raise InputError("precision is of an extractor: give the collection one")
         if self.extractor is not None and _RANGES in self.metrics:
             raise InputError(
                 f"{_RANGES!r} is what the states call the ranges of the images; give the metric another name"
@@ -145,7 +153,7 @@ class Collection(Metric[States]):
     def _key(self) -> tuple[Any, ...]:
         names = tuple((name, *sorted(names.items())) for name, names in sorted(self.names.items()))
         taps = tuple(sorted(self.taps.items()))
-        return tuple(self.metrics.items()), self.extractor, taps, names, self.name, self.value_range
+        return tuple(self.metrics.items()), self.extractor, taps, names, self.name, self.value_range, self.precision
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Collection) and self._key() == other._key()
@@ -271,7 +279,8 @@ class Collection(Metric[States]):
                 images, wanted = inputs[keyword], self._wanted_range()
                 if self.value_range is not None and wanted is not None:
                     images = to_extractor_range(images, self.value_range, wanted, keyword)
-                found[side] = self.extractor.apply(params, images, taps=taps)
+                faster = {} if self.precision == "highest" else {"precision": self.precision}
+                found[side] = self.extractor.apply(params, images, taps=taps, **faster)
         return found
 
     def _wanted_range(self) -> tuple[float, float] | None:
@@ -330,14 +339,18 @@ class Collection(Metric[States]):
         return dataclasses.replace(value, warnings=(*value.warnings, *doubts))
 
     def _doubts(self, name: str, state: States) -> tuple[str, ...]:
-        """What is said of the ranges of the images that one metric's features were made of."""
-        wanted = self._wanted_range()
-        if self.extractor is None or wanted is None:
-            return ()
+        """What is said of how one metric's features were made, and of the ranges of the images that they are of."""
         names, sides = self.names.get(name, {}), self.metrics[name].inputs
         taken = [side for side in _IMAGES if side in sides and side not in names]
+        if self.extractor is None or not taken:
+            return ()
+        faster = f"features at precision={self.precision!r}, for watching; report what precision='highest' gives"
+        said = () if self.precision == "highest" else (faster,)
+        wanted = self._wanted_range()
+        if wanted is None:
+            return said
         found = (value_range_doubt(state[_RANGES][side], self.value_range, wanted, _IMAGES[side]) for side in taken)
-        return tuple(doubt for doubt in found if doubt)
+        return (*said, *(doubt for doubt in found if doubt))
 
     def compute_on_device(
         self, state: States, *, axis_name: AxisName | None = None, mesh: Mesh | None = None

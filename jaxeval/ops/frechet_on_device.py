@@ -16,14 +16,23 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers, check_shape, contract, replicate
+from jaxeval.ops._polar import polar_factor
 from jaxeval.ops.matrix_sqrt import matrix_sqrt
 from jaxeval.ops.moments import Moments, covariance, device_mean_and_rows, moments_on_device
 
 __all__ = ["frechet_distance_on_device"]
 
 
+# Above this many rows and columns cuSOLVER has no Jacobi method, and `svd` falls to one that is far slower.
+_LARGEST_JACOBI = 1024
+
+
 def frechet_distance_on_device(
-    *, reference: Moments | Numbers, generated: Moments | Numbers, ddof: int = 1
+    *,
+    reference: Moments | Numbers,
+    generated: Moments | Numbers,
+    ddof: int = 1,
+    rotation: str = "auto",
 ) -> Float[Array, ""]:
     """Fréchet distance in float32, jit-able and differentiable with respect to either side.
 
@@ -38,6 +47,9 @@ def frechet_distance_on_device(
       reference: features or moments.
       generated: features or moments; the two may differ in that.
       ddof: 1 for unbiased covariances, 0 to divide by the counts.
+      rotation: how U is found: by a singular value decomposition (`"svd"`), or as the polar factor of F_x F_y^T by
+        products alone (`"polar"`). `"auto"` is `"svd"` on the CPU, where it is several times as fast at every size,
+        and elsewhere up to 1,024 rows or features, the fewer of them; `"polar"` above. The distances agree to rounding.
 
     Returns:
       The distance, in squared feature units, shape []; never negative, never NaN for finite inputs. A side of no more
@@ -45,14 +57,16 @@ def frechet_distance_on_device(
       placed on the device.
 
     Raises:
-      InputError: a shape is wrong, or the feature sizes differ.
+      InputError: a shape is wrong, the feature sizes differ, or `rotation` is not known.
     """
+    if rotation not in ("auto", "svd", "polar"):
+        raise InputError(f"rotation is {rotation!r}; 'auto', 'svd' or 'polar' expected")
     mean_x, mean_lo_x, x = _side("reference", reference, ddof)
     mean_y, mean_lo_y, y = _side("generated", generated, ddof)
     if x.shape[1] != y.shape[1]:
         raise InputError(f"reference has {x.shape[1]} features, generated has {y.shape[1]}")
     shift = (mean_x - mean_y) + (mean_lo_x - mean_lo_y)
-    left, right = _closest_rotation(lax.stop_gradient(x), lax.stop_gradient(y))
+    left, right = _closest_rotation(lax.stop_gradient(x), lax.stop_gradient(y), rotation)
     turned_x, turned_y = contract("nk,nd->kd", left, x), contract("mk,md->kd", right, y)
     # Rows of the longer factor that no rotation can match count in full.
     rest_x, rest_y = x - contract("nk,kd->nd", left, turned_x), y - contract("mk,kd->md", right, turned_y)
@@ -75,18 +89,33 @@ def _side(
 
 
 def _closest_rotation(
-    x: Float[Array, "n d"], y: Float[Array, "m d"]
+    x: Float[Array, "n d"], y: Float[Array, "m d"], rotation: str
 ) -> tuple[Float[Array, "n k"], Float[Array, "m k"]]:
-    """Singular vectors of x y^T, k = min(n, m, d), by the triangles of x and y where those are smaller."""
+    """Orthonormal L and R, k = min(n, m, d), with L R^T the polar factor of x y^T; by smaller triangles, if any."""
     basis_x, x = _triangle(x)
     basis_y, y = _triangle(y)
-    left, _, right = jnp.linalg.svd(contract("nd,md->nm", x, y), full_matrices=False)
-    right = right.T
+    cross = contract("nd,md->nm", x, y)
+    if rotation == "auto" and min(cross.shape) > _LARGEST_JACOBI:
+        left, right = lax.platform_dependent(cross, cpu=_by_svd, default=_by_polar)
+    else:
+        left, right = _by_polar(cross) if rotation == "polar" else _by_svd(cross)
     if basis_x is not None:
         left = contract("ni,ik->nk", basis_x, left)
     if basis_y is not None:
         right = contract("mi,ik->mk", basis_y, right)
     return left, right
+
+
+def _by_svd(cross: Float[Array, "n m"]) -> tuple[Float[Array, "n k"], Float[Array, "m k"]]:
+    left, _, right = jnp.linalg.svd(cross, full_matrices=False)
+    return left, right.T
+
+
+def _by_polar(cross: Float[Array, "n m"]) -> tuple[Float[Array, "n k"], Float[Array, "m k"]]:
+    turn, (rows, columns) = polar_factor(cross), cross.shape
+    if rows >= columns:
+        return turn, jnp.eye(columns, dtype=cross.dtype)
+    return jnp.eye(rows, dtype=cross.dtype), turn.T
 
 
 def _triangle(factor: Float[Array, "n d"]) -> tuple[Float[Array, "n d"] | None, Float[Array, "r d"]]:

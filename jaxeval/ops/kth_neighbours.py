@@ -30,7 +30,8 @@ from jaxeval.ops.neighbours import (
 
 __all__ = ["kth_squared_distances"]
 
-_TILE_ROWS = 1024
+_TILE_ROWS = 1024  # on a CPU, whose caches hold such a tile
+_ON_ACCELERATORS = 4  # times as many where the launch of a program costs more than the memory of a tile
 # With less, compiling a larger program (half a second to a second more) costs more than half of the products does.
 _LEAST_TILES = 5
 _LEAST_WIDTH = 256
@@ -62,12 +63,17 @@ def kth_squared_distances(rows: PreparedRows, k: int) -> Float[np.ndarray, " n"]
     distances, decided = np.zeros(count), copied
     # Copies are ties, which only strips can tell apart.
     mostly_distinct = len(np.unique(rows.firsts)) > 0.9 * count
-    if count > (_LEAST_TILES - 1) * _TILE_ROWS and rows.original.shape[1] >= _LEAST_WIDTH and mostly_distinct:
+    if count > (_LEAST_TILES - 1) * _tile_rows() and rows.original.shape[1] >= _LEAST_WIDTH and mostly_distinct:
         found, sure = _by_tiles(rows, k)
         distances, decided = np.where(sure & ~copied, found, distances), sure | copied
     if not decided.all():
         _by_strips(rows, k, distances, ~decided)
     return distances
+
+
+def _tile_rows() -> int:
+    """Rows of a tile at most, by what the default backend is."""
+    return _TILE_ROWS if jax.default_backend() == "cpu" else _ON_ACCELERATORS * _TILE_ROWS
 
 
 def _by_strips(rows: PreparedRows, k: int, distances: Float[np.ndarray, " n"], wanted: Bool[np.ndarray, " n"]) -> None:
@@ -111,7 +117,7 @@ def _kth_strip(
 def _by_tiles(rows: PreparedRows, k: int) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
     """Distances from each pair once, and the rows whose distance is decided by that."""
     count, size = len(rows.original), rows.rows.shape[0]
-    tiles = -(-size // _TILE_ROWS)
+    tiles = -(-size // _tile_rows())
     nearest = _Nearest(
         jnp.full((size, k + _SPARE), jnp.inf, jnp.float32), jnp.full((size, k + _SPARE), _NO_INDEX, jnp.int32)
     )

@@ -1,5 +1,6 @@
 """What the command line sets for its own process: kept programs, kept memory, and one compilation a run."""
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -132,3 +133,44 @@ print(json.dumps([before, keep_freed_memory(), faults()]))
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
     before, taken, after = json.loads(done.stdout)
     assert not taken or after < before / 10
+
+
+@pytest.mark.parametrize(
+    ("environment", "plugins", "nodes", "expected"),
+    [
+        ({}, False, True, True),
+        ({}, True, False, True),
+        ({}, True, True, False),
+        ({"JAX_PLATFORMS": "cpu"}, True, True, True),
+        ({"JAX_PLATFORMS": "cuda,cpu"}, False, False, False),
+        ({"JAX_PLATFORMS": ""}, False, False, True),
+        ({"JAX_PLATFORM_NAME": "cpu"}, True, True, True),
+        ({"JAX_PLATFORMS": "tpu", "JAX_PLATFORM_NAME": "cpu"}, True, True, False),
+    ],
+)
+def test_the_allocator_is_left_alone_where_an_accelerator_computes(
+    monkeypatch, tmp_path, environment, plugins, nodes, expected
+):
+    for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(process, "_accelerator_plugins", lambda: plugins)
+    monkeypatch.setattr(process, "_ACCELERATOR_NODES", (str(tmp_path / "nvidia[0-9]*"),))
+    if nodes:
+        (tmp_path / "nvidia0").touch()
+    taken = []
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: taken.append(name) or ctypes.CDLL(name))
+    assert process.cpu_computes() is expected
+    if not expected:
+        assert not process.keep_freed_memory()
+        assert not taken
+
+
+def test_plugins_are_those_that_jax_would_load(monkeypatch, tmp_path):
+    monkeypatch.setattr(process.importlib.metadata, "entry_points", lambda group: [])
+    assert not process._accelerator_plugins()
+    (tmp_path / "jax_plugins" / "xla_cuda13").mkdir(parents=True)
+    (tmp_path / "jax_plugins" / "xla_cuda13" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert process._accelerator_plugins()

@@ -1,11 +1,13 @@
 """What processes agree on, and checkpoints: in one process, and in two with two devices each."""
 
 import json
+import math
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import jax
@@ -75,6 +77,23 @@ def test_sums_are_those_of_float64_on_every_process(found):
     (first, _), (second, _) = parts()
     expected = [value.hex() for value in (first + second).ravel().tolist()]
     assert [one["sum"] for one in found] == [expected, expected]
+
+
+def test_sums_of_any_size_are_rounded_once_also_where_the_backend_has_no_float64(found):
+    summands = []
+    for index in range(2):
+        rng = np.random.default_rng(100 + index)
+        wide = rng.standard_normal((6, 5)) * 10.0 ** rng.integers(-200, 200, (6, 5))
+        rest = 1e-20 * rng.standard_normal((6, 5))
+        wide[0, 0], rest[0, 0] = (1.0, 2.0**-60) if index else (-1.0, 2.0**-70)
+        summands += [wide, rest]
+    # Exact fractions; numbers so small beside the largest that ours would not have their digits are no subject here.
+    columns = zip(*(one.ravel().tolist() for one in summands), strict=True)
+    expected = [float(sum(map(Fraction, values))).hex() for values in columns]
+    for one in found:
+        assert one["programs"] > 0
+        assert math.isnan(float.fromhex(one["exact sum"][1]))
+        assert one["exact sum"][:1] + one["exact sum"][2:] == expected[:1] + expected[2:]
 
 
 def test_rows_are_gathered_bit_for_bit_also_from_a_process_that_has_none(found):

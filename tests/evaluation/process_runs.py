@@ -16,22 +16,43 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-class ProcessRun:
-    """`jaxeval ARGUMENTS --distributed` in so many processes; `arguments` may differ from one to the next."""
+KILLED = Path(__file__).with_name("killed_process.py")
 
-    def __init__(self, arguments: Sequence[Sequence[str]]):
-        environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
-        joining = ["--distributed", "--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", str(len(arguments))]
-        self.processes = [
+
+class ProcessRun:
+    """`jaxeval ARGUMENTS --distributed` in so many processes; `arguments` may differ from one to the next.
+
+    Args:
+      arguments: of each process.
+      places: where each is killed (see `killed_process`), or `absent` for one that never comes.
+    """
+
+    def __init__(self, arguments: Sequence[Sequence[str]], places: Sequence[str] | None = None):
+        self._environment = {
+            **os.environ,
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "JAX_PLATFORMS": "cpu",
+        }
+        count = len(arguments)
+        self._joining = ["--distributed", "--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", str(count)]
+        self._arguments = arguments
+        self.processes: list[subprocess.Popen[str]] = []
+        for index, place in enumerate(["nowhere"] * count if places is None else places):
+            if place != "absent":
+                self.start(index, place)
+
+    def start(self, index: int, place: str = "nowhere") -> None:
+        """Starts the process of that number."""
+        program = ["-m", "jaxeval"] if place == "nowhere" else [str(KILLED), place]
+        self.processes.append(
             subprocess.Popen(
-                [sys.executable, "-m", "jaxeval", *own, *joining, "--process-id", str(index)],
+                [sys.executable, *program, *self._arguments[index], *self._joining, "--process-id", str(index)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env=environment,
+                env=self._environment,
             )
-            for index, own in enumerate(arguments)
-        ]
+        )
 
     def finish(self) -> list[tuple[int, str, str]]:
         """Exit code, stdout and stderr of each."""

@@ -43,6 +43,18 @@ def test_every_contraction_of_a_network_is_traced_at_it(precision):
     assert (f"precision {precision.upper()}" in lowered) or (f"precision = [{precision.upper()}" in lowered)
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_parameters_of_16_bits_are_widened(dtype):
+    """They take half the memory; the network computes in float32, from the values that they have."""
+    images = crops(3, (64, 64), 5).astype(np.float32)
+    short = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), CONV.params)
+    rounded = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), short)
+    found = CONV(images, params=short)["512"]
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, CONV(images, params=rounded)["512"])
+    assert not np.array_equal(found, CONV(images)["512"])
+
+
 def test_a_program_of_one_precision_does_not_serve_another():
     images = np.zeros((1, 64, 64, 3), np.float32)
     jitted: Any = CONV._jitted

@@ -8,6 +8,7 @@ from metric_cases import frechet_by_scipy, inception_score_by_numpy, kernel_dist
 
 from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, Normalisation, from_function
+from jaxeval.extractors.precision import network_precision
 from jaxeval.metrics import Collection, FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean
 
 SIZE, BATCH = 3, 20
@@ -151,3 +152,31 @@ def test_settings_for_an_absent_metric_are_refused(field: str):
     settings = {"taps": {"kid": "logits"}, "names": {"kid": {"generated": "x"}}}[field]
     with pytest.raises(InputError, match="the collection has no metric 'kid'; it has fd"):
         Collection({"fd": FrechetDistance(4)}, **{field: settings})
+
+
+def test_a_faster_precision_is_the_extractors_and_is_said():
+    counting = Counting()
+    images_of = {"images": images(3), "reference_images": images(4)}
+    asked = {}
+    for precision in ("highest", "default"):
+        collection = Collection(
+            {"fd": FrechetDistance(4), "loss": Mean("loss")}, extractor=_product(), precision=precision
+        )
+        update = lambda state, collection=collection: collection.update(state, **images_of, loss=np.ones(BATCH))  # noqa: E731
+        asked[precision] = str(jax.make_jaxpr(update)(collection.init()))
+        values = collection.compute(update(collection.init()))
+        said = [warning for warning in values["fd"].warnings if "precision='default', for watching" in warning]
+        assert len(said) == (precision == "default")
+        assert not values["loss"].warnings
+    assert "DEFAULT" in asked["default"]
+    assert "DEFAULT" not in asked["highest"]
+    with pytest.raises(InputError, match="precision is 'fast'; choose 'default', 'high' or 'highest'"):
+        Collection({"fd": FrechetDistance(4)}, extractor=counting.extractor, precision="fast")
+    with pytest.raises(InputError, match="precision is of an extractor"):
+        Collection({"fd": FrechetDistance(4)}, precision="default")
+
+
+def _product() -> Extractor:
+    return from_function(
+        lambda x: jnp.matmul(x.reshape(len(x), -1)[:, :4], jnp.eye(4), precision=network_precision()), name="product"
+    )

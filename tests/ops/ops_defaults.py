@@ -129,7 +129,9 @@ DEFAULTS = {
         {"groups": Default(20, (19, 21)), "permutations": ALL_PERMUTATIONS, "seed": ANY_SEED},
     ),
     "frechet_distance_from_features": Example(ops.frechet_distance_from_features, pair(), {"ddof": UNBIASED}),
-    "frechet_distance_on_device": Example(ops.frechet_distance_on_device, pair(), {"ddof": UNBIASED}),
+    "frechet_distance_on_device": Example(
+        ops.frechet_distance_on_device, pair(), {"ddof": UNBIASED, "rotation": Default("auto", ("unknown",))}
+    ),
     "frechet_jackknife": Example(
         ops.frechet_jackknife, pair(48, 44), {"groups": Default(20, (19, 21)), "seed": ANY_SEED}
     ),

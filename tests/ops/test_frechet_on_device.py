@@ -20,6 +20,8 @@ from jaxeval.ops import (
     moments_on_device,
     reduce_moments,
 )
+from jaxeval.ops import frechet_on_device as on_device
+from jaxeval.ops._polar import polar_factor
 
 UNIT = 2.0**-24  # rounding of one float32 operation
 DEVICES = 8
@@ -202,6 +204,62 @@ def test_turning_moving_and_reordering_changes_nothing(seed):
         assert float(form(y, x)[0]) == pytest.approx(distance, rel=VALUE)
 
 
+@pytest.mark.parametrize("sizes", SIZES[:2], ids=str)
+def test_the_polar_route_gives_the_distance_and_gradient_of_the_other(sizes):
+    """Also where there are fewer rows than features, so that one direction of each side holds rounding alone."""
+    x, y = _features(*sizes)
+
+    def by_polar(x, y):
+        return frechet_distance_on_device(reference=x, generated=y, rotation="polar")
+
+    distance = jax.jit(jax.value_and_grad(by_polar, argnums=(0, 1)))
+    found, its_gradients = distance(x, y)
+    expected, gradients = FORMS["features"](x, y)
+    assert float(found) == pytest.approx(float(expected), rel=VALUE)
+    assert float(found) == pytest.approx(on_host(x, y), rel=VALUE)
+    for one, other in zip(its_gradients, gradients, strict=True):
+        np.testing.assert_allclose(one, other, atol=DERIVATIVE * float(np.abs(other).max()))
+    if sizes[0] == sizes[1]:
+        assert float(distance(x, x)[0]) < 1e-9 * np.square(x).sum()
+
+
+def test_the_polar_route_of_moments():
+    x, y = _features(10, 12, 32)  # singular covariances
+    found = frechet_distance_on_device(reference=feature_moments(x), generated=feature_moments(y), rotation="polar")
+    assert float(found) == pytest.approx(on_host(x, y), rel=VALUE)
+
+
+def test_polar_factors_of_matrices_without_full_rank():
+    rng = np.random.default_rng(4)
+    thin = rng.standard_normal((12, 3)) @ rng.standard_normal((3, 9)) * 10.0 ** rng.uniform(-3, 3, 9)
+    wide = np.zeros((5, 11))
+    wide[:2, :4] = rng.standard_normal((2, 4))
+    for matrix in (thin, wide, 1e-30 * wide, 1e30 * thin, np.zeros((3, 2))):
+        found = np.asarray(jax.jit(polar_factor)(jnp.asarray(matrix, jnp.float32)), np.float64)
+        assert np.linalg.svd(found, compute_uv=False).max() <= 1 + 8 * UNIT
+        nuclear = np.linalg.svd(matrix, compute_uv=False).sum()
+        assert (found * matrix).sum() == pytest.approx(nuclear, rel=40 * UNIT)
+
+
+def test_the_route_follows_the_backend_and_the_size(monkeypatch):
+    monkeypatch.setattr(on_device, "_LARGEST_JACOBI", 16)
+
+    def program(rows, platform, **more):
+        x = jax.ShapeDtypeStruct((rows, 40), jnp.float32)
+        distance = jax.jit(lambda x, y: frechet_distance_on_device(reference=x, generated=y, **more))
+        return distance.trace(x, x).lower(lowering_platforms=(platform,)).as_text()
+
+    def decomposes(text):
+        return any(name in text for name in ("gesdd", "gesvd", "svd"))
+
+    assert decomposes(program(16, "cuda"))
+    assert not decomposes(program(17, "cuda"))
+    assert not decomposes(program(17, "tpu"))
+    assert decomposes(program(17, "cpu"))
+    assert decomposes(program(17, "cuda", rotation="svd"))
+    assert not decomposes(program(16, "cpu", rotation="polar"))
+
+
 @defaults_of(DEFAULTS, "frechet_distance_on_device")
 def test_default_values_are_the_documented_ones(example, parameter):
     assert_default(example, parameter)
@@ -218,3 +276,9 @@ def test_default_values_are_the_documented_ones(example, parameter):
 def test_mistakes_are_named(reference, generated, message):
     with pytest.raises(InputError, match=message):
         jax.eval_shape(lambda: frechet_distance_on_device(reference=reference, generated=generated))
+
+
+def test_unknown_routes_are_named():
+    x = np.zeros((3, 2))
+    with pytest.raises(InputError, match="rotation is 'jacobi'; 'auto', 'svd' or 'polar' expected"):
+        frechet_distance_on_device(reference=x, generated=x, rotation="jacobi")

@@ -165,6 +165,25 @@ def test_tiles_give_the_bits_of_strips(small_tiles):
     np.testing.assert_array_equal(found[sure], distances[sure])
 
 
+def test_tiles_follow_the_backend(small_tiles, monkeypatch):
+    """Where a launch costs more than a tile's memory they are larger, and the distances the same."""
+    sides, absorb = [], kth_neighbours._absorb_tiles
+
+    def counting(tile, *arrays, side):
+        sides.append(side)
+        return absorb(tile, *arrays, side=side)
+
+    monkeypatch.setattr(kth_neighbours, "_absorb_tiles", counting)
+    x = np.random.default_rng(3).standard_normal((300, 30))
+    (rows,) = prepare_rows(x)
+    found = []
+    for backend in ("cpu", "gpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        found.append(kth_squared_distances(rows, 5))
+    np.testing.assert_array_equal(*found)
+    assert sorted(set(sides)) == [16, 60]
+
+
 def test_tiles_are_for_many_rows_that_are_distinct(small_tiles, monkeypatch):
     tiles, absorb = [], kth_neighbours._absorb_tiles
 
