@@ -339,7 +339,7 @@ def _set_up(
     progress: Progress | None,
     *,
     with_rows: bool = False,
-) -> tuple[Run, list[NotComputed], "list[_Set]", "_Set", "_Set | None"]:
+) -> tuple[Run, list[NotComputed], list["_Set"], "_Set", "_Set | None"]:
     """The run, what it cannot compute, and the sets: generated, reference, held out."""
     protocols = tuple(protocol for protocol, _ in asked.states) or get_protocols(
         asked.protocol,  # pyright: ignore[reportArgumentType]

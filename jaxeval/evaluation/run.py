@@ -301,7 +301,7 @@ class Run:
             taken=_taken(parts),
         )
 
-    def _read(self, source: Source, wanted: Mapping[FeatureSpec, Wanted], index: int) -> "list[_Reading]":
+    def _read(self, source: Source, wanted: Mapping[FeatureSpec, Wanted], index: int) -> list["_Reading"]:
         """What is wanted of a source: of all its images, and of those that fill whole batches, each in one reading."""
         batches = {spec.whole_batches for spec in wanted} or {job.spec.whole_batches for job in self.jobs[:1]}
         found: list[_Reading] = []

@@ -48,7 +48,7 @@ class VGGPlan(NamedTuple):
         """Size of each tap of the classifier."""
         return {"fc2": self.hidden, "fc2_relu": self.hidden, "logits": self.classes}
 
-    def layers(self) -> "list[_Layer]":
+    def layers(self) -> list["_Layer"]:
         """The convolutions in order."""
         layers, index, inputs = [], 0, 3
         for block, (count, outputs) in enumerate(zip(self.convolutions, self.channels, strict=True)):

@@ -1,6 +1,6 @@
 """Metrics inside Flax NNX and CommonLoopUtils: the numbers of the metric itself, in the other library's idiom."""
 
-import builtins
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -148,14 +148,8 @@ def test_clu_reservoirs_need_an_index():
 
 
 def test_without_clu_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    real = builtins.__import__
-
-    def without_clu(name, *args, **kwargs):
-        if name.split(".")[0] == "clu":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_clu)
+    for module in ("clu", "clu.metrics"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match="pip install clu"):
         to_clu(FrechetDistance(4))
 
