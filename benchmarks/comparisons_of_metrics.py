@@ -32,14 +32,15 @@ def comparisons(scale: str) -> Iterator[Comparison]:
     finally:
         sys.path.remove(str(_TESTS))
     counts = sorted({1, jax.device_count()})
-    for name in ("jit", "scan", "eager"):
+    yield Comparison("metrics", "jit", functools.partial(_values, cases, ways.SINGLE["jit"], 1))
+    for name, (metric, op, allowed) in _of_pairs().items():
+        yield Comparison(name, "jit", functools.partial(_pairs, metric, op, allowed))
+    for name in ("scan", "eager"):
         yield Comparison("metrics", name, functools.partial(_values, cases, ways.SINGLE[name], 1))
     for devices in counts:
         for name, way in {**ways.SPREAD, **ways.VARIANTS}.items():
             label = f"{name} on {devices} of {jax.device_count()}"
             yield Comparison("metrics", label, functools.partial(_values, cases, way, devices))
-    for name, (metric, op, allowed) in _of_pairs().items():
-        yield Comparison(name, "jit", functools.partial(_pairs, metric, op, allowed))
 
 
 def _values(cases: Any, way: Any, devices: int) -> Iterator[Finding]:

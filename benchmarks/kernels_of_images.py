@@ -48,7 +48,7 @@ def random_weights(network: str, seed: int) -> dict[str, np.ndarray]:
             values = rng.uniform(0.8, 1.2, shape)
         else:
             values = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
-        state[name] = values.astype(np.float32)
+        state[name] = np.asarray(values, np.float32)  # CLIP has a tensor of no axes
     return state
 
 

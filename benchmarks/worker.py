@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
     try:
         run = None if kernel == "-" else KERNELS[kernel].contenders[contender](size)
     except ImportError as error:
-        _answer(answers, {"missing": str(error)})
+        _answer(answers, {"missing": f"{error.name} is not installed" if error.name else str(error)})
         return
     held = _memory("VmRSS:")
     _answer(answers, {"ready": peers.version(contender), "machine": machine.describe()})

@@ -8,7 +8,6 @@ import flax.struct
 import jax
 from jax.core import Tracer
 
-from jaxeval._packages import needed
 from jaxeval.errors import InputError
 from jaxeval.metrics.buffered import BufferedMetric
 from jaxeval.metrics.collection import Collection
@@ -81,4 +80,8 @@ def _check_index(metric: Metric, inputs: Mapping[str, Any]) -> None:
 
 
 def _clu() -> ModuleType:
-    return needed("clu.metrics", "to_clu")
+    try:
+        from clu import metrics
+    except ImportError as error:
+        raise InputError("to_clu needs the package clu; install it: pip install clu") from error
+    return metrics

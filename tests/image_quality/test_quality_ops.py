@@ -99,7 +99,7 @@ def _all_at_once(op, x, y):
 def _shard_map(op, x, y):
     mesh = jax.make_mesh((8,), ("batch",), axis_types=(AxisType.Auto,))
     spec = PartitionSpec("batch")
-    return jax.jit(jax.shard_map(op, mesh=mesh, in_specs=(spec, spec), out_specs=spec, check_vma=False))(x, y)
+    return jax.jit(jax.shard_map(op, mesh=mesh, in_specs=(spec, spec), out_specs=spec))(x, y)
 
 
 def _pmap(op, x, y):
@@ -143,6 +143,23 @@ def _one_by_one(function, options, *images):
 
 def _median(values):
     return jnp.sort(values)[(values.shape[0] - 1) // 2]
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in ("gms", "fsim") else pytest.param(name, marks=pytest.mark.slow) for name in FULL_REFERENCE]
+)
+def test_every_op_and_its_gradient_vary_over_the_axes_of_a_shard_map(name):
+    """As `shard_map` checks when it traces, by default: constants in loops and branches do not vary of themselves."""
+    op = FULL_REFERENCE[name]
+    x, y = (i[:2] for i in small_pairs(op))
+    mesh = jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("batch")
+
+    def both(x, y):
+        return jax.value_and_grad(lambda x: op.op(x, y, data_range=1.0).sum())(x)[1], op.op(x, y, data_range=1.0)
+
+    found = jax.eval_shape(jax.shard_map(both, mesh=mesh, in_specs=(spec, spec), out_specs=spec), x, y)
+    assert jax.tree.leaves(found)[-1].shape == (2,)
 
 
 @pytest.mark.slow

@@ -60,7 +60,8 @@ def lower_median(x: Float[Array, " n"]) -> Float[Array, ""]:
         bit = jnp.left_shift(jnp.int32(1), 30 - i)
         return jnp.where((codes < found + bit).sum() <= rank, found + bit, found)
 
-    found = lax.fori_loop(0, 31, settle, jnp.int32(0))
+    zero = codes[0] & 0  # which varies over the axes of a `shard_map` that the values vary over
+    found = lax.fori_loop(0, 31, settle, zero)
     middle = codes == found
     return jnp.where(middle, x, 0.0).sum() / middle.sum()
 

@@ -104,7 +104,12 @@ def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[
     """
     first = arrays[0][(0,) * arrays[0].ndim]
     shapes = jax.eval_shape(function, *arrays)
-    nothing = lambda *_: tuple(jnp.full(s.shape, jnp.nan, s.dtype) for s in shapes)  # noqa: E731
+
+    def nothing(*arrays: Array) -> tuple[Array, ...]:
+        # NaN of the arrays themselves: under `shard_map` a constant would not vary over the axes that they vary over.
+        value = sum(lax.stop_gradient(i[(0,) * i.ndim]) for i in arrays)
+        return tuple(jnp.broadcast_to(jnp.asarray(value, s.dtype), s.shape) for s in shapes)
+
     return lax.cond(jnp.isnan(first), nothing, function, *arrays)
 
 
