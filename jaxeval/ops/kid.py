@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, square_block
 from jaxeval.ops._torch_random import torch_permutation
 from jaxeval.ops.kernels import OVERFLOW, Exponential, Polynomial, PreparedSets, deviations, prepare
@@ -39,6 +40,7 @@ class KernelDistance(NamedTuple):
     std: float
 
 
+@takes_arrays
 def kid(
     *,
     reference: Numbers,

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, feature_trio, row_blocks, squared_deviations
 from jaxeval.ops.neighbours import PreparedRows, exact_pairs, float32_pairs, pair_strips, prepare_rows, strip_arrays
 
@@ -65,6 +66,7 @@ class FeatureLikelihood(NamedTuple):
     baseline_nll: float
 
 
+@takes_arrays
 def fld(
     *, reference: Numbers, held_out: Numbers, generated: Numbers, at_most: int = 10_000, seed: int = 0
 ) -> FeatureLikelihood:
