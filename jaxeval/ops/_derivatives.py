@@ -20,6 +20,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array
 
+from jaxeval.ops._arrays import AnyArray
+
 __all__ = ["Arrays", "Tangents", "filled", "linear", "sloped"]
 
 Arrays = tuple[Array, ...]
@@ -32,8 +34,8 @@ Slope = Callable[[Arrays, Arrays, Tangents], Arrays]
 def linear(
     forward: Map,
     transpose: Map,
-    operands: Sequence[Array],
-    constants: Sequence[Array] = (),
+    operands: Sequence[AnyArray],
+    constants: Sequence[AnyArray] = (),
     *,
     beside: Map | None = None,
 ) -> Arrays:
@@ -51,10 +53,12 @@ def linear(
       beside: computes the same as `forward` where derivatives are computed beside it.
     """
     how = {"forward": forward, "transpose": transpose, "beside": beside or forward, "constants": len(constants)}
-    return tuple(_linear_p.bind(*constants, *operands, **how))
+    return tuple(_linear_p.bind(*map(jnp.asarray, (*constants, *operands)), **how))
 
 
-def sloped(function: Function, slope: Slope, arguments: Sequence[Array], *, beside: Function | None = None) -> Arrays:
+def sloped(
+    function: Function, slope: Slope, arguments: Sequence[AnyArray], *, beside: Function | None = None
+) -> Arrays:
     """`function(arguments)`, whose derivative is `slope(arguments, values, tangents)`.
 
     Args:
@@ -65,7 +69,8 @@ def sloped(function: Function, slope: Slope, arguments: Sequence[Array], *, besi
       arguments: of the function.
       beside: computes the same as `function` where derivatives are computed beside it.
     """
-    return tuple(_sloped_p.bind(*arguments, function=function, slope=slope, beside=beside or function))
+    how = {"function": function, "slope": slope, "beside": beside or function}
+    return tuple(_sloped_p.bind(*map(jnp.asarray, arguments), **how))
 
 
 def filled(arguments: Sequence[Array], tangents: Tangents) -> Arrays:

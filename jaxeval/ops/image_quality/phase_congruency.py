@@ -62,7 +62,7 @@ def lower_median(x: Float[Array, " n"]) -> Float[Array, ""]:
 
     found = lax.fori_loop(0, 31, settle, jnp.int32(0))
     middle = codes == found
-    return jnp.where(middle, x, 0.0).sum() / middle.sum()
+    return jnp.where(middle, x, 0.0).sum() / middle.sum().astype(x.dtype)
 
 
 @functools.lru_cache(16)

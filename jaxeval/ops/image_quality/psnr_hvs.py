@@ -82,7 +82,7 @@ def _psnr_hvs(x: Pixels, y: Pixels, *, data_range: float, masking: bool) -> Floa
     if masking:
         visible = (10.0 / table) ** 2
         threshold = jnp.maximum(_masking(blocks_x, visible), _masking(blocks_y, visible))
-        hidden = threshold / jnp.asarray(visible, jnp.float32)
+        hidden = threshold[None, None] / jnp.asarray(visible, jnp.float32)
         beyond = jnp.maximum(difference - hidden, 0.0)
         difference = jnp.concatenate([jnp.concatenate([difference[:1, :1], beyond[:1, 1:]], 1), beyond[1:]], 0)
     weighted = difference * jnp.asarray(_SENSITIVITY / table, jnp.float32)
