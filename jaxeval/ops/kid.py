@@ -234,7 +234,10 @@ def _subset_sums(
             values = deviations(form, coefficients, rows[start:stop], terms[start:stop], rows[start:], terms[start:])
             own = values[:, : owner + size - start]
             # Pairs right of the diagonal block stand for their mirror images too.
-            row, column = jnp.arange(own.shape[0])[:, None], jnp.arange(own.shape[1])[None, :]
+            row, column = (
+                jnp.arange(own.shape[0], dtype=jnp.int32)[:, None],
+                jnp.arange(own.shape[1], dtype=jnp.int32)[None, :],
+            )
             weight = jnp.where(row == column, 0.0, jnp.where(column < stop - start, 1.0, 2.0))
             within.append((own * weight).sum(1))
             if owner == 0:

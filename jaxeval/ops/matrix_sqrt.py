@@ -99,7 +99,7 @@ def _on_device(a: Float[Array, "d d"], method: str, tolerance: float | None, max
     if method == "eigh":
         eigenvalues, vectors = jnp.linalg.eigh(given)
         spectrum = _Spectrum(jnp.sqrt(_without_rounding(jnp, eigenvalues)), vectors)
-        root, steps = _matmul(vectors * spectrum.roots, vectors.T), jnp.zeros((), jnp.int32)
+        root, steps = _matmul(vectors * spectrum.roots[None], vectors.T), jnp.zeros((), jnp.int32)
         residual = _residual(_matmul, jnp, root, given)
     else:
         spectrum = None
@@ -220,12 +220,12 @@ def _solution_slope(arguments: Arrays, values: Arrays, tangents: Tangents) -> Ar
     spectrum = _Spectrum(*parts)
     moved = spectrum.turned(moved_root)
     supported = spectrum.roots > 0.0
-    inverse = jnp.where(supported, 1.0 / jnp.where(supported, spectrum.roots, 1.0), 0.0)
+    inverse = jnp.where(supported, 1.0 / jnp.where(supported, spectrum.roots, 1.0), 0.0)[None]
     neither = ~supported[:, None] & ~supported[None, :]
     # Between unsupported directions the equation says nothing. A root whose rank stays what it is says the one term;
     # the other is its transpose, as the derivative of a map that is its own transpose must have it.
     found, given = spectrum.turned(solution), jnp.where(neither, spectrum.turned(right), 0.0)
-    there = jnp.where(neither, _matmul(moved * inverse, found) + _matmul(found * inverse, moved.T), 0.0)
+    there = jnp.where(neither, _matmul(moved * inverse, found) + _matmul(found * inverse, moved), 0.0)
     back = _matmul(given, moved * inverse) + _matmul((moved * inverse).T, given)
     changed = moved_right - _matmul(moved_root, solution) - _matmul(solution, moved_root) + spectrum.turned_back(back)
     return (_lyapunov_by_eigh(root, changed, spectrum) + spectrum.turned_back(there),)

@@ -253,10 +253,10 @@ def device_mean_and_rows(
     count = keep.sum(dtype=jnp.int32)
     size = jnp.maximum(count, 1).astype(jnp.float32)
     pilot = lax.stop_gradient(settled(rows.sum(0) / size))
-    offsets = jnp.where(keep[:, None], rows - pilot, 0.0)  # exact where the mean is large beside the spread
+    offsets = jnp.where(keep[:, None], rows - pilot[None], 0.0)  # exact where the mean is large beside the spread
     correction = settled(offsets.sum(0) / size)
     mean, mean_lo = fast_two_sum(pilot, correction)
-    return count, mean, mean_lo, jnp.where(keep[:, None], offsets - correction, 0.0)
+    return count, mean, mean_lo, jnp.where(keep[:, None], offsets - correction[None], 0.0)
 
 
 @jax.jit  # one program where a caller is not inside jit: eager steps would each be compiled
