@@ -26,9 +26,15 @@ R = TypeVar("R")
 Reader = Callable[[str, Any], Any]
 
 
-def takes_arrays(function: Callable[P, R]) -> Callable[P, R]:
-    """A public op that reads its arguments as its annotations say: `as_array` where they name arrays, else `native`."""
-    readers = {name: _reader(p.annotation) for name, p in inspect.signature(function).parameters.items()}
+def takes_arrays(function: Callable[P, R], *, but: tuple[str, ...] = ()) -> Callable[P, R]:
+    """A public op that reads its arguments as its annotations say: `as_array` where they name arrays, else `native`.
+
+    Args:
+      function: the op.
+      but: parameters that it gets as they were given.
+    """
+    parameters = inspect.signature(function).parameters.items()
+    readers = {name: _as_given if name in but else _reader(p.annotation) for name, p in parameters}
     in_order = list(readers.items())
 
     @functools.wraps(function)
@@ -88,6 +94,11 @@ def _reader(annotation: Any) -> Reader:
         if typing.get_origin(parts[0]) is Mapping:
             return functools.partial(_each_named, _reader(held[0]))
     return native
+
+
+def _as_given(name: str, value: Any) -> Any:
+    del name
+    return value
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
