@@ -50,12 +50,13 @@ def frechet_distance_on_device(
       ddof: 1 for unbiased covariances, 0 to divide by the counts.
 
     Returns:
-      The distance, in squared feature units, shape []; never negative, never NaN for finite inputs. A side of no more
+      The distance, in squared feature units, shape []; within 1e-6 of the sum of both covariances' traces, and where
+      spectra do not fall fast within 3e-6 of itself; never negative, never NaN for finite inputs. A side of no more
       than `ddof` rows has no covariance and counts as a single point. NumPy features and host states are
       placed on the device.
 
     Raises:
-      InputError: a shape is wrong, or the feature sizes differ.
+      InputError: a shape is wrong, the feature sizes differ, or a third derivative is asked for.
     """
     mean_x, mean_lo_x, x = _side("reference", reference, ddof)
     mean_y, mean_lo_y, y = _side("generated", generated, ddof)

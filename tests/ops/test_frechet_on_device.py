@@ -220,6 +220,22 @@ def test_mistakes_are_named(reference, generated, message):
         jax.eval_shape(lambda: frechet_distance_on_device(reference=reference, generated=generated))
 
 
+@pytest.mark.parametrize("form", ["features", "moments"])
+def test_fast_falling_spectra_are_off_by_rounding_of_the_traces(form):
+    """What counts as zero is small beside the traces, not beside a distance that is itself small."""
+    rng = np.random.default_rng(3)
+    distance = jax.jit(DISTANCES[form])
+    for least in (1e-1, 1e-3, 1e-5):
+        spread = np.geomspace(1.0, least, 64)
+        turn = np.linalg.qr(rng.standard_normal((64, 64)))[0]
+        z = rng.standard_normal((400, 64))
+        for gap in (1.0, 0.03, 0.003):
+            near = z + gap * rng.standard_normal(z.shape)
+            x, y = (((side * spread) @ turn).astype("f4") for side in (z, near))
+            traces = float(x.var(0).sum() + y.var(0).sum())
+            assert float(distance(x, y)) == pytest.approx(on_host(x, y), rel=0, abs=16 * UNIT * traces)
+
+
 def _mixed_difference(x, y, first, second):
     """The second derivative of the host's distance along two directions, by differences of the fourth order."""
 
