@@ -16,6 +16,7 @@ from jaxeval._arguments import shown, text, whole_number
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.precision import Precision, check_precision, contractions_at
+from jaxeval.ops._door import takes_arrays
 
 __all__ = ["Extractor", "from_function"]
 
@@ -79,6 +80,7 @@ class Extractor:
         """The values of black and white in the images that `apply` takes, before `normalisation`."""
         return 0.0, 255.0
 
+    @takes_arrays
     def apply(
         self,
         params: Any,
@@ -127,6 +129,7 @@ class Extractor:
             features = self.forward(params, normalised, wanted)
         return {tap: features[tap] for tap in wanted}
 
+    @takes_arrays
     def __call__(
         self,
         images: Images,

@@ -24,6 +24,7 @@ from jaxeval.extractors.registry import load_trunk
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.vgg import VGG16
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality import LpipsConvention, dists_distance, lpips_distance
 from jaxeval.ops.image_quality._images import Scores, check_choice, image_pair
 
@@ -80,6 +81,7 @@ class PerceptualDistance:
     weights_published: bool
     description: str = ""
 
+    @takes_arrays
     def apply(self, params: Any, x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
         """Distances of pairs of images: pure and differentiable.
 
@@ -101,6 +103,7 @@ class PerceptualDistance:
         whole = in_float32(params)
         return self.forward(whole, *(i if i.shape[-1] == 3 else jnp.concatenate([i, i, i], -1) for i in images))
 
+    @takes_arrays
     def __call__(self, x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
         """`apply` with this distance's parameters, jitted; images may be uint8."""
         image_pair(self.name, x, y, data_range, least_side=self.least_side, colours=(1, 3))

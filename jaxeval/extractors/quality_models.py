@@ -23,6 +23,7 @@ from jaxeval.extractors.quality_files import NIQE_NAMES, read_libsvm, read_niqe,
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.tensor_files import read_tensors
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality import (
     CLIP_IQA_PROMPTS,
     BrisqueConvention,
@@ -222,6 +223,7 @@ class ScoreHead:
     activation: Activation
     normalise: bool
 
+    @takes_arrays
     def apply(self, params: Any, embeddings: Numbers) -> Float[Array, " n"]:
         """Scores, [N] float32: pure and differentiable.
 
@@ -245,6 +247,7 @@ class ScoreHead:
             x = jnp.matmul(activate(x) if index else x, kernel, precision=lax.Precision.HIGHEST) + bias
         return x[:, 0]
 
+    @takes_arrays
     def __call__(self, embeddings: Numbers) -> Float[Array, " n"]:
         """`apply` with this head's parameters."""
         return self.apply(self.params, embeddings)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Num
 
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import Normalisation
+from jaxeval.ops._door import takes_arrays
 
 __all__ = ["Trunk"]
 
@@ -54,6 +55,7 @@ class Trunk:
         for name in ("maps", "least_sides"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
+    @takes_arrays
     def apply(
         self, params: Any, images: Images, *, maps: Iterable[str], normalisation: Normalisation | None = None
     ) -> Maps:
@@ -85,6 +87,7 @@ class Trunk:
         found = self.forward(params, normalised, wanted)
         return {name: found[name] for name in wanted}
 
+    @takes_arrays
     def __call__(self, images: Images, *, maps: Iterable[str], normalisation: Normalisation | None = None) -> Maps:
         """`apply` with this trunk's parameters, jitted; images may be uint8."""
         wanted = self._checked_maps(maps)

@@ -6,10 +6,12 @@ from jaxtyping import Array, Float, Float32
 
 from jaxeval.errors import InputError
 from jaxeval.images.resizing import ROUNDED_KINDS, ResizeKind, check_size, resize_weights
+from jaxeval.ops._door import takes_arrays
 
 __all__ = ["resize_on_device"]
 
 
+@takes_arrays
 def resize_on_device(
     images: Float[Array, "b h w c"], size: tuple[int, int], kind: ResizeKind
 ) -> Float32[Array, "b out_h out_w c"]:

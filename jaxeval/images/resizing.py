@@ -24,6 +24,7 @@ from jaxtyping import Float, Float32, Int, Shaped
 from PIL import Image
 
 from jaxeval.errors import InputError
+from jaxeval.ops._door import takes_arrays
 
 __all__ = ["ROUNDED_KINDS", "ResizeKind", "check_kind", "check_size", "resize", "resize_weights"]
 
@@ -48,6 +49,7 @@ _LERP_KINDS = ("tf1-bilinear", "bilinear", "grid-bilinear")
 _CACHED_PLANS = 256  # a data set of mixed sizes has many; each is a few tens of kilobytes
 
 
+@takes_arrays
 def resize(
     image: Shaped[np.ndarray, "h w c"], size: tuple[int, int], kind: ResizeKind
 ) -> Float32[np.ndarray, "out_h out_w c"]:

@@ -258,7 +258,9 @@ class FeatureBuffer:
         index: UInt[Array, " n"] | None = None,
     ) -> FeatureBufferState:
         shards, order = _dealt(state.seen, keep)
-        return self._insert_sent(state, rows, keep, index, jnp.arange(len(state.seen)), state.shard, shards, order)
+        return self._insert_sent(
+            state, rows, keep, index, jnp.arange(len(state.seen), dtype=jnp.int32), state.shard, shards, order
+        )
 
     def _insert_among(
         self,
@@ -271,7 +273,7 @@ class FeatureBuffer:
         """This device's shards with its part of the rows of all devices."""
         seen, streams = lax.all_gather((jnp.asarray(state.seen), jnp.asarray(state.shard)), axis_name, tiled=True)
         shards, order = _dealt(seen, keep)
-        own = lax.axis_index(axis_name) * len(state.seen) + jnp.arange(len(state.seen))
+        own = lax.axis_index(axis_name) * len(state.seen) + jnp.arange(len(state.seen), dtype=jnp.int32)
         return self._insert_sent(state, rows, keep, index, own, streams, shards, order)
 
     def _insert_sent(
@@ -290,7 +292,7 @@ class FeatureBuffer:
             priority = self._draw(1 + streams[shards], 1 + order.astype(jnp.uint32))
         else:
             priority = self._draw(jnp.zeros_like(index), index)
-        sent = jnp.where(keep & (shards == own[:, None]), priority, _EMPTY)
+        sent = jnp.where(keep[None] & (shards[None] == own[:, None]), priority[None], _EMPTY)
         return jax.vmap(self._insert_shard, in_axes=(0, None, 0))(state, rows, sent)
 
     def _draw(self, streams: UInt[Array, " n"], numbers: UInt[Array, " n"]) -> UInt[Array, " n"]:
@@ -322,7 +324,7 @@ class FeatureBuffer:
         def fill(state: FeatureBufferState, rows: Array, priority: Array) -> tuple[FeatureBufferState, Array]:
             counts = priority != _EMPTY
             held = state.priority != _EMPTY
-            free = jnp.sort(jnp.where(held, places, jnp.arange(places)))
+            free = jnp.sort(jnp.where(held, places, jnp.arange(places, dtype=jnp.int32)))
             number = jnp.cumsum(counts, dtype=jnp.int32) - 1
             enters = counts & (number < (~held).sum(dtype=jnp.int32))
             place = jnp.where(enters, free[jnp.minimum(number, places - 1)], places)

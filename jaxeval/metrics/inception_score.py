@@ -209,6 +209,6 @@ def _mean_score(state: InceptionScoreState, probabilities: bool, several_classes
     mean_p = state.probabilities.rounded() / samples[:, None]
     logarithms = jnp.log(jnp.where(mean_p > 0, mean_p, 1.0))
     scores = jnp.exp(state.negentropies.rounded() / samples - (mean_p * logarithms).sum(1))
-    all_like = jnp.asarray(state.like_probabilities) == jnp.asarray(state.samples).sum()
+    all_like = jnp.asarray(state.like_probabilities) == jnp.asarray(state.samples).sum(dtype=jnp.int32)
     right = all_like if probabilities else ~all_like | (not several_classes)
     return jnp.where(right, scores.mean(), jnp.nan)

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers
+from jaxeval.ops._door import takes_arrays
 
 __all__ = [
     "AxisName",
@@ -57,6 +58,12 @@ class Metric(abc.ABC, Generic[State]):
 
     name: str
     inputs: tuple[str, ...]
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        for method in ("update", "accumulate"):
+            if method in vars(cls):  # the door of every metric, as every op has one
+                setattr(cls, method, takes_arrays(vars(cls)[method], but=("self", "state", "params")))
 
     @abc.abstractmethod
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> State:

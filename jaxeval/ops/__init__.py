@@ -1,6 +1,7 @@
 """Pure functions on arrays: what every metric is made of.
 
 NumPy arguments are computed on the host in float64, JAX arguments on the device in float32 under any transformation.
+Lists, torch tensors on the CPU and arrays of the other byte order count as NumPy arguments.
 """
 
 from jaxeval.ops.alpha_precision import AlphaPrecision as AlphaPrecision

@@ -6,11 +6,14 @@ its own, and the gradient of a loss that each of them computes from the shared s
 there are devices. The two functions here say which values are shared, so that both ways give the same gradient.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from jaxeval.ops._derivatives import Arrays, linear
 
 __all__ = ["differ", "sum_over"]
 
@@ -19,12 +22,22 @@ AxisName = str | tuple[str, ...]
 
 def sum_over(values: Any, axis_name: AxisName) -> Any:
     """The sum over all devices of a mapped axis, of every array of a pytree: one value, the same on each device."""
-    return lax.psum(values, axis_name) if _tracks(axis_name) else _sum(axis_name, values)
+    if _tracks(axis_name):
+        return lax.psum(values, axis_name)
+    leaves, tree = jax.tree.flatten(values)
+    # Counts, which have no derivative, are added as they are.
+    counts = lax.psum([leaf for leaf in leaves if not _is_real(leaf)], axis_name)
+    sums = linear(_Summed(axis_name), _kept, [jnp.asarray(leaf) for leaf in leaves if _is_real(leaf)])
+    found = iter(sums), iter(counts)
+    return jax.tree.unflatten(tree, [next(found[0] if _is_real(leaf) else found[1]) for leaf in leaves])
 
 
 def differ(values: Any, axis_name: AxisName) -> Any:
     """A shared value where each device goes on with it in its own way: what they do with it is added in gradients."""
-    return values if _tracks(axis_name) else _each(axis_name, values)
+    if _tracks(axis_name):
+        return values
+    leaves, tree = jax.tree.flatten(values)
+    return jax.tree.unflatten(tree, linear(_kept, _Summed(axis_name), [jnp.asarray(leaf) for leaf in leaves]))
 
 
 def _tracks(axis_name: AxisName) -> bool:
@@ -34,17 +47,17 @@ def _tracks(axis_name: AxisName) -> bool:
     return bool(getattr(of, "varying", None) or getattr(of, "vma", None))
 
 
-def _summed(axis_name: AxisName, values: Any) -> Any:
-    return lax.psum(values, axis_name)
+def _is_real(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
 
 
-def _kept(axis_name: AxisName, values: Any) -> Any:
-    del axis_name
+@dataclasses.dataclass(frozen=True)
+class _Summed:
+    axis_name: AxisName
+
+    def __call__(self, _: Arrays, values: Arrays) -> Arrays:
+        return lax.psum(values, self.axis_name)
+
+
+def _kept(_: Arrays, values: Arrays) -> Arrays:
     return values
-
-
-_sum = jax.custom_vjp(_summed, nondiff_argnums=(0,))
-_sum.defvjp(lambda axis, values: (_summed(axis, values), None), lambda axis, _, cotangents: (_kept(axis, cotangents),))
-
-_each = jax.custom_vjp(_kept, nondiff_argnums=(0,))
-_each.defvjp(lambda axis, values: (values, None), lambda axis, _, cotangents: (_summed(axis, cotangents),))

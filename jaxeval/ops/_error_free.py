@@ -7,29 +7,31 @@ expression that it makes: value and rest then belong to different sums. Measured
 with a rest off by 5e-4, a whole rounding. So whatever was multiplied or divided goes through `settled` first.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import AnyArray
+from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
 
 __all__ = ["fast_two_sum", "settled", "two_sum"]
 
 
-@jax.custom_jvp
-def settled(value: Float[Array, "..."]) -> Float[Array, "..."]:
+def settled(value: Float[AnyArray, "..."]) -> Float[Array, "..."]:
     """A product or quotient as one definite float32 number, its lowest bit cleared; the derivative is the identity.
 
     Compilers see through every rounding that changes nothing; through changed integer bits they cannot.
     """
-    bits = lax.bitcast_convert_type(value, jnp.int32)
-    return lax.bitcast_convert_type(bits & ~1, jnp.float32)
+    return sloped(_lowest_bit_cleared, _identity, (jnp.asarray(value),))[0]
 
 
-@settled.defjvp
-def _settled_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    return settled(*primals), tangents[0]
+def _lowest_bit_cleared(arguments: Arrays) -> Arrays:
+    bits = lax.bitcast_convert_type(arguments[0], jnp.int32)
+    return (lax.bitcast_convert_type(bits & ~1, jnp.float32),)
+
+
+def _identity(arguments: Arrays, _: Arrays, tangents: Tangents) -> Arrays:
+    return filled(arguments, tangents)
 
 
 def two_sum(a: AnyArray, b: AnyArray) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, feature_pair, row_blocks
 from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import check_neighbours, nearest, prepare_rows
@@ -44,6 +45,7 @@ class AlphaPrecision(NamedTuple):
     covered: Bool[np.ndarray, " n"]
 
 
+@takes_arrays
 def alpha_precision(*, reference: Numbers, generated: Numbers, steps: int = 30, signed: bool = False) -> AlphaPrecision:
     """Alpha-precision and beta-recall of features, without training.
 

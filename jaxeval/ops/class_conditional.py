@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, feature_pair, row_blocks, squared_deviations
 from jaxeval.ops.frechet import frechet_distance_from_features
 
@@ -53,6 +54,7 @@ class ClassificationAccuracy(NamedTuple):
     correct: Bool[np.ndarray, " n"]
 
 
+@takes_arrays
 def class_frechet(
     *, reference: Numbers, reference_labels: Numbers, generated: Numbers, generated_labels: Numbers
 ) -> ClassFrechet:
@@ -90,6 +92,7 @@ def class_frechet(
     return ClassFrechet(float(values.mean()), values, classes, counts)
 
 
+@takes_arrays
 def classification_accuracy_score(
     *,
     reference: Numbers,

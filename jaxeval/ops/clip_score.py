@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_rows, unit_rows
 
 __all__ = ["ClipScore", "clip_score"]
@@ -29,6 +30,7 @@ class ClipScore(NamedTuple):
     pairs: Float[np.ndarray, " n"]
 
 
+@takes_arrays
 def clip_score(*, images: Numbers, texts: Numbers, weight: float = 2.5) -> ClipScore:
     """CLIPScore of pairs: `weight * max(cosine, 0)` of an image's embedding with its own caption's, in float64.
 

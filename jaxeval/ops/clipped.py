@@ -14,6 +14,7 @@ from jaxtyping import Float
 from scipy.special import gammaln
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair
 from jaxeval.ops.neighbours import ball_counts, check_neighbours, nearest, prepare_rows
 
@@ -32,6 +33,7 @@ class ClippedDensityCoverage(NamedTuple):
     coverage: float
 
 
+@takes_arrays
 def clipped_density_coverage(
     *, reference: Numbers, generated: Numbers, k: int = 5, cut: bool = True
 ) -> ClippedDensityCoverage:

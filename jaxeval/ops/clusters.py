@@ -60,20 +60,20 @@ def _spread_starts(
 
 @jax.jit
 def _distances_to(rows: Float[Array, "n d"], index: Int[Array, ""] | np.int32) -> Float[Array, " n"]:
-    return jnp.square(rows - rows[index]).sum(1)
+    return jnp.square(rows - rows[index][None]).sum(1)
 
 
 @jax.jit
 def _assign(rows: Float[Array, "n d"], centres: Float[Array, "r c d"]) -> Int[Array, "n r"]:
     products = jnp.einsum("nd,rcd->nrc", rows, centres, precision=lax.Precision.HIGHEST)
-    return (jnp.square(centres).sum(-1) - 2 * products).argmin(-1)
+    return (jnp.square(centres).sum(-1)[None] - 2 * products).argmin(-1)
 
 
 @jax.jit
 def _move(
     rows: Float[Array, "n d"], weights: Float[Array, " n"], labels: Int[Array, "n r"], centres: Float[Array, "r c d"]
 ) -> Float[Array, "r c d"]:
-    members = jax.nn.one_hot(labels, centres.shape[1]) * weights[:, None, None]
+    members = jax.nn.one_hot(labels, centres.shape[1], dtype=jnp.float32) * weights[:, None, None]
     totals = jnp.einsum("nrc,nd->rcd", members, rows, precision=lax.Precision.HIGHEST)
     mass = members.sum(0)[..., None]
     return jnp.where(mass > 0, totals / jnp.where(mass > 0, mass, 1), centres)

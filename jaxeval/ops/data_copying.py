@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_trio, row_blocks
 from jaxeval.ops.clusters import cluster_labels
 from jaxeval.ops.moments import covariance, host_moments
@@ -43,6 +44,7 @@ class DataCopying(NamedTuple):
     included: np.ndarray
 
 
+@takes_arrays
 def c_t_score(
     *,
     reference: Numbers,

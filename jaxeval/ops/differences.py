@@ -17,6 +17,7 @@ from scipy.special import log_softmax
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, feature_rows, square_block, unit_rows
 from jaxeval.ops.kernels import Kernel, pair_sums, prepare
 from jaxeval.ops.manifold import manifold_counts, prdc, prdc_of_counts
@@ -43,6 +44,7 @@ class PRDCDifference(NamedTuple):
     coverage: Difference
 
 
+@takes_arrays
 def mean_difference(*, first: Numbers, second: Numbers, permutations: int = 9999, seed: int = 0) -> Difference:
     """Difference of the means of one value a sample: scores of single images, memberships, correct labels.
 
@@ -65,6 +67,7 @@ def mean_difference(*, first: Numbers, second: Numbers, permutations: int = 9999
     return Difference(float(sides[0].mean() - sides[1].mean()), math.sqrt(total), degrees, p_value)
 
 
+@takes_arrays
 def mmd_difference(
     *,
     reference: Numbers,
@@ -105,6 +108,7 @@ def mmd_difference(
     return _kernel_difference(rows, chosen, 1.0, permutations, seed)
 
 
+@takes_arrays
 def cmmd_difference(
     *, reference: Numbers, first: Numbers, second: Numbers, permutations: int = 9999, seed: int = 0
 ) -> Difference:
@@ -126,6 +130,7 @@ def cmmd_difference(
     return _kernel_difference(units, chosen, 1000.0, permutations, seed)
 
 
+@takes_arrays
 def prdc_difference(
     *,
     reference: Numbers,
@@ -183,6 +188,7 @@ def prdc_difference(
     return PRDCDifference(*differences)
 
 
+@takes_arrays
 def inception_score_difference(
     *, first: Numbers, second: Numbers, permutations: int = 9999, seed: int = 0
 ) -> Difference:

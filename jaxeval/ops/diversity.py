@@ -14,6 +14,7 @@ from scipy.linalg import eigvalsh
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_rows, row_blocks, square_block, unit_rows
 from jaxeval.ops.kernels import Exponential, pair_sums, prepare
 
@@ -33,6 +34,7 @@ class ClassDiversity(NamedTuple):
     between: float
 
 
+@takes_arrays
 def vendi_score(features: Numbers, *, order: float = 1.0, normalise: bool = True) -> float:
     """Vendi score under the cosine (or linear) kernel: the effective number of different samples.
 
@@ -65,6 +67,7 @@ def vendi_score(features: Numbers, *, order: float = 1.0, normalise: bool = True
     return _effective_number(eigvalsh(matrix / count, check_finite=False), order)
 
 
+@takes_arrays
 def vendi_score_of_similarities(similarities: Numbers, *, order: float = 1.0) -> float:
     """Vendi score of any positive semidefinite similarity matrix with ones on its diagonal.
 
@@ -84,6 +87,7 @@ def vendi_score_of_similarities(similarities: Numbers, *, order: float = 1.0) ->
     return _effective_number(eigvalsh(matrix / len(matrix)), order)
 
 
+@takes_arrays
 def rke(features: Numbers, *, bandwidth: float) -> float:
     """RKE mode count: exp of the order-2 Rényi entropy of a Gaussian kernel matrix, 1 / mean of K_ij^2.
 
@@ -104,6 +108,7 @@ def rke(features: Numbers, *, bandwidth: float) -> float:
     return float(1 / (1 + pair_sums(prepared, 0, 0).rows.sum() / count**2))
 
 
+@takes_arrays
 def class_diversity(
     features: Numbers, labels: Numbers, *, distance: Literal["cosine", "squared_euclidean"] | str = "cosine"
 ) -> ClassDiversity:

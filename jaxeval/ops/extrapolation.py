@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, feature_rows
 from jaxeval.ops.frechet import frechet_distance_between
 from jaxeval.ops.gaussian import Gaussian, gaussian_from_features
@@ -39,6 +40,7 @@ class ExtrapolatedFrechet(NamedTuple):
     distances: Float[np.ndarray, " p"]
 
 
+@takes_arrays
 def fd_infinity(
     *, reference: Numbers | Gaussian, generated: Numbers, points: int = 15, seed: int = 0
 ) -> ExtrapolatedFrechet:

@@ -26,6 +26,7 @@ from jaxtyping import Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers, as_float64, check_shape
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.gaussian import Gaussian, covariance_factor, gaussian_from_features, semidefinite_covariance
 
 __all__ = ["frechet_distance", "frechet_distance_between", "frechet_distance_from_features"]
@@ -53,6 +54,7 @@ class _Side(NamedTuple):
         return self.matrix if self.is_factor else covariance_factor(self.matrix, self.name, _EPSILON)
 
 
+@takes_arrays
 def frechet_distance(*, mean_x: Numbers, cov_x: Numbers, mean_y: Numbers, cov_y: Numbers) -> float:
     """Fréchet distance from two sets of statistics, in float64 on the host.
 
@@ -78,6 +80,7 @@ def frechet_distance(*, mean_x: Numbers, cov_x: Numbers, mean_y: Numbers, cov_y:
     return _distance(x, y, "mean_x", "mean_y")
 
 
+@takes_arrays
 def frechet_distance_between(x: Gaussian, y: Gaussian) -> float:
     """Fréchet distance of two Gaussians, each by its covariance or by a factor of it, in float64 on the host.
 
@@ -96,6 +99,7 @@ def frechet_distance_between(x: Gaussian, y: Gaussian) -> float:
     return _distance(left, right, "x.mean", "y.mean")
 
 
+@takes_arrays
 def frechet_distance_from_features(*, reference: Numbers, generated: Numbers, ddof: int = 1) -> float:
     """Fréchet distance of the Gaussians fitted to two sets of features, in float64 on the host.
 

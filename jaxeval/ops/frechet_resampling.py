@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, feature_rows, row_blocks
 from jaxeval.ops.frechet import frechet_distance_between
 from jaxeval.ops.gaussian import Gaussian, gaussian_factor, gaussian_from_moments
@@ -75,6 +76,7 @@ class FrechetJackknife(NamedTuple):
     degrees: float
 
 
+@takes_arrays
 def frechet_jackknife(
     *, reference: Numbers | Gaussian, generated: Numbers, groups: int = 20, seed: int = 0
 ) -> FrechetJackknife:
@@ -100,6 +102,7 @@ def frechet_jackknife(
     return _jackknife(ours, theirs)
 
 
+@takes_arrays
 def frechet_jackknife_of_groups(
     *, reference: Sequence[Moments] | Gaussian, generated: Sequence[Moments]
 ) -> FrechetJackknife:
@@ -121,6 +124,7 @@ def frechet_jackknife_of_groups(
     return _jackknife(ours, theirs)
 
 
+@takes_arrays
 def frechet_difference(
     *,
     reference: Numbers | Gaussian,
@@ -169,6 +173,7 @@ def frechet_difference(
     )
 
 
+@takes_arrays
 def frechet_witness(
     *, reference: Gaussian, first: Numbers, second: Numbers
 ) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, " b"]]:

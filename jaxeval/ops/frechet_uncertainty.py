@@ -25,6 +25,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from jaxeval.errors import InputError
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.gaussian import Gaussian, gaussian_factor
 
 __all__ = ["FrechetUncertainty", "frechet_uncertainty"]
@@ -59,6 +60,7 @@ class _Side(NamedTuple):
     share: float  # 1 / number of samples; 0 for a Gaussian that is exact
 
 
+@takes_arrays
 def frechet_uncertainty(
     *,
     reference: Gaussian,

@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers, as_float64, check_shape
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.moments import Moments, covariance, host_moments, moments_on_host
 
 __all__ = [
@@ -63,6 +64,7 @@ class Gaussian(NamedTuple):
     factor: AnyArray | None = None
 
 
+@takes_arrays
 def gaussian_from_moments(moments: Moments, *, ddof: int = 1) -> Gaussian:
     """The Gaussian of a state of streaming moments, by its covariance, in float64.
 
@@ -77,6 +79,7 @@ def gaussian_from_moments(moments: Moments, *, ddof: int = 1) -> Gaussian:
     return Gaussian(mean=moments.mean, covariance=covariance(moments, ddof))
 
 
+@takes_arrays
 def gaussian_from_features(features: Numbers, *, ddof: int = 1, name: str = "features") -> Gaussian:
     """The Gaussian of the rows of `features`, in float64, in the form that keeps its digits.
 

@@ -12,6 +12,7 @@ from scipy.special import log_softmax, xlogy
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_rows
 from jaxeval.ops._torch_random import torch_permutation
 
@@ -29,6 +30,7 @@ class InceptionScore(NamedTuple):
     std: float
 
 
+@takes_arrays
 def inception_score(
     *,
     logits: Numbers | None = None,
@@ -88,6 +90,7 @@ def split_sizes(count: int, *, splits: int = 10, rule: SplitRule | str = "torch-
     return tuple(map(len, _splits(count, splits, 0, rule)))
 
 
+@takes_arrays
 def inception_score_error(*, logits: Numbers) -> float:
     """Standard error of the logarithm of an Inception score, over the choice of images.
 

@@ -224,7 +224,7 @@ def _block_sums(
     i, j, within = place[0], place[1], place[2]
     part = [lax.dynamic_slice_in_dim(array, i, block) for array in (x, x_terms)]
     part += [lax.dynamic_slice_in_dim(array, j, block) for array in (y, y_terms)]
-    row, column = i + jnp.arange(block), j + jnp.arange(block)
+    row, column = i + jnp.arange(block, dtype=jnp.int32), j + jnp.arange(block, dtype=jnp.int32)
     counted = (row < counts[0])[:, None] & (column < counts[1])[None, :]
     counted &= (row[:, None] != column[None, :]) | (within == 0)
     values = jnp.where(counted, deviations(form, coefficients, *part), 0)

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, square_block
 from jaxeval.ops._torch_random import torch_permutation
 from jaxeval.ops.kernels import OVERFLOW, Exponential, Polynomial, PreparedSets, deviations, prepare
@@ -39,6 +40,7 @@ class KernelDistance(NamedTuple):
     std: float
 
 
+@takes_arrays
 def kid(
     *,
     reference: Numbers,
@@ -232,7 +234,10 @@ def _subset_sums(
             values = deviations(form, coefficients, rows[start:stop], terms[start:stop], rows[start:], terms[start:])
             own = values[:, : owner + size - start]
             # Pairs right of the diagonal block stand for their mirror images too.
-            row, column = jnp.arange(own.shape[0])[:, None], jnp.arange(own.shape[1])[None, :]
+            row, column = (
+                jnp.arange(own.shape[0], dtype=jnp.int32)[:, None],
+                jnp.arange(own.shape[1], dtype=jnp.int32)[None, :],
+            )
             weight = jnp.where(row == column, 0.0, jnp.where(column < stop - start, 1.0, 2.0))
             within.append((own * weight).sum(1))
             if owner == 0:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, feature_trio, row_blocks, squared_deviations
 from jaxeval.ops.neighbours import PreparedRows, exact_pairs, float32_pairs, pair_strips, prepare_rows, strip_arrays
 
@@ -65,6 +66,7 @@ class FeatureLikelihood(NamedTuple):
     baseline_nll: float
 
 
+@takes_arrays
 def fld(
     *, reference: Numbers, held_out: Numbers, generated: Numbers, at_most: int = 10_000, seed: int = 0
 ) -> FeatureLikelihood:
@@ -153,7 +155,7 @@ def _fit(
         return iter(kept) if kept is not None else _distance_strips(*prepared)
 
     nearest = functools.reduce(jnp.minimum, (distances.min(0) for _, _, distances in strips()))
-    parameters = (jnp.log((nearest + _FLOOR) / width), jnp.zeros(()))
+    parameters = (jnp.log((nearest + _FLOOR) / width), jnp.zeros((), jnp.float32))
     moments = _ADAM.init(parameters)
     for _ in range(_EPOCHS):
         gradient, counted = jax.tree.map(jnp.zeros_like, parameters), 0
@@ -178,7 +180,8 @@ def _fit(
 def _step(
     parameters: _Parameters, moments: optax.OptState, gradient: _Parameters
 ) -> tuple[_Parameters, optax.OptState]:
-    updates, moments = _ADAM.update(gradient, moments)
+    with jax.numpy_dtype_promotion("standard"):  # optax raises floats to the power of its count
+        updates, moments = _ADAM.update(gradient, moments)
     variances, origin = (part + update for part, update in zip(parameters, jax.tree.leaves(updates), strict=True))
     return (jnp.clip(variances, _LEAST, _LARGEST), origin), moments
 
@@ -220,6 +223,7 @@ def _gaussians(
     variances: Float[Array, " m"] | Float[Array, ""], distances: Float[Array, "b m"] | Float[Array, " b"], width: int
 ) -> Float[Array, "..."]:
     """Log-density of each row under each Gaussian."""
+    variances = variances[None] if variances.ndim < distances.ndim else variances
     return -0.5 * distances * jnp.exp(-variances) - width / 2 * (variances + math.log(2 * math.pi))
 
 

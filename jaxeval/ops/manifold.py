@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair
 from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import (
@@ -60,6 +61,7 @@ class Membership(NamedTuple):
     reference: Bool[np.ndarray, " n"]
 
 
+@takes_arrays
 def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str = "exclusive") -> PRDC:
     """Precision, recall, density and coverage.
 
@@ -81,6 +83,7 @@ def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str =
     return prdc_of_counts(manifold_counts(reference, generated, k, tie), k)
 
 
+@takes_arrays
 def membership(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie | str = "inclusive") -> Membership:
     """Which generated samples lie in the reference's manifold, and which reference samples in the generated one's.
 
@@ -97,6 +100,7 @@ def membership(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie |
     return Membership(counts.holding > 0, counts.reached > 0)
 
 
+@takes_arrays
 def realism(*, reference: Numbers, generated: Numbers, k: int = 3) -> Float[np.ndarray, " m"]:
     """Realism of each generated sample: the largest ratio of a ball's radius to the distance from its centre.
 
@@ -124,6 +128,7 @@ def realism(*, reference: Numbers, generated: Numbers, k: int = 3) -> Float[np.n
     return np.sqrt(np.divide(1.0, best, out=np.full(len(best), np.inf), where=best > 0))
 
 
+@takes_arrays
 def rarity(
     *, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie | str = "exclusive"
 ) -> Float[np.ndarray, " m"]:

@@ -9,9 +9,10 @@ Two methods:
   machine epsilon times the largest come out too small; the residual says how much that matters.
 
 NumPy arguments are computed on the host in float64, JAX arguments on the device in float32. There both methods
-differentiate, forward and in reverse, by the equation of the derivative R' R + R R' = A'. At a singular matrix the
-derivative does not exist: the methods then return a finite one, zero (`"eigh"`) or large (`"newton-schulz"`) in the
-directions that no eigenvalue supports.
+differentiate, forward, in reverse and again, by the equation of the derivative R' R + R R' = A'. At a singular matrix
+the derivative does not exist: the methods then return a finite one, `"eigh"` that along which the rank stays what it is
+(first and second derivatives, as of a covariance of fewer rows than features), `"newton-schulz"` one that is large in
+the directions that no eigenvalue supports.
 
 References: Higham, "Functions of Matrices", 2008, chapter 6 (the iteration) and section 6.1 (the derivative); Lin,
 Maji, "Improved Bilinear Pooling with CNNs", BMVC 2017 (the same with gradients).
@@ -22,7 +23,6 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -30,6 +30,8 @@ from jaxtyping import Array, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers, as_float64, check_shape, contract, on_host, replicate
+from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
+from jaxeval.ops._door import takes_arrays
 
 __all__ = ["MatrixSqrt", "matrix_sqrt"]
 
@@ -48,6 +50,7 @@ class MatrixSqrt(NamedTuple):
     iterations: Int[AnyArray, ""]
 
 
+@takes_arrays
 def matrix_sqrt(
     a: Numbers,
     *,
@@ -92,32 +95,16 @@ def _on_device(a: Float[Array, "d d"], method: str, tolerance: float | None, max
     largest = lax.stop_gradient(jnp.abs(a).max(initial=0.0))
     size = jnp.where(largest > 0.0, largest, 1.0)
     unit = (a + a.T) / (2.0 * size)
+    given = lax.stop_gradient(unit)
     if method == "eigh":
-        root, steps = _root_by_eigh(unit), jnp.zeros((), jnp.int32)
-        residual = _residual(_matmul, jnp, *lax.stop_gradient((root, unit)))
+        eigenvalues, vectors = jnp.linalg.eigh(given)
+        spectrum = _Spectrum(jnp.sqrt(_without_rounding(jnp, eigenvalues)), vectors)
+        root, steps = _matmul(vectors * spectrum.roots[None], vectors.T), jnp.zeros((), jnp.int32)
+        residual = _residual(_matmul, jnp, root, given)
     else:
-        given = lax.stop_gradient(unit)
+        spectrum = None
         root, residual, steps = _newton_schulz_on_device(given, tolerance or _epsilon(unit), max_iterations)
-        root = _differentiable_root(unit, root)
-    return MatrixSqrt(jnp.sqrt(size) * root, residual, steps)
-
-
-@jax.custom_jvp
-def _root_by_eigh(a: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    eigenvalues, vectors = jnp.linalg.eigh(a)
-    return _matmul(vectors * jnp.sqrt(_without_rounding(jnp, eigenvalues)), vectors.T)
-
-
-@_root_by_eigh.defjvp
-def _root_by_eigh_jvp(
-    primals: tuple[Float[Array, "d d"]], tangents: tuple[Float[Array, "d d"]]
-) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
-    eigenvalues, vectors = jnp.linalg.eigh(primals[0])
-    roots = jnp.sqrt(_without_rounding(jnp, eigenvalues))
-    sums = roots[:, None] + roots[None, :]
-    inverse = jnp.where(sums > 0.0, 1.0 / jnp.where(sums > 0.0, sums, 1.0), 0.0)
-    turned = _matmul(_matmul(vectors.T, tangents[0]), vectors) * inverse
-    return _matmul(vectors * roots, vectors.T), _matmul(_matmul(vectors, turned), vectors.T)
+    return MatrixSqrt(jnp.sqrt(size) * _differentiable_root(unit, root, spectrum), residual, steps)
 
 
 def _newton_schulz_on_host(
@@ -170,24 +157,78 @@ def _newton_schulz_step(
     return matmul(y, correction), matmul(correction, z)
 
 
-@jax.custom_jvp
-def _differentiable_root(a: Float[Array, "d d"], root: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    """`root`, with the derivative that it has as the root of `a`: a bounded loop has none in reverse."""
-    del a
-    return root
+class _Spectrum(NamedTuple):
+    """Eigenvalues of the root, and the eigenvectors: numbers without a derivative of their own."""
+
+    roots: Float[Array, " d"]
+    vectors: Float[Array, "d d"]
+
+    def turned(self, a: Float[Array, "d d"]) -> Float[Array, "d d"]:
+        """A matrix in the eigenvectors' basis."""
+        return _matmul(_matmul(self.vectors.T, a), self.vectors)
+
+    def turned_back(self, a: Float[Array, "d d"]) -> Float[Array, "d d"]:
+        """A matrix of the eigenvectors' basis in that of the others."""
+        return _matmul(_matmul(self.vectors, a), self.vectors.T)
 
 
-@_differentiable_root.defjvp
-def _differentiable_root_jvp(
-    primals: tuple[Float[Array, "d d"], Float[Array, "d d"]],
-    tangents: tuple[Float[Array, "d d"], Float[Array, "d d"]],
-) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
-    root = primals[1]
+def _differentiable_root(
+    a: Float[Array, "d d"], root: Float[Array, "d d"], spectrum: _Spectrum | None
+) -> Float[Array, "d d"]:
+    """`root`, with the derivatives that it has as the root of `a`; neither method has one in reverse by itself."""
+    return sloped(_at_hand, _root_slope, (root, a, *(spectrum or ())))[0]
+
+
+def _at_hand(arguments: Arrays) -> Arrays:
+    return (arguments[0],)
+
+
+def _root_slope(arguments: Arrays, values: Arrays, tangents: Tangents) -> Arrays:
+    (_, moved, *_), (root,) = filled(arguments, tangents), values
+    if len(arguments) > 2:
+        return (_lyapunov_by_eigh(root, moved, _Spectrum(*arguments[2:])),)
     # The operator is its own transpose, which is what lets reverse mode through.
     derivative = lax.custom_linear_solve(
-        lambda x: _matmul(root, x) + _matmul(x, root), tangents[0], partial(_solve_lyapunov, root), symmetric=True
+        lambda x: _matmul(root, x) + _matmul(x, root), moved, partial(_solve_lyapunov, root), symmetric=True
     )
-    return root, derivative
+    return (derivative,)
+
+
+def _lyapunov_by_eigh(
+    root: Float[Array, "d d"], right: Float[Array, "d d"], spectrum: _Spectrum
+) -> Float[Array, "d d"]:
+    """X with root X + X root = right; 0 between directions that no eigenvalue supports."""
+    return linear(_solve_by_eigh, _solve_by_eigh, (right,), (root, *spectrum))[0]
+
+
+def _solve_by_eigh(constants: Arrays, operands: Arrays) -> Arrays:
+    """As a linear map, which is its own transpose."""
+    root, *spectrum = constants
+    return sloped(_solution_by_eigh, _solution_slope, (root, operands[0], *spectrum))
+
+
+def _solution_by_eigh(arguments: Arrays) -> Arrays:
+    spectrum = _Spectrum(*arguments[2:])
+    sums = spectrum.roots[:, None] + spectrum.roots[None, :]
+    inverse = jnp.where(sums > 0.0, 1.0 / jnp.where(sums > 0.0, sums, 1.0), 0.0)
+    return (spectrum.turned_back(spectrum.turned(arguments[1]) * inverse),)
+
+
+def _solution_slope(arguments: Arrays, values: Arrays, tangents: Tangents) -> Arrays:
+    (root, right, *parts), (solution,) = arguments, values
+    moved_root, moved_right, *_ = filled(arguments, tangents)
+    spectrum = _Spectrum(*parts)
+    moved = spectrum.turned(moved_root)
+    supported = spectrum.roots > 0.0
+    inverse = jnp.where(supported, 1.0 / jnp.where(supported, spectrum.roots, 1.0), 0.0)[None]
+    neither = ~supported[:, None] & ~supported[None, :]
+    # Between unsupported directions the equation says nothing. A root whose rank stays what it is says the one term;
+    # the other is its transpose, as the derivative of a map that is its own transpose must have it.
+    found, given = spectrum.turned(solution), jnp.where(neither, spectrum.turned(right), 0.0)
+    there = jnp.where(neither, _matmul(moved * inverse, found) + _matmul(found * inverse, moved), 0.0)
+    back = _matmul(given, moved * inverse) + _matmul((moved * inverse).T, given)
+    changed = moved_right - _matmul(moved_root, solution) - _matmul(solution, moved_root) + spectrum.turned_back(back)
+    return (_lyapunov_by_eigh(root, changed, spectrum) + spectrum.turned_back(there),)
 
 
 def _solve_lyapunov(root: Float[Array, "d d"], _: Callable, right: Float[Array, "d d"]) -> Float[Array, "d d"]:

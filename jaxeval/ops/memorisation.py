@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, unit_rows
 from jaxeval.ops.frechet import frechet_distance_from_features
 from jaxeval.ops.kth_neighbours import kth_squared_distances
@@ -50,6 +51,7 @@ class MemorisationInformedFrechet(NamedTuple):
     memorisation_distance: float
 
 
+@takes_arrays
 def memorisation_distance(
     *, reference: Numbers, generated: Numbers, over: Literal["generated", "reference"] | str = "generated"
 ) -> float:
@@ -82,6 +84,7 @@ def memorisation_distance(
     return float(np.where(distances < _ROUNDING, 0, distances).mean())
 
 
+@takes_arrays
 def mifid(
     *,
     reference: Numbers,
@@ -106,6 +109,7 @@ def mifid(
     return MemorisationInformedFrechet(frechet / penalty, frechet, distance)
 
 
+@takes_arrays
 def authenticity(*, reference: Numbers, generated: Numbers) -> float:
     """AuthPct: percentage of generated samples that are farther from their nearest training sample than its fellows.
 

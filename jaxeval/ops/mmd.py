@@ -15,6 +15,7 @@ from scipy.spatial.distance import pdist
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, square_block, unit_rows
 from jaxeval.ops.kernels import Exponential, Kernel, PairSums, Polynomial, pair_sums, prepare
 
@@ -37,6 +38,7 @@ class Discrepancy(NamedTuple):
     standard_error: float
 
 
+@takes_arrays
 def mmd(
     *,
     reference: Numbers,
@@ -70,6 +72,7 @@ def mmd(
     return _discrepancy(*rows, chosen_kernel(rows, kernel, bandwidth, degree, gamma, coef0), biased)
 
 
+@takes_arrays
 def kid_full(
     *, reference: Numbers, generated: Numbers, degree: int = 3, gamma: float | None = None, coef0: float = 1.0
 ) -> Discrepancy:
@@ -90,6 +93,7 @@ def kid_full(
     return mmd(reference=reference, generated=generated, kernel="polynomial", degree=degree, gamma=gamma, coef0=coef0)
 
 
+@takes_arrays
 def cmmd(*, reference: Numbers, generated: Numbers, biased: bool = True) -> Discrepancy:
     """CMMD: 1000 times the squared discrepancy of L2-normalised embeddings under an RBF kernel of bandwidth 10.
 
@@ -109,6 +113,7 @@ def cmmd(*, reference: Numbers, generated: Numbers, biased: bool = True) -> Disc
     return Discrepancy(_CMMD_SCALE * value, _CMMD_SCALE * error)
 
 
+@takes_arrays
 def median_distance(*, reference: Numbers, generated: Numbers, norm: Literal["l1", "l2"] = "l2") -> float:
     """Median distance between two rows of both sets together: the usual choice of a bandwidth.
 

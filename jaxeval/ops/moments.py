@@ -26,6 +26,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers, check_shape, contract, on_host
 from jaxeval.ops._collectives import differ, sum_over
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._error_free import fast_two_sum, settled, two_sum
 
 __all__ = [
@@ -86,6 +87,7 @@ def empty_moments(feature_size: int, *, host: bool = False) -> Moments:
     return Moments(jnp.zeros((), jnp.int32), *zeros)
 
 
+@takes_arrays
 def feature_moments(features: Numbers, mask: Bool[AnyArray, "..."] | None = None) -> Moments:
     """Moments of the rows of `features`; rows where `mask` is False do not count, whatever they hold.
 
@@ -111,6 +113,7 @@ def feature_moments(features: Numbers, mask: Bool[AnyArray, "..."] | None = None
     return _device_moments(jnp.asarray(features), None if mask is None else jnp.asarray(mask))
 
 
+@takes_arrays
 def merge_moments(a: Moments, b: Moments) -> Moments:
     """Moments of both sets of rows together; associative and commutative to rounding.
 
@@ -128,6 +131,7 @@ def merge_moments(a: Moments, b: Moments) -> Moments:
     return _merge_on_host(a, b) if on_host(a.mean) else _merge_on_device(a, b)
 
 
+@takes_arrays
 def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moments:
     """Moments over all devices of a mapped axis, inside `shard_map` or `pmap`: sums only, no state is gathered.
 
@@ -153,6 +157,7 @@ def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moment
     return Moments(count, mean, scatter, mean_lo, scatter_lo)
 
 
+@takes_arrays
 def moments_on_host(moments: Moments) -> Moments:
     """A device state as a host state in float64, both parts joined; a host state as it is."""
     # By dtype, not by type: a device state that was fetched or restored holds NumPy arrays, in two float32 parts.
@@ -164,6 +169,7 @@ def moments_on_host(moments: Moments) -> Moments:
     return Moments(count.astype(np.int64), mean + mean_lo.astype(np.float64), (scatter + scatter.T) / 2)
 
 
+@takes_arrays
 def moments_on_device(moments: Moments) -> Moments:
     """A host state as a device state, each value split into two float32 parts; a device state as it is.
 
@@ -180,6 +186,7 @@ def moments_on_device(moments: Moments) -> Moments:
     return Moments(jnp.asarray(moments.count, jnp.int32), mean, scatter, mean_lo, scatter_lo)
 
 
+@takes_arrays
 def covariance(moments: Moments, ddof: int = 1) -> Float[AnyArray, "d d"]:
     """Covariance matrix with `count - ddof` in the denominator, in the dtype of the state.
 
@@ -246,10 +253,10 @@ def device_mean_and_rows(
     count = keep.sum(dtype=jnp.int32)
     size = jnp.maximum(count, 1).astype(jnp.float32)
     pilot = lax.stop_gradient(settled(rows.sum(0) / size))
-    offsets = jnp.where(keep[:, None], rows - pilot, 0.0)  # exact where the mean is large beside the spread
+    offsets = jnp.where(keep[:, None], rows - pilot[None], 0.0)  # exact where the mean is large beside the spread
     correction = settled(offsets.sum(0) / size)
     mean, mean_lo = fast_two_sum(pilot, correction)
-    return count, mean, mean_lo, jnp.where(keep[:, None], offsets - correction, 0.0)
+    return count, mean, mean_lo, jnp.where(keep[:, None], offsets - correction[None], 0.0)
 
 
 @jax.jit  # one program where a caller is not inside jit: eager steps would each be compiled

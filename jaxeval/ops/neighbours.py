@@ -341,7 +341,8 @@ def _nearest_strip(
 ) -> Bool[Array, "b q"]:
     """For each row of a strip, which columns can be among its k nearest."""
     distances, error = float32_pairs(start, arrays[:4], slack, block)
-    upper, lower = (distances + error) * arrays[4], (distances - error) * arrays[4]
+    scale = arrays[4][None]
+    upper, lower = (distances + error) * scale, (distances - error) * scale
     if same:
         own = own_pairs(start, upper)
         upper, lower = jnp.where(own, jnp.inf, upper), jnp.where(own, jnp.inf, lower)
@@ -361,7 +362,9 @@ def _firsts(rows: np.ndarray) -> Int[np.ndarray, " n"]:
 
 def own_pairs(start: Int[Array, ""] | np.int32, pairs: Float[Array, "b q"]) -> Bool[Array, "b q"]:
     """Where a strip of a set's pairs with itself meets the diagonal."""
-    return (start + jnp.arange(pairs.shape[0]))[:, None] == jnp.arange(pairs.shape[1])[None, :]
+    return (start + jnp.arange(pairs.shape[0], dtype=jnp.int32))[:, None] == jnp.arange(
+        pairs.shape[1], dtype=jnp.int32
+    )[None, :]
 
 
 def within_reach(upper: Float[Array, "b q"], k: int) -> Float[Array, " b"]:

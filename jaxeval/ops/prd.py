@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair
 from jaxeval.ops.clusters import cluster_labels
 from jaxeval.ops.neighbours import prepare_rows
@@ -32,6 +33,7 @@ class PRDCurve(NamedTuple):
     recall: Float[np.ndarray, " a"]
 
 
+@takes_arrays
 def precision_recall_distribution(
     *, reference: Numbers, generated: Numbers, clusters: int = 20, runs: int = 10, angles: int = 1001, seed: int = 0
 ) -> PRDCurve:
@@ -77,6 +79,7 @@ def precision_recall_distribution(
     return PRDCurve(*(np.mean(part, axis=0) for part in zip(*curves, strict=True)))
 
 
+@takes_arrays
 def prd_curve(*, reference: Numbers, generated: Numbers, angles: int = 1001) -> PRDCurve:
     """PRD curve of two discrete distributions: precision sum_i min(slope r_i, g_i), recall the same over the slope.
 
@@ -104,6 +107,7 @@ def prd_curve(*, reference: Numbers, generated: Numbers, angles: int = 1001) -> 
     return PRDCurve(np.minimum(precision, 1), np.minimum(precision / slopes, 1))
 
 
+@takes_arrays
 def prd_f_scores(curve: PRDCurve, *, beta: float = 8.0) -> tuple[float, float]:
     """Largest F_beta (recall weighs beta times precision) and F_(1/beta) on a curve: its two published summaries.
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair
 from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import (
@@ -40,6 +41,7 @@ class ProbabilisticPrecisionRecall(NamedTuple):
     recall: float
 
 
+@takes_arrays
 def probabilistic_precision_recall(
     *, reference: Numbers, generated: Numbers, k: int = 4, stretch: float = 1.2, strict: bool = True
 ) -> ProbabilisticPrecisionRecall:

@@ -25,6 +25,7 @@ from scipy import stats
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 
 __all__ = [
     "Difference",
@@ -111,6 +112,7 @@ def interval(value: float, standard_error: float, *, degrees: float = math.inf, 
     return Interval(value - reach, value + reach)
 
 
+@takes_arrays
 def mean_interval(values: Numbers, *, confidence: float = 0.95) -> Interval:
     """Interval of the mean of one independent value a sample, by Student's t.
 
@@ -247,6 +249,7 @@ def group_numbers(count: int, groups: int, *, seed: int = 0, name: str = "a set"
     return state.permutation(np.arange(count) % groups)
 
 
+@takes_arrays
 def permutation_p_value(first: Numbers, second: Numbers, *, permutations: int = 9999, seed: int = 0) -> float:
     """Two-sided p-value of the difference of two means of values, by exchanging rows between the two sets.
 

@@ -233,7 +233,7 @@ def _smallest(values: Float[Array, "n m"], k: int) -> Float[Array, "n k"]:
         counts.append((values == below[:, None]).sum(1, dtype=jnp.int32))
     # A value that occurs several times takes several places.
     reach = jnp.cumsum(jnp.stack(counts, 1), axis=1)
-    place = (reach[:, None, :] <= jnp.arange(k)[None, :, None]).sum(2)
+    place = (reach[:, None, :] <= jnp.arange(k, dtype=jnp.int32)[None, :, None]).sum(2)
     return jnp.take_along_axis(jnp.stack(levels, 1), jnp.minimum(place, k - 1), axis=1)
 
 
@@ -252,9 +252,9 @@ def _update_rows(function: Callable[..., Array], x: _Rows, y: _Rows, same: Bool[
             j, visiting = other
             return function(own, visiting, same & (i == j), found), None
 
-        return None, lax.scan(column_block, found, (jnp.arange(len(y.counts)), y))[0]
+        return None, lax.scan(column_block, found, (jnp.arange(len(y.counts), dtype=jnp.int32), y))[0]
 
-    return lax.scan(row_block, None, (jnp.arange(len(x.counts)), x, state))[1]
+    return lax.scan(row_block, None, (jnp.arange(len(x.counts), dtype=jnp.int32), x, state))[1]
 
 
 def _over_blocks(
@@ -274,9 +274,9 @@ def _over_blocks(
             j, visiting = other
             return add(total, function(own, visiting, same & (i == j))), None
 
-        return lax.scan(column_block, total, (jnp.arange(len(y.counts)), y))[0], None
+        return lax.scan(column_block, total, (jnp.arange(len(y.counts), dtype=jnp.int32), y))[0], None
 
-    return lax.scan(row_block, total, (jnp.arange(len(x.counts)), x))[0]
+    return lax.scan(row_block, total, (jnp.arange(len(x.counts), dtype=jnp.int32), x))[0]
 
 
 def _ring(
@@ -301,7 +301,7 @@ def _ring(
             resident,
         ), None
 
-    return lax.scan(step, (visiting, resident), jnp.arange(devices))[0]
+    return lax.scan(step, (visiting, resident), jnp.arange(devices, dtype=jnp.int32))[0]
 
 
 def _counted(
@@ -329,7 +329,7 @@ def _centred(
     if axis_name is not None:
         total, count = lax.psum((total, count), axis_name)
     centre = lax.stop_gradient(total / jnp.maximum(count, 1.0))
-    return jnp.where(x_mask[:, None], x - centre, 0.0), jnp.where(y_mask[:, None], y - centre, 0.0), centre
+    return jnp.where(x_mask[:, None], x - centre[None], 0.0), jnp.where(y_mask[:, None], y - centre[None], 0.0), centre
 
 
 def _in_blocks(rows: Float[Array, "n d"], mask: Bool[Array, " n"], extra: Float[Array, " n"]) -> _Rows:

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, device_rows, feature_pair
 from jaxeval.ops._torch_random import torch_normal, torch_permutation
 
@@ -40,6 +41,7 @@ class SlicedDistance(NamedTuple):
     standard_error: float
 
 
+@takes_arrays
 def sliced_wasserstein(
     *, reference: Numbers, generated: Numbers, p: int = 2, projections: int = 1000, seed: int = 0
 ) -> SlicedDistance:
@@ -65,6 +67,7 @@ def sliced_wasserstein(
     return SlicedDistance(mean**0.5, error / (2 * mean**0.5))
 
 
+@takes_arrays
 def mind(
     *,
     reference: Numbers,
@@ -96,6 +99,7 @@ def _standard_error(costs: Float[np.ndarray, " k"]) -> float:
     return float(costs.std(ddof=1) / len(costs) ** 0.5) if len(costs) > 1 else float("nan")
 
 
+@takes_arrays
 def sliced_costs(
     *,
     reference: Numbers,

@@ -282,3 +282,100 @@ def test_unknown_routes_are_named():
     x = np.zeros((3, 2))
     with pytest.raises(InputError, match="rotation is 'jacobi'; 'auto', 'svd' or 'polar' expected"):
         frechet_distance_on_device(reference=x, generated=x, rotation="jacobi")
+
+
+@pytest.mark.parametrize("form", ["features", "moments"])
+def test_fast_falling_spectra_are_off_by_rounding_of_the_traces(form):
+    """What counts as zero is small beside the traces, not beside a distance that is itself small."""
+    rng = np.random.default_rng(3)
+    distance = jax.jit(DISTANCES[form])
+    for least in (1e-1, 1e-3, 1e-5):
+        spread = np.geomspace(1.0, least, 64)
+        turn = np.linalg.qr(rng.standard_normal((64, 64)))[0]
+        z = rng.standard_normal((400, 64))
+        for gap in (1.0, 0.03, 0.003):
+            near = z + gap * rng.standard_normal(z.shape)
+            x, y = (((side * spread) @ turn).astype("f4") for side in (z, near))
+            traces = float(x.var(0).sum() + y.var(0).sum())
+            assert float(distance(x, y)) == pytest.approx(on_host(x, y), rel=0, abs=16 * UNIT * traces)
+
+
+def _mixed_difference(x, y, first, second):
+    """The second derivative of the host's distance along two directions, by differences of the fourth order."""
+
+    def at(a, b):
+        return on_host(*(side + a * u + b * v for side, u, v in zip((x, y), first, second, strict=True)))
+
+    def four(h):
+        return (at(h, h) - at(h, -h) - at(-h, h) + at(-h, -h)) / (4 * h * h)
+
+    return (4 * four(1e-3) - four(2e-3)) / 3
+
+
+def _in_a_loop(function):
+    """A loop takes a derivative apart into what is known and what is not."""
+    return lambda x, y: jax.lax.scan(lambda total, _: (total + function(x, y), None), 0.0, jnp.zeros(1))[0]
+
+
+SECOND = {
+    "features": by_features,
+    "moments": by_moments,
+    "in a loop": _in_a_loop(by_moments),
+    "in a checkpoint": jax.checkpoint(by_features),
+}
+SEEN = [("in a checkpoint", (12, 15, 4)), ("in a loop", (6, 9, 10))]
+
+
+@pytest.mark.usefixtures("quickly_compiled")
+@pytest.mark.parametrize(
+    ("form", "sizes"),
+    [
+        pytest.param(form, sizes, marks=[] if (form, sizes) in SEEN else [pytest.mark.slow], id=f"{form}-{sizes}")
+        for form in SECOND
+        for sizes in ((12, 15, 4), (6, 9, 10))
+    ],
+)
+def test_second_derivatives_are_the_hosts(form, sizes):
+    """Of more rows than features, and of fewer, where the covariances' ranks are what they are at all nearby rows."""
+    x, y = _features(*sizes)
+    rng = np.random.default_rng(5)
+    first, second = ([rng.standard_normal(side.shape).astype("f4") for side in (x, y)] for _ in range(2))
+    # Rounding of the differences, 1e-13 / 1e-6, and of float32 over the gap of the smallest singular values.
+    expected = pytest.approx(_mixed_difference(x.astype(float), y.astype(float), first, second), rel=1e-4, abs=1e-4)
+
+    @jax.jit
+    def products(x, y):
+        gradient = jax.grad(SECOND[form], argnums=(0, 1))
+        ahead = jax.jvp(gradient, (x, y), tuple(first))[1]
+        back = jax.grad(lambda x, y: sum(map(jnp.vdot, gradient(x, y), first)), argnums=(0, 1))(x, y)
+        return [sum(map(jnp.vdot, side, second)) for side in (ahead, back)]
+
+    assert [float(value) for value in products(x, y)] == [expected, expected]
+
+
+def test_second_derivatives_are_finite_at_equal_sets():
+    x, _ = _features(6, 6, 4)
+    hessian = jax.jit(jax.hessian(lambda move: by_features(x, x + move.reshape(x.shape))))(jnp.zeros(x.size))
+    assert np.isfinite(hessian).all()
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-4 * np.abs(hessian).max())
+
+
+def test_third_derivatives_are_refused():
+    x, y = _features(6, 6, 4)
+
+    def along(function):
+        return lambda y: jax.jvp(function, (y,), (y,))[1]
+
+    with pytest.raises(InputError, match="third derivative of frechet_distance_on_device"):
+        jax.eval_shape(along(along(along(lambda y: by_features(x, y)))), y)
+
+
+def test_the_polar_factor_has_no_second_derivative():
+    x, y = _features(6, 6, 4)
+
+    def slope(y):
+        return jax.grad(lambda y: frechet_distance_on_device(reference=x, generated=y, rotation="polar"))(y)
+
+    assert np.isfinite(slope(y)).all()
+    with pytest.raises(InputError, match=r"second derivative .* by the polar factor was asked for"):
+        jax.eval_shape(lambda y: jax.jvp(slope, (y,), (y,))[1], y)

@@ -154,3 +154,28 @@ def test_default_values_are_the_documented_ones(example, parameter):
 def test_mistakes_are_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_second_derivatives_are_those_of_the_float64_root(method):
+    a = spectral(np.linspace(0.5, 2.0, 5))[0]
+    move, weights = (np.random.default_rng(seed).standard_normal((5, 5)) for seed in (1, 2))
+    move += move.T
+
+    def root(step):
+        return np.vdot(weights, scipy.linalg.sqrtm(a + step * move))
+
+    def curvature(step):
+        return (root(step) - 2 * root(0.0) + root(-step)) / step**2
+
+    expected = (4 * curvature(1e-3) - curvature(2e-3)) / 3
+
+    def total(a):
+        return jnp.vdot(matrix_sqrt(a, method=method).root, weights)
+
+    @jax.jit
+    def both(a):
+        ahead = jax.jvp(jax.grad(total), (a,), (jnp.asarray(move, jnp.float32),))[1]
+        return jnp.vdot(ahead, move), jnp.vdot(jax.grad(lambda a: jnp.vdot(jax.grad(total)(a), move))(a), move)
+
+    np.testing.assert_allclose(both(jnp.asarray(a, jnp.float32)), expected, rtol=2e-5)

@@ -2,12 +2,13 @@
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
-from jaxeval.ops._arrays import contract
+from jaxeval.ops._arrays import AnyArray, contract
 
 __all__ = [
     "absolute",
+    "filtered",
     "magnitude",
     "map_mean",
     "map_sum",
@@ -47,6 +48,12 @@ def similarity(a: Map, b: Map, constant: float, masking: float = 0.0) -> Map:
     """(2ab + c) / (a^2 + b^2 + c), from |a - b| so that equal maps give exactly 1; `masking` * ab leaves both sides."""
     product, difference = a * b, a - b
     return 1.0 - difference * difference / (difference * difference + (2.0 - masking) * product + constant)
+
+
+def filtered(spectrum: Complex[Array, "..."], weights: Float[AnyArray, "..."]) -> Complex[Array, "..."]:
+    """A spectrum times real weights."""
+    weights = jnp.asarray(weights, spectrum.real.dtype)
+    return lax.complex(spectrum.real * weights, spectrum.imag * weights)
 
 
 def map_sum(x: Float[Array, "h ..."]) -> Float[Array, ""]:

@@ -12,7 +12,10 @@ so that luminance and contrast-structure terms are 1 - a and 1 - b with
 Four blurs instead of five; identical images give a = b = 0, exactly, and nearly identical ones keep their digits.
 """
 
+import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -22,8 +25,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jaxeval.ops._arrays import contract
+from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
 from jaxeval.ops.image_quality._maths import map_mean
-from jaxeval.ops.image_quality.windows import Taps, blur_transposed, columns, fenced, rows
+from jaxeval.ops.image_quality.windows import Taps, blur, columns, fenced, rows
 
 __all__ = ["Losses", "WindowMoments", "losses_by_channel", "window_moments"]
 
@@ -59,36 +63,43 @@ class Losses(NamedTuple):
 
 def window_moments(s: Rows, d: Rows, taps: Taps, step: int, centres: tuple[Array, Array]) -> WindowMoments:
     """Moments in the windows of centred sums and differences, [H, W * C] with `step` = C channels interleaved."""
-    mean_s, mean_d, square_s, square_d = _means_and_squares(s, d, taps, step)
+    means_and_squares = _MeansAndSquares(taps, step), _MeansAndSquaresSlope(taps, step)
+    mean_s, mean_d, square_s, square_d = sloped(*means_and_squares, (s, d), beside=_MeansAndSquares(taps, step, True))
     # A shift leaves variances as they are, and being small, centred means cost them few digits.
     return WindowMoments(
         mean_s + centres[0], mean_d + centres[1], square_s - mean_s * mean_s, square_d - mean_d * mean_d
     )
 
 
-def _means_and_squares_plain(s: Rows, d: Rows, taps: Taps, step: int) -> tuple[Rows, Rows, Rows, Rows]:
-    """Windows' means of s, d and of their squares, which are never stored."""
+@dataclasses.dataclass(frozen=True)
+class _MeansAndSquares:
+    """Windows' means of s, d and of their squares, which are never stored; kept, as in `blur`, beside derivatives."""
 
-    def vertical(s: Rows, d: Rows) -> tuple[Float[Array, "fewer j"], ...]:
-        return rows(s, taps), rows(d, taps), rows(s * s, taps), rows(d * d, taps)
+    taps: Taps
+    step: int
+    kept: bool = False
 
-    mean_s, mean_d, square_s, square_d = (columns(v, taps, step) for v in fenced(vertical, s, d))
-    return mean_s, mean_d, square_s, square_d
+    def __call__(self, maps: Arrays) -> tuple[Rows, ...]:
+        return fenced(self._means, *maps) if self.kept else self._means(*maps)
 
+    def _means(self, s: Rows, d: Rows) -> tuple[Rows, ...]:
+        def vertical(s: Rows, d: Rows) -> tuple[Float[Array, "fewer j"], ...]:
+            return rows(s, self.taps), rows(d, self.taps), rows(s * s, self.taps), rows(d * d, self.taps)
 
-def _means_and_squares_forward(s: Rows, d: Rows, taps: Taps, step: int):
-    # Kept, as in `blur`, for the derivatives of what follows.
-    return fenced(lambda s, d: _means_and_squares(s, d, taps, step), s, d), (s, d)
-
-
-def _means_and_squares_backward(taps: Taps, step: int, maps: tuple[Rows, Rows], cotangents: tuple[Rows, ...]):
-    s, d = maps
-    mean_s, mean_d, square_s, square_d = blur_transposed(cotangents, taps, step)
-    return mean_s + 2.0 * s * square_s, mean_d + 2.0 * d * square_d
+        return tuple(columns(v, self.taps, self.step) for v in fenced(vertical, s, d))
 
 
-_means_and_squares = jax.custom_vjp(_means_and_squares_plain, nondiff_argnums=(2, 3))
-_means_and_squares.defvjp(_means_and_squares_forward, _means_and_squares_backward)
+@dataclasses.dataclass(frozen=True)
+class _MeansAndSquaresSlope:
+    """The derivative of `_MeansAndSquares`."""
+
+    taps: Taps
+    step: int
+
+    def __call__(self, maps: Arrays, _: Arrays, tangents: Tangents) -> tuple[Rows, ...]:
+        s, d = maps
+        moved_s, moved_d = filled(maps, tangents)
+        return blur((moved_s, moved_d, 2.0 * s * moved_s, 2.0 * d * moved_d), self.taps, self.step)
 
 
 def losses_by_channel(
@@ -121,7 +132,10 @@ def losses_by_channel(
         sums = _whole(x, y, settings)
     else:
         sums = lax.platform_dependent(
-            x, y, cpu=lambda x, y: _tiled(x, y, settings), default=lambda x, y: _whole(x, y, settings)
+            x,
+            y,
+            cpu=lambda x, y: _tiled((x, y), _SumsOfTile(settings), settings),
+            default=lambda x, y: _whole(x, y, settings),
         )
     inner = (windows[0] - 2 * margin) * (windows[1] - 2 * margin)
     return Losses(sums[0] / (windows[0] * windows[1]), sums[1] / inner)
@@ -177,14 +191,62 @@ def _whole(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
     return _sums(x, y, tall, wide, settings)
 
 
-def _tiled_plain(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
-    """Sums over an image, tile by tile, each small enough to stay in a core's cache."""
-    tiles, cut = _tiling(x.shape, settings)
+# What is added up over tiles: a function of the images' pixels there.
+_OfTile = Callable[[tuple[Pixels, ...], tuple[_Tile, _Tile]], Float[Array, "2 c"]]
 
-    def sums(tile: tuple[_Tile, _Tile]) -> Float[Array, "2 c"]:
-        return _sums(cut(x, tile), cut(y, tile), *tile, settings)
 
-    return lax.map(sums, tiles).sum(0)
+@dataclasses.dataclass(frozen=True)
+class _SumsOfTile:
+    """`_sums` of a tile."""
+
+    settings: _Settings
+
+    def __call__(self, parts: tuple[Pixels, ...], tile: tuple[_Tile, _Tile]) -> Float[Array, "2 c"]:
+        x, y = parts
+        return _sums(x, y, *tile, self.settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class _SlopeOfTile:
+    """The derivative of another one, at the first half of the images in the direction of the second."""
+
+    of: _OfTile
+
+    def __call__(self, parts: tuple[Pixels, ...], tile: tuple[_Tile, _Tile]) -> Float[Array, "2 c"]:
+        half = len(parts) // 2
+        return jax.jvp(lambda *at: self.of(at, tile), parts[:half], parts[half:])[1]
+
+
+def _tiled(images: tuple[Pixels, ...], of: _OfTile, settings: _Settings) -> Float[Array, "2 c"]:
+    """Sums over images of one shape, tile by tile, each small enough to stay in a core's cache."""
+    return sloped(_Tiled(of, settings), _TiledSlope(of, settings), images)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tiled:
+    """`_tiled` as a function."""
+
+    of: _OfTile
+    settings: _Settings
+
+    def __call__(self, images: Arrays) -> tuple[Float[Array, "2 c"]]:
+        tiles, cut = _tiling(images[0].shape, self.settings)
+        return (lax.map(lambda tile: self.of(tuple(cut(i, tile) for i in images), tile), tiles).sum(0),)
+
+
+@dataclasses.dataclass(frozen=True)
+class _TiledSlope:
+    """Its derivative: a sum over tiles too, with a transpose of its own."""
+
+    of: _OfTile
+    settings: _Settings
+
+    def __call__(self, images: Arrays, _: Arrays, tangents: Tangents) -> Arrays:
+        back = _TiledGradient(self.of, self.settings)
+        return linear(self._along, back, filled(images, tangents), images)
+
+    def _along(self, images: Arrays, tangents: Arrays) -> tuple[Float[Array, "2 c"]]:
+        return (_tiled((*images, *tangents), _SlopeOfTile(self.of), self.settings),)
 
 
 def _tiling(shape: tuple[int, ...], settings: _Settings):
@@ -207,24 +269,27 @@ def _tiling(shape: tuple[int, ...], settings: _Settings):
     return tiles, cut
 
 
-def _tiled_forward(x: Pixels, y: Pixels, settings: _Settings):
-    return _tiled(x, y, settings), (x, y)
+@dataclasses.dataclass(frozen=True)
+class _TiledGradient:
+    """The transpose of that derivative; that of a slice in a loop would add a whole image of zeros a tile."""
 
+    of: _OfTile
+    settings: _Settings
 
-def _tiled_backward(settings: _Settings, images: tuple[Pixels, Pixels], cotangent: Float[Array, "2 c"]):
-    # The transpose of a slice in a loop would add a whole image of zeros a tile.
-    tiles, cut = _tiling(images[0].shape, settings)
+    def __call__(self, images: Arrays, cotangents: Arrays) -> Arrays:
+        tiles, cut = _tiling(images[0].shape, self.settings)
 
-    def add(gradients: tuple[Pixels, ...], tile: tuple[_Tile, _Tile]) -> tuple[tuple[Pixels, ...], None]:
-        _, pull = jax.vjp(lambda x, y: _sums(x, y, *tile, settings), *(cut(i, tile) for i in images))
-        place = (tile[0].start, tile[1].start, 0)
-        return tuple(
-            lax.dynamic_update_slice(whole, cut(whole, tile) + part, place)
-            for whole, part in zip(gradients, pull(cotangent), strict=True)
-        ), None
+        # Derivatives of this one do a tile again: its maps are not kept for the whole image.
+        @functools.partial(jax.checkpoint, prevent_cse=False)
+        def of_tile(parts: tuple[Pixels, ...], tile: tuple[_Tile, _Tile], cotangent: Array) -> tuple[Pixels, ...]:
+            return jax.vjp(lambda *at: self.of(at, tile), *parts)[1](cotangent)
 
-    return lax.scan(add, tuple(map(jnp.zeros_like, images)), tiles)[0]
+        def add(gradients: tuple[Pixels, ...], tile: tuple[_Tile, _Tile]) -> tuple[tuple[Pixels, ...], None]:
+            place = (tile[0].start, tile[1].start, 0)
+            parts = of_tile(tuple(cut(i, tile) for i in images), tile, cotangents[0])
+            return tuple(
+                lax.dynamic_update_slice(whole, cut(whole, tile) + part, place)
+                for whole, part in zip(gradients, parts, strict=True)
+            ), None
 
-
-_tiled = jax.custom_vjp(_tiled_plain, nondiff_argnums=(2,))
-_tiled.defvjp(_tiled_forward, _tiled_backward)
+        return lax.scan(add, tuple(map(jnp.zeros_like, images)), tiles)[0]

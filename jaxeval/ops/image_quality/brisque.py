@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers, contract
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import (
     Scores,
     check_choice,
@@ -81,6 +82,7 @@ class BrisqueModel:
             raise InputError("BrisqueModel: a feature's range is empty")
 
 
+@takes_arrays
 def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None) -> Scores:
     """Blind image spatial quality evaluator (BRISQUE) of single images.
 
@@ -99,6 +101,7 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
     return each_image(_brisque, x, data_range=check_data_range("brisque", {"x": x}, data_range), model=model)
 
 
+@takes_arrays
 def brisque_features(
     x: Numbers, *, data_range: float | None = None, convention: BrisqueConvention = "matlab"
 ) -> Float[Array, "*n 36"]:

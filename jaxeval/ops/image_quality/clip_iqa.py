@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._maths import root
 
 __all__ = ["CLIP_IQA_PROMPTS", "clip_iqa"]
@@ -37,6 +38,7 @@ CLIP_IQA_PROMPTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
+@takes_arrays
 def clip_iqa(*, images: Numbers, prompts: Numbers, logit_scale: float = 100.0) -> Float[Array, "n p"]:
     """Share of the first of two opposite texts in a softmax over both, by cosine to an image's embedding.
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import check_data_range, check_images, each_image
 
 __all__ = [
@@ -37,7 +38,7 @@ VIEWS: tuple[View, ...] = ("all", "y", "y-rounded")
 
 # ITU-R BT.601, studio swing: 8-bit codes from RGB in [0, 1] (MATLAB's rgb2ycbcr, which super-resolution papers use).
 _YCBCR = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]])
-_YCBCR_OFFSET = np.array([16.0, 128.0, 128.0])
+_YCBCR_OFFSET = (16.0, 128.0, 128.0)
 YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 LHM = np.array([[0.2989, 0.587, 0.114], [0.3, 0.04, -0.35], [0.34, -0.6, 0.17]])  # MDSI
 LMN = np.array([[0.06, 0.63, 0.27], [0.30, 0.04, -0.35], [0.34, -0.6, 0.17]])  # VSI
@@ -47,6 +48,7 @@ _XYZ = np.array(
 _D50 = np.array([0.9642119944211994, 1.0, 0.8251882845188288])
 
 
+@takes_arrays
 def rgb_to_ycbcr(x: Numbers, *, data_range: float | None = None) -> Float[Array, "n h w 3"]:
     """RGB to YCbCr after ITU-R BT.601 in studio swing, as MATLAB's and scikit-image's rgb2ycbcr, without rounding.
 
@@ -64,6 +66,7 @@ def rgb_to_ycbcr(x: Numbers, *, data_range: float | None = None) -> Float[Array,
     return each_image(_ycbcr, x, data_range=check_data_range("rgb_to_ycbcr", {"x": x}, data_range))
 
 
+@takes_arrays
 def rgb_to_y(x: Numbers, *, data_range: float | None = None, rounded: bool = False) -> Float[Array, "n h w 1"]:
     """The Y channel of `rgb_to_ycbcr`, on which super-resolution papers report PSNR and SSIM.
 
@@ -119,12 +122,13 @@ def rounded_mix(x: Pixels, weights: tuple[int, int, int], denominator: int) -> F
     """
     mix = transform(x, np.array([weights]) / denominator)
     whole = jnp.round(x)
-    count = (whole.astype(jnp.int32) * jnp.array(weights, jnp.int32)).sum(-1, keepdims=True)
+    count = (whole.astype(jnp.int32) * jnp.array(weights, jnp.int32)[None, None]).sum(-1, keepdims=True)
     fraction = transform(x - whole, np.array([weights], float))
     quotient = count // denominator
     rest = ((count - quotient * denominator).astype(jnp.float32) + fraction) / denominator
     # Half to even of the whole code, not of the rest.
-    code = quotient + jnp.round(rest + (quotient % 2)) - (quotient % 2)
+    odd = (quotient % 2).astype(jnp.float32)
+    code = quotient.astype(jnp.float32) + jnp.round(rest + odd) - odd
     return mix + lax.stop_gradient(code - mix)
 
 
@@ -153,4 +157,4 @@ def lab(x: Pixels) -> Pixels:
 
 
 def _ycbcr(x: Pixels, *, data_range: float) -> Pixels:
-    return transform(x, _YCBCR / 255.0) + jnp.asarray(_YCBCR_OFFSET / 255.0 * data_range, jnp.float32)
+    return transform(x, _YCBCR / 255.0) + jnp.asarray([[[o / 255.0 * data_range for o in _YCBCR_OFFSET]]], jnp.float32)

@@ -9,8 +9,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
-from jaxeval.ops.image_quality._maths import magnitude, map_sum
+from jaxeval.ops.image_quality._maths import filtered, magnitude, map_sum
 from jaxeval.ops.image_quality.colour import luma_yiq
 from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
@@ -24,6 +25,7 @@ _WINDOW = 7
 _NOTHING = 1e-14  # energies of coefficients that are rounding: below 1e-7 of the data range
 
 
+@takes_arrays
 def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Complex wavelet SSIM of the luma, which small shifts, rotations and scalings change little.
 
@@ -57,7 +59,7 @@ def _cw_ssim(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
         # Without a constant, which no band passes; a pixel's, so that nothing at all is left of constant images.
         spectrum = jnp.fft.fftshift(jnp.fft.fft2(image - lax.stop_gradient(image[0, 0])))
         low = spectrum[top : top + height, left : left + width]
-        coefficients = jnp.fft.ifft2(jnp.fft.ifftshift(low * filters, axes=(1, 2)))
+        coefficients = jnp.fft.ifft2(jnp.fft.ifftshift(filtered(low[None], filters), axes=(1, 2)))
         return coefficients.real, coefficients.imag
 
     (a, b), (c, d) = bands(x), bands(y)

@@ -8,10 +8,12 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 
 __all__ = ["frame_scores"]
 
 
+@takes_arrays
 def frame_scores(
     op: Callable[..., Any], x: Numbers, y: Numbers | None = None, *, data_range: float | None = None, **options: Any
 ) -> Float[Array, "n t"]:

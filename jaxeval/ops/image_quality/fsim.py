@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import power, similarity, weighted_similarity
 from jaxeval.ops.image_quality.colour import YIQ, transform
@@ -19,6 +20,7 @@ _PHASE, _GRADIENT, _CHROMA = 0.85, 160.0, 200.0  # constants of the similarities
 _CHROMA_POWER = 0.03
 
 
+@takes_arrays
 def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = True) -> Scores:
     """Feature similarity of each pair of images, as in piq and the authors' code.
 

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, root, similarity
 from jaxeval.ops.image_quality.colour import YIQ, transform
@@ -19,6 +20,7 @@ _STABILITY = 170.0  # of values from 0 to 255
 _SCALE_WEIGHTS = (0.096, 0.596, 0.289, 0.019)
 
 
+@takes_arrays
 def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Gradient magnitude similarity deviation: the standard deviation over pixels of gradients' similarity.
 
@@ -41,6 +43,7 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     return each_image(_gmsd, x, y, data_range=peak)
 
 
+@takes_arrays
 def gms(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Mean similarity of gradient magnitudes (GMSM): the mean of the map whose standard deviation is `gmsd`.
 
@@ -56,6 +59,7 @@ def gms(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     return each_image(_gms, x, y, data_range=peak)
 
 
+@takes_arrays
 def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = False) -> Scores:
     """Multi-scale GMSD: the weighted root mean square of four scales' deviations, with a masking term, as in piq.
 

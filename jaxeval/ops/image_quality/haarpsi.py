@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_sum
 from jaxeval.ops.image_quality.colour import YIQ, transform
@@ -20,6 +21,7 @@ _C = 30.0  # of values from 0 to 255
 _ALPHA = 4.2
 
 
+@takes_arrays
 def haarpsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Haar wavelet-based perceptual similarity index, on halved images, as in piq and the authors' code.
 

@@ -8,6 +8,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers, contract
+from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, map_sum, power
 from jaxeval.ops.image_quality.colour import luma_yiq
@@ -28,6 +30,7 @@ _SINGULAR = 1e-6  # eigenvalues below this share of the greatest count as 0: flo
 _MARGIN = 4  # from windows of 3 pixels to windows of 11
 
 
+@takes_arrays
 def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Information content weighted SSIM of the luma, on a Laplacian pyramid of five scales, as in piq.
 
@@ -141,13 +144,47 @@ def _information(x: Plane, y: Plane, parent: Float[Array, "h3 w3"] | None) -> Re
 def _spectrum(vectors: Float[Array, "k n"]) -> tuple[Float[Array, " k"], Float[Array, " n"]]:
     """Eigenvalues of the vectors' covariance C, and v^T C^-1 v for each vector, without directions that are singular.
 
-    Gradients are exact without those of eigenvectors, which do not exist where eigenvalues are equal: eigenvalues as
-    v^T C v of fixed vectors, and the inverse as the step of Newton's iteration 2 B - B C B about it, which returns it.
+    First derivatives take none of the eigenvectors', which do not exist where eigenvalues are equal.
     """
     covariance = contract("in,jn->ij", vectors, vectors) / vectors.shape[1]
-    values, basis = jnp.linalg.eigh(lax.stop_gradient(covariance))
+    given = lax.stop_gradient(covariance)
+    values, basis = jnp.linalg.eigh(given)
     kept = values > _SINGULAR * values[-1]
-    inverse = contract("ik,jk->ij", basis * jnp.where(kept, 1.0 / jnp.where(kept, values, 1.0), 0.0), basis)
-    inverse = 2.0 * inverse - contract("ij,jk->ik", inverse, contract("ij,jk->ik", covariance, inverse))
-    eigenvalues = jnp.where(kept, contract("ik,ik->k", basis, contract("ij,jk->ik", covariance, basis)), 0.0)
-    return eigenvalues, (contract("ij,jn->in", inverse, vectors) * vectors).sum(0)
+    inverse = contract("ik,jk->ij", basis * jnp.where(kept, 1.0 / jnp.where(kept, values, 1.0), 0.0)[None], basis)
+    inverse = 2.0 * inverse - _product(_product(inverse, given), inverse)  # a step of Newton's iteration
+    (eigenvalues,) = sloped(_eigenvalues, _eigenvalues_slope, (covariance, basis))
+    (inverse,) = sloped(_second, _inverse_slope, (covariance, inverse))
+    return jnp.where(kept, eigenvalues, 0.0), (_product(inverse, vectors) * vectors).sum(0)
+
+
+def _second(arguments: Arrays) -> Arrays:
+    """A result that is at hand, whose derivative is that of a function of the first argument."""
+    return (arguments[1],)
+
+
+def _eigenvalues(arguments: Arrays) -> Arrays:
+    """v^T C v for each eigenvector v, whose derivative is that of fixed vectors."""
+    matrix, basis = arguments
+    return ((basis * _product(matrix, basis)).sum(0),)
+
+
+def _eigenvalues_slope(arguments: Arrays, _: Arrays, tangents: Tangents) -> Arrays:
+    (basis,) = sloped(_second, _basis_slope, arguments)
+    return ((basis * _product(filled(arguments, tangents)[0], basis)).sum(0),)
+
+
+def _basis_slope(arguments: Arrays, found: Arrays, tangents: Tangents) -> Arrays:
+    """Of the eigenvectors; 0 between those of equal eigenvalues."""
+    (basis,), (values,) = found, sloped(_eigenvalues, _eigenvalues_slope, arguments)
+    apart = values[None, :] - values[:, None]
+    differ = apart != 0.0
+    turned = _product(_product(basis.T, filled(arguments, tangents)[0]), basis) / jnp.where(differ, apart, 1.0)
+    return (_product(basis, jnp.where(differ, turned, 0.0)),)
+
+
+def _inverse_slope(arguments: Arrays, found: Arrays, tangents: Tangents) -> Arrays:
+    return (-_product(_product(found[0], filled(arguments, tangents)[0]), found[0]),)
+
+
+def _product(a: Float[Array, "i j"], b: Float[Array, "j m"]) -> Float[Array, "i m"]:
+    return contract("ij,jm->im", a, b)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import magnitude, map_mean, power, similarity
 from jaxeval.ops.image_quality.colour import LHM, transform
@@ -20,6 +21,7 @@ _ALPHA = 0.6  # share of gradients against chroma
 _SQRT_HALF = 0.7071067811865476
 
 
+@takes_arrays
 def mdsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Mean deviation similarity index, combined by sum, as in piq.
 

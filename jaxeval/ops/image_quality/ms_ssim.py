@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice, each_image, image_pair
 from jaxeval.ops.image_quality._maths import power
 from jaxeval.ops.image_quality._moments_of_windows import losses_by_channel
@@ -36,6 +37,7 @@ CONVENTIONS: tuple[MsSsimConvention, ...] = ("pytorch-msssim", "piq", "torchmetr
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
+@takes_arrays
 def ms_ssim(
     x: Numbers,
     y: Numbers,

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers, contract
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import (
     Scores,
     check_choice,
@@ -77,6 +78,7 @@ class NiqeModel:
         return basis[:, kept] / np.sqrt(values[kept])
 
 
+@takes_arrays
 def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Scores:
     """Natural image quality evaluator (NIQE) of single images.
 
@@ -97,6 +99,7 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
     return each_image(_niqe, x, data_range=check_data_range("niqe", {"x": x}, data_range), model=model)
 
 
+@takes_arrays
 def niqe_features(
     x: Numbers, *, data_range: float | None = None, convention: NiqeConvention = "matlab"
 ) -> Float[Array, "*n blocks 36"]:

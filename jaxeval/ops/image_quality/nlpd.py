@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, root
 from jaxeval.ops.image_quality.colour import luma_yiq
@@ -31,6 +32,7 @@ _BANDS = (
 )
 
 
+@takes_arrays
 def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Normalised Laplacian pyramid distance of the luma, as in the authors' NLP_dist.m and pyiqa.
 

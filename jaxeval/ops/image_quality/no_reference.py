@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice, check_data_range, check_images, each_image
 from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, map_sum, root
 from jaxeval.ops.image_quality.colour import luma_yiq
@@ -35,6 +36,7 @@ class Exposure(NamedTuple):
     white: Float[Array, "*n"]
 
 
+@takes_arrays
 def total_variation(x: Numbers, *, data_range: float | None = None, norm: str = "l1") -> Scores:
     """Total variation: the sum over neighbours, along both axes and in all channels, of their differences.
 
@@ -56,6 +58,7 @@ def total_variation(x: Numbers, *, data_range: float | None = None, norm: str = 
     return each_image(_total_variation, x, norm=norm)
 
 
+@takes_arrays
 def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
     """Variance of the Laplacian of the luma, for values from 0 to 255: low for blurred images.
 
@@ -78,6 +81,7 @@ def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
     return each_image(_sharpness, x, data_range=peak)
 
 
+@takes_arrays
 def colourfulness(x: Numbers, *, data_range: float | None = None) -> Scores:
     """Colourfulness of RGB images from 0 to 255 after Hasler and Suesstrunk (their M-hat 3).
 
@@ -99,6 +103,7 @@ def colourfulness(x: Numbers, *, data_range: float | None = None) -> Scores:
     return each_image(_colourfulness, x, data_range=_checked("colourfulness", x, data_range, colours=(3,)))
 
 
+@takes_arrays
 def exposure(x: Numbers, *, data_range: float | None = None) -> Exposure:
     """Brightness, contrast, and the shares of pixels clipped to black and to white.
 
@@ -115,6 +120,7 @@ def exposure(x: Numbers, *, data_range: float | None = None) -> Exposure:
     return each_image(_exposure, x, data_range=_checked("exposure", x, data_range, colours=(1, 3)))
 
 
+@takes_arrays
 def entropy(x: Numbers, *, data_range: float | None = None, bins: int = 256) -> Scores:
     """Shannon entropy, in bits, of the luma's histogram.
 
@@ -169,7 +175,7 @@ def _exposure(x: Pixels, *, data_range: float) -> Exposure:
     plane = luma_yiq(x)
     mean = map_mean(plane)
     # Not-a-number stays one: comparisons alone would lose it.
-    black, white = ((clipped.any(-1) + 0.0 * plane) for clipped in (x <= 0.0, x >= 1.0))
+    black, white = ((clipped.any(-1).astype(plane.dtype) + 0.0 * plane) for clipped in (x <= 0.0, x >= 1.0))
     return Exposure(mean, root(map_mean((plane - mean) ** 2)), map_mean(black), map_mean(white))
 
 

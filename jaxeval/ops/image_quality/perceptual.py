@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice
 from jaxeval.ops.image_quality._maths import root
 
@@ -26,6 +27,7 @@ _LPIPS_EPSILON = {"lpips": 1e-10, "torchmetrics": 1e-8}
 _STABILITY = 1e-6  # of both of DISTS' quotients
 
 
+@takes_arrays
 def lpips_distance(
     features_x: Sequence[Maps],
     features_y: Sequence[Maps],
@@ -63,7 +65,7 @@ def lpips_distance(
             f"{[list(h.shape) for h in heads]}; one weight a channel is expected: are they of another network?"
         )
     total = jnp.float32(0.0)
-    for x, y, head in zip(features_x, features_y, heads, strict=True):
+    for x, y, head in zip(*(_float32(arrays) for arrays in (features_x, features_y, heads)), strict=True):
         of_x, of_y = _reciprocal_length(x, convention), _reciprocal_length(y, convention)
         # Not as x * of_x - y * of_y, of which a compiler may round one product and not the other: equal maps give 0.
         difference = (x - y) * of_x + y * (of_x - of_y)
@@ -72,6 +74,7 @@ def lpips_distance(
     return total
 
 
+@takes_arrays
 def dists_distance(
     features_x: Sequence[Maps], features_y: Sequence[Maps], alpha: Sequence[Channels], beta: Sequence[Channels]
 ) -> Scores:
@@ -103,7 +106,8 @@ def dists_distance(
                 f"{[list(w.shape) for w in weights]}; one weight a channel is expected"
             )
     total = jnp.float32(0.0)
-    for x, y, a, b in zip(features_x, features_y, alpha, beta, strict=True):
+    alpha, beta = _float32(alpha), _float32(beta)
+    for x, y, a, b in zip(_float32(features_x), _float32(features_y), alpha, beta, strict=True):
         mean_x, mean_y = spatial_mean(x), spatial_mean(y)
         x, y = x - mean_x[:, None, None], y - mean_y[:, None, None]
         shift = (mean_x - mean_y) ** 2
@@ -113,6 +117,11 @@ def dists_distance(
         total = total + _weighted(texture, a) + _weighted(structure, b)
     weight = sum(w.sum() for w in (*alpha, *beta))
     return total / weight
+
+
+def _float32(arrays: Sequence[Array]) -> list[Array]:
+    """In full precision, whatever the trunk computes in."""
+    return [jnp.asarray(array, jnp.float32) for array in arrays]
 
 
 def check_maps(op: str, features_x: Sequence[Maps], features_y: Sequence[Maps]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxeval.ops.image_quality._maths import magnitude, map_mean
+from jaxeval.ops.image_quality._maths import filtered, magnitude, map_mean
 
 __all__ = ["lower_median", "phase_congruency"]
 
@@ -33,13 +33,13 @@ def phase_congruency(x: Plane) -> Plane:
     spectrum = jnp.fft.fft2(x - lax.stop_gradient(map_mean(x)))
     energies, amplitudes = jnp.zeros_like(x), jnp.zeros_like(x)
     for angular, noise in zip(filters.angular, filters.noise, strict=True):
-        responses = jnp.fft.ifft2(spectrum * (filters.radial * angular))
+        responses = jnp.fft.ifft2(filtered(spectrum[None], filters.radial * angular))
         even, odd = responses.real, responses.imag
         amplitude = magnitude(even, odd)
         sum_even, sum_odd = even.sum(0), odd.sum(0)
         length = magnitude(sum_even, sum_odd)
         aligned = length > 0
-        across = jnp.abs(even * sum_odd - odd * sum_even).sum(0)
+        across = jnp.abs(even * sum_odd[None] - odd * sum_even[None]).sum(0)
         energy = length - across / jnp.where(aligned, length, 1.0)
         threshold = noise * lower_median(amplitude[0].reshape(-1))
         energies = energies + jnp.maximum(energy - threshold, 0.0)
@@ -63,7 +63,7 @@ def lower_median(x: Float[Array, " n"]) -> Float[Array, ""]:
     zero = codes[0] & 0  # which varies over the axes of a `shard_map` that the values vary over
     found = lax.fori_loop(0, 31, settle, zero)
     middle = codes == found
-    return jnp.where(middle, x, 0.0).sum() / middle.sum()
+    return jnp.where(middle, x, 0.0).sum() / middle.sum().astype(x.dtype)
 
 
 @functools.lru_cache(16)

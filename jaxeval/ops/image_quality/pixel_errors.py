@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import absolute, map_mean, root
 from jaxeval.ops.image_quality.colour import View, check_view, view
@@ -13,6 +14,7 @@ __all__ = ["mae", "mse", "psnr", "rmse"]
 _DECIBELS = 4.342944819032518  # 10 / ln 10
 
 
+@takes_arrays
 def mse(
     x: Numbers, y: Numbers, *, data_range: float | None = None, channels: View = "all", crop_border: int = 0
 ) -> Scores:
@@ -34,6 +36,7 @@ def mse(
     return _errors("mse", x, y, data_range, channels, crop_border)
 
 
+@takes_arrays
 def mae(
     x: Numbers, y: Numbers, *, data_range: float | None = None, channels: View = "all", crop_border: int = 0
 ) -> Scores:
@@ -45,6 +48,7 @@ def mae(
     return _errors("mae", x, y, data_range, channels, crop_border)
 
 
+@takes_arrays
 def rmse(
     x: Numbers, y: Numbers, *, data_range: float | None = None, channels: View = "all", crop_border: int = 0
 ) -> Scores:
@@ -56,6 +60,7 @@ def rmse(
     return _errors("rmse", x, y, data_range, channels, crop_border)
 
 
+@takes_arrays
 def psnr(
     x: Numbers, y: Numbers, *, data_range: float | None = None, channels: View = "all", crop_border: int = 0
 ) -> Scores:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers, contract
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_sum, root
 from jaxeval.ops.image_quality.colour import luma_yiq
@@ -33,6 +34,7 @@ _QUANTISATION = (
 _SENSITIVITY = 25.735088  # over the table: the contrast sensitivity of each coefficient
 
 
+@takes_arrays
 def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Peak signal-to-noise ratio of cosine coefficients weighted by the eye's contrast sensitivity.
 
@@ -58,6 +60,7 @@ def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scor
     return each_image(_psnr_hvs, x, y, data_range=peak, masking=False)
 
 
+@takes_arrays
 def psnr_hvs_m(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """PSNR-HVS without the differences that the block's own contrast masks; arguments and errors as for `psnr_hvs`.
 
@@ -79,7 +82,7 @@ def _psnr_hvs(x: Pixels, y: Pixels, *, data_range: float, masking: bool) -> Floa
     if masking:
         visible = (10.0 / table) ** 2
         threshold = jnp.maximum(_masking(blocks_x, visible), _masking(blocks_y, visible))
-        hidden = threshold / jnp.asarray(visible, jnp.float32)
+        hidden = threshold[None, None] / jnp.asarray(visible, jnp.float32)
         beyond = jnp.maximum(difference - hidden, 0.0)
         difference = jnp.concatenate([jnp.concatenate([difference[:1, :1], beyond[:1, 1:]], 1), beyond[1:]], 0)
     weighted = difference * jnp.asarray(_SENSITIVITY / table, jnp.float32)
@@ -124,4 +127,4 @@ def _masking(blocks: Blocks, visible: Float[np.ndarray, "8 8 1"]) -> Float[Array
 def _variation(blocks: Float[Array, "a b n"]) -> Float[Array, " n"]:
     """Sample variance times the number of pixels, as in the authors' code."""
     count = blocks.shape[0] * blocks.shape[1]
-    return ((blocks - blocks.mean((0, 1))) ** 2).sum((0, 1)) * (count / (count - 1))
+    return ((blocks - blocks.mean((0, 1), keepdims=True)) ** 2).sum((0, 1)) * (count / (count - 1))

@@ -8,8 +8,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
-from jaxeval.ops.image_quality._maths import magnitude, power, similarity, stretched, weighted_similarity
+from jaxeval.ops.image_quality._maths import filtered, magnitude, power, similarity, stretched, weighted_similarity
 from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.resampling import cubic, resampled
@@ -26,6 +27,7 @@ _SCALE = 0.25  # saliency is found on images so much smaller
 _LEAST = float(np.finfo(np.float32).eps)  # added to amplitudes before their logarithm, as in piq
 
 
+@takes_arrays
 def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = False) -> Scores:
     """Spectral residual-based similarity of each pair of images, as in piq for one image at a time.
 
@@ -86,7 +88,7 @@ def _saliency(x: Plane) -> Plane:
     phase = lax.complex(
         jnp.where(present, spectrum.real / length, 1.0), jnp.where(present, spectrum.imag / length, 0.0)
     )
-    back = jnp.fft.ifft2(residual * phase)
+    back = jnp.fft.ifft2(filtered(phase, residual))
     energy = back.real**2 + back.imag**2
     # Ten taps about a point between pixels: the window covers the four before a pixel, itself and the five after it.
     (smooth,) = blur((jnp.pad(energy, ((4, 5), (4, 5))),), gaussian_taps(10, 3.8))

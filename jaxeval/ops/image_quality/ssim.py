@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice, each_image, image_pair
 from jaxeval.ops.image_quality._maths import root
 from jaxeval.ops.image_quality._moments_of_windows import losses_by_channel
@@ -72,6 +73,7 @@ class SsimTerms(NamedTuple):
     map: Float[Array, "*n h w c"]
 
 
+@takes_arrays
 def ssim(
     x: Numbers,
     y: Numbers,
@@ -101,6 +103,7 @@ def ssim(
     return each_image(_ssim, x, y, **_checked("ssim", x, y, data_range, convention, channels, crop_border))
 
 
+@takes_arrays
 def ssim_terms(
     x: Numbers,
     y: Numbers,

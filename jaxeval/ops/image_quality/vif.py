@@ -5,6 +5,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, map_sum
 from jaxeval.ops.image_quality.colour import luma_yiq
@@ -19,6 +20,7 @@ _NOISE = 2.0  # variance of the visual noise, of values from 0 to 255
 _NO_VARIANCE = 1e-8  # windows below it count as constant
 
 
+@takes_arrays
 def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Visual information fidelity in the pixel domain, of the luma on four scales, as in piq and the authors' code.
 

@@ -1,14 +1,16 @@
 """Visual saliency-induced index (VSI) with the saliency SDSP."""
 
 import functools
+import math
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
-from jaxeval.ops.image_quality._maths import power, root, similarity, stretched, weighted_similarity
+from jaxeval.ops.image_quality._maths import filtered, power, root, similarity, stretched, weighted_similarity
 from jaxeval.ops.image_quality.colour import LMN, lab, transform
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.resampling import bilinear, resampled
@@ -26,6 +28,7 @@ _OMEGA, _SIGMA_F, _SIGMA_D, _SIGMA_C = 0.021, 1.34, 145.0, 0.001
 _COLOURLESS = 1e-2  # a range of a* and b* that is rounding
 
 
+@takes_arrays
 def vsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Visual saliency-induced index of each pair of images, as in piq.
 
@@ -54,7 +57,7 @@ def _vsi(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
     x, y = (_averaged(transform(i * 255.0, LMN)) for i in (x, y))
     chroma = similarity(x[..., 1], y[..., 1], _CHROMA) * similarity(x[..., 2], y[..., 2], _CHROMA)
     # The real part of a power of what may be negative.
-    turned = jnp.where(chroma < 0, np.cos(np.pi * _CHROMA_POWER), 1.0)
+    turned = jnp.where(chroma < 0, math.cos(math.pi * _CHROMA_POWER), 1.0)
     similar = (
         similarity(saliency_x, saliency_y, _SALIENCY)
         * power(similarity(scharr(x[..., 0]), scharr(y[..., 0]), _GRADIENT), _GRADIENT_POWER)
@@ -79,7 +82,7 @@ def _sdsp(x: Pixels) -> Plane:
     gabor, centre = _filters()
     # A shift of the colours is what the filter removes; without it their spectrum keeps more digits.
     spectrum = jnp.fft.rfft2(colours - colours[:1, :1], axes=(0, 1))
-    passed = jnp.fft.irfft2(spectrum * gabor[..., None], s=(_SIDE, _SIDE), axes=(0, 1))
+    passed = jnp.fft.irfft2(filtered(spectrum, gabor[..., None]), s=(_SIDE, _SIDE), axes=(0, 1))
     warmth = stretched(colours[..., 1], _COLOURLESS) ** 2 + stretched(colours[..., 2], _COLOURLESS) ** 2
     spread = jnp.ptp(colours[..., 1:], axis=(0, 1)).max()
     warm = jnp.where(spread > _COLOURLESS, -jnp.expm1(-warmth / _SIGMA_C**2), 1.0)

@@ -4,6 +4,7 @@ A blur runs along rows of [H, W * C] with the channels left interleaved: neighbo
 one shifted slice, and loops run over long rows whatever C is.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable
 
 import jax
@@ -12,9 +13,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval.ops._derivatives import Arrays, linear
+
 __all__ = [
     "blur",
-    "blur_transposed",
     "columns",
     "fenced",
     "gaussian_taps",
@@ -62,37 +64,48 @@ def columns(x: Rows, taps: Taps, step: int = 1) -> Float[Array, "h k"]:
     return _weighted((lax.slice_in_dim(x, i * step, i * step + length, axis=1) for i in range(len(taps))), taps)
 
 
-def _blur(maps: tuple[Rows, ...], taps: Taps, step: int = 1) -> tuple[Rows, ...]:
+def blur(maps: tuple[Rows, ...], taps: Taps, step: int = 1) -> tuple[Rows, ...]:
     """Correlation of maps along both axes with the same taps, at positions where the window fits."""
-    return tuple(columns(v, taps, step) for v in fenced(lambda *m: tuple(rows(i, taps) for i in m), *maps))
+    return linear(_Blur(taps, step), _BlurTransposed(taps, step), maps, beside=_Blur(taps, step, kept=True))
 
 
-def blur_transposed(maps: tuple[Rows, ...], taps: Taps, step: int) -> tuple[Rows, ...]:
+@dataclasses.dataclass(frozen=True)
+class _Blur:
+    """`blur` as a linear map.
+
+    The derivatives of what follows use each value several times: there it is kept instead of computed again each time.
+    """
+
+    taps: Taps
+    step: int
+    kept: bool = False
+
+    def __call__(self, _: Arrays, maps: Arrays) -> tuple[Rows, ...]:
+        return fenced(self._blurred, *maps) if self.kept else self._blurred(*maps)
+
+    def _blurred(self, *maps: Rows) -> tuple[Rows, ...]:
+        tall = fenced(lambda *m: tuple(rows(i, self.taps) for i in m), *maps)
+        return tuple(columns(v, self.taps, self.step) for v in tall)
+
+
+@dataclasses.dataclass(frozen=True)
+class _BlurTransposed:
     """The transpose of `blur`: from values at windows to values at pixels.
 
     Written as slices of padded maps: the transposes that JAX derives add up one padded map a tap, which XLA:CPU turns
     into a test for each tap of each pixel, and minutes of compilation.
     """
-    reach = len(taps) - 1
 
-    def padded(*maps: Rows) -> tuple[Rows, ...]:
-        return tuple(jnp.pad(m, ((reach, reach), (reach * step, reach * step))) for m in maps)
+    taps: Taps
+    step: int
 
-    return blur(fenced(padded, *maps), taps[::-1], step)
+    def __call__(self, _: Arrays, maps: Arrays) -> tuple[Rows, ...]:
+        reach = len(self.taps) - 1
 
+        def padded(*maps: Rows) -> tuple[Rows, ...]:
+            return tuple(jnp.pad(m, ((reach, reach), (reach * self.step, reach * self.step))) for m in maps)
 
-def _blur_forward(maps: tuple[Rows, ...], taps: Taps, step: int) -> tuple[tuple[Rows, ...], None]:
-    # The derivatives of what follows use each value several times: it is kept instead of computed again each time.
-    return fenced(lambda *m: blur(m, taps, step), *maps), None
-
-
-def _blur_backward(taps: Taps, step: int, _: None, cotangents: tuple[Rows, ...]) -> tuple[tuple[Rows, ...]]:
-    return (blur_transposed(cotangents, taps, step),)
-
-
-# Not as a decorator: type checkers lose the results' type through functools.partial.
-blur = jax.custom_vjp(_blur, nondiff_argnums=(1, 2))
-blur.defvjp(_blur_forward, _blur_backward)
+        return _Blur(self.taps[::-1], self.step)((), fenced(padded, *maps))
 
 
 def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[Array, ...]:
@@ -127,32 +140,39 @@ def pad_image(
     return x if not any(map(any, widths)) else jnp.pad(x, widths, mode=mode)
 
 
-def _pool(x: Float[Array, "h w *c"], size: int) -> Float[Array, "h2 w2 *c"]:
+def pool(x: Float[Array, "h w *c"], size: int) -> Float[Array, "h2 w2 *c"]:
     """Means of non-overlapping `size` x `size` squares; what is left over at the end is dropped."""
-    if size == 1:
-        return x
-    height, width = x.shape[0] // size, x.shape[1] // size
-
-    def pooled(x: Array) -> tuple[Array]:
-        x = x[: height * size, : width * size]
-        tall = sum((x[i::size] for i in range(1, size)), start=x[::size])
-        return (sum((tall[:, i::size] for i in range(1, size)), start=tall[:, ::size]) * (1.0 / size**2),)
-
-    return fenced(pooled, x)[0]
+    return x if size == 1 else linear(_Pool(size), _PoolTransposed(size, x.shape), (x,))[0]
 
 
-def _pool_forward(x: Float[Array, "h w *c"], size: int) -> tuple[Array, tuple[int, ...]]:
-    return pool(x, size), x.shape
+@dataclasses.dataclass(frozen=True)
+class _Pool:
+    """`pool` as a linear map."""
+
+    size: int
+
+    def __call__(self, _: Arrays, maps: Arrays) -> tuple[Array]:
+        size = self.size
+        height, width = maps[0].shape[0] // size, maps[0].shape[1] // size
+
+        def pooled(x: Array) -> tuple[Array]:
+            x = x[: height * size, : width * size]
+            tall = sum((x[i::size] for i in range(1, size)), start=x[::size])
+            return (sum((tall[:, i::size] for i in range(1, size)), start=tall[:, ::size]) * (1.0 / size**2),)
+
+        return (fenced(pooled, maps[0])[0],)
 
 
-def _pool_backward(size: int, shape: tuple[int, ...], cotangent: Array) -> tuple[Array]:
-    height, width = cotangent.shape[:2]
-    squares = jnp.broadcast_to(
-        cotangent[:, None, :, None] * (1.0 / size**2), (height, size, width, size, *cotangent.shape[2:])
-    )
-    whole = squares.reshape(height * size, width * size, *cotangent.shape[2:])
-    return (pad_image(whole, (0, 0), (shape[0] - height * size, shape[1] - width * size), "constant"),)
+@dataclasses.dataclass(frozen=True)
+class _PoolTransposed:
+    """The transpose of `pool` of an image of this shape."""
 
+    size: int
+    shape: tuple[int, ...]
 
-pool = jax.custom_vjp(_pool, nondiff_argnums=(1,))
-pool.defvjp(_pool_forward, _pool_backward)
+    def __call__(self, _: Arrays, maps: Arrays) -> tuple[Array]:
+        size, (height, width, *rest) = self.size, maps[0].shape
+        squares = jnp.broadcast_to(maps[0][:, None, :, None] * (1.0 / size**2), (height, size, width, size, *rest))
+        whole = squares.reshape(height * size, width * size, *rest)
+        left_over = (self.shape[0] - height * size, self.shape[1] - width * size)
+        return (pad_image(whole, (0, 0), left_over, "constant"),)

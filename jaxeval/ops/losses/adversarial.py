@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 
 __all__ = [
     "ADVERSARIAL_LOSSES",
@@ -33,6 +34,7 @@ class AdversarialLosses(NamedTuple):
     generator: Float[Array, ""]
 
 
+@takes_arrays
 def minimax(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     """The zero-sum game: the generator minimises E log(1 - D(fake)), whose gradient vanishes when it loses.
 
@@ -53,6 +55,7 @@ def minimax(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     return AdversarialLosses(_cross_entropy(real, fake), -jax.nn.softplus(fake).mean())
 
 
+@takes_arrays
 def non_saturating(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     """Cross-entropy for both players: the generator minimises -E log D(fake), which keeps its gradient when it loses.
 
@@ -69,6 +72,7 @@ def non_saturating(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     return AdversarialLosses(_cross_entropy(real, fake), jax.nn.softplus(-fake).mean())
 
 
+@takes_arrays
 def least_squares(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     """Half the squared distance from the target 1 of real and 0 of generated images; the generator's target is 1.
 
@@ -88,6 +92,7 @@ def least_squares(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     )
 
 
+@takes_arrays
 def hinge(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     """The discriminator's margin loss; the generator minimises -E D(fake).
 
@@ -105,6 +110,7 @@ def hinge(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     return AdversarialLosses(jax.nn.relu(1 - real).mean() + jax.nn.relu(1 + fake).mean(), -fake.mean())
 
 
+@takes_arrays
 def wasserstein(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     """The critic's estimate of the Wasserstein-1 distance, negated; add `gradient_penalty` to keep it 1-Lipschitz.
 
@@ -119,6 +125,7 @@ def wasserstein(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     return AdversarialLosses(fake.mean() - real.mean(), -fake.mean())
 
 
+@takes_arrays
 def relativistic(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     """Relativistic pairing: whether each real image looks more real than the generated one beside it.
 

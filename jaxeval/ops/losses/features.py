@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import check_choice
 from jaxeval.ops.image_quality.perceptual import spatial_mean
 
@@ -26,6 +27,7 @@ _REDUCTIONS: tuple[ContentReduction, ...] = ("mean", "sum-of-channels")
 _NORMALISATIONS: tuple[StyleNormalisation, ...] = ("none", "johnson", "gatys")
 
 
+@takes_arrays
 def content_loss(
     features_x: Maps, features_y: Maps, *, weights: Weights | None = None, reduction: ContentReduction = "mean"
 ) -> Float[Array, " n"]:
@@ -50,11 +52,13 @@ def content_loss(
     check_choice("content_loss", "reduction", reduction, _REDUCTIONS)
     total = jnp.float32(0.0)
     for name, weight in _weighted_maps("content_loss", features_x, features_y, weights).items():
-        errors = spatial_mean((features_x[name] - features_y[name]) ** 2)
+        x, y = _float32(features_x[name]), _float32(features_y[name])
+        errors = spatial_mean((x - y) ** 2)
         total = total + weight * (errors.mean(1) if reduction == "mean" else errors.sum(1))
     return total
 
 
+@takes_arrays
 def style_loss(
     features_x: Maps, features_y: Maps, *, weights: Weights | None = None, normalisation: StyleNormalisation = "johnson"
 ) -> Float[Array, " n"]:
@@ -85,7 +89,7 @@ def style_loss(
     check_choice("style_loss", "normalisation", normalisation, _NORMALISATIONS)
     total = jnp.float32(0.0)
     for name, weight in _weighted_maps("style_loss", features_x, features_y, weights).items():
-        x, y = features_x[name], features_y[name]
+        x, y = _float32(features_x[name]), _float32(features_y[name])
         _, height, width, _ = x.shape
         pixels = height * width
         # Divided by the pixels before it is squared: sums over a large map would leave float32's range.
@@ -95,6 +99,7 @@ def style_loss(
     return total
 
 
+@takes_arrays
 def perceptual_loss(
     features_x: Maps,
     features_y: Maps,
@@ -124,6 +129,7 @@ def perceptual_loss(
     return total
 
 
+@takes_arrays
 def gram_matrix(features: Float[Array, "n h w c"]) -> Float[Array, "n c c"]:
     """Means over height and width of products of two channels: the Gram matrix over H' W'.
 
@@ -131,8 +137,14 @@ def gram_matrix(features: Float[Array, "n h w c"]) -> Float[Array, "n c c"]:
       features: [N, H', W', C].
     """
     _, height, width, _ = features.shape
-    products = jnp.einsum("nhwc,nhwd->ncd", features, features, precision=lax.Precision.HIGHEST)
+    maps = _float32(features)
+    products = jnp.einsum("nhwc,nhwd->ncd", maps, maps, precision=lax.Precision.HIGHEST)
     return products / (height * width)
+
+
+def _float32(features: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    """In full precision, whatever the trunk computes in."""
+    return jnp.asarray(features, jnp.float32)
 
 
 def _weighted_maps(op: str, x: Maps, y: Maps, weights: Weights | None) -> dict[str, float]:

@@ -8,12 +8,14 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 
 __all__ = ["gradient_norms", "gradient_penalty", "r1_penalty", "r2_penalty"]
 
 Discriminator = Callable[[Float[Array, "n ..."]], Float[Array, " n"]]
 
 
+@takes_arrays
 def gradient_norms(discriminator: Discriminator, images: Numbers) -> Float[Array, " n"]:
     """The length of the discriminator's gradient at each image, shape [N].
 
@@ -30,6 +32,7 @@ def gradient_norms(discriminator: Discriminator, images: Numbers) -> Float[Array
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
 
 
+@takes_arrays
 def gradient_penalty(
     discriminator: Discriminator, *, real: Numbers, fake: Numbers, key: Array, target: float = 1.0
 ) -> Float[Array, ""]:
@@ -56,6 +59,7 @@ def gradient_penalty(
     return ((norms - target) ** 2).mean()
 
 
+@takes_arrays
 def r1_penalty(discriminator: Discriminator, real: Numbers) -> Float[Array, ""]:
     """Half the mean squared length of the discriminator's gradient at real images; multiply it by gamma.
 
@@ -69,6 +73,7 @@ def r1_penalty(discriminator: Discriminator, real: Numbers) -> Float[Array, ""]:
     return _squared_norms(discriminator, real).mean() / 2
 
 
+@takes_arrays
 def r2_penalty(discriminator: Discriminator, fake: Numbers) -> Float[Array, ""]:
     """Half the mean squared length of the discriminator's gradient at generated images; multiply it by gamma.
 

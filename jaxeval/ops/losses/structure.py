@@ -3,6 +3,7 @@
 from typing import Literal
 
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice
 from jaxeval.ops.image_quality.gmsd import gms
 from jaxeval.ops.image_quality.ms_ssim import MS_SSIM_WEIGHTS, ms_ssim
@@ -14,6 +15,7 @@ StructureSimilarity = Literal["ssim", "ms-ssim", "gradient"]
 _SIMILARITIES: tuple[StructureSimilarity, ...] = ("ssim", "ms-ssim", "gradient")
 
 
+@takes_arrays
 def structure_loss(
     x: Numbers,
     y: Numbers,

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers
+from jaxeval.ops._door import takes_arrays
 
 __all__ = [
     "bernoulli_nll",
@@ -23,6 +24,7 @@ __all__ = [
 _LOG_2PI = math.log(2 * math.pi)
 
 
+@takes_arrays
 def bernoulli_nll(*, logits: Numbers, targets: Numbers) -> Float[Array, " n"]:
     """-log p(target) under independent Bernoulli pixels, summed over each image.
 
@@ -43,6 +45,7 @@ def bernoulli_nll(*, logits: Numbers, targets: Numbers) -> Float[Array, " n"]:
     return _image_sums(jax.nn.softplus(logits) - targets * logits)
 
 
+@takes_arrays
 def gaussian_nll(*, mean: Numbers, log_variance: Numbers, targets: Numbers) -> Float[Array, " n"]:
     """-log p(target) under independent Gaussian pixels, summed over each image.
 
@@ -63,6 +66,7 @@ def gaussian_nll(*, mean: Numbers, log_variance: Numbers, targets: Numbers) -> F
     return -_image_sums(_log_density(targets, mean, _broadcast(log_variance, mean)))
 
 
+@takes_arrays
 def l1_error(*, outputs: Numbers, targets: Numbers) -> Float[Array, " n"]:
     """Absolute differences summed over each image: -log p under Laplace pixels of scale 1, less D log 2.
 
@@ -77,6 +81,7 @@ def l1_error(*, outputs: Numbers, targets: Numbers) -> Float[Array, " n"]:
     return _image_sums(jnp.abs(outputs - targets))
 
 
+@takes_arrays
 def gaussian_kl(*, mean: Numbers, log_variance: Numbers) -> Float[Array, "n d"]:
     """KL divergence of each N(mean, exp(log_variance)) from N(0, 1): (mean^2 + variance - 1 - log variance) / 2.
 
@@ -99,6 +104,7 @@ def gaussian_kl(*, mean: Numbers, log_variance: Numbers) -> Float[Array, "n d"]:
     return (mean**2 + jnp.expm1(log_variance) - log_variance) / 2
 
 
+@takes_arrays
 def free_bits(kl: Numbers, *, nats: float) -> Float[Array, ""]:
     """The KL divergence with each dimension's batch mean raised to at least `nats`: the first nats cost nothing.
 
@@ -119,6 +125,7 @@ def free_bits(kl: Numbers, *, nats: float) -> Float[Array, ""]:
     return jnp.maximum(jnp.asarray(kl, jnp.float32).mean(0), nats).sum()
 
 
+@takes_arrays
 def elbo(*, reconstruction_nll: Numbers, kl: Numbers, beta: float = 1.0) -> Float[Array, " n"]:
     """The evidence lower bound of each image: -reconstruction_nll - beta * kl; with beta 1 a bound of log p(image).
 
@@ -145,6 +152,7 @@ def elbo(*, reconstruction_nll: Numbers, kl: Numbers, beta: float = 1.0) -> Floa
     return -jnp.asarray(reconstruction_nll, jnp.float32) - beta * jnp.asarray(kl, jnp.float32).sum(1)
 
 
+@takes_arrays
 def gaussian_log_density(*, values: Numbers, mean: Numbers, log_variance: Numbers) -> Float[Array, " n"]:
     """Log N(values; mean, exp(log_variance)) of each row: the terms of an importance weight.
 
@@ -160,6 +168,7 @@ def gaussian_log_density(*, values: Numbers, mean: Numbers, log_variance: Number
     return _image_sums(_log_density(values, _broadcast(mean, values), _broadcast(log_variance, values)))
 
 
+@takes_arrays
 def importance_weighted_bound(log_weights: Numbers) -> Float[Array, " n"]:
     """Log of the mean importance weight: a bound of log p(image) that tightens with K; with K = 1 the plain bound.
 

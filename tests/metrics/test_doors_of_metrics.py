@@ -1,0 +1,68 @@
+"""What metrics are given by any maker of arrays, and under JAX's strictest settings."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxeval import metrics
+
+_RNG = np.random.default_rng(0)
+_REFERENCE, _GENERATED = _RNG.standard_normal((2, 12, 4)).astype(np.float32)
+_X, _Y = _RNG.random((2, 3, 6, 7, 3)).astype(np.float32)
+FEATURES = {"reference": _REFERENCE, "generated": _GENERATED}
+IMAGES = {"reference": _X, "generated": _Y}
+CASES: dict[str, tuple[Any, dict[str, np.ndarray]]] = {
+    "frechet distance": (metrics.FrechetDistance(4), FEATURES),
+    "inception score": (metrics.InceptionScore(4, splits=2), {"generated": _GENERATED, "index": np.arange(12)}),
+    "kernel distance": (metrics.KernelDistance(4, 40), FEATURES),
+    "manifold": (metrics.Manifold(4, 40), FEATURES),
+    "mean": (metrics.Mean("loss"), {"loss": _GENERATED[:, 0]}),
+    "psnr": (metrics.PSNR(data_range=1.0), IMAGES),
+    "collection": (metrics.Collection({"psnr": metrics.PSNR(data_range=1.0)}), IMAGES),
+}
+
+
+class Foreign:
+    """As a torch tensor on the CPU."""
+
+    def __init__(self, values: np.ndarray):
+        self.values = values
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        del copy
+        return np.asarray(self.values, dtype)
+
+
+def value_of(metric: Any, inputs: dict[str, Any]) -> list[np.ndarray]:
+    return [np.asarray(v) for v in jax.tree.leaves(metric.compute_on_device(metric.update(metric.init(), **inputs)))]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_arrays_of_any_maker_count_as_the_same_values(name: str) -> None:
+    metric, inputs = CASES[name]
+    expected = value_of(metric, inputs)  # compiles what would take other bytes for its own
+    for made in (lambda a: a.astype(a.dtype.newbyteorder("S")), Foreign):
+        found = value_of(metric, {key: made(array) for key, array in inputs.items()})
+        for ours, there in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours, there, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_is_promoted(name: str) -> None:
+    metric, inputs = CASES[name]
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+
+        def twice(**inputs: Any) -> Any:
+            state = metric.update(metric.init(), **inputs)
+            state = metric.merge(state, metric.update(state, **inputs, mask=jnp.ones(len(inputs["generated"]), bool)))
+            return state, metric.compute_on_device(state)
+
+        traced = {key: jnp.asarray(array, jnp.int32 if key == "index" else None) for key, array in inputs.items()}
+        if "generated" not in traced:
+            traced["generated"] = traced["loss"]
+        state, value = jax.eval_shape(twice, **traced)
+    assert {leaf.dtype for leaf in jax.tree.leaves(value)} == {jnp.dtype("float32")}
+    assert jnp.dtype("float64") not in {leaf.dtype for leaf in jax.tree.leaves(state)}
