@@ -1,11 +1,14 @@
 """What a traced computation contains: checks that a CPU cannot make by value, since it always multiplies in full."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 from jax import lax
 
+# Primitives of jaxeval whose parameters are functions, not jaxprs.
+_OF_FUNCTIONS = {"linear", "sloped"}
 _CONTRACTIONS = {"dot_general", "conv_general_dilated", "ragged_dot", "ragged_dot_general"}
 
 
@@ -13,6 +16,9 @@ def equations(jaxpr: Any) -> Iterator[Any]:
     """Every equation of a jaxpr and of all jaxprs inside its equations' parameters."""
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
         yield equation
+        if equation.primitive.name in _OF_FUNCTIONS:
+            computed = functools.partial(equation.primitive.impl, **equation.params)
+            yield from equations(jax.make_jaxpr(computed)(*(variable.aval for variable in equation.invars)))
         for parameter in equation.params.values():
             for value in _flat(parameter):
                 if hasattr(value, "eqns") or hasattr(value, "jaxpr"):

@@ -72,12 +72,13 @@ def native(name: str, value: Any) -> Any:
         return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
     if isinstance(value, jax.Array | np.generic | str):
         return value
-    if _is_record(value):
-        return type(value)(*(native(name, part) for part in value))
-    if type(value) in (tuple, list):
-        return type(value)(native(name, part) for part in value)
+    if _is_record(value) or type(value) in (tuple, list):
+        parts = [native(name, part) for part in value]
+        if all(part is before for part, before in zip(parts, value, strict=True)):
+            return value
+        return type(value)(*parts) if _is_record(value) else type(value)(parts)
     if type(value) is dict:
-        return {key: native(name, part) for key, part in value.items()}
+        return dict(zip(value, native(name, list(value.values())), strict=True))
     return as_array(name, value) if hasattr(value, "__array__") and not isinstance(value, type) else value
 
 

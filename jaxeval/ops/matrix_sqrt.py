@@ -136,7 +136,7 @@ def _newton_schulz_on_device(
         reached = _residual(_matmul, jnp, next_y, start)
         better = reached < residual  # else rounding has taken over
         kept = (jnp.where(better, new, old) for new, old in ((next_y, y), (next_z, z), (reached, residual)))
-        return *kept, steps + better, better
+        return *kept, steps + better.astype(steps.dtype), better
 
     first = (start, identity, _residual(_matmul, jnp, start, start), jnp.zeros((), jnp.int32), jnp.array(True))
     y, _, residual, steps, _ = lax.while_loop(going, step, first)

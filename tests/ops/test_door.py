@@ -92,12 +92,10 @@ def test_images_of_any_maker_count_as_the_same_values(maker: str) -> None:
 
 
 def test_arrays_inside_of_arguments_are_made_native() -> None:
-    maps: Any = {"a": np.random.default_rng(0).random((1, 2, 3, 4)).astype(np.float32)}
-    other: Any = {"a": maps["a"] + 1}
-    expected = losses.content_loss({k: jnp.asarray(v) for k, v in maps.items()}, other)
-    big: Any = {"a": swapped(maps["a"])}
-    elsewhere: Any = {"a": Foreign(other["a"])}
-    np.testing.assert_allclose(losses.content_loss(big, elsewhere), expected)
+    values = np.random.default_rng(0).random((1, 2, 3, 4)).astype(np.float32)
+    expected = losses.content_loss({"a": jnp.asarray(values)}, {"a": jnp.asarray(values + 1)})
+    maps: tuple[Any, Any] = ({"a": swapped(values)}, {"a": Foreign(values + 1)})
+    np.testing.assert_allclose(losses.content_loss(*maps), expected)
     moments = ops.feature_moments(np.eye(3))
     foreign = ops.Moments(*(swapped(np.asarray(part)) for part in moments))
     assert ops.moments_on_host(foreign).mean.dtype.isnative
