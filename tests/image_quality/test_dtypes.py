@@ -29,6 +29,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], int]] = {
         for name in ("torchmetrics", "piq", "pyiqa")
     },
     "psnr of rounded y": (with_options(iq.psnr, channels="y-rounded"), 9),
+    "ssim in tiles": (with_options(iq.ssim), 310),
 }
 SINGLES: dict[str, tuple[Callable[..., Any], int]] = {
     **{

@@ -264,7 +264,9 @@ def _tiling(shape: tuple[int, ...], settings: _Settings):
     )
 
     def cut(image: Pixels, tile: tuple[_Tile, _Tile]) -> Pixels:
-        return lax.dynamic_slice(image, (tile[0].start, tile[1].start, 0), (tall + reach, wide + reach, channels))
+        return lax.dynamic_slice(
+            image, (tile[0].start, tile[1].start, np.int32(0)), (tall + reach, wide + reach, channels)
+        )
 
     return tiles, cut
 
@@ -285,7 +287,7 @@ class _TiledGradient:
             return jax.vjp(lambda *at: self.of(at, tile), *parts)[1](cotangent)
 
         def add(gradients: tuple[Pixels, ...], tile: tuple[_Tile, _Tile]) -> tuple[tuple[Pixels, ...], None]:
-            place = (tile[0].start, tile[1].start, 0)
+            place = (tile[0].start, tile[1].start, np.int32(0))
             parts = of_tile(tuple(cut(i, tile) for i in images), tile, cotangents[0])
             return tuple(
                 lax.dynamic_update_slice(whole, cut(whole, tile) + part, place)
