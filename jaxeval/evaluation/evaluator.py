@@ -455,7 +455,7 @@ def read_states(
     states: Sequence[tuple[Protocol, Precision]],
     *,
     extractor: str | Extractor,
-    batch_size: int,
+    batch_size: int | Literal["auto"],
     limit: int | None,
     limit_first: bool,
     seed: int,

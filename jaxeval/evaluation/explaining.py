@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def explain(
     protocols: "str | Protocol | Sequence[str | Protocol]",
     extractor: str | Extractor = "inception",
     precision: str | Sequence[str] = "highest",
-    batch_size: int = 32,
+    batch_size: int | Literal["auto"] = "auto",
     limit: int | None = None,
     limit_first: bool = False,
     seed: int = 0,
