@@ -82,7 +82,7 @@ MASKS = st.lists(st.lists(st.booleans(), min_size=ROWS, max_size=ROWS), min_size
 
 
 @given(MASKS, st.sampled_from([1, 2, 3, 8]), st.sampled_from(["error", "reservoir"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_as_many_rows_fit_as_the_capacity_says(masks: list[list[bool]], shards: int, overflow: Any):
     """Whatever the masks, and however the batches are divided between two states that are then merged."""
     expected = sorted(i for mask in masks for i in range(ROWS) if mask[i])
@@ -104,7 +104,7 @@ def test_as_many_rows_fit_as_the_capacity_says(masks: list[list[bool]], shards: 
     st.sampled_from([1, 2, 3, 8]),
     st.sampled_from(["error", "reservoir"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_resharded_rows_are_the_same_and_more_can_follow(counts: list[int], old: int, new: int, overflow: Any):
     buffer = FeatureBuffer(2, 24 if overflow == "reservoir" else 72, overflow, seed=1)
     index = np.arange(ROWS)
