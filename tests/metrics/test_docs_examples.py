@@ -1,4 +1,4 @@
-"""The code of docs/metrics.md, run as it stands; and that and the README's loops on one device and on four."""
+"""The code of docs/metrics.md, run as it stands on one device and on four; and there the README's loop with pmap."""
 
 import os
 import re
@@ -95,9 +95,9 @@ def test_the_pages_code_runs_as_it_stands(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize("devices", [1, 4])
 def test_on_so_many_devices(devices: int):
     tests = ["tests/metrics/test_training_loops.py", "tests/metrics/test_docs_examples.py"]
-    chosen = "with_pmap or README or as_it_stands"
+    chosen = "with_pmap or as_it_stands"  # its loop on meshes of one and of four is run without a process of its own
     command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:xdist", *tests, "-k", chosen]
     flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     done = subprocess.run(command, cwd=ROOT, env=os.environ | flags, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "3 passed" in done.stdout, done.stdout[-300:]
+    assert "2 passed" in done.stdout, done.stdout[-300:]
