@@ -95,9 +95,9 @@ def test_a_run_killed_at_random_moments_gives_the_same_bits(folders, tmp_path):
     resumable = [*command, "--out", killed, "--checkpoint", str(checkpoints), "--checkpoint-every", "4"]
     kills = 0
     # 301 images in batches of four, a save every four: up to 19 saves.
-    for saves in sorted(rng.sample(range(1, 17), 5)):
+    for saves in sorted(rng.sample(range(1, 17), 3)):
         kills += ProcessRun([resumable] * 2).kill_at(checkpoints, saves, rng)
-    assert kills == 5
+    assert kills == 3
     outcome = ProcessRun([resumable] * 2).finish()
     assert [code for code, _, _ in outcome] == [0, 0], outcome[0][2][-2000:]
     assert "resumed from a checkpoint" in outcome[0][2]
