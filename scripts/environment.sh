@@ -4,28 +4,28 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 python=$venv/bin/python
 
-find_python() {
+# first_python CANDIDATE...: the first that runs and is new enough.
+first_python() {
   local candidate
-  for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+  for candidate in "$@"; do
     [ -n "$candidate" ] || continue
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
   done
+  return 1
+}
+
+find_python() {
+  first_python "${PYTHON:-}" python3.11 python3.12 python3.13 python3 && return
   echo "Python 3.11 or newer is needed and none was found; install it, or name it with PYTHON=..." >&2
   return 1
 }
 
 # named_python NAME: a Python by its command, its path, or its version, which pyenv may have too.
 named_python() {
-  local candidate
-  for candidate in "$1" "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1"*/bin/python; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-      echo "$candidate"
-      return
-    fi
-  done
+  first_python "$1" "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1"*/bin/python && return
   echo "--python $1: no Python 3.11 or newer of that name or version was found; give its path" >&2
   return 1
 }

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["random_inception_state_dict", "save_random_inception"]
+from jaxeval.extractors import WeightsStore
+
+__all__ = ["random_inception_for_both", "random_inception_state_dict", "save_random_inception"]
 
 
 def _block_a(inputs, pool):
@@ -129,3 +131,15 @@ def save_random_inception(path: Path, seed: int) -> Path:
 
     safetensors.numpy.save_file(random_inception_state_dict(seed), path)
     return path
+
+
+def random_inception_for_both(folder: Path, seed: int = 3) -> tuple[Path, Path]:
+    """A torch checkpoint for the references, and a weights folder for jaxeval with the same numbers."""
+    import torch
+
+    checkpoint = folder / "random.pth"
+    state = random_inception_state_dict(seed)
+    torch.save({name: torch.from_numpy(value) for name, value in state.items()}, checkpoint)
+    saved = save_random_inception(folder / "random.safetensors", seed)
+    WeightsStore(folder / "store").import_file("inception", saved, unverified=True)
+    return checkpoint, folder / "store"

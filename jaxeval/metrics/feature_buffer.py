@@ -324,7 +324,8 @@ class FeatureBuffer:
         def fill(state: FeatureBufferState, rows: Array, priority: Array) -> tuple[FeatureBufferState, Array]:
             counts = priority != _EMPTY
             held = state.priority != _EMPTY
-            free = jnp.sort(jnp.where(held, places, jnp.arange(places, dtype=jnp.int32)))
+            rank = jnp.where(held, places, jnp.cumsum(~held, dtype=jnp.int32) - 1)
+            free = jnp.full(places, places, jnp.int32).at[rank].set(jnp.arange(places, dtype=jnp.int32), mode="drop")
             number = jnp.cumsum(counts, dtype=jnp.int32) - 1
             enters = counts & (number < (~held).sum(dtype=jnp.int32))
             place = jnp.where(enters, free[jnp.minimum(number, places - 1)], places)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.metrics.keywords import own_input, require_input
@@ -160,6 +160,21 @@ class _Pairs(Metric[PairScores]):
     def _value(self, moments: Moments, infinite: int) -> MetricValue:
         """From float64 moments of at least one pair, finite or not."""
 
+    def compute_on_device(
+        self, state: PairScores, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
+    ) -> Float[Array, ""]:
+        """The value in float32, jit-able, differentiable; infinite where `compute`'s is, not a number of no pairs."""
+        del axis_name, mesh
+        check_whole(self, state)
+        state = on_device(state)
+        return self._value_on_device(state.finite.count > 0, state.finite.mean + state.finite.mean_lo, state.infinite)
+
+    @abc.abstractmethod
+    def _value_on_device(
+        self, finite: Bool[Array, ""], mean: Float[Array, " w"], infinite: Int[Array, ""]
+    ) -> Float[Array, ""]:
+        """From whether there are pairs of finite score, what is kept of them on average, and how many others are."""
+
 
 def _blanked(images: Any, mask: Array | None) -> AnyArray:
     """The images with zeros where a pair does not count: what padding holds must not be taken for bad data."""
@@ -211,15 +226,10 @@ class ImageQuality(_Pairs):
             self.name, float(moments.mean[0]), standard_error=error, n_generated=count, warnings=warnings
         )
 
-    def compute_on_device(
-        self, state: PairScores, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
+    def _value_on_device(
+        self, finite: Bool[Array, ""], mean: Float[Array, " w"], infinite: Int[Array, ""]
     ) -> Float[Array, ""]:
-        """The mean of the finite scores in float32, jit-able, differentiable; not a number of no pairs."""
-        del axis_name, mesh
-        check_whole(self, state)
-        state = on_device(state)
-        none = jnp.where(state.infinite > 0, jnp.inf, jnp.nan)
-        return jnp.where(state.finite.count > 0, (state.finite.mean + state.finite.mean_lo)[0], none)
+        return jnp.where(finite, mean[0], jnp.where(infinite > 0, jnp.inf, jnp.nan))
 
 
 class PSNR(ImageQuality):
@@ -276,19 +286,14 @@ class PooledPSNR(_Pairs):
             self.name, _decibels(ratio, self.function.data_range), standard_error=known, n_generated=count
         )
 
-    def compute_on_device(
-        self, state: PairScores, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
+    def _value_on_device(
+        self, finite: Bool[Array, ""], mean: Float[Array, " w"], infinite: Int[Array, ""]
     ) -> Float[Array, ""]:
-        """The ratio in float32, jit-able, differentiable; not a number of no pairs, infinite of identical ones."""
-        del axis_name, mesh
-        check_whole(self, state)
-        state = on_device(state)
-        error, pixels = state.finite.mean + state.finite.mean_lo
+        error, pixels = mean
         differs = error > 0
-        decibels = 20 * math.log10(self.function.data_range) - 10 * jnp.log10(
-            jnp.where(differs, error, 1.0) / jnp.where(pixels > 0, pixels, 1.0)
-        )
-        return jnp.where(state.finite.count > 0, jnp.where(differs, decibels, jnp.inf), jnp.nan)
+        ratio = jnp.where(differs, error, 1.0) / jnp.where(pixels > 0, pixels, 1.0)
+        decibels = 20 * math.log10(self.function.data_range) - 10 * jnp.log10(ratio)
+        return jnp.where(finite, jnp.where(differs, decibels, jnp.inf), jnp.nan)
 
 
 def _decibels(error: float, data_range: float) -> float:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers
-from jaxeval.ops._door import takes_arrays
+from jaxeval.ops._door import native_or_numbers, takes_arrays
 
 __all__ = [
     "AxisName",
@@ -63,7 +63,8 @@ class Metric(abc.ABC, Generic[State]):
         super().__init_subclass__(**options)
         for method in ("update", "accumulate"):
             if method in vars(cls):  # the door of every metric, as every op has one
-                setattr(cls, method, takes_arrays(vars(cls)[method], but=("self", "state", "params")))
+                given = ("self", "state", "params")
+                setattr(cls, method, takes_arrays(vars(cls)[method], but=given, others=native_or_numbers))
 
     @abc.abstractmethod
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> State:

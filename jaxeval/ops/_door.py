@@ -19,19 +19,22 @@ from jaxtyping import AbstractArray
 
 from jaxeval.errors import InputError
 
-__all__ = ["as_array", "native", "takes_arrays"]
+__all__ = ["as_array", "native", "native_or_numbers", "takes_arrays"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Reader = Callable[[str, Any], Any]
 
 
-def takes_arrays(function: Callable[P, R], *, but: tuple[str, ...] = ()) -> Callable[P, R]:
+def takes_arrays(
+    function: Callable[P, R], *, but: tuple[str, ...] = (), others: Reader | None = None
+) -> Callable[P, R]:
     """A public op that reads its arguments as its annotations say: `as_array` where they name arrays, else `native`.
 
     Args:
       function: the op.
       but: parameters that it gets as they were given.
+      others: reads keywords that its signature does not name; `native` by default.
     """
     parameters = inspect.signature(function).parameters.items()
     readers = {name: _as_given if name in but else _reader(p.annotation) for name, p in parameters}
@@ -40,7 +43,7 @@ def takes_arrays(function: Callable[P, R], *, but: tuple[str, ...] = ()) -> Call
     @functools.wraps(function)
     def reading(*args: P.args, **kwargs: P.kwargs) -> R:
         read = [reader(name, value) for (name, reader), value in zip(in_order, args, strict=False)]
-        named = {name: readers.get(name, native)(name, value) for name, value in kwargs.items()}
+        named = {name: readers.get(name, others or native)(name, value) for name, value in kwargs.items()}
         return function(*read, *args[len(read) :], **named)  # pyright: ignore[reportCallIssue]
 
     return reading
@@ -80,6 +83,15 @@ def native(name: str, value: Any) -> Any:
     if type(value) is dict:
         return dict(zip(value, native(name, list(value.values())), strict=True))
     return as_array(name, value) if hasattr(value, "__array__") and not isinstance(value, type) else value
+
+
+def native_or_numbers(name: str, value: Any) -> Any:
+    """`native`, and lists of numbers, of any depth, as arrays: for keywords that no annotation describes."""
+    first = value
+    while isinstance(first, list) and first:
+        first = first[0]
+    of_numbers = isinstance(value, list) and isinstance(first, bool | int | float)
+    return as_array(name, value) if of_numbers else native(name, value)
 
 
 def _reader(annotation: Any) -> Reader:

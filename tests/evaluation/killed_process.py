@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from typing import Any
+from unittest import mock
 
 from jaxeval.cli import main
 
@@ -30,7 +31,7 @@ def arrange(place: str) -> None:
                 die()
             original(state, *more)
 
-        setattr(collecting._State, "add", add)  # noqa: B010
+        mock.patch.object(collecting._State, "add", add).start()
     elif what == "metrics":
         run.Run.results = die
     elif what == "joined":

@@ -1,5 +1,6 @@
 """`explain`: where the difference of two protocols' numbers comes from."""
 
+import io
 import json
 import re
 from decimal import Decimal
@@ -128,7 +129,7 @@ def test_a_file_of_statistics_stays_the_same_at_all_steps(tmp_path):
 
 def test_the_table_has_80_columns_and_adds_up():
     found = jaxeval.explain({"a-long-name-of-a-set/" * 5: REAL}, FAKE, protocols="torch-fidelity,jax-fid", **OPTIONS)
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=io.StringIO())
     print_explanation(found, console)
     lines = console.export_text().splitlines()
     table = [line for line in lines if not line.startswith("warning:")]

@@ -10,10 +10,9 @@ import scipy.special
 import scipy.stats
 from image_sets import crops
 from parity_stub import torchvision_stub
-from random_inception import random_inception_state_dict, save_random_inception
+from random_inception import random_inception_for_both
 
 import jaxeval
-from jaxeval.extractors import WeightsStore
 from jaxeval.ops import inception_score
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
@@ -23,15 +22,7 @@ COUNT = 54  # of which jax-fid takes 50
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A checkpoint for the references and a weights folder for us, of the same numbers."""
-    import torch
-
-    folder = tmp_path_factory.mktemp("weights")
-    checkpoint = folder / "random.pth"
-    torch.save({name: torch.from_numpy(value) for name, value in random_inception_state_dict(3).items()}, checkpoint)
-    store = WeightsStore(folder / "store")
-    store.import_file("inception", save_random_inception(folder / "random.safetensors", 3), unverified=True)
-    return checkpoint, folder / "store"
+    return random_inception_for_both(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

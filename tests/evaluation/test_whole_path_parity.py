@@ -13,10 +13,9 @@ import scipy.linalg
 from image_sets import crops
 from parity_stub import torchvision_stub
 from PIL import Image, ImageFilter
-from random_inception import random_inception_state_dict, save_random_inception
+from random_inception import random_inception_for_both
 
 from jaxeval.cli import main
-from jaxeval.extractors import WeightsStore
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
@@ -25,15 +24,7 @@ _IMAGES = 8
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A torch checkpoint for the references, and a weights folder of ours with the same numbers."""
-    import torch
-
-    folder = tmp_path_factory.mktemp("weights")
-    checkpoint = folder / "random.pth"
-    torch.save({name: torch.from_numpy(value) for name, value in random_inception_state_dict(3).items()}, checkpoint)
-    store = WeightsStore(folder / "store")
-    store.import_file("inception", save_random_inception(folder / "random.safetensors", 3), unverified=True)
-    return checkpoint, folder / "store"
+    return random_inception_for_both(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module", params=[(48, 64), (300, 310)], ids=["enlarged", "reduced"])

@@ -14,6 +14,16 @@ from jaxeval.extractors import PerceptualDistance
 from jaxeval.ops.losses import structure_loss
 
 
+def one_by_one(function, options, *images):
+    """What `each_image` does, in the dtype that the images have."""
+    return lax.map(lambda image: function(*image, **dict(options)), images)
+
+
+def sorted_median(values):
+    """What `lower_median` finds by the bits of float32, of values of any width."""
+    return jnp.sort(values)[(values.shape[0] - 1) // 2]
+
+
 def _perceptual(name: str, over_maps: Callable) -> Callable:
     """A distance of the shape of LPIPS and DISTS over two small smooth layers, through the class that all share."""
     rng = np.random.default_rng(8)

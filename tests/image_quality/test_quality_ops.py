@@ -11,7 +11,7 @@ import pytest
 from compilation import quick_compilation
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import contractions
-from quality_ops import FULL_REFERENCE, QUICK, small_pairs
+from quality_ops import FULL_REFERENCE, QUICK, one_by_one, small_pairs, sorted_median
 
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality import _images
@@ -136,15 +136,6 @@ def test_every_way_of_running_gives_the_same_values(name, way):
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
 
 
-def _one_by_one(function, options, *images):
-    """What `each_image` does, in the dtype that the images have."""
-    return jax.lax.map(lambda image: function(*image, **dict(options)), images)
-
-
-def _median(values):
-    return jnp.sort(values)[(values.shape[0] - 1) // 2]
-
-
 @pytest.mark.parametrize(
     "name", [name if name in ("gms", "fsim") else pytest.param(name, marks=pytest.mark.slow) for name in FULL_REFERENCE]
 )
@@ -166,9 +157,9 @@ def test_every_op_and_its_gradient_vary_over_the_axes_of_a_shard_map(name):
 @pytest.mark.parametrize("name", [name for name, op in FULL_REFERENCE.items() if op.slope == "float64"])
 def test_gradients_are_those_of_finite_differences(name, monkeypatch):
     # Steps that do not reach the kinks of maxima, medians and absolute values, at which float32 sees only rounding.
-    monkeypatch.setattr(_images, "_each_image", _one_by_one)
+    monkeypatch.setattr(_images, "_each_image", one_by_one)
     phase_congruency = importlib.import_module("jaxeval.ops.image_quality.phase_congruency")
-    monkeypatch.setattr(phase_congruency, "lower_median", _median)  # the op's own reads the bits of float32
+    monkeypatch.setattr(phase_congruency, "lower_median", sorted_median)  # the op's own reads the bits of float32
     op = FULL_REFERENCE[name]
     with quick_compilation(), jax.enable_x64(True):
         x, y = (jnp.asarray(i[:2], jnp.float64) for i in small_pairs(op))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from compilation import quick_compilation
 from photographs import photograph
-from quality_ops import FULL_REFERENCE, Op
+from quality_ops import FULL_REFERENCE, Op, one_by_one, sorted_median
 
 from jaxeval.ops.image_quality import _images, _moments_of_windows, brisque_features, niqe_features, ssim
 
@@ -49,15 +49,6 @@ def test_features_of_one_image_are_differentiated_forward(features) -> None:
     assert moved.dtype == jnp.float32
 
 
-def _one_by_one(function, options, *images):
-    """What `each_image` does, in the dtype that the images have."""
-    return jax.lax.map(lambda image: function(*image, **dict(options)), images)
-
-
-def _median(values):
-    return jnp.sort(values)[(values.shape[0] - 1) // 2]
-
-
 def assert_second_derivatives(total, pair, rtol: float) -> None:
     """Both directions of taking them against differences of the gradient; jitted, in float64."""
     rng = np.random.default_rng(1)
@@ -82,9 +73,9 @@ def assert_second_derivatives(total, pair, rtol: float) -> None:
     ],
 )
 def test_products_with_the_hessian_are_differences_of_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_images, "_each_image", _one_by_one)
+    monkeypatch.setattr(_images, "_each_image", one_by_one)
     phase_congruency = importlib.import_module("jaxeval.ops.image_quality.phase_congruency")
-    monkeypatch.setattr(phase_congruency, "lower_median", _median)  # the op's own reads the bits of float32
+    monkeypatch.setattr(phase_congruency, "lower_median", sorted_median)  # the op's own reads the bits of float32
     op = FULL_REFERENCE[name]
     with quick_compilation(), jax.enable_x64(True):
         assert_second_derivatives(lambda pair: op.op(*pair, data_range=1.0).sum(), inner_pair(op), 1e-5)
@@ -92,7 +83,7 @@ def test_products_with_the_hessian_are_differences_of_gradients(name: str, monke
 
 @pytest.mark.slow
 def test_tiles_of_a_large_image_have_the_derivatives_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_images, "_each_image", _one_by_one)
+    monkeypatch.setattr(_images, "_each_image", one_by_one)
     x, y = (side[0] for side in inner_pair(FULL_REFERENCE["ssim"]._replace(side=40)))
 
     def total(pair):

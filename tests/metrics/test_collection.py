@@ -1,5 +1,7 @@
 """Several metrics from one batch: one pass of the extractor, one state for what metrics share."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -162,7 +164,7 @@ def test_a_faster_precision_is_the_extractors_and_is_said():
         collection = Collection(
             {"fd": FrechetDistance(4), "loss": Mean("loss")}, extractor=_product(), precision=precision
         )
-        update = lambda state, collection=collection: collection.update(state, **images_of, loss=np.ones(BATCH))  # noqa: E731
+        update = functools.partial(collection.update, **images_of, loss=np.ones(BATCH))
         asked[precision] = str(jax.make_jaxpr(update)(collection.init()))
         values = collection.compute(update(collection.init()))
         said = [warning for warning in values["fd"].warnings if "precision='default', for watching" in warning]
