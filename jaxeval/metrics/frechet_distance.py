@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -113,6 +114,8 @@ class FrechetDistance(Metric[FrechetState]):
           count: of how many images, where the statistics do not say. Without it their reference is complete: `compute`
             gives no `n_reference`, and refuses a state whose reference got further rows.
 
+        What the file gives reason to say, such as eigenvalues below zero that rounding explains, is a `UserWarning`.
+
         Raises:
           InputError: the file cannot be read, holds no statistics of `feature_size` features, or says another count.
         """
@@ -131,15 +134,15 @@ class FrechetDistance(Metric[FrechetState]):
         for side, moments in sides.items():
             if counts[side] <= self.ddof:
                 raise InputError(f"{self.name} needs at least {self.ddof + 1} rows of {side}; it has {counts[side]}")
-            if counts[side] > UNKNOWN_COUNT:
+            if side == "reference" and counts[side] > UNKNOWN_COUNT:
                 raise InputError(
-                    f"rows of {side} were added to statistics of an unknown number of images; give their count to "
+                    "rows of reference were added to statistics of an unknown number of images; give their count to "
                     "from_statistics"
                 )
             if not np.isfinite(moments.scatter).all():
                 raise InputError(f"a counted row of {side} held values that are not finite; mask such rows")
         value = frechet_distance_between(*(self._gaussian(side, moments) for side, moments in sides.items()))
-        warnings = tuple(
+        said = tuple(
             f"{side} has {count} rows for {self.feature_size} dimensions: its covariance is singular, "
             "and the distance biased upwards"
             for side, count in counts.items()
@@ -150,7 +153,7 @@ class FrechetDistance(Metric[FrechetState]):
             value,
             n_reference=None if counts["reference"] == UNKNOWN_COUNT else counts["reference"],
             n_generated=counts["generated"],
-            warnings=warnings,
+            warnings=said,
         )
 
     def _gaussian(self, side: str, moments: Moments) -> Gaussian:
@@ -194,6 +197,8 @@ def _moments_of(statistics: Any, feature_size: int, ddof: int, count: int | None
         from jaxeval.evaluation.foreign_statistics import statistics_in
 
         statistics = statistics_in(statistics, feature_size)
+    for said in getattr(statistics, "warnings", ()):
+        warnings.warn(said, stacklevel=3)
     missing = [name for name in ("mean", "covariance", "count") if not hasattr(statistics, name)]
     if missing:
         raise InputError(
@@ -209,10 +214,10 @@ def _moments_of(statistics: Any, feature_size: int, ddof: int, count: int | None
             f"the statistics are of {mean.shape[-1] if mean.ndim else 'no'} features; the metric was made for "
             f"{feature_size}"
         )
-    said = None if statistics.count is None else int(statistics.count)
-    if said is not None and count is not None and said != count:
-        raise InputError(f"count is {count}, and the statistics say {said}; leave it out")
-    known = said if count is None else count
+    known = None if statistics.count is None else int(statistics.count)
+    if known is not None and count is not None and known != count:
+        raise InputError(f"count is {count}, and the statistics say {known}; leave it out")
+    known = known if count is None else count
     number = UNKNOWN_COUNT if known is None else known
     # `covariance` is over count - 1; with ddof 0 the metric takes the same rows over count, if it is known.
     scatter = matrix * (number - (ddof if known is None else 1))

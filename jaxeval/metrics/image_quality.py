@@ -166,8 +166,9 @@ class _Pairs(Metric[PairScores]):
         """The value in float32, jit-able, differentiable; infinite where `compute`'s is, not a number of no pairs."""
         del axis_name, mesh
         check_whole(self, state)
-        state = on_device(state)
-        return self._value_on_device(state.finite.count > 0, state.finite.mean + state.finite.mean_lo, state.infinite)
+        finite, infinite = state.finite, jnp.asarray(state.infinite)
+        mean = jnp.asarray(finite.mean) + jnp.asarray(finite.mean_lo)
+        return self._value_on_device(jnp.asarray(finite.count) > 0, mean, infinite)
 
     @abc.abstractmethod
     def _value_on_device(

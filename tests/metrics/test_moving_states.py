@@ -126,6 +126,15 @@ def test_a_reference_comes_from_a_file(name: str, ddof: int, tmp_path: Path):
     assert metric.compute(metric.update(placed, generated=Y)).value == pytest.approx(found.value, rel=1e-6)
 
 
+def test_what_a_file_gives_reason_to_say_is_a_warning(tmp_path: Path):
+    """The covariance of few rows, rounded to float32, has eigenvalues a little below zero."""
+    few = X[:4].astype(np.float64) * 100
+    sigma = np.cov(np.concatenate([few, few], axis=1), rowvar=False).astype(np.float32)
+    np.savez(tmp_path / "rounded.npz", mu=np.concatenate([few, few], axis=1).mean(0), sigma=sigma)
+    with pytest.warns(UserWarning, match="rounded.npz has eigenvalues down to"):
+        FrechetDistance(10).from_statistics(tmp_path / "rounded.npz")
+
+
 def test_a_file_without_a_count_is_a_whole_reference(tmp_path: Path):
     metric = FrechetDistance(5)
     state = metric.update(metric.from_statistics(str(files(tmp_path)["plain"])), generated=Y)
