@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from benchmarks.kernel import OURS, Goal, Kernel, Run, Size
-from benchmarks.peers import save_torch_checkpoint, torch_module
+from benchmarks.peers import save_torch_checkpoint, torch_device, torch_module
 from jaxeval.extractors import WeightsStore, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.ops import image_quality
@@ -77,8 +77,9 @@ def _ours(op: Callable[..., Any]) -> Callable[[Size], Run]:
 
 
 def _torch_pairs(size: Size) -> tuple[Any, Any]:
-    torch = torch_module()
-    x, y = (torch.from_numpy(np.ascontiguousarray(part.transpose(0, 3, 1, 2))) for part in _pairs(size))
+    torch, device = torch_module(), torch_device()
+    planes = (np.ascontiguousarray(part.transpose(0, 3, 1, 2)) for part in _pairs(size))
+    x, y = (torch.from_numpy(part).to(device) for part in planes)
     return x, y
 
 
@@ -128,19 +129,21 @@ def _network(name: str, side: int) -> Callable[[Size], Run]:
 
 def _inception_fidelity(channels_last: bool) -> Callable[[Size], Run]:
     def make(size: Size) -> Run:
-        torch = torch_module()
+        torch, device = torch_module(), torch_device()
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         with tempfile.TemporaryDirectory() as folder:
             path = save_torch_checkpoint(random_weights("inception", 0), Path(folder) / "random.pth")
             network: Any = FeatureExtractorInceptionV3("network", ["2048"], feature_extractor_weights_path=str(path))
+        network = network.to(device)
         images = torch.from_numpy(pictures(size["n"], 299, 299, 0).transpose(0, 3, 1, 2).copy())
         if channels_last:
             network = network.to(memory_format=torch.channels_last)  # its first convolution turns the images
 
         def run() -> float:
             with torch.inference_mode():
-                return float(np.mean([network(part)[0].numpy() for part in images.split(size["batch"])]))
+                batches = images.split(size["batch"])
+                return float(np.mean([network(part.to(device))[0].cpu().numpy() for part in batches]))
 
         return run
 

@@ -102,7 +102,7 @@ def measure(
         reference=features_in_float64(network, sets[0], batch), generated=features_in_float64(network, sets[1], batch)
     )
     for name, figures in found.items():
-        figures["error"] = abs(figures["distance"] - exact)
+        figures["distance_error"] = abs(figures["distance"] - exact)
         told(name, {**figures, "float64": exact})
     return {"float64": exact, "modes": found}
 
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, mode in found["modes"].items():
         print(
             f"{name:<8} product {mode['gemm'] / 1e12:6.1f} TFLOP/s  {mode['images_per_second']:8.0f} img/s  "
-            f"distance {mode['distance']:.6f}  error {mode['error']:.1e}"
+            f"distance {mode['distance']:.6f}  error {mode['distance_error']:.1e}"
         )
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n")

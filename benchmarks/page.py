@@ -39,7 +39,7 @@ def page(
 
     Args:
       document: what `python -m benchmarks --json` wrote.
-      notes: what bounds a kernel, by name.
+      notes: what bounds a kernel, by name; and what else is to say of an accelerator, as `accelerator`.
       others: what it wrote on other machines.
       modes: what `python -m benchmarks.modes --json` wrote, if it was run on an accelerator.
       growth: what `python -m benchmarks.growth` wrote.
@@ -58,7 +58,7 @@ def page(
     parts.append(_all_figures(rows))
     for other in others:
         parts += ["## The same on another machine", _machine(other), _table(other["rows"])]
-    parts += [_modes(modes), _growth(growth)]
+    parts += [_modes(modes, notes.get("accelerator")), _growth(growth)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -159,7 +159,7 @@ def _all_figures(rows: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n\n" + "\n".join(remarks)
 
 
-def _modes(modes: Mapping[str, Any] | None) -> str:
+def _modes(modes: Mapping[str, Any] | None, note: str | None) -> str:
     head = (
         "## Accelerators\n\n"
         "`scripts/device-check OUT_DIR` checks a machine in one command of less than eight minutes, which needs no "
@@ -182,9 +182,9 @@ def _modes(modes: Mapping[str, Any] | None) -> str:
     ]
     for name, mode in modes["modes"].items():
         cells = [name, f"{mode['gemm'] / 1e12:,.1f} TFLOP/s", f"{mode['images_per_second']:,.0f}"]
-        cells += [f"{mode['distance']:.6f}", f"{mode['error']:.1e}"]
+        cells += [f"{mode['distance']:.6f}", f"{mode['distance_error']:.1e}"]
         lines.append(f"| {' | '.join(cells)} |")
-    return head + "\n".join(lines)
+    return head + "\n".join(lines) + (f"\n\n{note}" if note else "")
 
 
 def _growth(growth: Mapping[str, Any] | None) -> str:

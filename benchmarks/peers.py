@@ -7,9 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-__all__ = ["PACKAGES", "FidelityCommand", "missing", "save_torch_checkpoint", "torch_module", "version"]
+__all__ = [
+    "PACKAGES",
+    "FidelityCommand",
+    "missing",
+    "save_torch_checkpoint",
+    "torch_device",
+    "torch_module",
+    "version",
+]
 
 # Contender -> the packages that it needs, the one whose version is stated first.
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -46,20 +55,32 @@ def torch_module() -> Any:
     """Torch, with torchvision importable beside a build that it was not compiled for."""
     import torch
 
-    _torchvision_operators()
+    _importable_torchvision()
     return torch
 
 
 @functools.cache
-def _torchvision_operators() -> Any:
-    # torchvision registers fake kernels for these at import, and finds no such operators beside another build of torch.
+def _importable_torchvision() -> Any:
     import torch
 
+    try:
+        importlib.import_module("torchvision")
+        return None
+    except ImportError:
+        return None
+    except RuntimeError:
+        # Compiled for another build of torch, it registers fake kernels at import of operators that it could not load.
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
     library = torch.library.Library("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, operator):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return library
+
+
+def torch_device() -> str:
+    """Where torch computes what jaxeval computes on JAX's default device: on the same GPU where its build can."""
+    return "cuda" if jax.default_backend() == "gpu" and torch_module().cuda.is_available() else "cpu"
 
 
 class FidelityCommand:
@@ -72,8 +93,9 @@ class FidelityCommand:
     def __init__(
         self, weights: Path, generated: Path, reference: Path, subset_size: int, batch_size: int, subsets: int
     ):
+        device = ["--cpu"] if torch_device() == "cpu" else ["--gpu", "0"]
         options = [
-            "--cpu",
+            *device,
             "--fid",
             "--kid",
             "--prc",

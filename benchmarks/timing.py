@@ -1,6 +1,7 @@
 """Timing: contenders in processes of their own take turns, so that load on the machine hits all alike."""
 
 import dataclasses
+import functools
 import json
 import os
 import statistics
@@ -12,7 +13,7 @@ from typing import Any
 
 from benchmarks.kernel import Kernel, Size
 
-__all__ = ["Measured", "Worker", "measure", "median", "spread", "worker"]
+__all__ = ["ContenderError", "Measured", "Worker", "measure", "median", "spread", "worker"]
 
 
 @dataclasses.dataclass
@@ -60,15 +61,24 @@ def spread(seconds: Sequence[float]) -> float:
     return width / 2 / statistics.median(ordered)
 
 
+class ContenderError(Exception):
+    """A contender's process ended before it answered."""
+
+
 class Worker:
     """The other end of a `benchmarks.worker`."""
 
     def __init__(self, process: subprocess.Popen[str]):
         self._process = process
-        self.greeting = self._read()
+
+    @functools.cached_property
+    def greeting(self) -> dict[str, Any]:
+        """The answer to its start, waited for: several can start at a time."""
+        return self._read()
 
     def ask(self, order: str) -> dict[str, Any]:
         """Sends an order and waits for the answer."""
+        assert self.greeting is not None  # it comes before every answer
         assert self._process.stdin is not None
         self._process.stdin.write(order + "\n")
         self._process.stdin.flush()
@@ -78,7 +88,7 @@ class Worker:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a contender's process ended; its last words are above ({self._process.args})")
+            raise ContenderError(f"its process ended with status {self._process.wait()}; its last words are above")
         return json.loads(line)
 
 
@@ -107,45 +117,64 @@ def measure(
 ) -> tuple[dict[str, Measured], dict[str, str], dict[str, list[float]]]:
     """Times the contenders of a kernel at a size, in turns, and the machine itself before each turn.
 
+    A contender whose process ends is left out like one that is missing; those beside it are measured all the same.
+
     Returns:
       The figures by contender, why others could not be had, and the machine's rates.
     """
     skipped: dict[str, str] = {}
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
+        answers: dict[str, list[dict[str, Any]]] = {}
+
+        def leave_out(name: str, why: str) -> None:
+            workers.pop(name, None)
+            skipped[name] = why
+            told(f"{kernel.name}: {name} left out: {why}")
+
+        def ask(name: str, order: str) -> None:
+            try:
+                answers[name].append(workers[name].ask(order))
+            except ContenderError as ended:
+                leave_out(name, str(ended))
+
         for name in contenders:
-            started = stack.enter_context(worker(kernel.name, name, size))
-            if "missing" in started.greeting:
-                skipped[name] = started.greeting["missing"]
-                told(f"{kernel.name}: {name} left out: {skipped[name]}")
-            else:
-                workers[name] = started
-        firsts = {name: one.ask("first") for name, one in workers.items()}
-        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+            workers[name] = stack.enter_context(worker(kernel.name, name, size))
+        for name, started in list(workers.items()):
+            answers[name] = []
+            try:
+                if "missing" in started.greeting:
+                    leave_out(name, started.greeting["missing"])
+            except ContenderError as ended:
+                leave_out(name, str(ended))
+        for name in list(workers):
+            ask(name, "first")
         rates: dict[str, list[float]] = {}
         for number in range(repeats):
             for name, rate in machine.ask("rates").items():
                 rates.setdefault(name, []).append(rate)
-            for name, one in workers.items():
-                runs[name].append(one.ask("run"))
-                told(f"{kernel.name}: {name} {number + 1}/{repeats} {runs[name][-1]['seconds']:.3f} s")
-        ends = {name: one.ask("end") for name, one in workers.items()}
-        return (
-            {
-                name: Measured(
-                    seconds=[run["seconds"] for run in runs[name]],
-                    first_seconds=firsts[name]["seconds"],
-                    compile_seconds=firsts[name]["compile_seconds"],
-                    compilations=firsts[name]["compilations"],
-                    compilations_later=sum(run["compilations"] for run in runs[name]),
-                    peak_bytes=ends[name]["peak_bytes"],
-                    input_bytes=ends[name]["input_bytes"],
-                    value=firsts[name]["value"],
-                    version=one.greeting["ready"],
-                    device_peak_bytes=ends[name]["device_peak_bytes"],
-                )
-                for name, one in workers.items()
-            },
-            skipped,
-            rates,
-        )
+            for name in list(workers):
+                ask(name, "run")
+                if name in workers:
+                    told(f"{kernel.name}: {name} {number + 1}/{repeats} {answers[name][-1]['seconds']:.3f} s")
+        for name in list(workers):
+            ask(name, "end")
+        found = {name: _measured(one.greeting["ready"], *answers[name]) for name, one in workers.items()}
+        return found, skipped, rates
+
+
+def _measured(version: str | None, first: dict[str, Any], *others: dict[str, Any]) -> Measured:
+    """From the answers to `first`, to each `run` and to `end`."""
+    *runs, end = others
+    return Measured(
+        seconds=[run["seconds"] for run in runs],
+        first_seconds=first["seconds"],
+        compile_seconds=first["compile_seconds"],
+        compilations=first["compilations"],
+        compilations_later=sum(run["compilations"] for run in runs),
+        peak_bytes=end["peak_bytes"],
+        input_bytes=end["input_bytes"],
+        value=first["value"],
+        version=version,
+        device_peak_bytes=end["device_peak_bytes"],
+    )

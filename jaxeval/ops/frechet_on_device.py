@@ -25,7 +25,7 @@ from jaxeval.errors import InputError
 from jaxeval.ops._arrays import Numbers, check_shape, contract, replicate
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
 from jaxeval.ops._door import takes_arrays
-from jaxeval.ops._polar import polar_factor
+from jaxeval.ops._polar import orthonormalised, polar_factor
 from jaxeval.ops.matrix_sqrt import matrix_sqrt
 from jaxeval.ops.moments import Moments, covariance, device_mean_and_rows, moments_on_device
 
@@ -217,7 +217,7 @@ def _closest_rotation(x: Float[Array, "n d"], y: Float[Array, "m d"], rotation: 
         left = contract("ni,ik->nk", basis_x, left)
     if basis_y is not None:
         right = contract("mi,ik->mk", basis_y, right)
-    return _Rotation(left, singular, right)
+    return _Rotation(orthonormalised(left), singular, orthonormalised(right))
 
 
 def _by_svd(cross: Float[Array, "n m"]) -> tuple[Float[Array, "n k"], Float[Array, "m k"]]:

@@ -32,6 +32,7 @@ from jaxeval.errors import InputError
 from jaxeval.ops._arrays import AnyArray, Numbers, as_float64, check_shape, contract, on_host, replicate
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
 from jaxeval.ops._door import takes_arrays
+from jaxeval.ops._polar import orthonormalised
 
 __all__ = ["MatrixSqrt", "matrix_sqrt"]
 
@@ -97,14 +98,30 @@ def _on_device(a: Float[Array, "d d"], method: str, tolerance: float | None, max
     unit = (a + a.T) / (2.0 * size)
     given = lax.stop_gradient(unit)
     if method == "eigh":
-        eigenvalues, vectors = jnp.linalg.eigh(given)
-        spectrum = _Spectrum(jnp.sqrt(_without_rounding(jnp, eigenvalues)), vectors)
-        root, steps = _matmul(vectors * spectrum.roots[None], vectors.T), jnp.zeros((), jnp.int32)
+        root, spectrum = _root_by_eigh(given)
+        steps = jnp.zeros((), jnp.int32)
         residual = _residual(_matmul, jnp, root, given)
     else:
         spectrum = None
         root, residual, steps = _newton_schulz_on_device(given, tolerance or _epsilon(unit), max_iterations)
     return MatrixSqrt(jnp.sqrt(size) * _differentiable_root(unit, root, spectrum), residual, steps)
+
+
+def _root_by_eigh(a: Float[Array, "d d"]) -> tuple[Float[Array, "d d"], "_Spectrum"]:
+    """The root, and the decomposition that it came from.
+
+    An accelerator's eigenvectors are right to some fifty roundings only. Made orthonormal they leave `a` all but
+    diagonal, and the root of such a matrix is known to first order: what is left of it between two directions, over
+    the sum of their roots.
+    """
+    vectors = orthonormalised(jnp.linalg.eigh(a)[1])
+    nearly = _matmul(_matmul(vectors.T, a), vectors)
+    roots = jnp.sqrt(_without_rounding(jnp, jnp.diagonal(nearly)))
+    spectrum = _Spectrum(roots, vectors)
+    between = (nearly + nearly.T) / 2.0 * spectrum.inverse_sums
+    inside = jnp.where(jnp.eye(a.shape[0], dtype=bool), roots[None], between)
+    root = spectrum.turned_back(inside)
+    return (root + root.T) / 2.0, spectrum
 
 
 def _newton_schulz_on_host(
@@ -163,6 +180,12 @@ class _Spectrum(NamedTuple):
     roots: Float[Array, " d"]
     vectors: Float[Array, "d d"]
 
+    @property
+    def inverse_sums(self) -> Float[Array, "d d"]:
+        """One over the sums of two roots; 0 between directions that no eigenvalue supports."""
+        sums = self.roots[:, None] + self.roots[None, :]
+        return jnp.where(sums > 0.0, 1.0 / jnp.where(sums > 0.0, sums, 1.0), 0.0)
+
     def turned(self, a: Float[Array, "d d"]) -> Float[Array, "d d"]:
         """A matrix in the eigenvectors' basis."""
         return _matmul(_matmul(self.vectors.T, a), self.vectors)
@@ -209,9 +232,7 @@ def _solve_by_eigh(constants: Arrays, operands: Arrays) -> Arrays:
 
 def _solution_by_eigh(arguments: Arrays) -> Arrays:
     spectrum = _Spectrum(*arguments[2:])
-    sums = spectrum.roots[:, None] + spectrum.roots[None, :]
-    inverse = jnp.where(sums > 0.0, 1.0 / jnp.where(sums > 0.0, sums, 1.0), 0.0)
-    return (spectrum.turned_back(spectrum.turned(arguments[1]) * inverse),)
+    return (spectrum.turned_back(spectrum.turned(arguments[1]) * spectrum.inverse_sums),)
 
 
 def _solution_slope(arguments: Arrays, values: Arrays, tangents: Tangents) -> Arrays:

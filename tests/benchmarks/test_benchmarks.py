@@ -1,6 +1,9 @@
 """The benchmarks' own logic: what is measured, what counts as slower, and the page that is made of it."""
 
+import contextlib
 import json
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +11,14 @@ import numpy as np
 import pytest
 from jaxpr_checks import assert_full_precision, contractions
 
-from benchmarks import growth, kernels, modes
+from benchmarks import growth, kernels, modes, timing
 from benchmarks.__main__ import main
 from benchmarks.kernel import OURS, Goal, Kernel
 from benchmarks.page import page
 from benchmarks.regression import compare
 from benchmarks.regression import main as regression
 from benchmarks.results import achieved, lines, ratio, reached, row_of
-from benchmarks.timing import Measured, spread
+from benchmarks.timing import Measured, Worker, spread
 
 
 def figures(seconds, value=1.0):
@@ -129,12 +132,47 @@ def test_the_page_explains_every_goal_that_was_missed():
     assert elsewhere.index("All figures") < elsewhere.index("## The same on another machine")
     assert elsewhere.count("4x peer (is 3.3x) | **not reached**") == 2
     curves = {"all pairs": {"exponent": 2.04}}
-    mode = {"gemm": 5e13, "images_per_second": 1234.4, "distance": 1.5, "error": 2e-4}
+    mode = {"gemm": 5e13, "images_per_second": 1234.4, "distance": 1.5, "distance_error": 2e-4}
     more = {"machine": document["machine"] | {"device": "a GPU"}, "modes": {"highest": mode}}
     text = page(a_document(product=a_row()), {}, modes=more, growth={"curves": curves})
     assert "all pairs 2.04" in text
     assert "a GPU" in text
     assert "| highest | 50.0 TFLOP/s | 1,234 | 1.500000 | 2.0e-04 |" in text
+
+
+_ANSWERS = """
+import json, sys
+figures = {"seconds": 1.0, "compile_seconds": 0.0, "compilations": 0, "value": 1.0}
+ends = dict.fromkeys(["peak_bytes", "input_bytes", "device_peak_bytes"])
+answers = {"first": figures, "run": figures, "rates": {"copy": 1.0}, "end": ends}
+print(json.dumps({"ready": None}), flush=True)
+for order in map(str.strip, sys.stdin):
+    if order in sys.argv[1:]:
+        sys.exit(7)
+    print(json.dumps(answers[order]), flush=True)
+"""
+
+
+@pytest.mark.parametrize("at", ["start", "first", "run", "end"])
+def test_a_contender_whose_process_ends_is_left_out(at, monkeypatch):
+    @contextlib.contextmanager
+    def worker(_, contender, size):
+        del size
+        script = "import sys; sys.exit(7)" if (contender, at) == ("peer", "start") else _ANSWERS
+        command = [sys.executable, "-c", script, *([at] if contender == "peer" else [])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            yield Worker(process)
+            process.kill()
+
+    monkeypatch.setattr(timing, "worker", worker)
+    kernel, told = kernels.KERNELS["frechet"], []
+    with worker("-", OURS, {}) as machine:
+        found, skipped, rates = timing.measure(kernel, {}, [OURS, "peer"], machine, repeats=2, told=told.append)
+    assert found == {OURS: Measured([1.0, 1.0], 1.0, 0.0, 0, 0, None, None, 1.0, None)}
+    assert rates == {"copy": [1.0, 1.0]}
+    assert list(skipped) == ["peer"]
+    assert "status 7" in skipped["peer"]
+    assert any("peer left out" in line for line in told)
 
 
 def test_kernels_are_found_by_the_beginning_of_their_names():
@@ -210,5 +248,5 @@ def test_modes_are_measured_against_float64():
     found = modes.measure(network, sets, batch=4, side=64)
     assert set(found["modes"]) == {"highest", "high", "default"}
     for mode in found["modes"].values():
-        assert mode["error"] < 1e-5 * found["float64"]
+        assert mode["distance_error"] < 1e-5 * found["float64"]
         assert mode["gemm"] > 0

@@ -79,6 +79,13 @@ def test_every_row_is_in_the_file_before_the_next(tmp_path):
         assert not found["finished"]
 
 
+def test_figures_are_a_line_of_figures():
+    figures = {"gemm": 5e13, "distance": 31.5, "distance_error": 4.6e-6, "peak_host_bytes": 1}
+    assert device_check._line({"name": "highest", **figures}) == (
+        "  highest: gemm 5e+13, distance 31.5, distance_error 4.6e-06"
+    )
+
+
 def test_missing_packages_are_a_line_each_and_failures_do_not_end_the_rest():
     def missing():
         raise ModuleNotFoundError("No module named 'torch'", name="torch")

@@ -93,6 +93,26 @@ def _hard():
     }
 
 
+@pytest.mark.parametrize("form", DISTANCES)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_values_do_not_inherit_an_accelerators_error_of_decompositions(form, sizes, monkeypatch):
+    svd, eigh, rng = jnp.linalg.svd, jnp.linalg.eigh, np.random.default_rng(0)
+
+    def off(columns):  # by some thirty roundings, as cuSOLVER's are
+        noise = 2e-6 * rng.standard_normal((columns.shape[1], columns.shape[1]))
+        return jnp.asarray(np.asarray(columns, np.float64) @ (np.eye(len(noise)) + noise), jnp.float32)
+
+    def of_cusolver(matrix, **options):
+        left, values, right = svd(matrix, **options)
+        return off(left), values, off(right.T).T
+
+    monkeypatch.setattr(jnp.linalg, "svd", of_cusolver)
+    monkeypatch.setattr(jnp.linalg, "eigh", lambda matrix: (eigh(matrix)[0], off(eigh(matrix)[1])))
+    x, y = _features(*sizes)
+    near = 0.9 * x[: len(y)] + 0.1 * y[: len(x)]  # the nearer two sets are, the more of the distance is such an error
+    assert float(DISTANCES[form](x, near)) == pytest.approx(on_host(x, near), rel=VALUE)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", _hard())
 def test_hard_inputs_have_finite_values_and_gradients(form, name):

@@ -62,6 +62,24 @@ def test_roots_by_construction(name, kind, method):
     assert (int(ours.iterations) == 0) == (method == "eigh" or positive.size <= 1)
 
 
+@pytest.mark.parametrize("name", ["well conditioned", "condition 1000", "singular", "rank one", "zero", "huge"])
+def test_the_root_does_not_inherit_an_accelerators_error_of_eigenvectors(name, monkeypatch):
+    eigh = jnp.linalg.eigh
+
+    def of_cusolver(matrix):  # columns off by some thirty roundings, neither orthonormal nor eigenvectors
+        values, vectors = eigh(matrix)
+        noise = 2e-6 * np.random.default_rng(0).standard_normal(matrix.shape)
+        vectors = np.asarray(vectors, np.float64) @ (np.eye(len(noise)) + noise)
+        return values * (1 + 1e-6), jnp.asarray(vectors, jnp.float32)
+
+    monkeypatch.setattr(jnp.linalg, "eigh", of_cusolver)
+    matrix, root = spectral(CASES[name])
+    ours = matrix_sqrt(jnp.asarray(matrix, jnp.float32))
+    epsilon = np.finfo(np.float32).eps
+    np.testing.assert_allclose(ours.root, root, rtol=0, atol=20.0 * epsilon * np.sqrt(CASES[name].max()))
+    assert float(ours.residual) <= 20.0 * epsilon
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [1e-200, 1e200])
 def test_no_square_overflows_or_vanishes(size, method):
