@@ -27,7 +27,7 @@ import skimage.data
 from jaxtyping import Float32
 
 from jaxeval._files import local_path
-from jaxeval.evaluation import PAIR_MEASURES
+from jaxeval.pairs import PAIR_MEASURES
 
 __all__ = ["PEERS", "Timing", "growth", "images", "main", "peers_of", "timed"]
 

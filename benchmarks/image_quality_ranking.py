@@ -22,7 +22,7 @@ from PIL import Image
 
 from jaxeval._files import local_path
 from jaxeval.errors import WeightsMissingError
-from jaxeval.evaluation import PAIR_MEASURES, PairMeasure
+from jaxeval.pairs import PAIR_MEASURES, PairMeasure
 
 __all__ = ["DISTORTIONS", "PHOTOGRAPHS", "Row", "distorted", "main", "photograph", "rank", "report"]
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from jaxeval import ops
 from jaxeval.evaluation import distances, scores
-from jaxeval.evaluation.intervals import Interval
 from jaxeval.evaluation.measure import Features, Number, Pair
 from jaxeval.evaluation.protocols import PROTOCOLS
 from jaxeval.evaluation.statistics import StatisticsAccumulator
+from jaxeval.ops import Interval
 
 REPEATS = 200
 TRUTH_DRAWS = 400
@@ -127,7 +127,7 @@ def printed_mind(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
     reach = np.sqrt(whole**2 - (1.959964 * number.drawing_error) ** 2)
     return [
         printed(number.value, number.interval),
-        printed(number.value, (float(number.value - reach), float(number.value + reach))),
+        printed(number.value, Interval(float(number.value - reach), float(number.value + reach))),
     ]
 
 

@@ -15,14 +15,23 @@ if TYPE_CHECKING:
     from jaxeval import images as images
     from jaxeval import metrics as metrics
     from jaxeval import ops as ops
+    from jaxeval import pairs as pairs
     from jaxeval.evaluation import compare as compare
     from jaxeval.evaluation import evaluate as evaluate
     from jaxeval.evaluation import explain as explain
     from jaxeval.evaluation import features as features
     from jaxeval.evaluation import reference_statistics as reference_statistics
+    from jaxeval.pairs import score_pairs as score_pairs
 
-_ROOMS = ("distributed", "evaluation", "extractors", "images", "metrics", "ops")
-_FUNCTIONS = ("compare", "evaluate", "explain", "features", "reference_statistics")
+_ROOMS = ("distributed", "evaluation", "extractors", "images", "metrics", "ops", "pairs")
+_FUNCTIONS = {
+    "compare": "evaluation",
+    "evaluate": "evaluation",
+    "explain": "evaluation",
+    "features": "evaluation",
+    "reference_statistics": "evaluation",
+    "score_pairs": "pairs",
+}
 
 __all__ = [
     "__version__",
@@ -36,7 +45,9 @@ __all__ = [
     "images",
     "metrics",
     "ops",
+    "pairs",
     "reference_statistics",
+    "score_pairs",
 ]
 
 
@@ -44,7 +55,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"jaxeval.{name}")
     if name in _FUNCTIONS:
-        return getattr(importlib.import_module("jaxeval.evaluation"), name)
+        return getattr(importlib.import_module(f"jaxeval.{_FUNCTIONS[name]}"), name)
     raise AttributeError(f"module 'jaxeval' has no attribute {name!r}")
 
 

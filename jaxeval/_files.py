@@ -3,12 +3,13 @@
 import os
 import re
 import secrets
+import tempfile
 import urllib.parse
 from pathlib import Path
 
 from jaxeval.errors import InputError
 
-__all__ = ["local_name", "local_path", "replace_file"]
+__all__ = ["check_writable", "local_name", "local_path", "replace_file", "write_atomically"]
 
 # A scheme has two letters at least: C:/ is a drive.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)(.*)", re.DOTALL)
@@ -75,3 +76,31 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_writable(folder: str | Path) -> None:
+    """Makes a folder and proves that a file can be written in it, before hours of work depend on it.
+
+    Raises:
+      InputError: it cannot be made or written; the message names it.
+    """
+    place = local_path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write in the folder {str(folder)!r} ({reason}); choose another one") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader, or a run after a kill, sees all of it or nothing.
+
+    Raises:
+      InputError: the file cannot be written; the message names it.
+    """
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r} ({error.strerror}); choose another place") from error

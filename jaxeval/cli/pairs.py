@@ -17,7 +17,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     from rich import box
     from rich.table import Table
 
-    from jaxeval.evaluation import PAIR_MEASURES
+    from jaxeval.pairs import PAIR_MEASURES
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -108,8 +108,9 @@ def pairs(
     """
     from pathlib import Path
 
-    from jaxeval.evaluation import PAIR_MEASURES, check_writable, score_pairs
-    from jaxeval.evaluation.pair_files import save_scores
+    from jaxeval._files import check_writable
+    from jaxeval.pairs import PAIR_MEASURES, score_pairs
+    from jaxeval.pairs.files import save_scores
     from jaxeval.report import draw_curves, draw_exhibits, output_console, print_pairs
 
     if worst < 0:

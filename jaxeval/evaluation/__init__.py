@@ -7,19 +7,14 @@ from jaxeval.evaluation.evaluator import compare, evaluate, features, reference_
 from jaxeval.evaluation.explaining import Explanation, Step, explain
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.names import NUMBERS, better, metric_label
-from jaxeval.evaluation.pair_measures import PAIR_MEASURES, PairMeasure
-from jaxeval.evaluation.pair_results import PairDifference, PairMean, PairScores, PairsEvaluation
-from jaxeval.evaluation.pairs import score_pairs
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, get_protocols
-from jaxeval.evaluation.reading import Progress
-from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result, check_writable
+from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, save_statistics
 
 __all__ = [
     "DEFAULT_PROTOCOL",
     "MEASURES",
     "NUMBERS",
-    "PAIR_MEASURES",
     "PROTOCOLS",
     "SCHEMA_VERSION",
     "Comparison",
@@ -27,17 +22,10 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "FeatureStatistics",
-    "PairDifference",
-    "PairMean",
-    "PairMeasure",
-    "PairScores",
-    "PairsEvaluation",
-    "Progress",
     "Protocol",
     "Result",
     "Step",
     "better",
-    "check_writable",
     "compare",
     "evaluate",
     "explain",
@@ -48,6 +36,5 @@ __all__ = [
     "metric_label",
     "reference_statistics",
     "save_statistics",
-    "score_pairs",
     "statistics_remarks",
 ]

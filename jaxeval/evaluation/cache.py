@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxeval._files import local_path
+from jaxeval._files import check_writable, local_path, write_atomically
 from jaxeval.errors import InputError
-from jaxeval.evaluation.results import check_writable, write_atomically
 from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, save_statistics
 
 __all__ = ["CacheEntry", "CacheWriter", "FeatureCache"]

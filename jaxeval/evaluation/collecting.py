@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import UInt8
 
+from jaxeval._faults import memory_said
 from jaxeval._version import __version__
 from jaxeval.distributed import (
     Checkpointer,
@@ -31,9 +32,8 @@ from jaxeval.distributed import (
 )
 from jaxeval.errors import InputError, PreemptedError
 from jaxeval.evaluation.cache import CacheEntry, FeatureCache
-from jaxeval.evaluation.faults import memory_said
 from jaxeval.evaluation.merging import merge_digests, merge_reports, merge_rows, merge_statistics
-from jaxeval.evaluation.reading import FeatureSpec, Networks, Progress, ReadOptions, Rows, feature_batches
+from jaxeval.evaluation.reading import FeatureSpec, Networks, ReadOptions, Rows, feature_batches
 from jaxeval.evaluation.reading_state import STATE_FORMAT, RowFiles, Wanted
 from jaxeval.evaluation.reading_state import ReadingState as _State
 from jaxeval.evaluation.statistics import FeatureStatistics, in_order, too_few_images
@@ -46,6 +46,7 @@ from jaxeval.images import (
     SourcePart,
     combined_digest,
 )
+from jaxeval.progress import Progress
 
 __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxeval import ops
 from jaxeval.errors import InputError
-from jaxeval.evaluation.intervals import Debiased, Interval, difference_interval, no_difference, spread
+from jaxeval.evaluation.intervals import Debiased, difference_interval, no_difference, spread
 from jaxeval.evaluation.measure import (
     FEW,
     NO_SPREAD,
@@ -19,7 +19,9 @@ from jaxeval.evaluation.measure import (
     Sets,
 )
 from jaxeval.evaluation.names import metric_label
-from jaxeval.evaluation.results import SCHEMA_VERSION, Document, Result
+from jaxeval.evaluation.results import SCHEMA_VERSION, Result
+from jaxeval.ops import Interval
+from jaxeval.records import Document
 
 __all__ = ["Comparison", "Difference", "contrasts_of", "difference_of"]
 
@@ -157,7 +159,7 @@ def _debiased(numbers: tuple[Number, Number], error: float, degrees: float) -> D
     reach = ops.interval(0.0, error, degrees=degrees).high
     # Either bias may be more than what is known of it.
     low, high = middle - reach - first.bias_shortfall, middle + reach + second.bias_shortfall
-    interval = (min(low, value), max(high, value))
+    interval = Interval(min(low, value), max(high, value))
     method = f"95%, of the difference without its bias of {bias:.4g}, by the same standard error"
     return Debiased(value, bias, max(first.bias_shortfall, second.bias_shortfall), interval, method)
 

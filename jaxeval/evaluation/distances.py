@@ -7,7 +7,6 @@ import numpy as np
 from jaxeval import ops
 from jaxeval.errors import InputError
 from jaxeval.evaluation.demands import need_directions, need_images, need_width, varying
-from jaxeval.evaluation.intervals import Interval, within
 from jaxeval.evaluation.measure import (
     DEVIATIONS,
     NO_SPREAD,
@@ -21,6 +20,7 @@ from jaxeval.evaluation.measure import (
 from jaxeval.evaluation.names import NUMBERS
 from jaxeval.evaluation.protocols import DirectionRule, Protocol
 from jaxeval.evaluation.statistics import FeatureStatistics
+from jaxeval.ops import Interval
 
 __all__ = [
     "cmmd",
@@ -110,7 +110,7 @@ def debiased(stem: str, value: float, found: ops.FrechetUncertainty, note: str =
         f"which may be up to {found.bias_shortfall:.2g} more{note}"
     )
     low = value - found.bias - found.bias_shortfall - reach
-    interval = within(middle, low, middle + reach, NUMBERS[stem].range)
+    interval = Interval(low, middle + reach).within(middle, NUMBERS[stem].range)
     return Debiased(middle, found.bias, found.bias_shortfall, interval, method)
 
 

@@ -15,20 +15,22 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxeval import ops
-from jaxeval._arguments import shown
+from jaxeval._arguments import several, shown
 from jaxeval.errors import InputError
-from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol, several
+from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol
 from jaxeval.evaluation.distances import gaussian_of
 from jaxeval.evaluation.evaluator import read_states
 from jaxeval.evaluation.names import metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol, get_protocols
-from jaxeval.evaluation.reading import FeatureSpec, Progress
-from jaxeval.evaluation.results import SCHEMA_VERSION, Document
+from jaxeval.evaluation.reading import FeatureSpec
+from jaxeval.evaluation.results import SCHEMA_VERSION
 from jaxeval.evaluation.run import Job, Side
 from jaxeval.evaluation.sets import one_set
 from jaxeval.evaluation.statistics import too_few_images
 from jaxeval.extractors import Extractor, Precision, check_precision
 from jaxeval.ops.reference_roots import frechet_distance_by_reference
+from jaxeval.progress import Progress
+from jaxeval.records import Document
 
 __all__ = ["Explanation", "Step", "explain"]
 

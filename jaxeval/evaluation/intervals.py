@@ -11,21 +11,18 @@ from scipy import stats
 
 from jaxeval import ops
 from jaxeval.evaluation.names import NUMBERS
+from jaxeval.ops import Interval
 
 __all__ = [
     "Debiased",
-    "Interval",
     "difference_interval",
     "half_widths",
     "interval_about",
     "no_difference",
     "spread",
-    "within",
 ]
 
 _FEWEST = 60  # images a side; a third of them is 20
-
-Interval = tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,11 +86,6 @@ def half_widths(
     return {name: ops.interval(0.0, error, degrees=degrees).high for name, error in errors.items()}
 
 
-def within(value: float, low: float, high: float, limits: tuple[float, float]) -> Interval:
-    """An interval without what lies beyond what the number can be; a value that lies there itself ends it."""
-    return max(low, min(limits[0], value)), min(high, max(limits[1], value))
-
-
 def interval_about(
     stem: str, value: float, reach: float, counts: Mapping[str, int] | None = None, most: float = math.inf
 ) -> Interval | None:
@@ -122,7 +114,7 @@ def interval_about(
         ends = ops.share_interval(share, count, reach=reach / unit if name.share else 0.0)
         own_low, own_high = (least + unit * end for end in ends)
         low, high = (own_low, own_high) if name.share else (min(low, own_low), max(high, own_high))
-    return None if low == high else within(value, low, high, (least, largest))
+    return None if low == high else Interval(low, high).within(value, (least, largest))
 
 
 def difference_interval(
@@ -155,7 +147,7 @@ def difference_interval(
     if low == high:
         return None
     widest = name.range[1] - name.range[0]
-    return within(value, low, high, (-widest, widest))
+    return Interval(low, high).within(value, (-widest, widest))
 
 
 def no_difference(value: float, interval: Interval, degrees: float) -> float:

@@ -13,12 +13,13 @@ from jaxtyping import Float, Int
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.collecting import Wanted
-from jaxeval.evaluation.intervals import Debiased, Interval, half_widths, interval_about
+from jaxeval.evaluation.intervals import Debiased, half_widths, interval_about
 from jaxeval.evaluation.names import NUMBERS
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading import Rows
 from jaxeval.evaluation.statistics import FeatureStatistics
 from jaxeval.extractors import Extractor
+from jaxeval.ops import Interval
 
 __all__ = [
     "DEVIATIONS",
@@ -27,7 +28,6 @@ __all__ = [
     "Contrast",
     "Debiased",
     "Features",
-    "Interval",
     "Measure",
     "Number",
     "Pair",

@@ -6,7 +6,7 @@ agree on all of it share the features; those that differ only in the preparation
 
 import dataclasses
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,12 +17,12 @@ from jaxeval.distributed import batch_mesh, replicate_on
 from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, Normalisation, Precision
 from jaxeval.images import Batch, Preparation, ReadReport, Source, read_batches
+from jaxeval.progress import Progress
 
 __all__ = [
     "FeatureBatch",
     "FeatureSpec",
     "Networks",
-    "Progress",
     "ReadOptions",
     "Rows",
     "feature_batches",
@@ -33,20 +33,6 @@ Rows = Float[np.ndarray, "n d"]
 
 _DEFAULT_BATCH, _LARGEST_DEFAULT = 32, 256
 _BYTES_AN_IMAGE = 128 * 2**20
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """Who is told how far a long run has come."""
-
-    def begin(self, name: str, total: int, unit: str = "images") -> None:
-        """A data set of that many images is about to be read, or its metrics to be computed (`unit` says which)."""
-
-    def advance(self, count: int) -> None:
-        """So many more of them are done."""
-
-    def end(self, note: str = "") -> None:
-        """All are done."""
 
 
 @dataclasses.dataclass(frozen=True)

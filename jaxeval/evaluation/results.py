@@ -1,19 +1,15 @@
 """Results: numbers that carry their own provenance, as plain frozen records that serialise to JSON."""
 
-import abc
 import dataclasses
-import json
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from jaxeval._files import local_path, replace_file
-from jaxeval.errors import InputError
 from jaxeval.evaluation.intervals import Debiased
 from jaxeval.evaluation.names import metric_label
+from jaxeval.ops import Interval
+from jaxeval.records import Document
 
-__all__ = ["SCHEMA_VERSION", "Document", "Evaluation", "Result", "check_writable", "write_atomically"]
+__all__ = ["SCHEMA_VERSION", "Evaluation", "Result"]
 
 SCHEMA_VERSION = 2
 
@@ -48,7 +44,7 @@ class Result:
     metric: str
     value: float
     better: str | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
     interval_method: str
     protocol: str
     definition: str
@@ -91,47 +87,6 @@ class Result:
         return f"{self.label} {self.value:.6g}{interval}{rest} ({self.protocol}, {sides})"
 
 
-class Document(abc.ABC):
-    """What a call gives back as a whole, and how it is kept.
-
-    Attributes:
-      file_name: under which a folder keeps it.
-      manifest: how the numbers were found.
-    """
-
-    file_name: ClassVar[str]
-    manifest: Mapping[str, Any]
-
-    @property
-    def not_computed(self) -> tuple[str, ...]:
-        """What was asked for and could not be had, with the reason; a sentence each."""
-        return tuple(str(one["sentence"]) for one in self.manifest["not_computed"])
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Those of `not_computed` that were asked for by name, or that a fault cost; the command line exits with 4."""
-        return tuple(str(one["sentence"]) for one in self.manifest["not_computed"] if one["missing"])
-
-    @abc.abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON document."""
-
-    def to_json(self) -> str:
-        """The JSON document as text; every number in it is finite."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
-
-    def save(self, folder: str | Path) -> Path:
-        """Writes the document into a folder, which is made if need be, and returns its path.
-
-        Raises:
-          InputError: the folder cannot be written.
-        """
-        path = local_path(folder) / self.file_name
-        check_writable(path.parent)
-        write_atomically(path, (self.to_json() + "\n").encode())
-        return path
-
-
 @dataclasses.dataclass(frozen=True)
 class Evaluation(Document):
     """What one call of `evaluate` found: the results, and a manifest of how; saved as `result.json`."""
@@ -151,31 +106,3 @@ class Evaluation(Document):
 
     def __str__(self) -> str:
         return "\n".join(str(result) for result in self.results)
-
-
-def check_writable(folder: str | Path) -> None:
-    """Makes a folder and proves that a file can be written in it, before hours of work depend on it.
-
-    Raises:
-      InputError: it cannot be made or written; the message names it.
-    """
-    place = local_path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            pass
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write in the folder {str(folder)!r} ({reason}); choose another one") from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader, or a run after a kill, sees all of it or nothing.
-
-    Raises:
-      InputError: the file cannot be written; the message names it.
-    """
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise InputError(f"cannot write {str(path)!r} ({error.strerror}); choose another place") from error

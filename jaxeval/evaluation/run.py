@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import functools
-import importlib.metadata
 import math
 import platform
 import time
@@ -15,13 +14,12 @@ import jax
 import numpy as np
 from jaxtyping import UInt8
 
-from jaxeval._version import __version__
+from jaxeval._faults import reason_of
 from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.collecting import DataSet, Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
 from jaxeval.evaluation.departures import departures
-from jaxeval.evaluation.faults import reason_of
 from jaxeval.evaluation.kept import Found, KeptSet
 from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
@@ -32,17 +30,16 @@ from jaxeval.evaluation.specs import feature_spec
 from jaxeval.evaluation.statistics import FeatureStatistics, statistics_of_features, too_few_images
 from jaxeval.extractors import Clip, Extractor, Precision
 from jaxeval.images import ReadReport, SampledSource, Source, contrasts, remarks
+from jaxeval.records import device_name, versions
 
 __all__ = [
     "Job",
     "NotComputed",
     "Run",
     "Side",
-    "device_name",
     "lacks_rows",
     "make_jobs",
     "precision_remarks",
-    "versions",
 ]
 
 
@@ -742,16 +739,3 @@ def precision_remarks(spec: FeatureSpec) -> list[str]:
         f"{network} multiplied at precision {spec.precision}, less than full float32 on {device_name()}: how far the "
         f"number is off, `jaxeval explain` tells with --precision {spec.precision},highest"
     ]
-
-
-def device_name() -> str:
-    """The kind of device that computes, for the record."""
-    device = jax.local_devices()[0]
-    return device.platform if device.device_kind == device.platform else f"{device.platform} ({device.device_kind})"
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that take part in a number."""
-    packages = ("jax", "jaxlib", "flax", "numpy", "scipy", "pillow")
-    found = {package: importlib.metadata.version(package) for package in packages}
-    return {"jaxeval": __version__, "python": platform.python_version(), **found}

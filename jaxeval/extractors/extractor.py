@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 
 from jaxeval._arguments import shown, text, whole_number
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.precision import Precision, check_precision, contractions_at
-from jaxeval.ops._door import takes_arrays
 
 __all__ = ["Extractor", "from_function"]
 

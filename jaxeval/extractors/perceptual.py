@@ -17,14 +17,14 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION, Normalisation
 from jaxeval.extractors.precision import in_float32
 from jaxeval.extractors.registry import load_trunk
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.vgg import VGG16
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality import LpipsConvention, dists_distance, lpips_distance
 from jaxeval.ops.image_quality._images import Scores, check_choice, image_pair
 

@@ -16,14 +16,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval._files import local_path
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.clip import Clip
 from jaxeval.extractors.quality_files import NIQE_NAMES, read_libsvm, read_niqe, read_ranges
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.tensor_files import read_tensors
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality import (
     CLIP_IQA_PROMPTS,
     BrisqueConvention,

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import Normalisation
-from jaxeval.ops._door import takes_arrays
 
 __all__ = ["Trunk"]
 

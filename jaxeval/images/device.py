@@ -4,9 +4,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Float32
 
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.images.resizing import ROUNDED_KINDS, ResizeKind, check_size, resize_weights
-from jaxeval.ops._door import takes_arrays
 
 __all__ = ["resize_on_device"]
 

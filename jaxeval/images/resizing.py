@@ -23,8 +23,8 @@ import scipy.sparse
 from jaxtyping import Float, Float32, Int, Shaped
 from PIL import Image
 
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._door import takes_arrays
 
 __all__ = ["ROUNDED_KINDS", "ResizeKind", "check_kind", "check_size", "resize", "resize_weights"]
 

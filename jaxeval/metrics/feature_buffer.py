@@ -24,9 +24,9 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, UInt
 
 from jaxeval._arguments import whole_number
+from jaxeval._arrays import AnyArray
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, counted_rows, vary_over
-from jaxeval.ops._arrays import AnyArray
 
 __all__ = ["FeatureBuffer", "FeatureBufferState"]
 

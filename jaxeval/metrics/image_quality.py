@@ -12,6 +12,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxeval._arrays import AnyArray
 from jaxeval.errors import InputError
 from jaxeval.metrics.keywords import own_input, require_input
 from jaxeval.metrics.metric import AxisName, Metric, check_whole, on_device, vary_over
@@ -24,7 +25,6 @@ from jaxeval.metrics.value_range import (
     reduce_range,
     seen_range,
 )
-from jaxeval.ops._arrays import AnyArray
 from jaxeval.ops.image_quality import MsSsimConvention, SsimConvention, View, ms_ssim, mse, psnr, ssim
 from jaxeval.ops.moments import (
     Moments,

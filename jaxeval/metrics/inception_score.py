@@ -12,11 +12,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval._arguments import shown, whole_number
+from jaxeval._arrays import AnyArray, contract
 from jaxeval.errors import InputError
 from jaxeval.metrics.keywords import own_input, require_input
 from jaxeval.metrics.metric import AxisName, Metric, check_whole, counted_rows, vary_over
 from jaxeval.metrics.value import MetricValue
-from jaxeval.ops._arrays import AnyArray, contract
 from jaxeval.ops.compensated import CompensatedSum, add_terms, empty_sum, merge_sums, reduce_sum, sum_on_host
 
 __all__ = ["InceptionScore", "InceptionScoreState"]

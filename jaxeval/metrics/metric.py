@@ -15,9 +15,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float
 
+from jaxeval._arrays import AnyArray, Numbers
+from jaxeval._door import native_or_numbers, takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import AnyArray, Numbers
-from jaxeval.ops._door import native_or_numbers, takes_arrays
 
 __all__ = [
     "AxisName",

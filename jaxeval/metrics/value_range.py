@@ -13,9 +13,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval._arguments import value_range as checked_pair
+from jaxeval._arrays import AnyArray
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName
-from jaxeval.ops._arrays import AnyArray
 
 __all__ = [
     "SeenRange",

@@ -20,7 +20,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array
 
-from jaxeval.ops._arrays import AnyArray
+from jaxeval._arrays import AnyArray
 
 __all__ = ["Arrays", "Tangents", "filled", "linear", "sloped"]
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import AnyArray
+from jaxeval._arrays import AnyArray
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
 
 __all__ = ["fast_two_sum", "settled", "two_sum"]

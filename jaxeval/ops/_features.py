@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
 
 __all__ = [
     "common_centre",

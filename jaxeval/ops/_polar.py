@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import contract
+from jaxeval._arrays import contract
 
 __all__ = ["orthonormalised", "polar_factor"]
 

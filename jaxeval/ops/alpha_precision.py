@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, feature_pair, row_blocks
 from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import check_neighbours, nearest, prepare_rows

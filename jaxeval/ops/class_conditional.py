@@ -11,9 +11,9 @@ import scipy.optimize
 from jaxtyping import Bool, Float, Int
 from scipy.special import log_softmax
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, feature_pair, row_blocks, squared_deviations
 from jaxeval.ops.frechet import frechet_distance_from_features
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_rows, unit_rows
 
 __all__ = ["ClipScore", "clip_score"]

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import gammaln
 
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.ops._features import feature_pair
 from jaxeval.ops.neighbours import ball_counts, check_neighbours, nearest, prepare_rows
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import AnyArray
+from jaxeval._arrays import AnyArray
 from jaxeval.ops._collectives import sum_over
 from jaxeval.ops._error_free import fast_two_sum, two_sum
 

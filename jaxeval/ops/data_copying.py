@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_trio, row_blocks
 from jaxeval.ops.clusters import cluster_labels
 from jaxeval.ops.moments import covariance, host_moments

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import log_softmax
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, feature_rows, square_block, unit_rows
 from jaxeval.ops.kernels import Kernel, pair_sums, prepare
 from jaxeval.ops.manifold import manifold_counts, prdc, prdc_of_counts

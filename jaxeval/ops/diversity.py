@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import eigvalsh
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_rows, row_blocks, square_block, unit_rows
 from jaxeval.ops.kernels import Exponential, pair_sums, prepare
 

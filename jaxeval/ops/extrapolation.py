@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, feature_rows
 from jaxeval.ops.frechet import frechet_distance_between
 from jaxeval.ops.gaussian import Gaussian, gaussian_from_features

@@ -24,9 +24,9 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from jaxeval._arrays import Numbers, as_float64, check_shape
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers, as_float64, check_shape
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.gaussian import Gaussian, covariance_factor, gaussian_from_features, semidefinite_covariance
 
 __all__ = ["frechet_distance", "frechet_distance_between", "frechet_distance_from_features"]

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers, check_shape, contract, replicate
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers, check_shape, contract, replicate
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._polar import orthonormalised, polar_factor
 from jaxeval.ops.matrix_sqrt import matrix_sqrt
 from jaxeval.ops.moments import Moments, covariance, device_mean_and_rows, moments_on_device

@@ -24,8 +24,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.gaussian import Gaussian, gaussian_factor
 
 __all__ = ["FrechetUncertainty", "frechet_uncertainty"]

@@ -20,9 +20,9 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from jaxeval._arrays import AnyArray, Numbers, as_float64, check_shape
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import AnyArray, Numbers, as_float64, check_shape
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.moments import Moments, covariance, host_moments, moments_on_host
 
 __all__ = [

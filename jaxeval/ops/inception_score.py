@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import log_softmax, xlogy
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_rows
 from jaxeval.ops._torch_random import torch_permutation
 

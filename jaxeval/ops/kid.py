@@ -16,9 +16,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import feature_pair, square_block
 from jaxeval.ops._torch_random import torch_permutation
 from jaxeval.ops.kernels import OVERFLOW, Exponential, Polynomial, PreparedSets, deviations, prepare

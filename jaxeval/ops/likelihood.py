@@ -20,9 +20,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._features import common_centre, feature_trio, row_blocks, squared_deviations
 from jaxeval.ops.neighbours import PreparedRows, exact_pairs, float32_pairs, pair_strips, prepare_rows, strip_arrays
 

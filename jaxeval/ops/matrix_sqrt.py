@@ -28,10 +28,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from jaxeval._arrays import AnyArray, Numbers, as_float64, check_shape, contract, on_host, replicate
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import AnyArray, Numbers, as_float64, check_shape, contract, on_host, replicate
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._polar import orthonormalised
 
 __all__ = ["MatrixSqrt", "matrix_sqrt"]

@@ -23,10 +23,10 @@ import scipy.linalg
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from jaxeval._arrays import AnyArray, Numbers, check_shape, contract, on_host
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import AnyArray, Numbers, check_shape, contract, on_host
 from jaxeval.ops._collectives import differ, sum_over
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops._error_free import fast_two_sum, settled, two_sum
 
 __all__ = [

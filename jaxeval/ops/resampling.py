@@ -23,9 +23,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 
 __all__ = [
     "Difference",
@@ -54,6 +54,15 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+    def within(self, value: float, limits: tuple[float, float]) -> "Interval":
+        """Without what lies beyond what the quantity can be; where its estimate lies there itself, up to that.
+
+        Args:
+          value: the estimate.
+          limits: the least and the largest that the quantity can be.
+        """
+        return Interval(max(self.low, min(limits[0], value)), min(self.high, max(limits[1], value)))
 
 
 class Difference(NamedTuple):

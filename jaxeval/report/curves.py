@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from jaxeval._files import local_path
-from jaxeval.evaluation import PAIR_MEASURES, PairsEvaluation, check_writable
-from jaxeval.evaluation.results import write_atomically
+from jaxeval._files import check_writable, local_path, write_atomically
+from jaxeval.pairs import PAIR_MEASURES, PairsEvaluation
 
 __all__ = ["draw_curves"]
 

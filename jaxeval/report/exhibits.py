@@ -11,14 +11,13 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from jaxeval._files import local_path
+from jaxeval._files import check_writable, local_path, write_atomically
 from jaxeval.errors import InputError
-from jaxeval.evaluation import PAIR_MEASURES, PairScores, PairsEvaluation, check_writable
-from jaxeval.evaluation.pair_matching import match_pairs, open_images
-from jaxeval.evaluation.pair_videos import frame_name
-from jaxeval.evaluation.results import write_atomically
 from jaxeval.images import PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
+from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
+from jaxeval.pairs.matching import match_pairs, open_images
+from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
 from jaxeval.report.table import format_value
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxeval.evaluation import PAIR_MEASURES, PairMean, PairsEvaluation
+from jaxeval.pairs import PAIR_MEASURES, PairMean, PairsEvaluation
 from jaxeval.report.table import format_count, format_value, interval_text, print_warnings
 
 __all__ = ["print_pairs"]

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks import image_quality_ranking
 from benchmarks.image_quality_ranking import DISTORTIONS, Row, distorted, rank, report
-from jaxeval.evaluation import PAIR_MEASURES
+from jaxeval.pairs import PAIR_MEASURES
 
 
 def test_psnr_orders_every_distortion_of_a_photograph():

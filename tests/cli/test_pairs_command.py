@@ -8,7 +8,7 @@ from pair_folders import write_pairs
 from PIL import Image
 
 from jaxeval.cli import main
-from jaxeval.evaluation import score_pairs
+from jaxeval.pairs import score_pairs
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_an_error_is_one_sentence_and_code_2(folders, capfd, arguments, message)
 
 
 def test_the_list_names_every_metric(capfd):
-    from jaxeval.evaluation import PAIR_MEASURES
+    from jaxeval.pairs import PAIR_MEASURES
 
     assert main(["pairs", "--list"]) == 0
     out = capfd.readouterr().out

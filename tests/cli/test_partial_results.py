@@ -8,10 +8,10 @@ import pytest
 from image_sets import crops, write_pngs
 
 import jaxeval
+from jaxeval._faults import finished_before
 from jaxeval.cli import main
 from jaxeval.errors import InputError
 from jaxeval.evaluation import measures
-from jaxeval.evaluation.faults import finished_before
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

@@ -14,7 +14,8 @@ import pytest
 
 import jaxeval
 from jaxeval.errors import InputError
-from jaxeval.evaluation import MEASURES, score_pairs
+from jaxeval.evaluation import MEASURES
+from jaxeval.pairs import score_pairs
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 5, 5, 3)).astype(np.uint8)
 

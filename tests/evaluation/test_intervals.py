@@ -10,6 +10,7 @@ from scipy import stats
 from jaxeval.evaluation import intervals
 from jaxeval.evaluation.intervals import no_difference
 from jaxeval.evaluation.names import NUMBERS
+from jaxeval.ops import Interval
 
 COUNTS = {"reference": 100, "generated": 50}
 
@@ -123,12 +124,12 @@ def test_differences_at_an_edge_have_newcombes_interval():
 def test_p_values_agree_with_their_intervals(value, degrees):
     error = 0.15
     reach = stats.t.ppf(0.975, degrees) * error
-    p = no_difference(value, (value - reach, value + reach), degrees)
+    p = no_difference(value, Interval(value - reach, value + reach), degrees)
     assert p == pytest.approx(2 * stats.t.sf(0.3 / error, degrees), rel=1e-9)
     for end in (1e-9, -1e-9):  # an interval that just leaves 0 out, or just does not
-        interval = (end, 1.0) if value > 0 else (-1.0, -end)
+        interval = Interval(end, 1.0) if value > 0 else Interval(-1.0, -end)
         assert (no_difference(value, interval, degrees) < 0.05) == (end > 0)
-    assert no_difference(0.0, (-0.1, 0.1), degrees) == 1
+    assert no_difference(0.0, Interval(-0.1, 0.1), degrees) == 1
 
 
 def test_every_number_has_a_range_that_its_shares_fill():

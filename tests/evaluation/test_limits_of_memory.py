@@ -9,8 +9,8 @@ from image_sets import crops, write_pngs
 import jaxeval
 from jaxeval.cli import main
 from jaxeval.errors import InputError, OutOfMemoryError, lack_of_memory
-from jaxeval.evaluation import score_pairs
 from jaxeval.extractors import from_function
+from jaxeval.pairs import score_pairs
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

@@ -11,9 +11,10 @@ from image_samples import encode, noise, write_folder, write_tar, write_zip
 from PIL import Image
 
 import jaxeval
-from jaxeval.evaluation import collecting, score_pairs
+from jaxeval.evaluation import collecting
 from jaxeval.images import Item, Preparation, decode_exact, open_source, pixel_layout, read_batches
 from jaxeval.images.decoding import decode_file
+from jaxeval.pairs import score_pairs
 
 HEIGHT, WIDTH = 5, 8
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 import jaxeval
 from jaxeval.errors import InputError
-from jaxeval.evaluation import score_pairs
 from jaxeval.images import Item, Preparation, ReadReport, decode_exact, open_source, pixel_layout, read_batches, remarks
 from jaxeval.images.decoding import decode_file
+from jaxeval.pairs import score_pairs
 
 HEIGHT, WIDTH = 6, 9
 

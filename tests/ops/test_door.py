@@ -11,9 +11,9 @@ import test_every_op
 from jaxtyping import AbstractArray
 
 from jaxeval import ops
+from jaxeval._door import _members, as_array, native
 from jaxeval.errors import InputError
 from jaxeval.ops import image_quality, losses
-from jaxeval.ops._door import _members, as_array, native
 
 
 class Unreadable:

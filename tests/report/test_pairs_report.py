@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation import score_pairs
+from jaxeval.pairs import score_pairs
 from jaxeval.report import draw_curves, draw_exhibits, print_pairs
 from jaxeval.report.drawing import coloured, fitted, shown
 from jaxeval.report.exhibits import difference_maps, worst_first

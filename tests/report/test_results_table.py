@@ -9,13 +9,14 @@ from rich.console import Console
 
 from jaxeval.evaluation import Comparison, Difference, Evaluation, Result
 from jaxeval.evaluation.intervals import Debiased
+from jaxeval.ops import Interval
 from jaxeval.report import print_comparison, print_results
 
 NUMBER = Result(
     metric="fd-lite0",
     value=3.25,
     better="lower",
-    interval=(3.0, 3.5),
+    interval=Interval(3.0, 3.5),
     interval_method="95%, influence of single images",
     protocol="edm2",
     definition="Frechet distance",
@@ -39,9 +40,11 @@ NUMBER = Result(
     seed=0,
     device="cpu",
     versions={},
-    debiased=Debiased(0.75, 2.5, 0.2, (0.25, 1.1), "95%, of the distance without its bias of 2.5"),
+    debiased=Debiased(0.75, 2.5, 0.2, Interval(0.25, 1.1), "95%, of the distance without its bias of 2.5"),
 )
-OTHER = dataclasses.replace(NUMBER, metric="is-lite0", better="higher", value=4.5, interval=(4.25, 4.75), debiased=None)
+OTHER = dataclasses.replace(
+    NUMBER, metric="is-lite0", better="higher", value=4.5, interval=Interval(4.25, 4.75), debiased=None
+)
 
 
 def printed(results, width=200, not_computed=()):
@@ -97,9 +100,9 @@ def test_json_and_text_name_both():
 @pytest.fixture
 def difference():
     second = dataclasses.replace(NUMBER, generated="early", value=4.0)
-    rest = Debiased(-0.5, 0.25, 0.1, (-0.9, -0.1), "95%, of the difference without its bias of 0.25")
+    rest = Debiased(-0.5, 0.25, 0.1, Interval(-0.9, -0.1), "95%, of the difference without its bias of 0.25")
     return Difference(
-        NUMBER, second, -0.75, (-1.0, -0.5), "95%, jackknife", 0.0004, "of no difference", 0.002, "of one", rest
+        NUMBER, second, -0.75, Interval(-1.0, -0.5), "95%, jackknife", 0.0004, "of no difference", 0.002, "of one", rest
     )
 
 
@@ -118,7 +121,7 @@ def test_both_hypotheses_have_a_column(difference):
 
 def test_better_is_who_is_better_with_and_without_bias(difference):
     assert difference.better == "late"
-    doubtful = dataclasses.replace(difference.debiased, interval=(-0.5, 0.1))
+    doubtful = dataclasses.replace(difference.debiased, interval=Interval(-0.5, 0.1))
     assert dataclasses.replace(difference, debiased=doubtful).better is None
     opposite = dataclasses.replace(difference, interval=(0.5, 1.0), debiased=None)
     assert opposite.better == "early"

@@ -19,8 +19,8 @@ from jax.core import Tracer
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import AnyArray, Numbers
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import AnyArray, Numbers
 
 __all__ = ["Scores", "check_choice", "check_data_range", "check_images", "each_image", "image_pair"]
 

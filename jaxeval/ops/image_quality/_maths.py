@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float
 
-from jaxeval.ops._arrays import AnyArray, contract
+from jaxeval._arrays import AnyArray, contract
 
 __all__ = [
     "absolute",

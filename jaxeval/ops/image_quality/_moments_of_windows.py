@@ -24,7 +24,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from jaxeval.ops._arrays import contract
+from jaxeval._arrays import contract
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
 from jaxeval.ops.image_quality._maths import map_mean
 from jaxeval.ops.image_quality.windows import Taps, blur, columns, fenced, rows

@@ -19,9 +19,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers, contract
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers, contract
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import (
     Scores,
     check_choice,

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._maths import root
 
 __all__ = ["CLIP_IQA_PROMPTS", "clip_iqa"]

@@ -8,8 +8,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import filtered, magnitude, map_sum
 from jaxeval.ops.image_quality.colour import luma_yiq

@@ -6,9 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 
 __all__ = ["frame_scores"]
 

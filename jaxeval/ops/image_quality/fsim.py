@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import power, similarity, weighted_similarity
 from jaxeval.ops.image_quality.colour import YIQ, transform

@@ -7,9 +7,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import Numbers, contract
+from jaxeval._arrays import Numbers, contract
+from jaxeval._door import takes_arrays
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, map_sum, power
 from jaxeval.ops.image_quality.colour import luma_yiq

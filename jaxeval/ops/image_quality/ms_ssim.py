@@ -18,9 +18,9 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice, each_image, image_pair
 from jaxeval.ops.image_quality._maths import power
 from jaxeval.ops.image_quality._moments_of_windows import losses_by_channel

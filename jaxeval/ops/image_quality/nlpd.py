@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, root
 from jaxeval.ops.image_quality.colour import luma_yiq

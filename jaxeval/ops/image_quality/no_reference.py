@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice, check_data_range, check_images, each_image
 from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, map_sum, root
 from jaxeval.ops.image_quality.colour import luma_yiq

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import Numbers, contract
-from jaxeval.ops._door import takes_arrays
+from jaxeval._arrays import Numbers, contract
+from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_sum, root
 from jaxeval.ops.image_quality.colour import luma_yiq

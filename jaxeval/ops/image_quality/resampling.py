@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxeval.ops._arrays import contract
+from jaxeval._arrays import contract
 
 __all__ = ["bilinear", "cubic", "resampled"]
 

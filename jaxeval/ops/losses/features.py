@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops._door import takes_arrays
 from jaxeval.ops.image_quality._images import check_choice
 from jaxeval.ops.image_quality.perceptual import spatial_mean
 

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from jaxeval.ops._arrays import Numbers
-from jaxeval.ops._door import takes_arrays
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._images import Scores, check_choice
 from jaxeval.ops.image_quality.gmsd import gms
 from jaxeval.ops.image_quality.ms_ssim import MS_SSIM_WEIGHTS, ms_ssim

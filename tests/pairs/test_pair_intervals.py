@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxeval.evaluation import PAIR_MEASURES
-from jaxeval.evaluation.pair_results import difference_of, mean_of
+from jaxeval.pairs import PAIR_MEASURES
+from jaxeval.pairs.results import difference_of, mean_of
 
 
 def difference(*arguments) -> Any:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxeval.evaluation.pair_results import (
+from jaxeval.images import PixelLayout, ReadReport, remarks
+from jaxeval.pairs.batches import Chosen, Task
+from jaxeval.pairs.results import (
     PairDifference,
     PairMean,
     PairScores,
@@ -15,10 +17,8 @@ from jaxeval.evaluation.pair_results import (
     difference_of,
     mean_of,
 )
-from jaxeval.evaluation.pair_scoring import Chosen, Task
-from jaxeval.evaluation.pair_settings import PairSettings
-from jaxeval.evaluation.run import device_name, versions
-from jaxeval.images import PixelLayout, ReadReport, remarks
+from jaxeval.pairs.settings import PairSettings
+from jaxeval.records import device_name, versions
 
 __all__ = ["summarise"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxeval import ops
-from jaxeval.evaluation.intervals import within
-from jaxeval.evaluation.pair_measures import PAIR_MEASURES
-from jaxeval.evaluation.results import Document
+from jaxeval.ops import Interval
+from jaxeval.pairs.measures import PAIR_MEASURES
+from jaxeval.records import Document
 
 __all__ = ["PAIRS_SCHEMA_VERSION", "PairDifference", "PairMean", "PairScores", "PairsEvaluation", "plain_number"]
 
@@ -62,7 +62,7 @@ class PairMean:
     set: str
     reference: str
     value: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
     better: str | None
     n: int
     n_infinite: int
@@ -101,7 +101,7 @@ class PairDifference:
     first: str
     second: str
     value: float
-    interval: tuple[float, float] | None
+    interval: Interval | None
     p_value: float | None
     better: str | None
     n: int
@@ -154,11 +154,11 @@ def plain_number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _interval(values: Float[np.ndarray, " n"], limits: tuple[float, float]) -> tuple[float, float] | None:
+def _interval(values: Float[np.ndarray, " n"], limits: tuple[float, float]) -> Interval | None:
     """Student's, within what the mean can be; None where the values are too few, or all alike, to tell their spread."""
     if values.size < 2 or np.ptp(values) == 0:
         return None
-    return within(float(values.mean()), *ops.mean_interval(values), limits)
+    return ops.mean_interval(values).within(float(values.mean()), limits)
 
 
 def mean_of(

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.pair_results import PairScores, PairsEvaluation
-from jaxeval.evaluation.pair_scoring import MOST_PIXELS, Chosen, score_batch
-from jaxeval.evaluation.pair_settings import PairSettings
-from jaxeval.evaluation.pair_summary import summarise
-from jaxeval.evaluation.reading import Progress
 from jaxeval.images import Video, open_video
+from jaxeval.pairs.batches import MOST_PIXELS, Chosen, score_batch
+from jaxeval.pairs.results import PairScores, PairsEvaluation
+from jaxeval.pairs.settings import PairSettings
+from jaxeval.pairs.summary import summarise
+from jaxeval.progress import Progress
 
 __all__ = ["frame_name", "score_videos"]
 

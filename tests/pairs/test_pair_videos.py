@@ -5,7 +5,7 @@ import pytest
 
 import jaxeval.ops.image_quality as iq
 from jaxeval.errors import InputError
-from jaxeval.evaluation import score_pairs
+from jaxeval.pairs import score_pairs
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.integers(16, 236, (5, 9, 8)).astype(np.uint8)

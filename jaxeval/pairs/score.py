@@ -6,20 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from jaxeval._arguments import number, path
+from jaxeval._arguments import a_text, at_least, checked, number, optional, path, several
+from jaxeval._faults import memory_said
 from jaxeval._files import local_path
 from jaxeval.errors import InputError
-from jaxeval.evaluation.arguments import a_text, at_least, checked, optional, several
-from jaxeval.evaluation.faults import memory_said
-from jaxeval.evaluation.pair_matching import Matching, match_pairs, open_images
-from jaxeval.evaluation.pair_results import PairScores, PairsEvaluation
-from jaxeval.evaluation.pair_scoring import Chosen, Task, WideValues, score_tasks
-from jaxeval.evaluation.pair_settings import PairSettings
-from jaxeval.evaluation.pair_summary import summarise
-from jaxeval.evaluation.pair_videos import score_videos
-from jaxeval.evaluation.reading import Progress
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, stored_image
 from jaxeval.images.report import EXIF
+from jaxeval.pairs.batches import Chosen, Task, WideValues, score_tasks
+from jaxeval.pairs.matching import Matching, match_pairs, open_images
+from jaxeval.pairs.results import PairScores, PairsEvaluation
+from jaxeval.pairs.settings import PairSettings
+from jaxeval.pairs.summary import summarise
+from jaxeval.pairs.videos import score_videos
+from jaxeval.progress import Progress
 
 __all__ = ["score_pairs"]
 
@@ -67,7 +66,7 @@ def score_pairs(
     Args:
       reference: a folder of images (at any depth), or one image, or one video.
       distorted: one such set or several, perhaps by name.
-      metrics: names (`jaxeval.evaluation.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
+      metrics: names (`jaxeval.pairs.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
         comma-separated text.
       convention: whose SSIM, MS-SSIM or LPIPS: a name, given to each that has it, or `ssim=NAME,ms-ssim=NAME`.
       channels: "all"; "y", the luma; or "y-rounded", rounded to 8 bits; for the measures that do not choose themselves.

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.learned_measures import LoadedOp, Op, brisque_op, dists_op, lpips_op, niqe_op
 from jaxeval.ops import image_quality as iq
+from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, dists_op, lpips_op, niqe_op
 
 __all__ = ["PAIR_MEASURES", "PairMeasure", "pair_measures"]
 

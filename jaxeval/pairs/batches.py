@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.learned_measures import LoadedOp
-from jaxeval.evaluation.pair_measures import PairMeasure
 from jaxeval.images import Item, PixelLayout, PixelRules, decode_exact
+from jaxeval.pairs.learned import LoadedOp
+from jaxeval.pairs.measures import PairMeasure
 
 __all__ = ["MOST_PIXELS", "Chosen", "Task", "WideValues", "batches_of", "score_batch", "score_tasks"]
 

@@ -12,12 +12,12 @@ from random_trunks import keep, keep_heads
 import jaxeval.ops.image_quality as iq
 from jaxeval.cli import main
 from jaxeval.errors import InputError, WeightsMissingError
-from jaxeval.evaluation import PAIR_MEASURES, learned_measures, score_pairs
 from jaxeval.extractors import PerceptualDistance, WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.perceptual import LPIPS_NETWORKS
 from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.vgg import VGG16
+from jaxeval.pairs import PAIR_MEASURES, learned, score_pairs
 
 SIDE = 33
 LEARNED = [name for name, measure in PAIR_MEASURES.items() if measure.weights]
@@ -85,7 +85,7 @@ def test_lpips_is_that_of_its_network_and_convention(folders, images, weights_di
 def test_parts_of_a_batch_give_the_same(folders, images, weights_dir, monkeypatch):
     reference, distorted = images
     expected = load_dists(weights_dir=weights_dir)(distorted, reference, data_range=255)
-    monkeypatch.setattr(learned_measures, "_MOST_PIXELS", 2 * SIDE * (SIDE + 2))
+    monkeypatch.setattr(learned, "_MOST_PIXELS", 2 * SIDE * (SIDE + 2))
     sizes = []
     call = PerceptualDistance.__call__
     monkeypatch.setattr(
@@ -130,7 +130,7 @@ def test_without_weights_a_named_measure_says_how_to_get_them_and_a_group_leaves
     assert len(err.splitlines()) == 1
     with pytest.MonkeyPatch.context() as patch:
         fast = {name: PAIR_MEASURES[name] for name in ("mae", "lpips-alex", "dists")}
-        patch.setattr("jaxeval.evaluation.pair_measures.GROUPS", {"all": tuple(fast)})
+        patch.setattr("jaxeval.pairs.measures.GROUPS", {"all": tuple(fast)})
         assert main([*arguments[:3], "--metrics", "all", "--weights-dir", str(tmp_path), "--quiet", "--json"]) == 0
     document = json.loads(capfd.readouterr().out)
     assert [one["metric"] for one in document["manifest"]["not_computed"]] == ["lpips-alex", "dists"]

@@ -15,12 +15,12 @@ from PIL import Image
 
 import jaxeval.ops.image_quality as iq
 from jaxeval.errors import InputError
-from jaxeval.evaluation import PAIR_MEASURES, score_pairs
-from jaxeval.evaluation.pair_files import save_scores
-from jaxeval.evaluation.pair_measures import pair_measures
-from jaxeval.evaluation.pair_scoring import Task, batches_of
 from jaxeval.images import Item, PixelLayout
 from jaxeval.ops.image_quality import _images
+from jaxeval.pairs import PAIR_MEASURES, score_pairs
+from jaxeval.pairs.batches import Task, batches_of
+from jaxeval.pairs.files import save_scores
+from jaxeval.pairs.measures import pair_measures
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from jaxeval.errors import InputError, WeightsMissingError
-from jaxeval.evaluation.pair_measures import PairMeasure, pair_measures
-from jaxeval.evaluation.pair_scoring import Chosen
 from jaxeval.images import PixelLayout, PixelRules
+from jaxeval.pairs.batches import Chosen
+from jaxeval.pairs.measures import PairMeasure, pair_measures
 
 __all__ = ["PairSettings", "choose_conventions"]
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxeval._files import local_path
-from jaxeval.evaluation.pair_results import PairScores, plain_number
-from jaxeval.evaluation.results import check_writable, write_atomically
+from jaxeval._files import check_writable, local_path, write_atomically
+from jaxeval.pairs.results import PairScores, plain_number
 
 __all__ = ["save_scores"]
 
