@@ -16,7 +16,7 @@ from jaxeval import ops
 from jaxeval.evaluation import distances, scores
 from jaxeval.evaluation.measure import Features, Number, Pair
 from jaxeval.evaluation.protocols import PROTOCOLS
-from jaxeval.evaluation.statistics import StatisticsAccumulator
+from jaxeval.evaluation.reading.statistics import StatisticsAccumulator
 from jaxeval.ops import Interval
 
 REPEATS = 200

@@ -8,8 +8,8 @@ from jaxeval.evaluation.explaining import Explanation, Step, explain
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.names import NUMBERS, better, metric_label
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, get_protocols
+from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result
-from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, save_statistics
 
 __all__ = [
     "DEFAULT_PROTOCOL",

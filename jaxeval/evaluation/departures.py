@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.protocols import Protocol, get_protocols
-from jaxeval.evaluation.statistics import load_statistics
+from jaxeval.evaluation.reading.statistics import load_statistics
 from jaxeval.images import ReadReport, remarks
 from jaxeval.images.report import STRETCHED, WIDE_CLIPPED, WIDE_COLOUR, WIDE_GRAY
 

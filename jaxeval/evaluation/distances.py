@@ -19,7 +19,7 @@ from jaxeval.evaluation.measure import (
 )
 from jaxeval.evaluation.names import NUMBERS
 from jaxeval.evaluation.protocols import DirectionRule, Protocol
-from jaxeval.evaluation.statistics import FeatureStatistics
+from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.ops import Interval
 
 __all__ = [

@@ -16,24 +16,24 @@ from jaxeval._files import local_path
 from jaxeval.distributed import Processes, agree_on, current_processes, peers, together
 from jaxeval.errors import InputError, OutOfMemoryError, lack_of_memory
 from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol
-from jaxeval.evaluation.block_sums import blocks_of
-from jaxeval.evaluation.cache import FeatureCache
 from jaxeval.evaluation.captions import load_captions
 from jaxeval.evaluation.choices import Choices
-from jaxeval.evaluation.collecting import Checkpoints, Reader, Wanted, checkpoint_label, has_classes, no_classes
 from jaxeval.evaluation.comparing import Comparison, Difference
-from jaxeval.evaluation.kept import KeptSet
 from jaxeval.evaluation.measure import Measure
 from jaxeval.evaluation.measures import choose_measures
 from jaxeval.evaluation.names import inception_stem, metric_key
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
-from jaxeval.evaluation.reading import FeatureSpec, Networks, ReadOptions, fitted_batch_size
+from jaxeval.evaluation.reading.batches import Networks, ReadOptions, fitted_batch_size
+from jaxeval.evaluation.reading.block_sums import blocks_of
+from jaxeval.evaluation.reading.cache import FeatureCache
+from jaxeval.evaluation.reading.features import FeatureSpec, Wanted, feature_spec
+from jaxeval.evaluation.reading.kept import KeptSet
+from jaxeval.evaluation.reading.reader import Checkpoints, Reader, checkpoint_label, has_classes, no_classes
+from jaxeval.evaluation.reading.sets import NamedSet, SetOptions, named_sets, one_set
+from jaxeval.evaluation.reading.statistics import FeatureStatistics, save_statistics, too_few_images
+from jaxeval.evaluation.reading.whole_batches import in_whole_batches
 from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, Side, lacks_rows, make_jobs
-from jaxeval.evaluation.sets import NamedSet, SetOptions, named_sets, one_set
-from jaxeval.evaluation.specs import feature_spec
-from jaxeval.evaluation.statistics import FeatureStatistics, save_statistics, too_few_images
-from jaxeval.evaluation.whole_batches import in_whole_batches
 from jaxeval.extractors import Extractor, Precision, load_extractor
 from jaxeval.images import SampledSource, Sampling, Source
 from jaxeval.progress import Progress

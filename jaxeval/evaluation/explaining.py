@@ -22,11 +22,11 @@ from jaxeval.evaluation.distances import gaussian_of
 from jaxeval.evaluation.evaluator import read_states
 from jaxeval.evaluation.names import metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol, get_protocols
-from jaxeval.evaluation.reading import FeatureSpec
+from jaxeval.evaluation.reading.features import FeatureSpec
+from jaxeval.evaluation.reading.sets import one_set
+from jaxeval.evaluation.reading.statistics import too_few_images
 from jaxeval.evaluation.results import SCHEMA_VERSION
 from jaxeval.evaluation.run import Job, Side
-from jaxeval.evaluation.sets import one_set
-from jaxeval.evaluation.statistics import too_few_images
 from jaxeval.extractors import Extractor, Precision, check_precision
 from jaxeval.ops.reference_roots import frechet_distance_by_reference
 from jaxeval.progress import Progress

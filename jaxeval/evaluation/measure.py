@@ -12,12 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.collecting import Wanted
 from jaxeval.evaluation.intervals import Debiased, half_widths, interval_about
 from jaxeval.evaluation.names import NUMBERS
 from jaxeval.evaluation.protocols import Protocol
-from jaxeval.evaluation.reading import Rows
-from jaxeval.evaluation.statistics import FeatureStatistics
+from jaxeval.evaluation.reading.features import Rows, Wanted
+from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.extractors import Extractor
 from jaxeval.ops import Interval
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation import contrasts, distances, scores
-from jaxeval.evaluation.collecting import Wanted
 from jaxeval.evaluation.measure import Measure
 from jaxeval.evaluation.names import NUMBERS
+from jaxeval.evaluation.reading.features import Wanted
 
 __all__ = ["MEASURES", "choose_measures"]
 

@@ -16,18 +16,17 @@ from jaxtyping import UInt8
 
 from jaxeval._faults import reason_of
 from jaxeval.errors import InputError, JaxevalError
-from jaxeval.evaluation.collecting import DataSet, Reader, Wanted, checkpoint_label, no_classes
 from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
 from jaxeval.evaluation.departures import departures
-from jaxeval.evaluation.kept import Found, KeptSet
 from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
 from jaxeval.evaluation.names import better, metric_key, metric_label
 from jaxeval.evaluation.protocols import Protocol
-from jaxeval.evaluation.reading import FeatureSpec
+from jaxeval.evaluation.reading.features import FeatureSpec, Wanted, feature_spec
+from jaxeval.evaluation.reading.kept import Found, KeptSet
+from jaxeval.evaluation.reading.reader import DataSet, Reader, checkpoint_label, no_classes
+from jaxeval.evaluation.reading.statistics import FeatureStatistics, statistics_of_features, too_few_images
 from jaxeval.evaluation.results import Result
-from jaxeval.evaluation.specs import feature_spec
-from jaxeval.evaluation.statistics import FeatureStatistics, statistics_of_features, too_few_images
 from jaxeval.extractors import Clip, Extractor, Precision
 from jaxeval.images import ReadReport, SampledSource, Source, contrasts, remarks
 from jaxeval.records import device_name, versions

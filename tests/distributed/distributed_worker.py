@@ -23,7 +23,7 @@ from jaxeval.distributed import (
     sum_over_processes,
 )
 from jaxeval.errors import InputError
-from jaxeval.evaluation.merging import merge_digests
+from jaxeval.evaluation.reading.merging import merge_digests
 
 
 @contextlib.contextmanager

@@ -19,11 +19,12 @@ def die(*_: Any, **__: Any) -> Any:
 
 def arrange(place: str) -> None:
     from jaxeval.distributed import startup
-    from jaxeval.evaluation import collecting, run
+    from jaxeval.evaluation import run
+    from jaxeval.evaluation.reading import reader
 
     what, _, number = place.partition(":")
     if what == "batch":
-        original, taken = collecting._State.add, []
+        original, taken = reader._State.add, []
 
         def add(state: Any, *more: Any) -> None:
             taken.append(1)
@@ -31,7 +32,7 @@ def arrange(place: str) -> None:
                 die()
             original(state, *more)
 
-        mock.patch.object(collecting._State, "add", add).start()
+        mock.patch.object(reader._State, "add", add).start()
     elif what == "metrics":
         run.Run.results = die
     elif what == "joined":

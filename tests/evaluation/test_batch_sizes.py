@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxeval
-from jaxeval.evaluation import reading
-from jaxeval.evaluation.reading import default_batch_size, fitted_batch_size
+from jaxeval.evaluation.reading import batches
+from jaxeval.evaluation.reading.batches import default_batch_size, fitted_batch_size
 
 GIB = 2**30
 
@@ -56,5 +56,5 @@ def test_a_batch_is_for_each_accelerator_and_no_larger_than_the_share(monkeypatc
 def test_it_is_what_the_run_records(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (90, 5, 6, 3), dtype=np.uint8)
     assert jaxeval.evaluate(images, images[:40], extractor="pixels").manifest["batch_size"] == 32
-    monkeypatch.setattr(reading, "_DEFAULT_BATCH", 7)
+    monkeypatch.setattr(batches, "_DEFAULT_BATCH", 7)
     assert jaxeval.evaluate(images, images[:40], extractor="pixels").manifest["batch_size"] == 7

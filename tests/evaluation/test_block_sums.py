@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxeval.distributed import Saved
-from jaxeval.evaluation.block_sums import BlockSums, block_size, blocks_of, moments_of_blocks
-from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec
-from jaxeval.evaluation.reading_state import ReadingState, RowFiles, Wanted
-from jaxeval.evaluation.statistics import StatisticsAccumulator, in_order
+from jaxeval.evaluation.reading.batches import FeatureBatch
+from jaxeval.evaluation.reading.block_sums import BlockSums, block_size, blocks_of, moments_of_blocks
+from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
+from jaxeval.evaluation.reading.state import ReadingState, RowFiles
+from jaxeval.evaluation.reading.statistics import StatisticsAccumulator, in_order
 from jaxeval.extractors import load_extractor
 from jaxeval.images import Preparation, ReadReport
 

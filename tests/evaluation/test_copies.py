@@ -16,8 +16,8 @@ import jaxeval
 from jaxeval.cli import main
 from jaxeval.errors import InputError, PreemptedError
 from jaxeval.evaluation import load_statistics, save_statistics
-from jaxeval.evaluation import statistics as statistics_files
 from jaxeval.evaluation.copies import Copies, CopyFinder, ImageSet
+from jaxeval.evaluation.reading import statistics as statistics_files
 from jaxeval.extractors import Extractor
 from jaxeval.images import pixel_digest
 

@@ -17,8 +17,8 @@ from jaxeval.evaluation.comparing import contrasts_of, difference_of
 from jaxeval.evaluation.measure import Features, Pair
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.protocols import PROTOCOLS
+from jaxeval.evaluation.reading.statistics import FeatureStatistics, StatisticsAccumulator
 from jaxeval.evaluation.results import Result
-from jaxeval.evaluation.statistics import FeatureStatistics, StatisticsAccumulator
 
 
 def features(name, rows, labels=None):

@@ -8,8 +8,9 @@ from image_sets import crops, write_pngs
 
 import jaxeval
 from jaxeval.errors import InputError, PreemptedError
-from jaxeval.evaluation.collecting import Checkpoints, Reader, Wanted
-from jaxeval.evaluation.reading import FeatureSpec, Networks, ReadOptions
+from jaxeval.evaluation.reading.batches import Networks, ReadOptions
+from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
+from jaxeval.evaluation.reading.reader import Checkpoints, Reader
 from jaxeval.extractors import load_extractor
 from jaxeval.images import Preparation, open_source
 
@@ -67,11 +68,11 @@ def test_a_run_stopped_again_and_again_gives_the_same_bits(folders, tmp_path):
 
 
 def test_a_kill_loses_no_more_than_the_batches_since_the_last_save(folders, tmp_path, monkeypatch):
-    from jaxeval.evaluation import collecting
+    from jaxeval.evaluation.reading import reader
 
     expected = essence(run(folders))
     seen: list[int] = []
-    original = collecting._State.add
+    original = reader._State.add
 
     def add(state, batch, base, report):
         if len(seen) == 11:
@@ -79,12 +80,12 @@ def test_a_kill_loses_no_more_than_the_batches_since_the_last_save(folders, tmp_
         seen.append(base)
         original(state, batch, base, report)
 
-    monkeypatch.setattr(collecting._State, "add", add)
+    monkeypatch.setattr(reader._State, "add", add)
     with pytest.raises(KeyboardInterrupt):
         run(folders, checkpoint=tmp_path, checkpoint_every=4)
-    monkeypatch.setattr(collecting._State, "add", original)
+    monkeypatch.setattr(reader._State, "add", original)
     counted: list[int] = []
-    monkeypatch.setattr(collecting._State, "add", lambda *arguments: (counted.append(1), original(*arguments))[1])
+    monkeypatch.setattr(reader._State, "add", lambda *arguments: (counted.append(1), original(*arguments))[1])
     assert essence(run(folders, checkpoint=tmp_path, checkpoint_every=4)) == expected
     # 130 images are 17 batches and 90 are 12; 8 of the reference's were saved.
     assert len(counted) == 17 - 8 + 12
@@ -162,18 +163,18 @@ def test_the_command_line_saves_on_sigterm_and_goes_on(folders, tmp_path, capfd)
     import signal
 
     from jaxeval.cli import main
-    from jaxeval.evaluation import collecting
+    from jaxeval.evaluation.reading import reader
 
     arguments = [*map(str, folders), "--extractor", "pixels", "--batch-size", "8", "--on-error", "skip", "--json"]
     command = ["evaluate", *arguments, "--checkpoint", str(tmp_path / "saved"), "--quiet"]
-    original = collecting._State.add
+    original = reader._State.add
 
     def add(state, *more):
         original(state, *more)
         os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collecting._State, "add", add)
+        patch.setattr(reader._State, "add", add)
         assert main(command) == 75
     out, err = capfd.readouterr()
     assert out == ""

@@ -11,7 +11,7 @@ from image_samples import encode, noise, write_folder, write_tar, write_zip
 from PIL import Image
 
 import jaxeval
-from jaxeval.evaluation import collecting
+from jaxeval.evaluation.reading import reader
 from jaxeval.images import Item, Preparation, decode_exact, open_source, pixel_layout, read_batches
 from jaxeval.images.decoding import decode_file
 from jaxeval.pairs import score_pairs
@@ -202,7 +202,7 @@ def test_what_another_version_read_is_read_again(tmp_path, monkeypatch):
 
     assert cached() == [False, False]
     assert cached() == [True, True]
-    monkeypatch.setattr(collecting, "DECODING_VERSION", collecting.DECODING_VERSION + 1)
+    monkeypatch.setattr(reader, "DECODING_VERSION", reader.DECODING_VERSION + 1)
     assert cached() == [False, False]
 
 

@@ -13,7 +13,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from metric_cases import frechet_by_scipy
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.statistics import save_statistics, statistics_of_features
+from jaxeval.evaluation.reading.statistics import save_statistics, statistics_of_features
 from jaxeval.extractors import from_function
 from jaxeval.metrics import Collection, FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean, Metric, to_nnx
 

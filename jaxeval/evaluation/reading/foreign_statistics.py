@@ -18,8 +18,13 @@ from jaxtyping import Float
 from jaxeval._files import local_path
 from jaxeval._npy import ArrayHeader, read_header
 from jaxeval.errors import InputError, WeightsError
-from jaxeval.evaluation.array_archives import read_array_headers, read_arrays
-from jaxeval.evaluation.statistics import FeatureStatistics, checked_statistics, load_statistics, statistics_of_features
+from jaxeval.evaluation.reading.array_archives import read_array_headers, read_arrays
+from jaxeval.evaluation.reading.statistics import (
+    FeatureStatistics,
+    checked_statistics,
+    load_statistics,
+    statistics_of_features,
+)
 from jaxeval.extractors.tensor_files import read_saved
 
 __all__ = ["KEPT_SUFFIXES", "FileContent", "Part", "Tool", "read_kept", "statistics_in"]

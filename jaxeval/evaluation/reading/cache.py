@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from jaxeval._files import check_writable, local_path, write_atomically
 from jaxeval.errors import InputError
-from jaxeval.evaluation.statistics import FeatureStatistics, load_statistics, save_statistics
+from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 
 __all__ = ["CacheEntry", "CacheWriter", "FeatureCache"]
 

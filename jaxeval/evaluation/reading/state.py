@@ -15,29 +15,18 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxeval.distributed import Saved
-from jaxeval.evaluation.block_sums import block_size, blocks_of
-from jaxeval.evaluation.cache import CacheWriter
-from jaxeval.evaluation.reading import FeatureBatch, FeatureSpec
-from jaxeval.evaluation.rows import RowStore
-from jaxeval.evaluation.statistics import SAMPLE, StatisticsAccumulator
+from jaxeval.evaluation.reading.batches import FeatureBatch
+from jaxeval.evaluation.reading.block_sums import block_size, blocks_of
+from jaxeval.evaluation.reading.cache import CacheWriter
+from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
+from jaxeval.evaluation.reading.row_store import RowStore
+from jaxeval.evaluation.reading.statistics import SAMPLE, StatisticsAccumulator
 from jaxeval.images import DIGEST_BYTES, ReadReport
 
 __all__ = ["STATE_FORMAT", "ReadingState", "RowFiles", "Wanted"]
 
 STATE_FORMAT = 3
 """Of what `ReadingState.to_bytes` gives."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What is needed of a feature: its mean and covariance, every row of it, or both."""
-
-    statistics: bool = True
-    rows: bool = False
-
-    def __or__(self, other: "Wanted") -> "Wanted":
-        """What serves both."""
-        return Wanted(self.statistics or other.statistics, self.rows or other.rows)
 
 
 @dataclasses.dataclass(frozen=True)

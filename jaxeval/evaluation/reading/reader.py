@@ -31,12 +31,13 @@ from jaxeval.distributed import (
     together,
 )
 from jaxeval.errors import InputError, PreemptedError
-from jaxeval.evaluation.cache import CacheEntry, FeatureCache
-from jaxeval.evaluation.merging import merge_digests, merge_reports, merge_rows, merge_statistics
-from jaxeval.evaluation.reading import FeatureSpec, Networks, ReadOptions, Rows, feature_batches
-from jaxeval.evaluation.reading_state import STATE_FORMAT, RowFiles, Wanted
-from jaxeval.evaluation.reading_state import ReadingState as _State
-from jaxeval.evaluation.statistics import FeatureStatistics, in_order, too_few_images
+from jaxeval.evaluation.reading.batches import Networks, ReadOptions, feature_batches
+from jaxeval.evaluation.reading.cache import CacheEntry, FeatureCache
+from jaxeval.evaluation.reading.features import FeatureSpec, Rows, Wanted
+from jaxeval.evaluation.reading.merging import merge_digests, merge_reports, merge_rows, merge_statistics
+from jaxeval.evaluation.reading.state import STATE_FORMAT, RowFiles
+from jaxeval.evaluation.reading.state import ReadingState as _State
+from jaxeval.evaluation.reading.statistics import FeatureStatistics, in_order, too_few_images
 from jaxeval.images import (
     DECODING_VERSION,
     ChosenPart,

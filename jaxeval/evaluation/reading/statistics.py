@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from jaxeval._files import local_path, write_atomically
 from jaxeval.errors import InputError
-from jaxeval.evaluation.array_archives import read_arrays
-from jaxeval.evaluation.block_sums import BlockSums, block_size
+from jaxeval.evaluation.reading.array_archives import read_arrays
+from jaxeval.evaluation.reading.block_sums import BlockSums, block_size
 from jaxeval.images import DIGEST_BYTES
 from jaxeval.ops import Gaussian, Moments, covariance
 from jaxeval.ops.gaussian import semidefinite_covariance

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from jaxeval.distributed import gather_bytes, gather_rows, largest, sum_over_processes
-from jaxeval.evaluation.block_sums import moments_of_blocks
-from jaxeval.evaluation.statistics import (
+from jaxeval.evaluation.reading.block_sums import moments_of_blocks
+from jaxeval.evaluation.reading.statistics import (
     FeatureStatistics,
     StatisticsAccumulator,
     in_order,

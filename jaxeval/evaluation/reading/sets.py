@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxeval._files import local_name
 from jaxeval.errors import InputError
-from jaxeval.evaluation.kept import KeptSet, open_kept
+from jaxeval.evaluation.reading.kept import KeptSet, open_kept
 from jaxeval.images import Sampling, Source, open_source
 from jaxeval.images.arrays import check_layout
 from jaxeval.images.lists import describe, is_image

@@ -15,62 +15,21 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from jaxeval.distributed import batch_mesh, replicate_on
 from jaxeval.errors import InputError
+from jaxeval.evaluation.reading.features import FeatureSpec, Rows
 from jaxeval.extractors import Extractor, Normalisation, Precision
 from jaxeval.images import Batch, Preparation, ReadReport, Source, read_batches
 from jaxeval.progress import Progress
 
 __all__ = [
     "FeatureBatch",
-    "FeatureSpec",
     "Networks",
     "ReadOptions",
-    "Rows",
     "feature_batches",
     "fitted_batch_size",
 ]
 
-Rows = Float[np.ndarray, "n d"]
-
 _DEFAULT_BATCH, _LARGEST_DEFAULT = 32, 256
 _BYTES_AN_IMAGE = 128 * 2**20
-
-
-@dataclasses.dataclass(frozen=True)
-class FeatureSpec:
-    """Which features: everything besides the images that determines them.
-
-    Attributes:
-      extractor: the network.
-      tap: its layer.
-      preparation: how images become its input.
-      normalisation: what the network receives.
-      precision: of the network's contractions.
-      whole_batches: images at a time in a reference that drops an incomplete last batch; None where all count.
-    """
-
-    extractor: Extractor
-    tap: str
-    preparation: Preparation
-    normalisation: Normalisation
-    precision: Precision = "highest"
-    whole_batches: int | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """The same as plain values, for cache keys and for files that must be recognised later."""
-        return {
-            "extractor": self.extractor.name,
-            "extractor_fingerprint": self.extractor.fingerprint,
-            "tap": self.tap,
-            "weights": self.extractor.weights_hash,
-            "size": None if self.preparation.size is None else list(self.preparation.size),
-            "resize": self.preparation.resize,
-            "quantise": self.preparation.quantise,
-            "reduction": self.preparation.reduction,
-            "normalisation": [self.normalisation.offset, self.normalisation.scale],
-            "dtype": "float32",
-            "precision": self.precision,
-            "whole_batches": self.whole_batches,
-        }
 
 
 @dataclasses.dataclass(frozen=True)

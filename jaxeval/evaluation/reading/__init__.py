@@ -1,0 +1,1 @@
+"""Reading: from a source of images to features, statistics and rows, kept and agreed between processes."""
