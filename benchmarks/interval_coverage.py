@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxeval import ops
-from jaxeval.evaluation import distances, scores
-from jaxeval.evaluation.measure import Features, Number, Pair
+from jaxeval.evaluation.measures import copying, frechet, sliced
+from jaxeval.evaluation.measures import manifold as manifold_measures
+from jaxeval.evaluation.measures.measure import Features, Number, Pair
 from jaxeval.evaluation.protocols import PROTOCOLS
 from jaxeval.evaluation.reading.statistics import StatisticsAccumulator
 from jaxeval.ops import Interval
@@ -103,7 +104,7 @@ def _features(name: str, rows: np.ndarray) -> Features:
 
 def printed_frechet(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
     """The distance and the distance without its bias, each with its own interval."""
-    (number,) = distances.frechet(pair_of(x, y))
+    (number,) = frechet.frechet(pair_of(x, y))
     rest = printed(0, None) if number.debiased is None else printed(number.debiased.value, number.debiased.interval)
     return [printed(number.value, number.interval), rest]
 
@@ -114,14 +115,16 @@ SHARES = ("precision", "recall", "coverage", "authenticity")
 def printed_shares(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
     """Shares of images."""
     pair = pair_of(x, y)
-    found: dict[str, Number] = {one.stem: one for one in (*scores.manifold(pair), *scores.authenticity(pair))}
+    found: dict[str, Number] = {
+        one.stem: one for one in (*manifold_measures.manifold(pair), *copying.authenticity(pair))
+    }
     return [printed(found[stem].value, found[stem].interval) for stem in SHARES]
 
 
 def printed_mind(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> list[Estimate]:
     """With other directions in every draw; and what the interval would be without their error."""
     pair = pair_of(x, y, seed=int(1e6 * abs(x[0, 0])))
-    number = next(one for one in distances.sliced(pair) if one.stem == "mind")
+    number = next(one for one in sliced.sliced(pair) if one.stem == "mind")
     assert number.interval is not None
     whole = (number.interval[1] - number.interval[0]) / 2
     reach = np.sqrt(whole**2 - (1.959964 * number.drawing_error) ** 2)

@@ -32,17 +32,17 @@ def metrics() -> None:
     from rich import box
     from rich.table import Table
 
-    from jaxeval.evaluation import MEASURES, NUMBERS
+    from jaxeval.evaluation import MEASURES
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("--metrics", "numbers", "over Inception", "better", "needs"):
         table.add_column(heading)
     for measure in MEASURES.values():
-        numbers = [NUMBERS[stem] for stem in measure.stems]
+        numbers = measure.numbers
         needs = [
             *(["class logits"] if "logits" in measure.taps else ["a spatial layer"] if measure.taps else []),
-            *([f"{' or '.join(measure.extractors)} features"] if measure.extractors else []),
+            *([f"{' or '.join(measure.families)} features"] if measure.families else []),
             *(["--held-out"] if measure.needs_held_out else []),
             *(["--captions"] if measure.needs_captions else []),
             *(["a folder for each class"] if measure.needs_labels else []),

@@ -6,7 +6,6 @@ from jaxeval.evaluation.departures import statistics_remarks
 from jaxeval.evaluation.evaluator import compare, evaluate, features, reference_statistics
 from jaxeval.evaluation.explaining import Explanation, Step, explain
 from jaxeval.evaluation.measures import MEASURES
-from jaxeval.evaluation.names import NUMBERS, better, metric_label
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, get_protocols
 from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result
@@ -14,7 +13,6 @@ from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result
 __all__ = [
     "DEFAULT_PROTOCOL",
     "MEASURES",
-    "NUMBERS",
     "PROTOCOLS",
     "SCHEMA_VERSION",
     "Comparison",
@@ -25,7 +23,6 @@ __all__ = [
     "Protocol",
     "Result",
     "Step",
-    "better",
     "compare",
     "evaluate",
     "explain",
@@ -33,7 +30,6 @@ __all__ = [
     "get_protocols",
     "load_captions",
     "load_statistics",
-    "metric_label",
     "reference_statistics",
     "save_statistics",
     "statistics_remarks",

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.measure import Measure
+from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.protocols import PRDC_MANIFOLD, ManifoldRule, Protocol, SplitRule, SubsetRule
 
 __all__ = ["Choices"]

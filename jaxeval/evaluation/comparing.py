@@ -7,8 +7,8 @@ from typing import Any
 
 from jaxeval import ops
 from jaxeval.errors import InputError
-from jaxeval.evaluation.intervals import Debiased, difference_interval, no_difference, spread
-from jaxeval.evaluation.measure import (
+from jaxeval.evaluation.measures.intervals import Debiased, difference_interval, no_difference, spread
+from jaxeval.evaluation.measures.measure import (
     FEW,
     NO_SPREAD,
     Contrast,
@@ -18,7 +18,6 @@ from jaxeval.evaluation.measure import (
     Pair,
     Sets,
 )
-from jaxeval.evaluation.names import metric_label
 from jaxeval.evaluation.results import SCHEMA_VERSION, Result
 from jaxeval.ops import Interval
 from jaxeval.records import Document
@@ -75,7 +74,7 @@ class Difference:
         chance = "" if self.p_value is None else f", p = {self.p_value:.2g} of no difference"
         alike = "" if self.alike_p_value is None else f", p = {self.alike_p_value:.2g} of one distribution"
         sides = ", ".join(f"{one.generated} {one.value:.6g}" for one in (self.first, self.second))
-        return f"{metric_label(self.first.metric)}: {sides}, difference {self.value:.4g}{interval}{chance}{alike}"
+        return f"{self.first.label}: {sides}, difference {self.value:.4g}{interval}{chance}{alike}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Comparison(Document):
 def contrasts_of(measure: Measure, first: Pair, second: Pair) -> dict[str, Contrast]:
     """How well the differences of a measure's numbers between two pairs with one reference are known, by stem."""
     if measure.contrast is not None:
-        return {one.stem: one for one in measure.contrast(first, second)}
+        return {one.name.stem: one for one in measure.contrast(first, second)}
 
     def compute(kept: Sets) -> dict[str, float]:
         pairs = (_pair(pair, kept, name) for pair, name in ((first, "first"), (second, "second")))
@@ -111,19 +110,20 @@ def contrasts_of(measure: Measure, first: Pair, second: Pair) -> dict[str, Contr
     except InputError:  # a third of the images is too few for this measure
         found = None
     if found is None:
-        return {stem: Contrast(stem, None, math.inf, FEW) for stem in measure.stems}
+        return {name.stem: Contrast(name, None, math.inf, FEW) for name in measure.numbers}
     errors, degrees = found
     method, drawn = "spread between thirds of the images, the reference shared", {}
     if measure.draws is not None:
         drawn = measure.draws(first, second)
         method += "; and between the random draws, which both share"
     contrasts = {}
-    for stem in measure.stems:
+    for name in measure.numbers:
+        stem = name.stem
         if stem not in errors:
-            contrasts[stem] = Contrast(stem, None, math.inf, "none: not every third of the images has a value")
+            contrasts[stem] = Contrast(name, None, math.inf, "none: not every third of the images has a value")
             continue
         error = math.hypot(errors[stem], drawn.get(stem, 0.0))
-        contrasts[stem] = Contrast(stem, error, degrees, method, with_draws=measure.draws is not None)
+        contrasts[stem] = Contrast(name, error, degrees, method, with_draws=measure.draws is not None)
     return contrasts
 
 
@@ -142,7 +142,7 @@ def difference_of(numbers: tuple[Number, Number], results: tuple[Result, Result]
         {name: count for name, count in (("reference", one.n_reference), ("generated", one.n_generated)) if count}
         for one in results
     )
-    interval = difference_interval(contrast.stem, values, reach, (counts[0], counts[1]))
+    interval = difference_interval(contrast.name, values, reach, (counts[0], counts[1]))
     if interval is None:
         return Difference(*results, value, None, NO_SPREAD, None, NO_SPREAD, *alike)
     p_value = no_difference(value, interval, contrast.degrees)

@@ -1,6 +1,7 @@
 """The evaluator: two or more sets of images in, a table of numbers with their provenance out."""
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,9 +20,8 @@ from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol
 from jaxeval.evaluation.captions import load_captions
 from jaxeval.evaluation.choices import Choices
 from jaxeval.evaluation.comparing import Comparison, Difference
-from jaxeval.evaluation.measure import Measure
-from jaxeval.evaluation.measures import choose_measures
-from jaxeval.evaluation.names import inception_stem, metric_key
+from jaxeval.evaluation.measures import NUMBERS, choose_measures
+from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
 from jaxeval.evaluation.reading.batches import Networks, ReadOptions, fitted_batch_size
 from jaxeval.evaluation.reading.block_sums import blocks_of
@@ -701,15 +701,22 @@ def _networks(
 
 
 def _check_names(metrics: str | Sequence[str] | None, networks: Sequence[Extractor]) -> None:
-    """`fid` and the like mean the FID Inception network."""
+    """Refuses `fid` and the like over other networks, and networks whose numbers would be called as others are."""
     asked = [] if metrics is None else ",".join([metrics] if isinstance(metrics, str) else metrics).lower().split(",")
-    others = [network.name for network in networks if network.name != "inception"]
+    own = {number.own_key: number for stem, number in NUMBERS.items() if number.own_key not in (None, stem)}
+    others = [network for network in networks if network.family != "inception"]
     for name in map(str.strip, asked):
-        stem = inception_stem(name)
-        if stem is not None and others:
+        if name in own and others:
             raise InputError(
-                f"{name!r} is over the FID Inception network, not over {others[0]!r}; "
-                f"ask for --metrics {stem}, which is reported as {metric_key(stem, others[0])!r}"
+                f"{name!r} is over the FID Inception network, not over {others[0].name!r}; "
+                f"ask for --metrics {own[name].stem}, which is reported as {own[name].key(others[0])!r}"
+            )
+    names = {*NUMBERS, *own}
+    for network, number in itertools.product(networks, NUMBERS.values()):
+        if number.key(network) in names - {number.stem, number.own_key}:
+            raise InputError(
+                f"over an extractor with the name {network.name!r}, {number.stem} would be called "
+                f"{number.key(network)!r}, which is another number; give the extractor another name"
             )
 
 

@@ -18,9 +18,8 @@ from jaxeval import ops
 from jaxeval._arguments import several, shown
 from jaxeval.errors import InputError
 from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol
-from jaxeval.evaluation.distances import gaussian_of
 from jaxeval.evaluation.evaluator import read_states
-from jaxeval.evaluation.names import metric_key, metric_label
+from jaxeval.evaluation.measures.frechet import FD, gaussian_of
 from jaxeval.evaluation.protocols import Protocol, get_protocols
 from jaxeval.evaluation.reading.features import FeatureSpec
 from jaxeval.evaluation.reading.sets import one_set
@@ -63,6 +62,7 @@ class Explanation(Document):
 
     Attributes:
       metric: `fid`, or `fd-<extractor>`.
+      label: the metric's name as it is printed.
       protocols: of the first and the second number.
       reference: as the user gave it.
       generated: the same.
@@ -78,6 +78,7 @@ class Explanation(Document):
     file_name = "explanation.json"
 
     metric: str
+    label: str
     protocols: tuple[str, str]
     reference: str
     generated: str
@@ -88,11 +89,6 @@ class Explanation(Document):
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
     manifest: Mapping[str, Any]
-
-    @property
-    def label(self) -> str:
-        """The metric's name as it is printed."""
-        return metric_label(self.metric)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document."""
@@ -239,7 +235,8 @@ def explain(
         "precision": list(precisions),
     }
     return Explanation(
-        metric_key("fd", specs[0].extractor.name),
+        FD.key(specs[0].extractor),
+        FD.label_over(specs[0].extractor),
         (first.name, second.name),
         real.name,
         fake.name,

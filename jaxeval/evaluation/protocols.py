@@ -155,9 +155,9 @@ class Protocol:
 
     def preparation(self, extractor: Extractor) -> Preparation:
         """How an image becomes the extractor's input under this protocol."""
-        own = bool(self.networks) and not extractor.name.startswith(self.networks)
+        own = bool(self.networks) and extractor.family not in self.networks
         size = extractor.image_size
-        if extractor.name == "inception" and self.size != "network":
+        if extractor.family == "inception" and self.size != "network":
             size = None if self.size == "own" else self.size
         return Preparation(
             size=size,
@@ -168,7 +168,7 @@ class Protocol:
 
     def normalisation_for(self, extractor: Extractor) -> Normalisation:
         """What the extractor's network receives: the protocol's rule for the FID Inception, else the network's own."""
-        return self.normalisation if extractor.name == "inception" else extractor.normalisation
+        return self.normalisation if extractor.family == "inception" else extractor.normalisation
 
 
 _ALL = (

@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxeval.evaluation.intervals import Debiased
-from jaxeval.evaluation.names import metric_label
+from jaxeval.evaluation.measures.intervals import Debiased
 from jaxeval.ops import Interval
 from jaxeval.records import Document
 
@@ -20,6 +19,8 @@ class Result:
 
     Attributes:
       metric: `fid` over the FID Inception network, `fd-<extractor>` over any other, and so on.
+      stem: which number it is, whatever the network: `fd`.
+      label: the metric's name as it is printed: `FID`, or `FD-<extractor>`.
       value: the number, computed in float64 on the host.
       better: `lower` or `higher`; None where neither is.
       interval: lower and upper bound of 95% about `value`, or None where there is no interval.
@@ -42,6 +43,8 @@ class Result:
     """
 
     metric: str
+    stem: str
+    label: str
     value: float
     better: str | None
     interval: Interval | None
@@ -70,11 +73,6 @@ class Result:
     versions: Mapping[str, str]
     warnings: tuple[str, ...] = ()
     debiased: Debiased | None = None
-
-    @property
-    def label(self) -> str:
-        """The metric's name as it is printed: `FID`, or `FD-<extractor>`."""
-        return metric_label(self.metric)
 
     def __str__(self) -> str:
         counts = " vs ".join("?" if n is None else f"{n:,}" for n in (self.n_reference, self.n_generated))

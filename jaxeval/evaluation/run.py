@@ -19,8 +19,7 @@ from jaxeval.errors import InputError, JaxevalError
 from jaxeval.evaluation.comparing import Difference, contrasts_of, difference_of
 from jaxeval.evaluation.copies import CopyFinder, ImageSet, Role
 from jaxeval.evaluation.departures import departures
-from jaxeval.evaluation.measure import Contrast, Features, Measure, Number, Pair
-from jaxeval.evaluation.names import better, metric_key, metric_label
+from jaxeval.evaluation.measures.measure import Contrast, Features, Measure, Number, Pair
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading.features import FeatureSpec, Wanted, feature_spec
 from jaxeval.evaluation.reading.kept import Found, KeptSet
@@ -66,14 +65,14 @@ class NotComputed:
     protocol: str
     generated: str | None
     reason: str
+    labels: tuple[str, ...]
     numbers: tuple[str, ...] = ()
     missing: bool = False
     cause: Exception | None = None
 
     def __str__(self) -> str:
         of = "" if self.generated is None else f" of {self.generated}"
-        labels = [metric_label(number) for number in self.numbers or (self.metric,)]
-        return f"{', '.join(labels)}{of}: {self.reason}"
+        return f"{', '.join(self.labels)}{of}: {self.reason}"
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
@@ -107,7 +106,12 @@ class Job:
     @property
     def keys(self) -> tuple[str, ...]:
         """Its numbers, as results have them."""
-        return tuple(metric_key(stem, self.spec.extractor.name) for stem in self.measure.stems if self.gives(stem))
+        return tuple(name.key(self.spec.extractor) for name in self.measure.numbers if self.gives(name.stem))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The same as they are printed."""
+        return tuple(name.label_over(self.spec.extractor) for name in self.measure.numbers if self.gives(name.stem))
 
     def gives(self, stem: str) -> bool:
         """Whether one of the measure's numbers is given."""
@@ -237,7 +241,7 @@ def make_jobs(
                 if reason is None:
                     jobs.append(job)
                 elif everything:
-                    without.append(NotComputed(job.keys[0], protocol.name, None, reason, job.keys))
+                    without.append(NotComputed(job.keys[0], protocol.name, None, reason, job.labels, job.keys))
                 else:
                     raise InputError(f"metric {measure.name!r} cannot be computed: {reason}")
     if not jobs:
@@ -437,7 +441,7 @@ class Run:
                 raise
             missing = not self.everything or not isinstance(error, InputError)
             reason = reason_of(error)
-            return [], [NotComputed(job.keys[0], job.protocol.name, name, reason, job.keys, missing, error)]
+            return [], [NotComputed(job.keys[0], job.protocol.name, name, reason, job.labels, job.keys, missing, error)]
 
     def _look_for_copies(self, reference: Side, held_out: Side | None, *generated: Side) -> None:
         """In all sets that have not been looked at yet."""
@@ -503,10 +507,11 @@ class Run:
             if np.isfinite(number.value):
                 found[number.stem] = number, self._result(job, number, common, reference, generated)
                 continue
-            key = metric_key(number.stem, job.spec.extractor.name)
+            network = job.spec.extractor
+            key, label = number.name.key(network), number.name.label_over(network)
             reason = number.undefined or "it is not defined for these images"
             name = job.protocol.name
-            undefined.append(NotComputed(key, name, generated.name, reason, missing=not self.everything))
+            undefined.append(NotComputed(key, name, generated.name, reason, (label,), missing=not self.everything))
         return found, undefined
 
     def _pairs(self, job: Job, reference: Side, generated: Sequence[Side], held_out: Side | None) -> list[Pair]:
@@ -547,7 +552,7 @@ class Run:
                 unseen,
                 job.protocol,
                 self.seed,
-                extractor=spec.extractor.name,
+                family=spec.extractor.family,
             )
             for side, own in zip(generated, labels[1:], strict=True)
         ]
@@ -570,11 +575,12 @@ class Run:
 
     def _result(self, job: Job, number: Number, warnings: tuple[str, ...], reference: Side, generated: Side) -> Result:
         spec, network = job.spec, job.spec.extractor
-        key = metric_key(number.stem, network.name)
         return Result(
-            metric=key,
+            metric=number.name.key(network),
+            stem=number.stem,
+            label=number.name.label_over(network),
             value=number.value,
-            better=better(key),
+            better=number.name.better,
             interval=number.interval,
             interval_method=number.interval_method,
             protocol=job.protocol.name,
@@ -618,7 +624,7 @@ class Run:
         # Of the held-out set with the numbers that it decides, and once at all where it decides none.
         with_held_out = job.measure.needs_held_out or not any(other.measure.needs_held_out for other in self.jobs)
         yield from self.copies.sentences(self.image_sets[id(generated)][1], held_out=with_held_out)
-        if network.name == "inception" and not network.weights_published:
+        if network.family == "inception" and not network.weights_published:
             yield "the Inception weights are not the published FID checkpoint: compare the number with no published one"
         for side in sides:
             if side.report is not None and side.report.skipped:
@@ -662,7 +668,7 @@ def _contrasts(measure: Measure, pairs: Sequence[Pair]) -> Mapping[str, Contrast
     try:
         return contrasts_of(measure, *pairs)
     except InputError as error:
-        return {stem: Contrast(stem, None, math.inf, f"none: {error}") for stem in measure.stems}
+        return {name.stem: Contrast(name, None, math.inf, f"none: {error}") for name in measure.numbers}
 
 
 def _labels(*sides: Side) -> tuple[tuple[str, ...], list[np.ndarray]]:

@@ -138,6 +138,7 @@ def load_clip(name: str, *, weights_dir: str | os.PathLike[str] | None = None) -
         weights_hash=digest,
         weights_published=weights.published,
         fingerprint=f"{name}:1:{digest}",
+        family="clip",
         description=f"CLIP {title}, image network",
         prepare=ShortSideCrop(plan.image_side, plan.image_side, "bicubic"),
         logit_scale=math.exp(float(weights.tensors["logit_scale"])),

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from jaxtyping import Array, Float, Num
 from jaxeval._arguments import shown, text, whole_number
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
+from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.precision import Precision, check_precision, contractions_at
 
@@ -35,6 +37,9 @@ class Extractor:
 
     Attributes:
         name: the name under which results and caches know it.
+        family: of networks that it is of, which decides what its numbers are called and how protocols prepare images:
+            `inception`, `clip`, `dinov2` and so on, set for the networks of `load_extractor` alone; empty for others,
+            whatever their name.
         image_size: (height, width) that images must have; None when any size will do.
         resize: name of the resize that its own reference applies to reach `image_size`.
         normalisation: what is done to 0..255 pixel values first, unless a call says otherwise.
@@ -69,6 +74,7 @@ class Extractor:
     prepare: Callable[[np.ndarray], np.ndarray] | None = None
     jittable: bool = True
     least_side: int | None = None
+    family: str = ""
 
     def __post_init__(self):
         object.__setattr__(self, "taps", MappingProxyType(dict(self.taps)))
@@ -220,6 +226,8 @@ def from_function(
         image_size = whole_number("image_size", image_size[0], 1), whole_number("image_size", image_size[1], 1)
     if feature_size is not None:
         whole_number("feature_size", feature_size, 1)
+    if name in CATALOGUE or name == "pixels" or re.fullmatch(r"random-conv(-\d+)?", name):
+        raise InputError(f"extractor name {name!r} is that of a network of jaxeval's; choose another one")
     if not name or not all(character.isalnum() or character in "-_." for character in name):
         raise InputError(f"extractor name {name!r}: use letters, digits, '-', '_' and '.' only")
     sizes: dict[str, int | None] = {"features": feature_size}

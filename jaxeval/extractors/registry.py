@@ -50,6 +50,7 @@ def _dinov2(plan: DINOv2Plan, title: str) -> _Network:
             "image_size": DINOV2_SIZE,
             "resize": "pil-bicubic-uint8",  # dgm-eval's
             "normalisation": IMAGENET_NORMALISATION,
+            "family": "dinov2",
             "description": f"DINOv2 {title}",
             "prepare": ShortSideCrop(256, 224, "bicubic"),
         },
@@ -66,6 +67,7 @@ _NETWORKS = {
             "least_side": INCEPTION_LEAST_SIDE,
             "resize": "tf1-bilinear",
             "normalisation": Normalisation(128.0, 1 / 128),
+            "family": "inception",
             "description": "FID Inception v3",
         },
     ),
@@ -77,6 +79,7 @@ _NETWORKS = {
             "image_size": LITE0_SIZE,
             "resize": "pil-bicubic-uint8",
             "normalisation": Normalisation(127.0, 1 / 128),
+            "family": "lite0",
             "description": "EfficientNet-Lite0, ImageNet-1k",
         },
     ),
@@ -88,6 +91,7 @@ _NETWORKS = {
             "image_size": VGG_SIZE,
             "resize": "tf1-bilinear",  # torch-fidelity's, whose precision and recall are measured on it
             "normalisation": IMAGENET_NORMALISATION,
+            "family": "vgg16",
             "description": "VGG16, ImageNet-1k",
             "prepare": ShortSideCrop(256, 224, "bilinear"),
         },

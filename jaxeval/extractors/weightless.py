@@ -37,6 +37,7 @@ def pixels() -> Extractor:
         params=(),
         forward=forward,
         fingerprint="pixels:1",
+        family="pixels",
         description="raw pixel values in 0..1, flattened",
     )
 
@@ -70,6 +71,7 @@ def random_convolutions(seed: int = 0) -> Extractor:
         forward=_convolve_and_pool,
         weights_hash=digest,
         fingerprint=f"random-conv:1:{digest}",
+        family="random-conv",
         description=f"random strided convolutions, seed {seed}",
     )
 

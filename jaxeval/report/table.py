@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxeval.evaluation import Comparison, Difference, Result, better, metric_label
+from jaxeval.evaluation import Comparison, Difference, Result
 
 __all__ = [
     "format_count",
@@ -95,13 +95,20 @@ class _Kind:
 
     metric: str
     protocol: str
+    label: str
+    better: str | None
     debiased: bool = False
 
-    def label(self, extractor: str = "") -> str:
+    @classmethod
+    def of(cls, result: Result, *, debiased: bool = False) -> "_Kind":
+        """That of a result, or of the same less its bias."""
+        return cls(result.metric, result.protocol, result.label, result.better, debiased)
+
+    def heading(self, extractor: str = "") -> str:
         """Its name, without the extractor's if that is given, and the direction that is better."""
-        name = metric_label(self.metric)
-        name = name.removesuffix(f"-{extractor}") if extractor else name
-        return name + (" less bias" if self.debiased else "") + _arrow(self.metric)
+        name = self.label.removesuffix(f"-{extractor}") if extractor else self.label
+        arrow = {None: "", "lower": " \u2193", "higher": " \u2191"}[self.better]
+        return name + (" less bias" if self.debiased else "") + arrow
 
 
 _Found = Mapping[tuple[str, str, str], Result]
@@ -112,10 +119,10 @@ def _results_table(results: Sequence[Result], console: Console) -> Table:
     counts = Counter(result.generated for result in results)
     kinds: dict[_Kind, None] = {}
     for result in sorted(results, key=lambda result: -counts[result.generated]):
+        kinds[_Kind.of(result)] = None
         pair = result.metric, result.protocol
-        kinds[_Kind(*pair)] = None
         if any(one.debiased is not None for one in results if (one.metric, one.protocol) == pair):
-            kinds[_Kind(*pair, debiased=True)] = None
+            kinds[_Kind.of(result, debiased=True)] = None
     sets = list(dict.fromkeys(result.generated for result in results))
     found = {(result.generated, result.metric, result.protocol): result for result in results}
     reference = next((result for result in results if result.n_reference is not None), results[0])
@@ -167,9 +174,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 def _comparison_rows(each: Difference, several: bool) -> Iterator[list[Text | str]]:
     protocol = [each.first.protocol] if several else []
-    kind = _Kind(each.first.metric, each.first.protocol)
+    kind = _Kind.of(each.first)
     yield [
-        kind.label(each.first.extractor),
+        kind.heading(each.first.extractor),
         *protocol,
         format_value(each.first.value),
         format_value(each.second.value),
@@ -180,7 +187,7 @@ def _comparison_rows(each: Difference, several: bool) -> Iterator[list[Text | st
     ]
     first, second, rest = each.first.debiased, each.second.debiased, each.debiased
     if first is not None and second is not None and rest is not None:
-        label = dataclasses.replace(kind, debiased=True).label(each.first.extractor)
+        label = dataclasses.replace(kind, debiased=True).heading(each.first.extractor)
         values = [format_value(first.value), format_value(second.value), _with_interval(rest.value, rest.interval)]
         yield [label, *protocol, *values, "", "", ""]
 
@@ -189,7 +196,7 @@ def _fill_with_sets(table: Table, kinds: Sequence[_Kind], sets: Sequence[str], f
     table.add_column("generated", overflow="fold")
     table.add_column("images", justify="right")
     for kind in kinds:
-        heading = Text.assemble(kind.label(), "\n", (kind.protocol, "dim"))
+        heading = Text.assemble(kind.heading(), "\n", (kind.protocol, "dim"))
         table.add_column(heading, justify="right", no_wrap=True)
     for name in sets:
         row = [found.get((name, kind.metric, kind.protocol)) for kind in kinds]
@@ -213,12 +220,7 @@ def _fill_with_metrics(table: Table, kinds: Sequence[_Kind], sets: Sequence[str]
         for kind in kinds:
             if extractors[kind.metric, kind.protocol] == extractor:
                 cells = [_cell(found.get((name, kind.metric, kind.protocol)), kind.debiased) for name in sets]
-                table.add_row(kind.label(extractor), *([kind.protocol] if several else []), *cells)
-
-
-def _arrow(metric: str) -> str:
-    direction = better(metric)
-    return "" if direction is None else " \u2193" if direction == "lower" else " \u2191"
+                table.add_row(kind.heading(extractor), *([kind.protocol] if several else []), *cells)
 
 
 def _cell(result: Result | None, debiased: bool) -> Text:

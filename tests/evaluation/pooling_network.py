@@ -17,8 +17,8 @@ def moments(images, xp):
 
 
 def pooling_network() -> Extractor:
-    network = from_function(lambda images: moments(images, jnp), name="inception", image_size=SIZE, fingerprint="pools")
-    return dataclasses.replace(network, least_side=5)
+    network = from_function(lambda images: moments(images, jnp), name="pools", image_size=SIZE, fingerprint="pools")
+    return dataclasses.replace(network, name="inception", family="inception", least_side=5)
 
 
 def numpy_features(inputs: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ def network(name: str = "inception", taps: tuple[str, ...] = tuple(SIZES)) -> Ex
 
     return Extractor(
         name=name,
+        family="inception" if name == "inception" else "",
         image_size=(6, 6),
         resize="antialiased-bilinear",
         normalisation=Normalisation(0.0, 1.0),

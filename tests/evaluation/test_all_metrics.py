@@ -8,7 +8,7 @@ from small_network import small_network
 import jaxeval
 from jaxeval import ops
 from jaxeval.errors import InputError
-from jaxeval.evaluation import MEASURES, NUMBERS
+from jaxeval.evaluation.measures import MEASURES, NUMBERS
 from jaxeval.extractors import Extractor, from_function
 
 pytestmark = [

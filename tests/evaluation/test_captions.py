@@ -28,6 +28,7 @@ class Reader(Clip):
 def reader() -> Reader:
     return Reader(
         name="clip-test",
+        family="clip",
         image_size=(6, 6),
         resize="pil-bicubic-uint8",
         normalisation=Normalisation(127.0, 1 / 127),

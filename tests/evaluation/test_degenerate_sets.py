@@ -11,7 +11,7 @@ from small_network import small_network
 import jaxeval
 from jaxeval.errors import InputError
 from jaxeval.evaluation import MEASURES
-from jaxeval.evaluation.measure import NO_SPREAD
+from jaxeval.evaluation.measures.measure import NO_SPREAD
 from jaxeval.extractors import Extractor
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
@@ -161,7 +161,7 @@ def test_no_degenerate_set_ends_in_a_fault(sets):
         params=None,
         forward=lambda params, images, taps: dict.fromkeys(taps, images.reshape(len(images), -1)[:, :12] / 255),
     )
-    names = [name for name, measure in MEASURES.items() if not measure.extractors and not measure.needs_labels]
+    names = [name for name, measure in MEASURES.items() if not measure.families and not measure.needs_labels]
     common: dict[str, Any] = {
         "held_out": {"unseen": unseen},
         "extractor": network,

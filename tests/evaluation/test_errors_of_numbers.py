@@ -5,10 +5,12 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
-from jaxeval.evaluation.intervals import half_widths, spread
-from jaxeval.evaluation.measure import Features, Pair, normal_interval
+from jaxeval.evaluation.measures import NUMBERS
+from jaxeval.evaluation.measures.classes import by_class
+from jaxeval.evaluation.measures.intervals import half_widths, spread
+from jaxeval.evaluation.measures.measure import Features, Pair, normal_interval
+from jaxeval.evaluation.measures.single import inception_score
 from jaxeval.evaluation.protocols import PROTOCOLS
-from jaxeval.evaluation.scores import by_class, inception_score
 from jaxeval.ops import group_numbers
 
 
@@ -65,9 +67,9 @@ def test_thirds_without_a_value_give_no_interval():
 
 
 def test_normal_intervals_are_of_95_per_cent():
-    interval, _ = normal_interval("kd", 2.0, 0.5, "")
+    interval, _ = normal_interval(NUMBERS["kd"], 2.0, 0.5, "")
     assert interval == pytest.approx(stats.norm.interval(0.95, 2.0, 0.5), abs=1e-7)
-    assert normal_interval("kd", 2.0, float("nan"), "")[0] is None
+    assert normal_interval(NUMBERS["kd"], 2.0, float("nan"), "")[0] is None
 
 
 def test_the_interval_of_the_inception_score_is_that_of_images_left_out():

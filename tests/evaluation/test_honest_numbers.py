@@ -12,10 +12,9 @@ import jaxeval
 from jaxeval import ops
 from jaxeval.cli import main
 from jaxeval.errors import InputError
-from jaxeval.evaluation import contrasts, distances, scores
 from jaxeval.evaluation.comparing import contrasts_of, difference_of
-from jaxeval.evaluation.measure import Features, Pair
-from jaxeval.evaluation.measures import MEASURES
+from jaxeval.evaluation.measures import MEASURES, classes, copying, frechet, kernels, manifold, sliced
+from jaxeval.evaluation.measures.measure import Features, Pair
 from jaxeval.evaluation.protocols import PROTOCOLS
 from jaxeval.evaluation.reading.statistics import FeatureStatistics, StatisticsAccumulator
 from jaxeval.evaluation.results import Result
@@ -44,7 +43,7 @@ def result_of(n_reference, n_generated):
     how = dict.fromkeys(("dtype", "precision", "statistics_dtype", "device"), "")
     nothing = dict.fromkeys(("skipped_reference", "skipped_generated", "seed"), 0)
     sets = {"reference": "real", "generated": "made", "n_reference": n_reference, "n_generated": n_generated}
-    number = {"metric": "fd-mine", "value": 0.0, "better": "lower", "interval": None, "weights": None}
+    number = {"metric": "fd-mine", "stem": "fd", "label": "FD-mine", "value": 0.0, "better": "lower", "interval": None, "weights": None}
     return Result(
         **whose, **how, **nothing, **sets, **number, parameters={}, versions={}, normalisation=(0, 1), feature_size=1
     )
@@ -71,7 +70,7 @@ def nested(count, d=12):
 
 @pytest.mark.parametrize("counts", [(119, 120, 121), (23, 24, 25), (59, 60, 61)])
 def test_one_image_more_moves_both_intervals_a_little(counts):
-    found = [only(distances.frechet(pair_of(*nested(count)))) for count in counts]
+    found = [only(frechet.frechet(pair_of(*nested(count)))) for count in counts]
     for number in found:
         low, high = number.interval
         assert low <= number.value <= high
@@ -83,10 +82,10 @@ def test_one_image_more_moves_both_intervals_a_little(counts):
 
 
 def test_few_images_make_the_estimate_without_bias_uncertain_and_none_makes_it_unknown():
-    number = only(distances.frechet(pair_of(*nested(12))))
+    number = only(frechet.frechet(pair_of(*nested(12))))
     assert number.debiased is None
     assert any("singular" in warning for warning in number.warnings)
-    few, more = (only(distances.frechet(pair_of(*nested(count)))).debiased for count in (14, 240))
+    few, more = (only(frechet.frechet(pair_of(*nested(count)))).debiased for count in (14, 240))
     assert few.bias_shortfall > 0.2 * few.bias
     assert more.bias_shortfall < 0.05 * more.bias
 
@@ -95,7 +94,7 @@ def test_few_images_make_the_estimate_without_bias_uncertain_and_none_makes_it_u
 def test_both_intervals_cover_what_they_are_of(n, m, d):
     """Of 60 draws, 95% in name: fewer than 52 would be seen once in 500."""
     truth, draws = d * 0.1**2, 60
-    found = [only(distances.frechet(pair_of(*normals(n, m, d, shift=0.1, seed=seed)))) for seed in range(draws)]
+    found = [only(frechet.frechet(pair_of(*normals(n, m, d, shift=0.1, seed=seed)))) for seed in range(draws)]
     expected = np.mean([number.value for number in found])
     own = sum(number.interval[0] <= expected <= number.interval[1] for number in found)
     debiased = sum(number.debiased.interval[0] <= truth <= number.debiased.interval[1] for number in found)
@@ -111,7 +110,7 @@ def test_a_distance_of_classes_has_its_estimate_without_bias_too():
         reference=dataclasses.replace(pair.reference, labels=labels),
         generated=dataclasses.replace(pair.generated, labels=labels),
     )
-    number = by_stem(scores.by_class(pair))["class-fd"]
+    number = by_stem(classes.by_class(pair))["class-fd"]
     low, high = number.debiased.interval
     assert low == 0 <= number.debiased.value <= high < number.value  # both are of one distribution
     assert number.debiased.bias == pytest.approx(number.value, rel=0.3)
@@ -125,7 +124,7 @@ def test_directions_belong_to_the_error_of_mind():
     """In 256 dimensions: the interval of one seed holds what other seeds give."""
     x, y = normals(300, 300, 256, shift=0.3, seed=1)
     y *= np.geomspace(3, 0.3, 256)  # few directions see much of the difference
-    found = [by_stem(distances.sliced(dataclasses.replace(pair_of(x, y, "clean-fid"), seed=s))) for s in range(8)]
+    found = [by_stem(sliced.sliced(dataclasses.replace(pair_of(x, y, "clean-fid"), seed=s))) for s in range(8)]
     for stem in ("mind", "sw2"):
         values = np.array([one[stem].value for one in found])
         errors = np.array([one[stem].drawing_error for one in found])
@@ -142,8 +141,8 @@ def test_the_difference_of_two_generators_holds_that_of_the_directions():
     sides, found = [pair_of(x, side, "clean-fid", with_intervals=False) for side in (y, z)], []
     for seed in range(6):
         sides = [dataclasses.replace(side, seed=seed) for side in sides]
-        first, second = (by_stem(distances.sliced(side))["mind"].value for side in sides)
-        found.append((first - second, distances.sliced_draws(*sides)["mind"]))
+        first, second = (by_stem(sliced.sliced(side))["mind"].value for side in sides)
+        found.append((first - second, sliced.sliced_draws(*sides)["mind"]))
     values, errors = np.transpose(found)
     assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.8)
     contrast: Any = contrasts_of(MEASURES["sliced"], *sides)["mind"]
@@ -154,18 +153,18 @@ def test_the_difference_of_two_generators_holds_that_of_the_directions():
 def test_torch_fidelity_has_its_own_directions():
     x, y = normals(60, 45, 12, shift=0.2)
     pair = pair_of(x, y)
-    found = by_stem(distances.sliced(pair))["mind"]
+    found = by_stem(sliced.sliced(pair))["mind"]
     assert found.value == ops.mind(**pair.rows(), rule="torch-fidelity", seed=2020).value
     assert found.parameters == {"rule": "torch-fidelity", "projections": 1000, "seed": 2020}
     assert "torch-fidelity 0.5" in found.definition
-    other = by_stem(distances.sliced(dataclasses.replace(pair, protocol=PROTOCOLS["edm2"], seed=7)))["mind"]
+    other = by_stem(sliced.sliced(dataclasses.replace(pair, protocol=PROTOCOLS["edm2"], seed=7)))["mind"]
     assert other.value == ops.mind(**pair.rows(), seed=7).value
     assert other.parameters == {"rule": "quantiles", "projections": 1000, "seed": 7}
 
 
 def test_a_kernel_distance_over_subsets_lies_in_its_interval_with_the_error_of_their_choice():
     x, y = normals(300, 1500, 16, shift=0.05, seed=4)
-    number = only(distances.kernel_distance(pair_of(x, y, "clean-fid")))
+    number = only(kernels.kernel_distance(pair_of(x, y, "clean-fid")))
     full = ops.kid_full(reference=x.astype(np.float32), generated=y.astype(np.float32))
     low, high = number.interval
     assert (low + high) / 2 == pytest.approx(number.value)
@@ -181,8 +180,8 @@ def test_a_difference_lies_in_its_interval_whatever_the_values_are_over():
     x, y = normals(400, 400, 8, shift=0.3, seed=6)
     z = y[:300] + 0.02
     pairs = pair_of(x, y, "clean-fid"), pair_of(x, z, "clean-fid")
-    numbers = [only(distances.kernel_distance(pair)) for pair in pairs]
-    contrast = only(contrasts.kernel_distance(*pairs))
+    numbers = [only(kernels.kernel_distance(pair)) for pair in pairs]
+    contrast = only(kernels.kernel_distance_contrast(*pairs))
     found: Any = difference_of((numbers[0], numbers[1]), (result_of(400, 400), result_of(400, 300)), contrast)
     low, high = found.interval
     assert (low + high) / 2 == pytest.approx(found.value)
@@ -195,8 +194,8 @@ def test_unequal_counts_alone_make_no_generator_better():
     rng = np.random.default_rng(8)
     x, y, z = (rng.standard_normal((count, 16)) for count in (1500, 1500, 100))
     pairs = pair_of(x, y), pair_of(x, z)
-    numbers = [only(distances.frechet(pair)) for pair in pairs]
-    contrast = only(contrasts.frechet(*pairs))
+    numbers = [only(frechet.frechet(pair)) for pair in pairs]
+    contrast = only(frechet.frechet_contrast(*pairs))
     found: Any = difference_of((numbers[0], numbers[1]), (result_of(1500, 1500), result_of(1500, 100)), contrast)
     assert found.interval[1] < 0
     assert found.debiased.interval[0] <= 0 <= found.debiased.interval[1]
@@ -209,8 +208,8 @@ def test_p_values_are_those_of_what_they_say():
     x = rng.standard_normal((600, 4))
     y, z = x[:300] + np.array([0.4, 0, 0, 0]), x[300:] + np.array([0, 0.4, 0, 0])
     pairs = pair_of(x, y), pair_of(x, z)
-    numbers = [only(distances.kernel_distance_full(pair)) for pair in pairs]
-    contrast = only(contrasts.kernel_distance_full(*pairs))
+    numbers = [only(kernels.kernel_distance_full(pair)) for pair in pairs]
+    contrast = only(kernels.kernel_distance_full_contrast(*pairs))
     found: Any = difference_of((numbers[0], numbers[1]), (result_of(600, 300), result_of(600, 300)), contrast)
     assert found.interval[0] <= 0 <= found.interval[1]
     assert found.p_value > 0.05
@@ -228,9 +227,9 @@ def test_a_set_against_itself_is_at_distance_zero(order, n, d):
     x, _ = normals(n, 1, d, seed=10)
     x = 50 + 3 * x
     y = x if order == "same" else x[np.random.default_rng(1).permutation(n)]
-    pair = pair_of(x, y, extractor="inception")
+    pair = pair_of(x, y, family="inception")
     found = {}
-    for measure in (distances.frechet, distances.sliced, distances.mifd, distances.cmmd):
+    for measure in (frechet.frechet, sliced.sliced, frechet.mifd, kernels.cmmd):
         found |= by_stem(measure(pair))
     assert {stem: found[stem].value for stem in ("fd", "mind", "sw2", "mifd", "memorisation", "cmmd")} == dict.fromkeys(
         ("fd", "mind", "sw2", "mifd", "memorisation", "cmmd"), 0.0
@@ -240,8 +239,8 @@ def test_a_set_against_itself_is_at_distance_zero(order, n, d):
     labels = np.arange(n) % 2 if order == "same" else np.arange(n)[np.random.default_rng(1).permutation(n)] % 2
     ours = dataclasses.replace(pair.reference, labels=np.arange(n) % 2)
     theirs = dataclasses.replace(pair.generated, labels=labels)
-    classes = by_stem(scores.by_class(dataclasses.replace(pair, reference=ours, generated=theirs)))
-    assert classes["class-fd"].value == 0
+    labelled = by_stem(classes.by_class(dataclasses.replace(pair, reference=ours, generated=theirs)))
+    assert labelled["class-fd"].value == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -254,7 +253,7 @@ def test_a_set_against_its_statistics_of_another_tool_is_at_distance_zero(dtype,
     known = Features("real.npz", FeatureStatistics(None, mean.astype(np.float64), covariance.astype(np.float64)))
     for rows, zero in ((x, True), (y, False)):
         pair = Pair(known, features("made", rows), None, PROTOCOLS[protocol], 0)
-        assert (only(distances.frechet(pair)).value == 0) == zero
+        assert (only(frechet.frechet(pair)).value == 0) == zero
 
 
 def test_a_set_that_nearly_is_another_is_not_at_distance_zero():
@@ -262,8 +261,8 @@ def test_a_set_that_nearly_is_another_is_not_at_distance_zero():
     y = x.astype(np.float32)
     y[5, 3] = np.nextafter(y[5, 3], np.float32(9))
     pair = pair_of(x, y)
-    assert 0 < only(distances.frechet(pair)).value < 1e-12
-    assert by_stem(distances.sliced(pair))["mind"].value > 0
+    assert 0 < only(frechet.frechet(pair)).value < 1e-12
+    assert by_stem(sliced.sliced(pair))["mind"].value > 0
 
 
 # Numbers that mean nothing.
@@ -272,7 +271,7 @@ def test_a_set_that_nearly_is_another_is_not_at_distance_zero():
 @pytest.mark.parametrize("count", [30, 70])
 def test_a_likelihood_of_copies_is_not_shown(count):
     x, unseen = normals(80, 70, 6, seed=12)
-    for number in scores.likelihood(pair_of(x, x[:count], held_out=unseen)):
+    for number in copying.likelihood(pair_of(x, x[:count], held_out=unseen)):
         assert "not meaningful: every image of 'made'" in number.undefined
         assert np.isnan(number.value)
 
@@ -281,26 +280,26 @@ def test_a_likelihood_of_nearly_copies_is_not_shown_either():
     x, unseen = normals(80, 70, 6, seed=12)
     fresh = normals(80, 1, 6, seed=13)[0]
     nearly = x + 1e-6 * fresh
-    for number in scores.likelihood(pair_of(x, nearly, held_out=unseen, with_intervals=False)):
+    for number in copying.likelihood(pair_of(x, nearly, held_out=unseen, with_intervals=False)):
         assert "shrunk onto copies" in number.undefined
-    for number in scores.likelihood(pair_of(x, fresh, held_out=unseen, with_intervals=False)):
+    for number in copying.likelihood(pair_of(x, fresh, held_out=unseen, with_intervals=False)):
         assert number.undefined == ""
         assert abs(number.value) < 1000
 
 
 def test_a_threshold_for_inception_is_for_inception():
     x, y = normals(100, 80, 6, seed=14)
-    found = by_stem(distances.mifd(pair_of(x, y, extractor="lite0")))
+    found = by_stem(frechet.mifd(pair_of(x, y, family="lite0")))
     assert "chosen for inception" in found["mifd"].undefined
     assert found["memorisation"].undefined == ""
-    found = by_stem(distances.mifd(pair_of(x, y, extractor="inception")))
+    found = by_stem(frechet.mifd(pair_of(x, y, family="inception")))
     assert found["mifd"].undefined == ""
     assert found["mifd"].interval[0] >= 0
 
 
 def test_a_distance_over_the_published_constant_is_not_shown():
     x, _ = normals(100, 1, 6, seed=15)
-    found = by_stem(distances.mifd(pair_of(x, x[:60], extractor="inception")))
+    found = by_stem(frechet.mifd(pair_of(x, x[:60], family="inception")))
     assert "distance over 0" in found["mifd"].undefined
     assert found["memorisation"].value == 0
 
@@ -308,7 +307,7 @@ def test_a_distance_over_the_published_constant_is_not_shown():
 def test_numbers_that_end_at_an_edge_take_their_spread_from_beyond_it():
     """Of one distribution both are at 1 half of the time, and so is every third of the images."""
     x, y = normals(240, 240, 6, seed=16)
-    for measure in (scores.clipped, scores.alpha):
+    for measure in (manifold.clipped, manifold.alpha):
         for number in by_stem(measure(pair_of(x, y))).values():
             low, high = number.interval
             assert number.value - low > 0.02
@@ -317,9 +316,9 @@ def test_numbers_that_end_at_an_edge_take_their_spread_from_beyond_it():
 
 def test_too_few_images_have_no_estimate():
     x, y = normals(30, 30, 4)
-    assert by_stem(scores.manifold(pair_of(x, y)))["precision"].interval is None
+    assert by_stem(manifold.manifold(pair_of(x, y)))["precision"].interval is None
     with pytest.raises(InputError):
-        distances.kernel_distance(pair_of(x, y))
+        kernels.kernel_distance(pair_of(x, y))
 
 
 # On screen.

@@ -7,22 +7,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxeval.evaluation import intervals
-from jaxeval.evaluation.intervals import no_difference
-from jaxeval.evaluation.names import NUMBERS
+from jaxeval.evaluation.measures import NUMBERS, intervals
+from jaxeval.evaluation.measures.intervals import no_difference
 from jaxeval.ops import Interval
 
 COUNTS = {"reference": 100, "generated": 50}
 
 
-def interval_about(*arguments, **more) -> Any:
+def interval_about(stem, *arguments, **more) -> Any:
     """An interval, or None."""
-    return intervals.interval_about(*arguments, **more)
+    return intervals.interval_about(NUMBERS[stem], *arguments, **more)
 
 
-def difference_interval(*arguments, **more) -> Any:
+def difference_interval(stem, *arguments, **more) -> Any:
     """An interval, or None."""
-    return intervals.difference_interval(*arguments, **more)
+    return intervals.difference_interval(NUMBERS[stem], *arguments, **more)
 
 
 def images_of(stem):

@@ -8,12 +8,14 @@ import pytest
 from rich.console import Console
 
 from jaxeval.evaluation import Comparison, Difference, Evaluation, Result
-from jaxeval.evaluation.intervals import Debiased
+from jaxeval.evaluation.measures.intervals import Debiased
 from jaxeval.ops import Interval
 from jaxeval.report import print_comparison, print_results
 
 NUMBER = Result(
     metric="fd-lite0",
+    stem="fd",
+    label="FD-lite0",
     value=3.25,
     better="lower",
     interval=Interval(3.0, 3.5),
@@ -43,7 +45,14 @@ NUMBER = Result(
     debiased=Debiased(0.75, 2.5, 0.2, Interval(0.25, 1.1), "95%, of the distance without its bias of 2.5"),
 )
 OTHER = dataclasses.replace(
-    NUMBER, metric="is-lite0", better="higher", value=4.5, interval=Interval(4.25, 4.75), debiased=None
+    NUMBER,
+    metric="is-lite0",
+    stem="is",
+    label="IS-lite0",
+    better="higher",
+    value=4.5,
+    interval=Interval(4.25, 4.75),
+    debiased=None,
 )
 
 
@@ -123,5 +132,5 @@ def test_better_is_who_is_better_with_and_without_bias(difference):
     assert difference.better == "late"
     doubtful = dataclasses.replace(difference.debiased, interval=Interval(-0.5, 0.1))
     assert dataclasses.replace(difference, debiased=doubtful).better is None
-    opposite = dataclasses.replace(difference, interval=(0.5, 1.0), debiased=None)
+    opposite = dataclasses.replace(difference, interval=Interval(0.5, 1.0), debiased=None)
     assert opposite.better == "early"

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.intervals import Debiased, half_widths, interval_about
-from jaxeval.evaluation.names import NUMBERS
+from jaxeval.evaluation.measures.intervals import Debiased, half_widths, interval_about
+from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading.features import Rows, Wanted
 from jaxeval.evaluation.reading.statistics import FeatureStatistics
@@ -24,6 +24,7 @@ __all__ = [
     "DEVIATIONS",
     "FEW",
     "NO_SPREAD",
+    "SAME",
     "Contrast",
     "Debiased",
     "Features",
@@ -43,6 +44,7 @@ DEVIATIONS = 1.959964
 """Of a normal distribution, on either side of its mean, that 95% of it are within."""
 
 FEW = "none: there are too few images"
+SAME = "none: both sets have the same features, which say nothing of chance"
 NO_SPREAD = "none: the images show no spread, so that nothing tells how far the number may be off"
 """Why there is no interval where the standard error comes out as 0, or as rounding."""
 
@@ -90,7 +92,7 @@ class Pair:
       with_intervals: whether intervals are wanted, where they take work of their own.
       for_spread: whether only the spread of the numbers between such pairs is wanted: a number that ends at an edge
         then goes on beyond it, since the spread of values that were cut understates how much they vary.
-      extractor: name of the network whose features they are.
+      family: of the network whose features they are, as `Extractor.family`; None where that is not known.
     """
 
     reference: Features
@@ -100,7 +102,7 @@ class Pair:
     seed: int
     with_intervals: bool = True
     for_spread: bool = False
-    extractor: str = ""
+    family: str | None = None
 
     def generated_rows(self) -> Rows:
         """The generated features."""
@@ -149,7 +151,7 @@ class Number:
     """One number that a measure gives.
 
     Attributes:
-      stem: its name, of `NUMBERS`.
+      name: what it is called.
       value: in float64.
       definition: in words.
       interval: of 95%, or None where there is none.
@@ -162,7 +164,7 @@ class Number:
         interval holds it.
     """
 
-    stem: str
+    name: NumberName
     value: float
     definition: str
     interval: Interval | None
@@ -172,6 +174,11 @@ class Number:
     undefined: str = ""
     debiased: Debiased | None = None
     drawing_error: float = 0.0
+
+    @property
+    def stem(self) -> str:
+        """Of its name."""
+        return self.name.stem
 
     def without_meaning(self, why: str) -> "Number":
         """The number in the place of a value that says nothing."""
@@ -183,7 +190,7 @@ class Contrast:
     """How well the difference of one number between two generators is known, the reference being the same.
 
     Attributes:
-      stem: the number's name, of `NUMBERS`.
+      name: the number's.
       standard_error: of the first one's number less the second one's; None where there is none.
       degrees: of freedom of the standard error.
       method: how it was found, or why there is none.
@@ -193,7 +200,7 @@ class Contrast:
       with_draws: whether the standard error holds that of the definition's own random draws.
     """
 
-    stem: str
+    name: NumberName
     standard_error: float | None
     degrees: float
     method: str
@@ -208,13 +215,13 @@ class Measure:
 
     Attributes:
       name: what `--metrics` takes, beside the stems of its numbers.
-      stems: names of its numbers.
+      numbers: names of its numbers.
       compute: from a pair to numbers.
       contrast: how well the differences of two generators are known, from the pairs that both make with the reference;
         None where only subsets of the images can tell.
       wanted: what it needs of the features.
       taps: which layer: the first of these that the extractor has; its default where there are none.
-      extractors: how the names of extractors begin over which it is defined; any if empty.
+      families: of networks over which it is defined; any if empty.
       alone: whether the generated images are all that counts.
       needs_held_out: whether it needs a third set.
       needs_labels: whether it needs classes.
@@ -224,17 +231,22 @@ class Measure:
     """
 
     name: str
-    stems: tuple[str, ...]
+    numbers: tuple[NumberName, ...]
     compute: Callable[[Pair], list[Number]]
     contrast: Callable[[Pair, Pair], list[Contrast]] | None = None
     wanted: Wanted = dataclasses.field(default_factory=lambda: Wanted(statistics=False, rows=True))
     taps: tuple[str, ...] = ()
-    extractors: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
     alone: bool = False
     needs_held_out: bool = False
     needs_labels: bool = False
     needs_captions: bool = False
     draws: Callable[[Pair, Pair], dict[str, float]] | None = None
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Of the names of its numbers."""
+        return tuple(name.stem for name in self.numbers)
 
     def tap_of(self, extractor: Extractor) -> str:
         """The layer whose features it needs."""
@@ -242,8 +254,8 @@ class Measure:
 
     def obstacle(self, extractor: Extractor) -> str | None:
         """Why it cannot be computed over an extractor, if it cannot."""
-        if self.extractors and not extractor.name.startswith(self.extractors):
-            return f"it is defined over {' and '.join(self.extractors)} features, not over those of {extractor.name!r}"
+        if self.families and extractor.family not in self.families:
+            return f"it is defined over {' and '.join(self.families)} features, not over those of {extractor.name!r}"
         if self.taps and not any(tap in extractor.taps for tap in self.taps):
             return f"extractor {extractor.name!r} has no layer {self.taps[-1]!r}"
         return None
@@ -252,7 +264,7 @@ class Measure:
 def subsampled(
     pair: Pair,
     compute: Callable[[Sets], dict[str, float]],
-    definitions: Mapping[str, str],
+    definitions: Mapping[NumberName, str],
     parameters: Mapping[str, Any],
     *,
     alone: bool = False,
@@ -270,7 +282,7 @@ def subsampled(
     Args:
       pair: of features.
       compute: values by stem, from arrays under the names that `jaxeval.ops` has for them.
-      definitions: of each number, by stem.
+      definitions: of each number.
       parameters: for the record.
       alone: whether the generated images are all that counts.
       held_out: whether the held-out set takes part.
@@ -295,19 +307,20 @@ def subsampled(
     reaches = (_reach(uncut or compute, rows, pair.seed) if pair.with_intervals else None) or {}
     reasons, drawn, largest = undefined or {}, drawing_errors or {}, most or {}
     numbers = []
-    for stem, definition in definitions.items():
+    for name, definition in definitions.items():
+        stem = name.stem
         interval, method = None, "none: there are too few images for subsets of them"
         if stem in reaches and math.isfinite(values[stem]):
             reach = math.hypot(reaches[stem], DEVIATIONS * drawn.get(stem, 0.0))
-            interval = interval_about(stem, values[stem], reach, pair.counts(), largest.get(stem, math.inf))
+            interval = interval_about(name, values[stem], reach, pair.counts(), largest.get(stem, math.inf))
             method = "95%, spread between thirds of the images, about the value and its bias"
             if stem in drawn:
                 method += "; and spread between the directions"
-            if NUMBERS[stem].share:
+            if name.share:
                 method += "; never less than a binomial's (Clopper and Pearson, 1934)"
             if interval is None:
                 method = NO_SPREAD
-        number = Number(stem, values[stem], definition, interval, method, parameters, warnings, reasons.get(stem, ""))
+        number = Number(name, values[stem], definition, interval, method, parameters, warnings, reasons.get(stem, ""))
         numbers.append(dataclasses.replace(number, drawing_error=drawn.get(stem, 0.0)))
     return numbers
 
@@ -319,12 +332,12 @@ def _reach(compute: Callable[[Sets], dict[str, float]], rows: Sets, seed: int) -
         return None
 
 
-def attempted(stem: str, work: Callable[[], Number]) -> Number:
+def attempted(name: NumberName, work: Callable[[], Number]) -> Number:
     """One number of several, whose refusal costs no other: then it has no value, and says why."""
     try:
         return work()
     except InputError as error:
-        return Number(stem, float("nan"), "", None, "none: there is no value", undefined=str(error))
+        return Number(name, float("nan"), "", None, "none: there is no value", undefined=str(error))
 
 
 def with_held_out(pair: Pair) -> dict[str, Any]:
@@ -335,7 +348,7 @@ def with_held_out(pair: Pair) -> dict[str, Any]:
 
 
 def normal_interval(
-    stem: str,
+    name: NumberName,
     value: float,
     standard_error: float,
     how: str,
@@ -346,7 +359,7 @@ def normal_interval(
     """An interval of 95% about a value with a normal error, within what the number can be, and its description.
 
     Args:
-      stem: the number's name, of `NUMBERS`.
+      name: the number's.
       value: the number.
       standard_error: of it; not finite where there is none.
       how: it was found.
@@ -355,5 +368,5 @@ def normal_interval(
     """
     if not np.isfinite(standard_error):
         return None, FEW
-    interval = interval_about(stem, value, DEVIATIONS * standard_error, counts, most)
+    interval = interval_about(name, value, DEVIATIONS * standard_error, counts, most)
     return interval, NO_SPREAD if interval is None else f"95%, {how}"

@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from jaxeval import ops
 from jaxeval.errors import InputError
-from jaxeval.evaluation.measure import Features
+from jaxeval.evaluation.measures.measure import Features
 from jaxeval.evaluation.reading.features import Rows
 
 __all__ = ["need_classes", "need_directions", "need_images", "need_neighbours", "need_width", "one_class", "varying"]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from jaxeval import ops
-from jaxeval.evaluation.names import NUMBERS
+from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.ops import Interval
 
 __all__ = [
@@ -87,7 +87,7 @@ def half_widths(
 
 
 def interval_about(
-    stem: str, value: float, reach: float, counts: Mapping[str, int] | None = None, most: float = math.inf
+    name: NumberName, value: float, reach: float, counts: Mapping[str, int] | None = None, most: float = math.inf
 ) -> Interval | None:
     """The 95% interval of a number, within what it can be.
 
@@ -95,7 +95,7 @@ def interval_about(
     that lies at an edge, where thirds of the images may all do, is not known better than none of so many images.
 
     Args:
-      stem: the number's name, of `NUMBERS`.
+      name: the number's.
       value: the number.
       reach: half-width of the interval before it is cut.
       counts: images of the "reference" and "generated" sets.
@@ -104,7 +104,6 @@ def interval_about(
     Returns:
       None where nothing varies, so that nothing tells how far the number is from its expectation.
     """
-    name = NUMBERS[stem]
     least, largest = name.range[0], min(name.range[1], most)
     low, high = value - reach, value + reach
     count = None if counts is None or name.mean_over is None else counts.get(name.mean_over)
@@ -118,7 +117,7 @@ def interval_about(
 
 
 def difference_interval(
-    stem: str,
+    name: NumberName,
     values: tuple[float, float],
     reach: float,
     counts: tuple[Mapping[str, int] | None, Mapping[str, int] | None] = (None, None),
@@ -129,7 +128,7 @@ def difference_interval(
     two shares says; and so do two means at an edge, where nothing else varies.
 
     Args:
-      stem: the number's name, of `NUMBERS`.
+      name: the number's.
       values: the number of either.
       reach: half-width of the interval before it is cut.
       counts: images of the "reference" and "generated" sets of either.
@@ -137,9 +136,9 @@ def difference_interval(
     Returns:
       None where nothing varies.
     """
-    name, value = NUMBERS[stem], values[0] - values[1]
+    value = values[0] - values[1]
     low, high = value - reach, value + reach
-    first, second = (interval_about(stem, one, 0.0, images) for one, images in zip(values, counts, strict=True))
+    first, second = (interval_about(name, one, 0.0, images) for one, images in zip(values, counts, strict=True))
     if first is not None and second is not None and (reach == 0 or name.mean_over == "generated"):
         (first_low, first_high), (second_low, second_high) = first, second
         low = min(low, value - math.hypot(values[0] - first_low, second_high - values[1]))

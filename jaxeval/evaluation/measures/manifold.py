@@ -1,0 +1,187 @@
+"""Fidelity and diversity by neighbours: precision, recall, density, coverage and their relatives."""
+
+import functools
+import math
+
+import numpy as np
+
+from jaxeval import ops
+from jaxeval.errors import InputError
+from jaxeval.evaluation.measures.contrast import PERMUTED, contrast_of, fewest, rows_of
+from jaxeval.evaluation.measures.demands import need_neighbours
+from jaxeval.evaluation.measures.measure import FEW, Contrast, Measure, Number, Pair, Sets, subsampled
+from jaxeval.evaluation.measures.number_name import POSITIVE, UNIT, NumberName
+from jaxeval.evaluation.protocols import PRDC_MANIFOLD
+
+__all__ = ["MEASURES"]
+
+_PRECISION = NumberName("precision", "Precision", "higher", range=UNIT, mean_over="generated", share=True)
+_RECALL = NumberName("recall", "Recall", "higher", range=UNIT, mean_over="reference", share=True)
+_DENSITY = NumberName("density", "Density", "higher", range=POSITIVE, mean_over="generated")
+_COVERAGE = NumberName("coverage", "Coverage", "higher", range=UNIT, mean_over="reference", share=True)
+_CLIPPED_DENSITY = NumberName("clipped-density", "Clipped density", "higher", range=UNIT, mean_over="generated")
+_CLIPPED_COVERAGE = NumberName("clipped-coverage", "Clipped coverage", "higher", range=UNIT, mean_over="reference")
+_P_PRECISION = NumberName("p-precision", "P-precision", "higher", range=UNIT, mean_over="generated")
+_P_RECALL = NumberName("p-recall", "P-recall", "higher", range=UNIT, mean_over="reference")
+_PRD_PRECISION = NumberName("prd-precision", "PRD F1/8", "higher", range=UNIT, mean_over="generated")
+_PRD_RECALL = NumberName("prd-recall", "PRD F8", "higher", range=UNIT, mean_over="reference")
+_ALPHA_PRECISION = NumberName("alpha-precision", "alpha-Precision", "higher", range=UNIT, mean_over="generated")
+_BETA_RECALL = NumberName("beta-recall", "beta-Recall", "higher", range=UNIT, mean_over="reference")
+_REALISM = NumberName("realism", "Realism", "higher", range=POSITIVE)
+_RARITY = NumberName("rarity", "Rarity", None, range=POSITIVE)
+
+_CLUSTERS = 20  # of a precision-recall curve
+_PRDC = (_PRECISION, _RECALL, _DENSITY, _COVERAGE)
+
+
+def manifold(pair: Pair) -> list[Number]:
+    """Precision, recall, density and coverage by the protocol's rule."""
+    rule = pair.protocol.manifold or PRDC_MANIFOLD
+    need_neighbours(rule.k, pair.reference, pair.generated)
+    whose = rule.of or pair.protocol.follows
+    if rule.departs:
+        whose = f"{whose}, but for {rule.departs}"
+
+    def compute(rows: Sets) -> dict[str, float]:
+        found = ops.prdc(**rows, k=rule.k, tie=rule.tie)
+        return {name.stem: getattr(found, name.stem) for name in _PRDC}
+
+    k = f"balls to the {rule.k}. neighbour, surface {'inside' if rule.tie == 'inclusive' else 'outside'}, as in {whose}"
+    definitions = {
+        _PRECISION: f"share of generated images in a reference ball; {k}",
+        _RECALL: f"share of reference images in a generated ball; {k}",
+        _DENSITY: f"reference balls that a generated image lies in, over k; {k}",
+        _COVERAGE: f"share of reference balls with a generated image; {k}",
+    }
+    warnings = (f"precision, recall, density and coverage are as in {whose}",) if rule.departs else ()
+    return subsampled(pair, compute, definitions, {"k": rule.k, "tie": rule.tie}, warnings=warnings)
+
+
+def clipped(pair: Pair) -> list[Number]:
+    """Clipped density and coverage."""
+    k, note = _neighbours(pair, 5)
+    need_neighbours(k, pair.reference, pair.generated)
+
+    def compute(rows: Sets, cut: bool = True) -> dict[str, float]:
+        found = ops.clipped_density_coverage(**rows, k=k, cut=cut)
+        return {"clipped-density": found.density, "clipped-coverage": found.coverage}
+
+    whose = f"calibrated to the share of good images (Salvy et al., 2026){note}"
+    definitions = {_CLIPPED_DENSITY: f"fidelity, {whose}", _CLIPPED_COVERAGE: f"coverage, {whose}"}
+    return subsampled(pair, compute, definitions, {"k": k}, uncut=functools.partial(compute, cut=False))
+
+
+def probabilistic(pair: Pair) -> list[Number]:
+    """Precision and recall with soft balls."""
+    k, note = _neighbours(pair, 4)
+    need_neighbours(k, pair.reference, pair.generated)
+
+    def compute(rows: Sets) -> dict[str, float]:
+        found = ops.probabilistic_precision_recall(**rows, k=k, strict=False)
+        return {"p-precision": found.precision, "p-recall": found.recall}
+
+    whose = f"with soft balls of the mean radius (Park and Kim, 2023){note}"
+    definitions = {_P_PRECISION: f"precision {whose}", _P_RECALL: f"recall {whose}"}
+    alike = f"every image of {{!r}} has {k} copies or more in it, so that its balls have no radius"
+    undefined = {
+        "p-precision": alike.format(pair.reference.name),
+        "p-recall": alike.format(pair.generated.name),
+    }
+    return subsampled(pair, compute, definitions, {"k": k, "stretch": 1.2}, undefined=undefined)
+
+
+def curves(pair: Pair) -> list[Number]:
+    """Precision-recall curves of distributions."""
+    count = sum(map(len, pair.rows().values()))
+    if count < _CLUSTERS:
+        raise InputError(
+            f"the curve is over {_CLUSTERS} clusters of images, and {pair.reference.name!r} and "
+            f"{pair.generated.name!r} have {count} together; give more images"
+        )
+
+    def compute(rows: Sets) -> dict[str, float]:
+        curve = ops.precision_recall_distribution(**rows, clusters=_CLUSTERS, seed=pair.seed)
+        recall, precision = ops.prd_f_scores(curve)
+        return {"prd-recall": recall, "prd-precision": precision}
+
+    whose = "of the precision-recall curve over shared clusters (Sajjadi et al., 2018)"
+    definitions = {_PRD_RECALL: f"largest F8 {whose}", _PRD_PRECISION: f"largest F1/8 {whose}"}
+    return subsampled(pair, compute, definitions, {"clusters": _CLUSTERS, "runs": 10, "seed": pair.seed})
+
+
+def alpha(pair: Pair) -> list[Number]:
+    """Alpha-precision and beta-recall."""
+    need_neighbours(1, pair.reference, option=False)
+
+    def compute(rows: Sets, signed: bool = False) -> dict[str, float]:
+        found = ops.alpha_precision(**rows, signed=signed)
+        return {"alpha-precision": found.precision, "beta-recall": found.recall}
+
+    whose = "integrated over its levels, balls about the features' means (after Alaa et al., 2022)"
+    definitions = {_ALPHA_PRECISION: f"alpha-precision {whose}", _BETA_RECALL: f"beta-recall {whose}"}
+    return subsampled(pair, compute, definitions, {"steps": 30}, uncut=functools.partial(compute, signed=True))
+
+
+def realism(pair: Pair) -> list[Number]:
+    """Realism of the generated images."""
+    k, note = _neighbours(pair, 3)
+    need_neighbours(k, pair.reference)
+
+    def compute(rows: Sets) -> dict[str, float]:
+        return {"realism": float(ops.realism(**rows, k=k).mean())}
+
+    definition = (
+        f"mean over generated images of the largest radius over distance of a reference ball (Kynkaanniemi, 2019){note}"
+    )
+    undefined = {
+        "realism": f"an image of {pair.generated.name!r} is a copy of one of {pair.reference.name!r}, whose realism is "
+        f"infinite, or no ball of {pair.reference.name!r} is smaller than their median"
+    }
+    return subsampled(pair, compute, {_REALISM: definition}, {"k": k}, undefined=undefined)
+
+
+def rarity(pair: Pair) -> list[Number]:
+    """Rarity of the generated images."""
+    k, note = _neighbours(pair, 3)
+    need_neighbours(k, pair.reference)
+
+    def compute(rows: Sets) -> dict[str, float]:
+        scores = ops.rarity(**rows, k=k)
+        inside = np.isfinite(scores)
+        return {"rarity": float(scores[inside].mean()) if inside.any() else float("nan")}
+
+    definition = (
+        "mean radius of the smallest reference ball around a generated image, over those in one (Han et al., 2023)"
+    )
+    undefined = {"rarity": f"no image of {pair.generated.name!r} lies in a ball of {pair.reference.name!r}"}
+    return subsampled(pair, compute, {_RARITY: definition + note}, {"k": k}, undefined=undefined)
+
+
+def _neighbours(pair: Pair, own: int) -> tuple[int, str]:
+    """The k of a metric whose own is given, and in words how the user's choice departs from it."""
+    chosen = pair.protocol.neighbours
+    return (own, "") if chosen in (None, own) else (chosen, f", but for k = {chosen} where it has {own}")
+
+
+def manifold_contrast(first: Pair, second: Pair) -> list[Contrast]:
+    """Of precision, recall, density and coverage."""
+    rule = first.protocol.manifold or PRDC_MANIFOLD
+    if fewest(first, second) // 3 <= rule.k:  # a third of the images has no k-th neighbours
+        return [Contrast(name, None, math.inf, FEW) for name in _PRDC]
+    found = ops.prdc_difference(**rows_of(first, second), k=rule.k, tie=rule.tie, seed=first.seed)
+    method = "spread between thirds of the images, the reference shared"
+    return [
+        contrast_of(name, getattr(found, name.stem), method, PERMUTED if name in (_PRECISION, _DENSITY) else "")
+        for name in _PRDC
+    ]
+
+
+MEASURES = (
+    Measure("prdc", _PRDC, manifold, manifold_contrast),
+    Measure("clipped", (_CLIPPED_DENSITY, _CLIPPED_COVERAGE), clipped),
+    Measure("p-precision-recall", (_P_PRECISION, _P_RECALL), probabilistic),
+    Measure("prd", (_PRD_PRECISION, _PRD_RECALL), curves),
+    Measure("alpha-beta", (_ALPHA_PRECISION, _BETA_RECALL), alpha),
+    Measure("realism", (_REALISM,), realism),
+    Measure("rarity", (_RARITY,), rarity),
+)
