@@ -12,7 +12,7 @@ Using Samples", NeurIPS 2023, and its authors' code.
 import functools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -178,8 +178,10 @@ def _fit(
 
 @jax.jit
 def _step(
-    parameters: _Parameters, moments: optax.OptState, gradient: _Parameters
-) -> tuple[_Parameters, optax.OptState]:
+    parameters: _Parameters,
+    moments: Any,  # optax's own; the lowest version's type for it cannot be checked
+    gradient: _Parameters,
+) -> tuple[_Parameters, Any]:
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to the power of its count
         updates, moments = _ADAM.update(gradient, moments)
     variances, origin = (part + update for part, update in zip(parameters, jax.tree.leaves(updates), strict=True))

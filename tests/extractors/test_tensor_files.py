@@ -132,7 +132,7 @@ class _Harm:
     [
         (eval, ("open('ran', 'w')",), r"(builtins|__builtin__)\.eval"),
         (exec, ("open('ran', 'w')",), r"(builtins|__builtin__)\.exec"),
-        (open, ("ran", "w"), r"io\.open"),
+        (open, ("ran", "w"), r"_?io\.open"),
         (os.system, ("touch ran",), r"(posix|nt)\.system"),
     ],
 )
