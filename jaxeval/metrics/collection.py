@@ -68,6 +68,15 @@ class Collection(Metric[States]):
       InputError: there is no metric, or something else in the place of one, of the extractor or of a mapping; or `taps`
         or `names` is about a metric that is not there; or the value range or the precision is none, or is given
         without an extractor.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> collection = metrics.Collection({"fid": metrics.FrechetDistance(4), "loss": metrics.Mean("loss")})
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 4))
+      >>> state = collection.update(collection.init(), reference=reference, generated=generated, loss=np.ones(100))
+      >>> {name: round(value.value, 2) for name, value in collection.compute(state).items()}
+      {'fid': 0.09, 'loss': 1.0}
     """
 
     # Left open, as a mapping that was forgotten has to reach the user as an InputError.

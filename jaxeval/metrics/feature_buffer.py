@@ -42,6 +42,12 @@ class FeatureBufferState(NamedTuple):
       seen: rows that were added to each shard, kept or not, shape [shards], int32.
       turned_away: the lowest priority that found no place in each shard, shape [shards], uint32.
       shard: each shard's number, shape [shards], uint32.
+
+    Example:
+      >>> from jaxeval import metrics
+      >>> state = metrics.FeatureBuffer(feature_size=4, capacity=200).init(shards=2)
+      >>> state.rows.shape, state.priority.shape, state.seen.shape
+      ((2, 100, 4), (2, 100), (2,))
     """
 
     rows: Any
@@ -63,6 +69,14 @@ class FeatureBuffer:
 
     Raises:
       InputError: a size below 1, or an unknown overflow.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> buffer = metrics.FeatureBuffer(feature_size=4, capacity=200)
+      >>> state = buffer.insert(buffer.init(), np.ones((100, 4), np.float32))
+      >>> buffer.rows(state).shape
+      (100, 4)
     """
 
     feature_size: int

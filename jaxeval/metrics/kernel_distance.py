@@ -31,6 +31,16 @@ class KernelDistance(BufferedMetric):
 
     Raises:
       InputError: a size below 1, an unknown overflow, or a kernel out of range.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> distance = metrics.KernelDistance(feature_size=4, capacity=200)
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 4))
+      >>> state = distance.update(distance.init(), reference=reference, generated=generated + 1)
+      >>> value = distance.compute(state)
+      >>> round(value.value, 2), round(value.standard_error, 2)
+      (9.22, 1.6)
     """
 
     degree: int = 3

@@ -36,6 +36,15 @@ class Manifold(BufferedMetric):
 
     Raises:
       InputError: a size or k below 1, or an unknown overflow or tie.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> manifold = metrics.Manifold(feature_size=4, capacity=200, k=3)
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 4))
+      >>> state = manifold.update(manifold.init(), reference=reference, generated=generated)
+      >>> sorted(manifold.compute(state).values)
+      ['coverage', 'density', 'precision', 'recall']
     """
 
     k: int = 5

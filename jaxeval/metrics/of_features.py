@@ -36,6 +36,14 @@ class OfFeatures(BufferedMetric):
 
     Raises:
       InputError: a size below 1, an unknown overflow, or no function.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics, ops
+      >>> vendi = metrics.OfFeatures(feature_size=4, capacity=200, function=ops.vendi_score, alone=True)
+      >>> state = vendi.update(vendi.init(), generated=np.eye(4))
+      >>> round(vendi.compute(state).value, 4)
+      4.0
     """
 
     function: Callable[..., Any] | None = None

@@ -20,6 +20,14 @@ class MetricValue:
       n_reference: reference rows that counted; None for a metric that takes none.
       n_generated: generated rows that counted, or samples of a metric without sides.
       warnings: what a reader should know before trusting the number.
+
+    Example:
+      >>> from jaxeval import metrics
+      >>> value = metrics.MetricValue("frechet_distance", 12.3456789, n_reference=50_000, n_generated=10_000)
+      >>> print(value)
+      frechet_distance 12.3457 (10,000 vs 50,000)
+      >>> float(value)
+      12.3456789
     """
 
     name: str

@@ -68,6 +68,16 @@ class FrechetJackknife(NamedTuple):
         both sets have more than twice as many rows as features.
       standard_error: of either.
       degrees: of freedom of the standard error.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 200, 4))
+      >>> jackknife = ops.frechet_jackknife(reference=reference, generated=generated, groups=5)
+      >>> jackknife._fields
+      ('value', 'bias', 'standard_error', 'degrees')
+      >>> jackknife.degrees
+      4
     """
 
     value: float
@@ -92,6 +102,14 @@ def frechet_jackknife(
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than two rows a group.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 200, 4))
+      >>> jackknife = ops.frechet_jackknife(reference=reference, generated=generated + 1)
+      >>> round(jackknife.value - jackknife.bias, 2), round(jackknife.standard_error, 2)
+      (4.26, 0.42)
     """
     if isinstance(reference, Gaussian):
         return _jackknife(reference, _divide(feature_rows("generated", generated), groups, seed, "generated"))
@@ -114,6 +132,17 @@ def frechet_jackknife_of_groups(
 
     Raises:
       InputError: fewer than two groups, unequal numbers of groups, or a group is too small.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 5, 40, 4))
+      >>> jackknife = ops.frechet_jackknife_of_groups(
+      ...     reference=[ops.feature_moments(group) for group in reference],
+      ...     generated=[ops.feature_moments(group) for group in generated + 1],
+      ... )
+      >>> round(jackknife.value - jackknife.bias, 2), round(jackknife.standard_error, 2)
+      (4.27, 0.41)
     """
     theirs = _given(generated)
     if isinstance(reference, Gaussian):
@@ -150,6 +179,16 @@ def frechet_difference(
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than two rows a group.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 200, 4))
+      >>> difference = ops.frechet_difference(
+      ...     reference=reference, first=first, second=second + 1, groups=5, permutations=99
+      ... )
+      >>> round(difference.value, 2), round(difference.standard_error, 2), difference.p_value
+      (-3.71, 0.35, 0.01)
     """
     rows = [feature_rows(name, features) for name, features in (("first", first), ("second", second))]
     known = reference
@@ -190,6 +229,16 @@ def frechet_witness(
 
     Raises:
       InputError: a shape, dtype or value is wrong.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 200, 4))
+      >>> values = ops.frechet_witness(
+      ...     reference=ops.gaussian_from_features(reference), first=first, second=second + 1
+      ... )
+      >>> [part.shape for part in values]
+      [(200,), (200,)]
     """
     rows = [feature_rows(name, features) for name, features in (("first", first), ("second", second))]
     both = merge_moments(*(host_moments(part, name=name) for part, name in zip(rows, ("first", "second"), strict=True)))

@@ -64,6 +64,16 @@ class BrisqueModel:
         gamma: the kernel's: exp(-gamma * squared distance).
         rho: what is subtracted from the weighted sum of kernels.
         convention: by which the features were computed.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxeval.ops import image_quality
+        >>> model = image_quality.BrisqueModel(
+        ...     low=np.zeros(36), high=np.ones(36), support=np.zeros((5, 36)), coefficients=np.ones(5),
+        ...     gamma=0.05, rho=-10.0, convention="matlab",
+        ... )
+        >>> model.support.shape, model.convention
+        ((5, 36), 'matlab')
     """
 
     low: Float[np.ndarray, " f"]
@@ -96,6 +106,17 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> model = image_quality.BrisqueModel(  # or the authors': jaxeval.extractors.load_brisque()
+      ...     low=np.zeros(36), high=np.ones(36), support=np.zeros((5, 36)), coefficients=np.ones(5),
+      ...     gamma=0.05, rho=-10.0, convention="matlab",
+      ... )
+      >>> images = np.random.default_rng(0).uniform(size=(2, 32, 32, 3))
+      >>> image_quality.brisque(images, model=model, data_range=1.0).shape
+      (2,)
     """
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
     return each_image(_brisque, x, data_range=check_data_range("brisque", {"x": x}, data_range), model=model)
@@ -105,7 +126,15 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
 def brisque_features(
     x: Numbers, *, data_range: float | None = None, convention: BrisqueConvention = "matlab"
 ) -> Float[Array, "*n 36"]:
-    """The features, [N, 36]: 18 of the image and 18 of the image halved; arguments and errors as for `brisque`."""
+    """The features, [N, 36]: 18 of the image and 18 of the image halved; arguments and errors as for `brisque`.
+
+    Example:
+      >>> import jax
+      >>> from jaxeval.ops import image_quality
+      >>> images = jax.ShapeDtypeStruct((4, 64, 64, 3), "float32")  # shapes alone, as nothing is computed here
+      >>> jax.eval_shape(lambda x: image_quality.brisque_features(x, data_range=1.0), images).shape
+      (4, 36)
+    """
     check_choice("brisque", "convention", convention, CONVENTIONS)
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
     return each_image(_features, x, data_range=check_data_range("brisque", {"x": x}, data_range), convention=convention)

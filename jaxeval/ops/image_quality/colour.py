@@ -61,6 +61,13 @@ def rgb_to_ycbcr(x: Numbers, *, data_range: float | None = None) -> Float[Array,
 
     Raises:
       InputError: the images or the data range are not that.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> white = np.full((1, 8, 8, 3), 255, np.uint8)
+      >>> print(np.asarray(image_quality.rgb_to_ycbcr(white, data_range=255)[0, 0, 0]).round(2))
+      [235. 128. 128.]
     """
     check_images("rgb_to_ycbcr", "x", x, colours=(3,))
     return each_image(_ycbcr, x, data_range=check_data_range("rgb_to_ycbcr", {"x": x}, data_range))
@@ -80,6 +87,14 @@ def rgb_to_y(x: Numbers, *, data_range: float | None = None, rounded: bool = Fal
 
     Raises:
       InputError: the images or the data range are not that.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> white = np.ones((1, 8, 8, 3))
+      >>> luma = image_quality.rgb_to_y(white, data_range=1.0)
+      >>> luma.shape, round(float(luma.max()), 4)
+      ((1, 8, 8, 1), 0.9216)
     """
     check_images("rgb_to_y", "x", x, colours=(3,))
     peak = check_data_range("rgb_to_y", {"x": x}, data_range)

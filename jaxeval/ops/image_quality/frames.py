@@ -31,6 +31,14 @@ def frame_scores(
 
     Raises:
       InputError: not clips of one shape, or what the op raises.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.zeros((2, 5, 16, 16, 3))  # two clips of five frames
+      >>> scores = image_quality.frame_scores(image_quality.psnr, y + 0.1, y, data_range=1.0)
+      >>> scores.shape
+      (2, 5)
     """
     clips = (x,) if y is None else (x, y)
     shapes = [tuple(clip.shape) for clip in clips]

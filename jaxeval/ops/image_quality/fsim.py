@@ -41,6 +41,13 @@ def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: 
 
     Reference: Zhang, Zhang, Mou, Zhang, "FSIM: a feature similarity index for image quality assessment", IEEE TIP
     20(8), 2011.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.fsim(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("fsim", x, y, data_range, least_side=4, colours=(3,) if chromatic else (1, 3))
     return each_image(_fsim, x, y, data_range=peak, chromatic=chromatic)

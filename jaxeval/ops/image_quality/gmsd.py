@@ -38,6 +38,13 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       InputError: shapes, dtypes, values or the data range do not fit, or a value is not finite.
 
     Reference: Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity deviation", IEEE TIP 23(2), 2014.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.gmsd(y, y, data_range=1.0))
+      [0. 0. 0. 0.]
     """
     peak = image_pair("gmsd", x, y, data_range, least_side=2, colours=(1, 3))
     return each_image(_gmsd, x, y, data_range=peak)
@@ -54,6 +61,13 @@ def gms(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       beyond which gradients see black.
 
     Reference: Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity deviation", IEEE TIP 23(2), 2014.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.gms(y, y, data_range=1.0))
+      [1. 1. 1. 1.]
     """
     peak = image_pair("gms", x, y, data_range, least_side=2, colours=(1, 3))
     return each_image(_gms, x, y, data_range=peak)
@@ -76,6 +90,13 @@ def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromati
       InputError: as for `gmsd`, or images are too small, or grey for MS-GMSDc.
 
     Reference: Zhang, Sun, Wu, Liu, "Gradient magnitude similarity deviation on multiple scales", ICASSP 2017.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.ms_gmsd(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("ms_gmsd", x, y, data_range, least_side=17, colours=(3,) if chromatic else (1, 3))
     return each_image(_ms_gmsd, x, y, data_range=peak, chromatic=chromatic)

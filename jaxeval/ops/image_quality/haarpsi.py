@@ -38,6 +38,13 @@ def haarpsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
 
     Reference: Reisenhofer, Bosse, Kutyniok, Wiegand, "A Haar wavelet-based perceptual similarity index for image
     quality assessment", Signal Processing: Image Communication 61, 2018.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.haarpsi(y, y, data_range=1.0))
+      [1. 1. 1. 1.]
     """
     peak = image_pair("haarpsi", x, y, data_range, least_side=16, colours=(1, 3))
     return each_image(_haarpsi, x, y, data_range=peak)

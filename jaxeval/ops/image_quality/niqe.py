@@ -55,6 +55,13 @@ class NiqeModel:
         mean: of their features, float64 [36].
         covariance: of their features, float64 [36, 36].
         convention: by which the features were computed.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxeval.ops import image_quality
+        >>> model = image_quality.NiqeModel(mean=np.zeros(36), covariance=np.eye(36), convention="matlab")
+        >>> model.whitening().shape
+        (36, 36)
     """
 
     mean: Float[np.ndarray, " f"]
@@ -94,6 +101,16 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> model = image_quality.NiqeModel(  # or the authors': jaxeval.extractors.load_niqe()
+      ...     mean=np.zeros(36), covariance=np.eye(36), convention="matlab"
+      ... )
+      >>> images = np.random.default_rng(0).uniform(size=(1, 193, 193, 1))
+      >>> image_quality.niqe(images, model=model, data_range=1.0).shape
+      (1,)
     """
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
     return each_image(_niqe, x, data_range=check_data_range("niqe", {"x": x}, data_range), model=model)
@@ -107,6 +124,13 @@ def niqe_features(
 
     Returns:
       [N, (H // 96) * (W // 96), 36]; not-a-number for blocks without texture.
+
+    Example:
+      >>> import jax
+      >>> from jaxeval.ops import image_quality
+      >>> images = jax.ShapeDtypeStruct((4, 256, 384, 3), "float32")  # shapes alone, as nothing is computed here
+      >>> jax.eval_shape(lambda x: image_quality.niqe_features(x, data_range=1.0), images).shape
+      (4, 8, 36)
     """
     check_choice("niqe", "convention", convention, CONVENTIONS)
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))

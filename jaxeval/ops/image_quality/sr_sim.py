@@ -47,6 +47,13 @@ def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
 
     Reference: Zhang, Li, "SR-SIM: a fast and high performance IQA index based on spectral residual", ICIP 2012.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 48, 48, 3))
+      >>> image_quality.sr_sim(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("sr_sim", x, y, data_range, least_side=37, colours=(3,) if chromatic else (1, 3))
     return each_image(_sr_sim, x, y, data_range=peak, chromatic=chromatic)

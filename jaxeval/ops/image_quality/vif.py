@@ -36,6 +36,13 @@ def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
 
     Reference: Sheikh, Bovik, "Image information and visual quality", IEEE TIP 15(2), 2006, and vifp_mscale.m.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 48, 48, 3))
+      >>> image_quality.vif(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("vif", x, y, data_range, least_side=41, colours=(1, 3))
     return each_image(_vif, x, y, data_range=peak)
