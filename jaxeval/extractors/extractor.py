@@ -197,7 +197,7 @@ def from_function(
     Args:
         function: `images -> [B, d]`, or `(params, images) -> [B, d]` where `params` is given. Images arrive as
             `[B, H, W, 3]` float32 after `normalisation`.
-        name: what results call it; a Frechet distance over it is `FD-<name>`.
+        name: what results call it; a Fréchet distance over it is `FD-<name>`.
         image_size: (height, width) it needs; None if it takes any.
         feature_size: d, if you know it; found by an abstract evaluation where `image_size` is given.
         params: pytree of its parameters, if it has any.

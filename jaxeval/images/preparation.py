@@ -38,9 +38,9 @@ class Preparation:
     def __post_init__(self):
         check_kind(self.resize)
         if self.quantise not in get_args(Quantise):
-            raise InputError(f"unknown quantisation {self.quantise!r}; choose from {', '.join(get_args(Quantise))}.")
+            raise InputError(f"unknown quantisation {self.quantise!r}; choose from {', '.join(get_args(Quantise))}")
         if self.reduction not in get_args(Reduction):
-            raise InputError(f"unknown reduction {self.reduction!r}; choose from {', '.join(get_args(Reduction))}.")
+            raise InputError(f"unknown reduction {self.reduction!r}; choose from {', '.join(get_args(Reduction))}")
         if self.size is not None:
             object.__setattr__(self, "size", check_size(self.size))
 

@@ -54,7 +54,7 @@ class BufferedMetric(Metric[BufferedState]):
       feature_size: d.
       capacity: rows of each side that the buffers hold, all devices together.
       overflow: what happens to further rows: "error", raised by `compute`, or "reservoir", a uniform sample.
-      seed: of the reservoir.
+      seed: seeds the reservoir's draws.
       inputs: the keywords of `update` that carry its data.
 
     Example:

@@ -65,7 +65,7 @@ class FeatureBuffer:
       feature_size: d.
       capacity: rows that it can hold, all shards together; rounded up to a multiple of the number of shards.
       overflow: what happens to further rows: "error", reported when the rows are asked for, or "reservoir".
-      seed: of the reservoir's priorities.
+      seed: seeds the reservoir's priorities.
 
     Raises:
       InputError: a size below 1, or an unknown overflow.
@@ -180,7 +180,7 @@ class FeatureBuffer:
 
         Args:
           state: a whole buffer, on any devices of this process or on the host.
-          shards: of the new buffer.
+          shards: number of shards of the new buffer.
           side: what messages call the rows.
 
         Raises:

@@ -343,7 +343,7 @@ class SSIM(ImageQuality):
 
     Args:
       data_range: width of the values' range.
-      convention: whose number it is.
+      convention: the implementation whose number it is.
       channels: "all", "y" or "y-rounded".
       crop_border: pixels left out along every edge.
 
@@ -374,7 +374,7 @@ class MsSsim(ImageQuality):
 
     Args:
       data_range: width of the values' range.
-      convention: whose number it is.
+      convention: the implementation whose number it is.
       channels: "all", "y" or "y-rounded".
       crop_border: pixels left out along every edge.
 

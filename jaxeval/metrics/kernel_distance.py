@@ -23,8 +23,8 @@ class KernelDistance(BufferedMetric):
     The kernel Inception distance averages it over random subsets; all pairs estimate the same with less variance.
 
     Attributes:
-      feature_size, capacity, overflow, seed: of the buffers (`BufferedMetric`).
-      degree, gamma, coef0: of the kernel (gamma x.y + coef0)^degree; gamma None is 1 / feature_size.
+      feature_size, capacity, overflow, seed: as those of every `BufferedMetric`.
+      degree, gamma, coef0: numbers of the kernel (gamma x.y + coef0)^degree; gamma None is 1 / feature_size.
       name: what results call it.
 
     Reference: Bińkowski et al., "Demystifying MMD GANs", ICLR 2018 (arXiv:1801.01401).
@@ -54,7 +54,7 @@ class KernelDistance(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """Two: a pair."""
+        """Each side needs two rows, for a pair."""
         return 2
 
     def _compute_on_host(

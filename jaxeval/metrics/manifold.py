@@ -27,7 +27,7 @@ class Manifold(BufferedMetric):
     `tie` says. Of continuous features only copies tie, and only density changes visibly, by up to 1 / k.
 
     Attributes:
-      feature_size, capacity, overflow, seed: of the buffers (`BufferedMetric`).
+      feature_size, capacity, overflow, seed: as those of every `BufferedMetric`.
       k: which neighbour a ball reaches to, not counting the row itself; 5 in the package prdc, 3 elsewhere.
       tie: whether a row on a ball's surface is inside: "exclusive" in prdc, "inclusive" in torch-fidelity.
       name: what results call it.
@@ -61,7 +61,7 @@ class Manifold(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """A row and its k neighbours."""
+        """Each side needs a row and its k neighbours."""
         return self.k + 1
 
     def _compute_on_host(

@@ -106,7 +106,7 @@ class Mean(Metric[Moments]):
         return reduce_moments(state, axis_name)
 
     def compute(self, state: Moments) -> MetricValue:
-        """The mean.
+        """The mean of all values that counted, with its standard error.
 
         Raises:
           InputError: there is no sample, or a value was not finite.

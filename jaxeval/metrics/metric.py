@@ -135,7 +135,7 @@ class Metric(abc.ABC, Generic[State]):
         Args:
           state: as `reduce` leaves it.
           axis_name: the mapped axis.
-          inputs: of `update`; this device's rows.
+          inputs: keywords of `update`, with this device's rows.
         """
         return self.merge(state, self.reduce(self.update(self.init(axis_name=axis_name), **inputs), axis_name))
 

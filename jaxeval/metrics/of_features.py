@@ -25,7 +25,7 @@ class OfFeatures(BufferedMetric):
     no value on the device.
 
     Attributes:
-      feature_size, capacity, overflow, seed: of the buffers (`BufferedMetric`).
+      feature_size, capacity, overflow, seed: as those of every `BufferedMetric`.
       function: called with `reference=` and `generated=`, or with the generated features alone; returns a number, a
         tuple of named numbers, or something whose `value` (or first number) it is. Not a lambda, if the metric is to
         be equal to another one of its kind.
@@ -65,7 +65,7 @@ class OfFeatures(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """As it was given."""
+        """How many rows each side must have, as it was given."""
         return self.least
 
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> BufferedState:

@@ -26,8 +26,8 @@ class ClassFrechet(NamedTuple):
     """Fréchet distances between the two sets' samples of one class.
 
     Attributes:
-      mean: over the classes, each counting once.
-      values: of each class, [C].
+      mean: mean of the classes' distances, each class counting once.
+      values: distance of each class, [C].
       classes: their labels, ascending, [C].
       counts: samples of each class, reference and generated, [C, 2].
 
@@ -54,7 +54,7 @@ class ClassificationAccuracy(NamedTuple):
 
     Attributes:
       accuracy: share of reference samples that it labels right.
-      per_class: the same for each class, [C].
+      per_class: that share for each class, [C].
       classes: their labels, ascending, [C].
       correct: for each reference sample, whether its label is right, [N]; `accuracy` is the mean.
 
@@ -148,7 +148,7 @@ def classification_accuracy_score(
       reference_labels: shape [N], integers.
       generated: shape [M, D].
       generated_labels: shape [M], integers; the class each sample was asked for.
-      regularisation: positive.
+      regularisation: weight of the squared weights in the loss; positive.
 
     Raises:
       InputError: a shape, dtype or value is wrong, fewer than two generated classes, or a reference class that no

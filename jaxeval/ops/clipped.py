@@ -22,7 +22,7 @@ __all__ = ["ClippedDensityCoverage", "clipped_density_coverage", "expected_clipp
 
 
 class ClippedDensityCoverage(NamedTuple):
-    """Both from 0 to 1 (unless not cut): the share of generated samples that are as good as reference samples.
+    """The shares of generated samples that are as good as reference samples, both from 0 to 1 (unless not cut).
 
     Attributes:
       density: fidelity.
@@ -45,7 +45,7 @@ class ClippedDensityCoverage(NamedTuple):
 def clipped_density_coverage(
     *, reference: Numbers, generated: Numbers, k: int = 5, cut: bool = True
 ) -> ClippedDensityCoverage:
-    """Clipped density and clipped coverage.
+    """Clipped density and clipped coverage of generated samples.
 
     density: each generated sample's number of reference balls around it (of radii no larger than the median radius,
     surface included), at most k, over k; the mean, divided by the same mean for the reference samples, at most 1.

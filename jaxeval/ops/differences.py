@@ -36,7 +36,7 @@ __all__ = [
 
 
 class PRDCDifference(NamedTuple):
-    """Differences of precision, recall, density and coverage.
+    """Differences of precision, recall, density and coverage between two generators, each with its p-value.
 
     Example:
       >>> import numpy as np
@@ -60,8 +60,8 @@ def mean_difference(*, first: Numbers, second: Numbers, permutations: int = 9999
     Args:
       first: shape [A].
       second: shape [B].
-      permutations: for the p-value.
-      seed: of the permutations.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: not vectors of at least two finite values.
@@ -108,13 +108,13 @@ def mmd_difference(
       reference: shape [N, D], any real dtype, NumPy or JAX.
       first: shape [A, D].
       second: shape [B, D].
-      kernel: see `mmd`, as for the rest.
+      kernel: one of the kernels of `mmd`.
       bandwidth: "median" takes the median distance between rows of all three sets.
-      degree: of the polynomial.
-      gamma: of the polynomial.
-      coef0: of the polynomial.
-      permutations: for the p-value.
-      seed: of the permutations.
+      degree: degree of the polynomial kernel.
+      gamma: factor of the inner product in the polynomial kernel; None stands for 1 / D.
+      coef0: constant of the polynomial kernel.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than four rows.
@@ -143,8 +143,8 @@ def cmmd_difference(
       reference: shape [N, D], any real dtype, NumPy or JAX.
       first: shape [A, D].
       second: shape [B, D].
-      permutations: for the p-value.
-      seed: of the permutations.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, a row is all zeros, or a set has fewer than four rows.
@@ -186,8 +186,8 @@ def prdc_difference(
       second: shape [B, D].
       k: see `prdc`.
       tie: see `prdc`.
-      permutations: for the p-values.
-      seed: of the subsets and of the permutations.
+      permutations: number of random permutations that the p-values are found from.
+      seed: seeds the subsets and the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has no more than 3 k + 2 rows.
@@ -235,13 +235,14 @@ def inception_score_difference(
 ) -> Difference:
     """Inception score of the first generator less that of the second, each over all its images at once.
 
-    Standard error by the delta method. The p-value permutes images: of the logarithms' difference to third order.
+    The standard error is that of the delta method. The p-value is found by permuting images; to third order it is
+    that of the difference of the logarithms.
 
     Args:
       first: logits, shape [A, C].
       second: logits, shape [B, C].
-      permutations: for the p-value.
-      seed: of the permutations.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or fewer than two rows.

@@ -25,9 +25,9 @@ class ClassDiversity(NamedTuple):
     """Mean distances between two samples.
 
     Attributes:
-      within: of one class: the mean over the classes of the mean over pairs of different samples.
-      between: of two classes: the mean over pairs of different classes of the mean over pairs of samples; NaN if there
-        is only one class.
+      within: distance of two samples of one class: the mean over the classes of the mean over pairs of samples.
+      between: distance of samples of two classes: the mean over pairs of different classes of the mean over pairs of
+        samples; NaN if there is only one class.
 
     Example:
       >>> import numpy as np

@@ -26,8 +26,9 @@ class ExtrapolatedFrechet(NamedTuple):
     """The line through Fréchet distances of growing samples.
 
     Attributes:
-      value: its height at 1/M = 0; small ones may come out below 0.
-      standard_error: of `value`, by least squares. The samples overlap, so it understates; NaN for two sizes.
+      value: the line's height at 1/M = 0; a small distance may come out below 0.
+      standard_error: standard error of `value` by least squares; NaN for two sizes. The samples overlap, so that the
+        true error is larger.
       slope: distance per 1/M: the bias of M samples is about slope / M.
       counts: sample sizes, [P].
       distances: Fréchet distance at each size, [P].
@@ -61,8 +62,8 @@ def fd_infinity(
     Args:
       reference: shape [N, D], or a Gaussian whose statistics are known.
       generated: shape [M, D], any real dtype, NumPy or JAX.
-      points: how many sizes.
-      seed: of the subsets.
+      points: number of sample sizes.
+      seed: seeds the draw of the subsets.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or too few samples for two different sizes.

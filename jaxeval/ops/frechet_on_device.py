@@ -74,8 +74,9 @@ def frechet_distance_on_device(
 
     Example:
       >>> import jax
+      >>> import numpy as np
       >>> from jaxeval import ops
-      >>> reference, generated = jax.random.normal(jax.random.key(0), (2, 16, 4))
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 16, 4)).astype(np.float32)
       >>> loss = jax.value_and_grad(lambda rows: ops.frechet_distance_on_device(reference=reference, generated=rows))
       >>> value, gradient = jax.jit(loss)(generated)
       >>> value.shape, gradient.shape

@@ -47,7 +47,7 @@ class _Divided(NamedTuple):
     Attributes:
       total: moments of all rows.
       part: moments of one group, by its number; computed when asked for, so that they need not all be held.
-      groups: how many.
+      groups: number of groups.
     """
 
     total: Moments
@@ -60,14 +60,14 @@ class _Divided(NamedTuple):
 
 
 class FrechetJackknife(NamedTuple):
-    """In squared feature units.
+    """A Fréchet distance with its bias and standard error by the jackknife, in squared feature units.
 
     Attributes:
       value: the distance of all rows.
       bias: by how much it exceeds that of the distributions on average; `value - bias` estimates the latter where
         both sets have more than twice as many rows as features.
-      standard_error: of either.
-      degrees: of freedom of the standard error.
+      standard_error: standard error of `value`, and of `value - bias`.
+      degrees: degrees of freedom of the standard error.
 
     Example:
       >>> import numpy as np
@@ -97,8 +97,8 @@ def frechet_jackknife(
     Args:
       reference: shape [N, d], any real dtype, NumPy or JAX; or a Gaussian, which then counts as exact.
       generated: shape [M, d].
-      groups: how many are left out in turn.
-      seed: of the division into groups.
+      groups: number of groups, each of which is left out in turn.
+      seed: seeds the division into groups.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than two rows a group.
@@ -124,7 +124,9 @@ def frechet_jackknife(
 def frechet_jackknife_of_groups(
     *, reference: Sequence[Moments] | Gaussian, generated: Sequence[Moments]
 ) -> FrechetJackknife:
-    """The same from the moments of groups: of processes, shards, or every g-th row, each a random part of its set.
+    """The jackknife of a Fréchet distance from the moments of groups that are at hand, each a random part of its set.
+
+    Groups may be what each process or shard has, or every g-th row.
 
     Args:
       reference: moments of each group, about equally many rows each; or a Gaussian that counts as exact.
@@ -173,9 +175,9 @@ def frechet_difference(
       reference: shape [N, d], any real dtype, NumPy or JAX; or a Gaussian, which then counts as exact.
       first: shape [A, d].
       second: shape [B, d].
-      groups: how many are left out in turn.
-      permutations: for the p-value.
-      seed: of the division into groups and of the permutations.
+      groups: number of groups, each of which is left out in turn.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the division into groups and the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than two rows a group.
@@ -223,7 +225,7 @@ def frechet_witness(
     permutation of rows leaves as they are, its means differ by the distances' difference to third order.
 
     Args:
-      reference: by covariance or factor.
+      reference: mean, and covariance or factor, of the reference's features.
       first: shape [A, d].
       second: shape [B, d].
 

@@ -39,7 +39,7 @@ _NEGLIGIBLE = 1e-7
 
 
 class FrechetUncertainty(NamedTuple):
-    """In squared feature units, as the distance.
+    """Bias and standard error of a Fréchet distance of samples, in squared feature units as the distance.
 
     Attributes:
       bias: by how much the estimate exceeds the distance of the distributions on average; to first order in 1/N, 1/M.
@@ -86,15 +86,15 @@ def frechet_uncertainty(
 
     Args:
       reference: mean and covariance (over n_reference - 1) of all reference features.
-      generated: likewise.
+      generated: mean and covariance (over n_generated - 1) of all generated features.
       reference_rows: features of some of the samples, drawn at random; some thousands are enough. None if there are
         none: the reference then counts as exact.
-      generated_rows: likewise, but needed.
+      generated_rows: features of some of the generated samples, drawn at random; they are needed.
       n_reference: number of samples that the Gaussian was fitted to; None for an exact one.
-      n_generated: likewise, but needed.
+      n_generated: number of samples that the generated Gaussian was fitted to.
 
     Returns:
-      All in float64; they are asymptotic, for more samples than features. With fewer the bias is far too small.
+      Estimates in float64. They are asymptotic, for more samples than features; with fewer the bias is far too small.
 
     Raises:
       InputError: fewer than two rows, or shapes that disagree.

@@ -64,9 +64,9 @@ def inception_score(
     Args:
       logits: shape [N, C]; for the FID Inception network its 1008 logits without the bias. Give these or probabilities.
       probabilities: shape [N, C], each row not negative and of sum 1 (to 1e-3; rows are used as they are).
-      splits: how many splits.
-      seed: of the shuffle.
-      rule: whose splits.
+      splits: number of splits.
+      seed: seeds the shuffle.
+      rule: the implementation whose splits are made.
 
     Raises:
       InputError: both or neither input, a wrong shape, dtype or value, fewer rows than splits, or an unknown rule.
@@ -100,8 +100,8 @@ def split_sizes(count: int, *, splits: int = 10, rule: SplitRule | str = "torch-
 
     Args:
       count: number of rows.
-      splits: how many splits.
-      rule: whose splits.
+      splits: number of splits.
+      rule: the implementation whose splits are made.
 
     Raises:
       InputError: fewer rows than splits, or an unknown rule.

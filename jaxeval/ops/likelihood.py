@@ -93,7 +93,7 @@ def fld(
       held_out: samples of the data that the generator has not seen, shape [L, D].
       generated: shape [M, D].
       at_most: so many generated samples are drawn if there are more.
-      seed: of the draws.
+      seed: seeds the draws.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or too few rows in a set.

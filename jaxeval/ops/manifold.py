@@ -80,7 +80,7 @@ class Membership(NamedTuple):
 
 @takes_arrays
 def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str = "exclusive") -> PRDC:
-    """Precision, recall, density and coverage.
+    """Precision, recall, density and coverage of generated samples by nearest-neighbour balls.
 
     precision: share of generated samples in at least one reference ball; recall: share of reference samples in at
     least one generated ball; density: mean number of reference balls that hold a generated sample, over k; coverage:

@@ -42,8 +42,8 @@ class MemorisationInformedFrechet(NamedTuple):
 
     Attributes:
       value: the Fréchet distance over the memorisation distance; the latter counts as 1 from the threshold on.
-      frechet_distance: in squared feature units.
-      memorisation_distance: from 0 to 1.
+      frechet_distance: the Fréchet distance, in squared feature units.
+      memorisation_distance: the memorisation distance, from 0 to 1.
 
     Example:
       >>> import numpy as np
@@ -109,7 +109,7 @@ def mifid(
     threshold: float = 0.1,
     over: Literal["generated", "reference"] | str = "generated",
 ) -> MemorisationInformedFrechet:
-    """Memorisation-informed Fréchet distance.
+    """Memorisation-informed Fréchet distance (MiFID): the Fréchet distance over the memorisation distance.
 
     Args:
       reference: the training set, shape [N, D], any real dtype, NumPy or JAX.

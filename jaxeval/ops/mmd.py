@@ -31,7 +31,7 @@ class Discrepancy(NamedTuple):
 
     Attributes:
       value: the estimate of the squared discrepancy; the unbiased one may be below 0.
-      standard_error: of `value`, in the same unit; NaN where a set has fewer than four rows.
+      standard_error: standard error of `value`, in the same unit; NaN where a set has fewer than four rows.
 
     Example:
       >>> import numpy as np
@@ -67,9 +67,9 @@ def mmd(
         the squared distance of the means); "polynomial": (gamma x.y + coef0)^degree.
       bandwidth: b of the first two; several give the sum of their kernels; "median" takes `median_distance` (for
         "laplacian", in the sum of absolute differences).
-      degree: of the polynomial.
-      gamma: of the polynomial; None is 1 / D.
-      coef0: of the polynomial.
+      degree: degree of the polynomial kernel.
+      gamma: factor of the inner product in the polynomial kernel; None stands for 1 / D.
+      coef0: constant of the polynomial kernel.
       biased: the mean over all pairs, a row with itself included (V-statistic, never below 0), instead of the
         unbiased mean over pairs of different rows.
 
@@ -100,9 +100,9 @@ def kid_full(
     Args:
       reference: shape [N, D].
       generated: shape [M, D].
-      degree: of the kernel (gamma x.y + coef0)^degree.
-      gamma: see degree; None is 1 / D.
-      coef0: see degree.
+      degree: degree of the polynomial kernel (gamma x.y + coef0)^degree.
+      gamma: factor of the inner product in that kernel; None stands for 1 / D.
+      coef0: constant that is added to it.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or fewer than two rows in a set.

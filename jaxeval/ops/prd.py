@@ -52,10 +52,10 @@ def precision_recall_distribution(
     Args:
       reference: shape [N, D], any real dtype, NumPy or JAX.
       generated: shape [M, D].
-      clusters: how many clusters.
+      clusters: number of clusters.
       runs: clusterings whose curves are averaged, each from its own start.
       angles: points of the curve.
-      seed: of the clusterings' starts.
+      seed: seeds the clusterings' starts.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or there are fewer samples than clusters.

@@ -54,7 +54,7 @@ class ProbabilisticPrecisionRecall(NamedTuple):
 def probabilistic_precision_recall(
     *, reference: Numbers, generated: Numbers, k: int = 4, stretch: float = 1.2, strict: bool = True
 ) -> ProbabilisticPrecisionRecall:
-    """P-precision and P-recall.
+    """P-precision and P-recall of two sets, whose samples belong to each other's manifolds by degrees.
 
     P-precision is the mean over generated samples y of 1 - prod_x min(|x - y| / R, 1) over reference samples x, where R
     is `stretch` times the mean distance of a reference sample to its k-th neighbour; P-recall the same with the

@@ -66,9 +66,10 @@ class Difference(NamedTuple):
     """How much two generators differ against one reference: the first one's number less the second one's.
 
     Attributes:
-      value: in the metric's unit.
-      standard_error: of `value`; the reference is the same on both sides, so what its choice does to both cancels.
-      degrees: of freedom of the standard error; infinite where it is a closed form.
+      value: the difference, in the metric's unit.
+      standard_error: standard error of `value`; the reference is the same on both sides, so what its choice does to
+        both cancels.
+      degrees: degrees of freedom of the standard error; infinite where it is a closed form.
       p_value: two-sided, of the hypothesis that both generators make the same distribution.
 
     Example:
@@ -91,10 +92,10 @@ class Jackknife(NamedTuple):
     """What leaving out groups of rows in turn tells of a statistic; arrays if the statistic has several values.
 
     Attributes:
-      value: of all rows.
+      value: the statistic of all rows.
       bias: estimate of how far `value` is from its limit for infinitely many rows, if that falls as one over them.
-      standard_error: of `value`.
-      degrees: of freedom of the standard error, for Student's t.
+      standard_error: standard error of `value`.
+      degrees: degrees of freedom of the standard error, for Student's t.
 
     Example:
       >>> import numpy as np
@@ -115,8 +116,8 @@ class Subsampling(NamedTuple):
     """Spread of a statistic between disjoint parts of the rows; an array if the statistic has several values.
 
     Attributes:
-      standard_error: of the statistic of all rows.
-      degrees: of freedom of the standard error, for Student's t.
+      standard_error: standard error of the statistic of all rows.
+      degrees: degrees of freedom of the standard error, for Student's t.
 
     Example:
       >>> import numpy as np
@@ -183,9 +184,9 @@ def share_interval(share: float, count: int, *, reach: float = 0.0, confidence: 
 
     Args:
       share: from 0 to 1.
-      count: of how many samples.
+      count: number of samples that the share is of.
       reach: half-width of the interval that another estimate of the share's spread gives, of the same confidence.
-      confidence: of the interval.
+      confidence: confidence of the interval, between 0 and 1.
 
     Raises:
       InputError: a share outside of 0 to 1, no sample, a reach that is negative or not finite, or a confidence that is
@@ -225,8 +226,8 @@ def jackknife(statistic: Callable[..., Any], sizes: Mapping[str, int], *, groups
       statistic: called with an index array for each set by its name, `statistic(reference=..., generated=...)`;
         returns a number or an array of them.
       sizes: number of rows of each set.
-      groups: how many.
-      seed: of the division.
+      groups: number of groups.
+      seed: seeds the division into groups.
 
     Raises:
       InputError: fewer than two groups, or a set has fewer rows than groups.
@@ -271,9 +272,9 @@ def subsampling(
     Args:
       statistic: called with an index array for each set by its name; returns a number or an array of them.
       sizes: number of rows of each set.
-      parts: how many.
-      repeats: how many divisions.
-      seed: of the divisions.
+      parts: number of parts.
+      repeats: number of divisions.
+      seed: seeds the divisions.
 
     Raises:
       InputError: fewer than two parts or no division, or a set has fewer rows than parts.
@@ -332,8 +333,8 @@ def permutation_p_value(first: Numbers, second: Numbers, *, permutations: int = 
     Args:
       first: a value for each row of one set, shape [A].
       second: the same for the other set, shape [B].
-      permutations: how many random ones; the p-value is at least 1 / (permutations + 1).
-      seed: of the permutations.
+      permutations: number of random permutations; the p-value is at least 1 / (permutations + 1).
+      seed: seeds the permutations.
 
     Raises:
       InputError: not vectors of at least two finite values, or no permutation.

@@ -34,7 +34,7 @@ class SlicedDistance(NamedTuple):
 
     Attributes:
       value: the estimate.
-      standard_error: of `value` over the choice of directions alone, not over the choice of samples.
+      standard_error: standard error of `value` over the choice of directions alone, not over that of samples.
 
     Example:
       >>> import numpy as np
@@ -62,8 +62,8 @@ def sliced_wasserstein(
       reference: shape [N, D], any real dtype, NumPy or JAX.
       generated: shape [M, D].
       p: 1 or 2.
-      projections: how many directions, uniform on the sphere.
-      seed: of the directions: rows of `RandomState(seed).standard_normal` over their lengths.
+      projections: number of directions, drawn uniformly from the sphere.
+      seed: seeds the directions: rows of `RandomState(seed).standard_normal` over their lengths.
 
     Raises:
       InputError: a shape, dtype or value is wrong.
@@ -99,8 +99,8 @@ def mind(
     Args:
       reference: shape [N, D], any real dtype, NumPy or JAX.
       generated: shape [M, D].
-      projections: how many directions.
-      seed: of the directions, as for `sliced_wasserstein`; of all draws under rule "torch-fidelity".
+      projections: number of directions.
+      seed: seeds the directions, as for `sliced_wasserstein`, and under rule "torch-fidelity" all draws.
       rule: see `sliced_costs`.
 
     Raises:
@@ -142,8 +142,8 @@ def sliced_costs(
       reference: shape [N, D], any real dtype, NumPy or JAX.
       generated: shape [M, D].
       p: 1 or 2.
-      projections: how many directions, uniform on the sphere.
-      seed: of the draws.
+      projections: number of directions, drawn uniformly from the sphere.
+      seed: seeds the draws.
       rule: "quantiles" takes all samples of both sets, by their quantile functions, and directions from
         `RandomState(seed)`. "torch-fidelity" draws as version 0.5 does after `torch.manual_seed(seed)`: first as many
         samples of the larger set as the smaller one has, then the directions.

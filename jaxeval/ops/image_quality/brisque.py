@@ -54,16 +54,16 @@ _CUBIC = (-0.09375, 0.59375, 0.59375, -0.09375)  # OpenCV's, halfway between two
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BrisqueModel:
-    """A support vector regression with a Gaussian kernel.
+    """BRISQUE's support vector regression, with a Gaussian kernel.
 
     Attributes:
-        low: of the features where they were fitted, float64 [36]; scaled to -1.
-        high: likewise; scaled to 1.
+        low: least value of each feature where the model was fitted, float64 [36]; it is scaled to -1.
+        high: largest value of each feature there, float64 [36]; it is scaled to 1.
         support: scaled features of the support vectors, float64 [S, 36].
-        coefficients: theirs, float64 [S].
-        gamma: the kernel's: exp(-gamma * squared distance).
-        rho: what is subtracted from the weighted sum of kernels.
-        convention: by which the features were computed.
+        coefficients: factor of each support vector's kernel, float64 [S].
+        gamma: width of the kernel exp(-gamma * squared distance).
+        rho: number that is subtracted from the weighted sum of kernels.
+        convention: rules by which the features were computed.
 
     Example:
         >>> import numpy as np
@@ -97,7 +97,7 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
     """Blind image spatial quality evaluator (BRISQUE) of single images.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
       model: from `jaxeval.extractors.load_brisque`.
       data_range: width of the values' range, such as 1.0 or 255.
 

@@ -1,6 +1,6 @@
 """Colour spaces: each with the coefficients of the implementation whose numbers are to be met.
 
-All take RGB as the last axis and keep the values' scale unless they say otherwise. A grey image, one channel, is its
+All take RGB as the last axis and keep the values' scale unless they say otherwise. A gray image, one channel, is its
 own luma.
 """
 
@@ -118,7 +118,7 @@ def check_view(op: str, x: Numbers, channels: str, crop_border: int, least_side:
     if channels not in VIEWS:
         raise InputError(f"{op}: channels={channels!r} is unknown; one of {', '.join(VIEWS)} is expected")
     if channels != "all" and x.shape[-1] not in (1, 3):
-        raise InputError(f"{op}: channels={channels!r} needs RGB or grey images; x has {x.shape[-1]} channels")
+        raise InputError(f"{op}: channels={channels!r} needs RGB or gray images; x has {x.shape[-1]} channels")
     if not isinstance(crop_border, int) or crop_border < 0:
         raise InputError(f"{op}: crop_border={crop_border!r} is not a number of pixels >= 0")
     side = min(x.shape[1], x.shape[2])
@@ -157,7 +157,7 @@ def transform(x: Pixels, matrix: np.ndarray) -> Float[Array, "h w out"]:
 
 
 def luma_yiq(x: Pixels) -> Plane:
-    """Luma, 0.299 R + 0.587 G + 0.114 B, of an RGB image; a grey image's only plane."""
+    """Luma, 0.299 R + 0.587 G + 0.114 B, of an RGB image; a gray image's only plane."""
     return x[..., 0] if x.shape[-1] == 1 else transform(x, YIQ[:1])[..., 0]
 
 

@@ -33,7 +33,7 @@ def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
     coefficients, K = 0, a Gaussian weight about the centre; but the luma is not rounded to whole numbers first.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 64 x 64 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 64 x 64 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; the value does not depend on it.
 

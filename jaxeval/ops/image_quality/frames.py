@@ -20,14 +20,14 @@ def frame_scores(
     """The series of an op over the frames of each clip; its mean over the last axis is the clip's value.
 
     Args:
-      op: of this room, such as `psnr`; one that returns one value an image.
+      op: an op of `jaxeval.ops.image_quality` that returns one value an image, such as `psnr`.
       x: clips, [N, T, H, W, C], any real dtype.
       y: as x; None for an op of single images.
       data_range: width of the values' range.
       options: further keywords of the op.
 
     Returns:
-      [N, T].
+      [N, T], one value a frame.
 
     Raises:
       InputError: not clips of one shape, or what the op raises.

@@ -27,7 +27,7 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     Prewitt gradients of the luma (YIQ) halved once, as in piq.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -78,7 +78,7 @@ def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromati
     """Multi-scale GMSD: the weighted root mean square of four scales' deviations, with a masking term, as in piq.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 17 x 17 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 17 x 17 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
       chromatic: MS-GMSDc, which adds the error of the chroma (I and Q at the coarsest scale); RGB only.
@@ -87,7 +87,7 @@ def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromati
       [N], from 0, for identical images, upwards: lower is better. The same for (y, x).
 
     Raises:
-      InputError: as for `gmsd`, or images are too small, or grey for MS-GMSDc.
+      InputError: as for `gmsd`, or images are too small, or gray for MS-GMSDc.
 
     Reference: Zhang, Sun, Wu, Liu, "Gradient magnitude similarity deviation on multiple scales", ICASSP 2017.
 

@@ -26,7 +26,7 @@ def haarpsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
     """Haar wavelet-based perceptual similarity index, on halved images, as in piq and the authors' code.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -78,7 +78,7 @@ def _haarpsi(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
 
 
 def _halved(x: Pixels) -> Pixels:
-    """YIQ, or grey, averaged in 2 x 2 squares; if a side is odd, both get a row of zeros at their end."""
+    """YIQ, or gray, averaged in 2 x 2 squares; if a side is odd, both get a row of zeros at their end."""
     odd = max(x.shape[0] % 2, x.shape[1] % 2)
     x = x if x.shape[-1] == 1 else transform(x, YIQ)
     return pool(pad_image(x, (0, 0), (odd, odd), "constant"), 2)

@@ -35,7 +35,7 @@ def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
     """Information content weighted SSIM of the luma, on a Laplacian pyramid of five scales, as in piq.
 
     Args:
-      x: distorted images, RGB or grey, [N, H, W, 3 or 1], any real dtype, of at least 161 x 161 pixels.
+      x: distorted images, RGB or gray, [N, H, W, 3 or 1], any real dtype, of at least 161 x 161 pixels.
       y: reference images, as x; the order matters a little.
       data_range: width of the values' range, such as 1.0 or 255.
 

@@ -28,7 +28,7 @@ def mdsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     The mean absolute deviation of the fourth roots of a map of gradient and chroma similarity, to the power of 1/4.
 
     Args:
-      x: distorted images, RGB, [N, H, W, 3], any real dtype; grey ones, [N, H, W, 1], count as RGB with equal channels.
+      x: distorted images, RGB, [N, H, W, 3], any real dtype; gray ones, [N, H, W, 1], count as RGB with equal channels.
       y: reference images, as x; the order matters.
       data_range: width of the values' range, such as 1.0 or 255.
 

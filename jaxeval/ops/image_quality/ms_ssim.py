@@ -54,7 +54,7 @@ def ms_ssim(
       x: images, [N, H, W, C], any real dtype.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
-      convention: whose number it is; see the module.
+      convention: the implementation whose number it is; the module lists how they differ.
       weights: exponents, from the finest scale to the coarsest; fewer of them take smaller images.
       channels: "all"; "y", the luma of `rgb_to_y`; or "y-rounded", rounded to 8 bits as in MATLAB.
       crop_border: pixels left out along every edge, before anything else.

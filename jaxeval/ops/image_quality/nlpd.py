@@ -40,7 +40,7 @@ def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     root mean squared difference.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 32 x 32 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 32 x 32 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 

@@ -81,7 +81,7 @@ def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
     The Laplacian is 4-connected with the border mirrored, as in `cv2.Laplacian(grey, cv2.CV_64F).var()`.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 2 x 2 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 2 x 2 pixels.
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
@@ -117,7 +117,7 @@ def colourfulness(x: Numbers, *, data_range: float | None = None) -> Scores:
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
-      [N], from 0, for grey images, upwards; 109 is called extremely colourful.
+      [N], from 0, for gray images, upwards; 109 is called extremely colourful.
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, or a value is not finite.
@@ -140,7 +140,7 @@ def exposure(x: Numbers, *, data_range: float | None = None) -> Exposure:
     """Brightness, contrast, and the shares of pixels clipped to black and to white.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
@@ -165,7 +165,7 @@ def entropy(x: Numbers, *, data_range: float | None = None, bins: int = 256) -> 
     """Shannon entropy, in bits, of the luma's histogram.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       data_range: width of the values' range, such as 1.0 or 255.
       bins: codes that the range is rounded to: 256 gives the entropy of 8-bit luma.
 

@@ -58,10 +58,10 @@ def lpips_distance(
     metric", CVPR 2018, and its package `lpips`.
 
     Example:
-      >>> import jax
+      >>> import numpy as np
       >>> from jaxeval.ops import image_quality
-      >>> x, y = jax.random.normal(jax.random.key(0), (2, 4, 8, 8, 16))  # maps of 16 channels of four pairs of images
-      >>> weights = jax.numpy.ones(16)
+      >>> x, y = np.random.default_rng(0).normal(size=(2, 4, 8, 8, 16))  # maps of 16 channels of four pairs of images
+      >>> weights = np.ones(16)
       >>> image_quality.lpips_distance([x], [y], [weights]).shape
       (4,)
     """
@@ -107,10 +107,10 @@ def dists_distance(
     TPAMI 44(5), 2022, and its package `DISTS_pytorch`.
 
     Example:
-      >>> import jax
+      >>> import numpy as np
       >>> from jaxeval.ops import image_quality
-      >>> x, y = jax.random.normal(jax.random.key(0), (2, 4, 8, 8, 16))  # maps of 16 channels of four pairs of images
-      >>> weights = jax.numpy.ones(16)
+      >>> x, y = np.random.default_rng(0).normal(size=(2, 4, 8, 8, 16))  # maps of 16 channels of four pairs of images
+      >>> weights = np.ones(16)
       >>> image_quality.dists_distance([x], [y], [weights], [weights]).shape
       (4,)
     """

@@ -42,7 +42,7 @@ def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scor
     is left out, as there.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 8 x 8 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 8 x 8 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 

@@ -35,7 +35,7 @@ def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic
     Images whose least side is much above 256 are first averaged in squares of round(side / 256) pixels.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 37 x 37 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 37 x 37 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
       chromatic: compare chroma (I and Q) too; RGB only.

@@ -97,7 +97,7 @@ def ssim(
       x: images, [N, H, W, C], any real dtype.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
-      convention: whose number it is; see the module.
+      convention: the implementation whose number it is; the module lists how they differ.
       channels: "all"; "y", the luma of `rgb_to_y`; or "y-rounded", rounded to 8 bits as in MATLAB.
       crop_border: pixels left out along every edge, before anything else.
 
@@ -179,7 +179,7 @@ def prepared(
         return pool(x, max(1, round(min(x.shape[:2]) / 256))), data_range
     if convention == "pyiqa":
         x = x * (255.0 / data_range)
-        # Grey images are rounded too; as colours with equal channels they are their own luma.
+        # Gray images are rounded too; as colours with equal channels they are their own luma.
         return rounded_mix(jnp.broadcast_to(x, (*x.shape[:2], 3)), (299, 587, 114), 1000), 255.0
     return x, data_range
 

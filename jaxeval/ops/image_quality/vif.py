@@ -25,7 +25,7 @@ def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Visual information fidelity in the pixel domain, of the luma on four scales, as in piq and the authors' code.
 
     Args:
-      x: distorted images, RGB or grey, [N, H, W, 3 or 1], any real dtype, of at least 41 x 41 pixels.
+      x: distorted images, RGB or gray, [N, H, W, 3 or 1], any real dtype, of at least 41 x 41 pixels.
       y: reference images, as x; the order matters.
       data_range: width of the values' range, such as 1.0 or 255.
 

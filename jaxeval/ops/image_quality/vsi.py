@@ -33,7 +33,7 @@ def vsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Visual saliency-induced index of each pair of images, as in piq.
 
     Args:
-      x: RGB images, [N, H, W, 3], any real dtype; grey ones, [N, H, W, 1], count as RGB with equal channels.
+      x: RGB images, [N, H, W, 3], any real dtype; gray ones, [N, H, W, 1], count as RGB with equal channels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
 

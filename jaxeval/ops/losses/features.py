@@ -129,7 +129,7 @@ def perceptual_loss(
       features_y: the same maps of the other images.
       content: each map's factor of `content_loss` ("mean").
       style: each map's factor of `style_loss`; none by default.
-      normalisation: of `style_loss`.
+      normalisation: that of `style_loss`.
 
     Returns:
       [N], from 0 for identical maps upwards.

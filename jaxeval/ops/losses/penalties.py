@@ -52,7 +52,7 @@ def gradient_penalty(
       discriminator: images [N, ...] to values [N].
       real: shape [N, ...].
       fake: the same shape.
-      key: of the random numbers: each pair is mixed at a place of its own, uniform in 0 to 1.
+      key: key of the random numbers: each pair is mixed at a place of its own, uniform in 0 to 1.
       target: the length wanted.
 
     Raises:

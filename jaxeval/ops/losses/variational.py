@@ -28,7 +28,7 @@ _LOG_2PI = math.log(2 * math.pi)
 def bernoulli_nll(*, logits: Numbers, targets: Numbers) -> Float[Array, " n"]:
     """-log p(target) under independent Bernoulli pixels, summed over each image.
 
-    A likelihood where targets are 0 or 1; for grey levels between, the cross-entropy that many autoencoders minimise,
+    A likelihood where targets are 0 or 1; for gray levels between, the cross-entropy that many autoencoders minimise,
     which is no likelihood and cannot be compared with one.
 
     Args:
