@@ -210,6 +210,13 @@ def from_function(
 
     Raises:
         InputError: a name that cannot stand in a file name, features of the wrong shape, an argument of another type.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxeval.extractors import from_function
+        >>> means = from_function(lambda images: images.mean((1, 2)), name="mean-colour", feature_size=3)
+        >>> means.apply(means.params, np.ones((2, 8, 8, 3), np.float32))["features"].shape
+        (2, 3)
     """
     if not callable(function):
         raise InputError(f"function is {shown(function)}; give a function of images [B, H, W, 3] that returns [B, d]")

@@ -87,6 +87,14 @@ def read_batches(
     Raises:
       InputError: at once, a bad argument; while reading, an image that cannot be read (with "fail"), a source that
         cannot be read on, images of several shapes under a preparation without size, or not a single image.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import Preparation, open_source, read_batches
+      >>> source = open_source(np.zeros((10, 8, 8, 3), np.uint8))
+      >>> batches = list(read_batches(source, [Preparation(size=(16, 16))], batch_size=4))
+      >>> len(batches), batches[0].images[0].shape
+      (3, (4, 16, 16, 3))
     """
     if batch_size < 1:
         raise InputError(f"batch size {batch_size} must be 1 or more")

@@ -76,6 +76,13 @@ def open_source(
 
     Raises:
       InputError: nothing is there, or it is not what it should be; the message names it.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import open_source
+      >>> source = open_source(np.zeros((10, 8, 8, 3), np.uint8), name="black")
+      >>> source.name, len(source)
+      ('black', 10)
     """
     beyond = check_out_of_range(out_of_range)
     if value_range is not None:

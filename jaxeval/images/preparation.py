@@ -56,6 +56,13 @@ def prepare(
 
     Returns:
       Levels in 0..255, not rounded after resizing (but for the kinds that round themselves).
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import Preparation, prepare
+      >>> image = np.full((8, 8, 3), 128, np.uint8)
+      >>> prepare(image, Preparation(size=(16, 16))).shape
+      (16, 16, 3)
     """
     levels = quantised(image, preparation.quantise)
     if preparation.size is None:

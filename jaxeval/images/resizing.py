@@ -65,6 +65,14 @@ def resize(
 
     Raises:
       InputError: an unknown kind, a size below 1, or one of `ROUNDED_KINDS` of an image that is not uint8.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import resize
+      >>> image = np.full((8, 8, 3), 128, np.uint8)
+      >>> resized = resize(image, (16, 12), "antialiased-bilinear")
+      >>> resized.shape, round(float(resized.max()))
+      ((16, 12, 3), 128)
     """
     check_kind(kind)
     height, width = check_size(size)
