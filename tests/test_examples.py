@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,9 @@ def test_the_groups_of_ops_list_every_name_once():
     assert sorted(named) == sorted(ops.__all__)
 
 
-def shows(name: str, of: object) -> bool:
+def shows(name: str, of: Callable[..., object]) -> bool:
     """Whether a docstring runs something that prints, without leave to print anything; of a function, calls it."""
-    examples = doctest.DocTestParser().get_examples(inspect.unwrap(of).__doc__ or "")  # pyright: ignore[reportArgumentType]
+    examples = doctest.DocTestParser().get_examples(inspect.unwrap(of).__doc__ or "")
     if any(example.options for example in examples) or not any(example.want for example in examples):
         return False
     return inspect.isclass(of) or any(name in example.source for example in examples)
