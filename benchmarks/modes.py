@@ -1,4 +1,4 @@
-"""`python -m benchmarks.modes`: what an accelerator's faster modes of float32 products cost in the Frechet distance.
+"""`python -m benchmarks.modes`: what an accelerator's faster modes of float32 products cost in the Fréchet distance.
 
 Jaxeval names `Precision.HIGHEST` in every product. Here the same network and the same distance run with that replaced
 in the traced program, by `HIGH` (three products in the tensor cores' format) and `DEFAULT` (one), and each mode's

@@ -54,7 +54,7 @@ def extractor_step(devices: int, batch: int = 64) -> Any:
 
 
 def frechet_step(devices: int, rows: int = 1024, feature_size: int = 1024) -> Any:
-    """One `accumulate` of a Frechet distance's state: its rows divided, its sums on every device."""
+    """One `accumulate` of a Fréchet distance's state: its rows divided, its sums on every device."""
     mesh, metric = batch_mesh(jax.devices()[:devices]), FrechetDistance(feature_size=feature_size)
     state = jax.tree.map(_shape, metric.init_on(mesh, _AXIS))
     features = _spread(mesh, (rows, feature_size))

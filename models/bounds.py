@@ -53,7 +53,7 @@ def bounds_of(
     """Both bounds of an autoencoder.
 
     Where it was trained on images that are black and white at random, so are these, once and by the seed: the bounds
-    are of probabilities then. Of grey levels under the Bernoulli cross-entropy they are not comparable with any.
+    are of probabilities then. Of gray levels under the Bernoulli cross-entropy they are not comparable with any.
 
     Args:
       config: of the network.

@@ -39,7 +39,7 @@ class Trial:
       folder: of its run.
       value: of the metric; None where training diverged.
       interval: of it, 95%.
-      gap: the Frechet distance from held-out images less that from images learned from, in the loop's features.
+      gap: the Fréchet distance from held-out images less that from images learned from, in the loop's features.
       images_per_second: of training.
     """
 

@@ -160,7 +160,7 @@ class RunConfig:
         if isinstance(self.network, GanConfig) != isinstance(self.training, GanTraining):
             raise InputError("a GAN needs a GAN's training, and a VAE a VAE's")
         if isinstance(self.training, VaeTraining) and self.training.binarise and self._likelihood() != "bernoulli":
-            raise InputError("binarise is for likelihood 'bernoulli'; a Gaussian is for grey levels")
+            raise InputError("binarise is for likelihood 'bernoulli'; a Gaussian is for gray levels")
 
     def _likelihood(self) -> str:
         return self.network.likelihood if isinstance(self.network, VaeConfig) else ""

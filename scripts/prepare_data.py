@@ -21,7 +21,7 @@ from models.fashion_mnist import find_fashion_mnist
 
 _PER_SET = 600
 _BLUR = 1.0  # standard deviation, pixels
-_NOISE = 32.0  # standard deviation, grey levels
+_NOISE = 32.0  # standard deviation, gray levels
 
 
 def load_real() -> tuple[str, np.ndarray, np.ndarray, int]:

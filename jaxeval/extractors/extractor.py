@@ -203,7 +203,7 @@ def from_function(
     Args:
         function: `images -> [B, d]`, or `(params, images) -> [B, d]` where `params` is given. Images arrive as
             `[B, H, W, 3]` float32 after `normalisation`.
-        name: what results call it; a Frechet distance over it is `FD-<name>`.
+        name: what results call it; a Fréchet distance over it is `FD-<name>`.
         image_size: (height, width) it needs; None if it takes any.
         feature_size: d, if you know it; found by an abstract evaluation where `image_size` is given.
         params: pytree of its parameters, if it has any.
@@ -216,6 +216,13 @@ def from_function(
 
     Raises:
         InputError: a name that cannot stand in a file name, features of the wrong shape, an argument of another type.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxeval.extractors import from_function
+        >>> means = from_function(lambda images: images.mean((1, 2)), name="mean-colour", feature_size=3)
+        >>> means.apply(means.params, np.ones((2, 8, 8, 3), np.float32))["features"].shape
+        (2, 3)
     """
     if not callable(function):
         raise InputError(f"function is {shown(function)}; give a function of images [B, H, W, 3] that returns [B, d]")

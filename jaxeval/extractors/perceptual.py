@@ -87,7 +87,7 @@ class PerceptualDistance:
 
         Args:
             params: this distance's `params`.
-            x: RGB or grey images, `[N, H, W, 3 or 1]`, any real dtype; grey ones count as RGB of equal channels.
+            x: RGB or gray images, `[N, H, W, 3 or 1]`, any real dtype; gray ones count as RGB of equal channels.
             y: as x.
             data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
 

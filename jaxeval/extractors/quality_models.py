@@ -146,7 +146,7 @@ def load_brisque(
     convention: BrisqueConvention = "brisque",
     weights_dir: str | os.PathLike[str] | None = None,
 ) -> BrisqueModel:
-    """BRISQUE's regression.
+    """BRISQUE's regression, read from a model file or from an installed package.
 
     Args:
         path: a libsvm model of an epsilon-SVR with a Gaussian kernel, such as the authors' `allmodel`. By default the

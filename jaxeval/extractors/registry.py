@@ -109,7 +109,13 @@ _TRUNKS: dict[str, VGGPlan | AlexNetPlan | SqueezeNetPlan] = {
 
 
 def extractor_names() -> tuple[str, ...]:
-    """Every name that `load_extractor` knows."""
+    """Every name that `load_extractor` knows.
+
+    Example:
+      >>> from jaxeval.extractors import extractor_names
+      >>> "inception" in extractor_names(), "pixels" in extractor_names()
+      (True, True)
+    """
     return (*_NETWORKS, *CLIPS, *_WITHOUT_WEIGHTS)
 
 
@@ -130,6 +136,14 @@ def load_extractor(name: str, *, weights_dir: str | os.PathLike[str] | None = No
         InputError: unknown name.
         WeightsMissingError: its weights are not there; the message says which commands get them.
         WeightsError: its weights are damaged.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxeval.extractors import load_extractor
+        >>> pixels = load_extractor("pixels")  # has no weights; "inception" needs those of the network of 2015
+        >>> images = np.zeros((2, 8, 8, 3), np.float32)
+        >>> pixels.apply(pixels.params, images)[pixels.default_tap].shape
+        (2, 192)
     """
     text("name", name, f"the name of an extractor: {', '.join(extractor_names())}")
     if name == "pixels":

@@ -85,7 +85,7 @@ class ArrayFileSource(Source):
                 before = index
                 data = stream.read(size)
                 if len(data) < size:
-                    raise InputError(f"{self._label} is cut short: it ends inside image {index} of {self._shape[0]}.")
+                    raise InputError(f"{self._label} is cut short: it ends inside image {index} of {self._shape[0]}")
                 pixels = np.frombuffer(data, self.dtype).reshape(shape)
                 yield array_item(pixels, index, self._layout, self._range, self._label, self._out_of_range)
 
@@ -98,21 +98,21 @@ class ArrayFileSource(Source):
             with zipfile.ZipFile(self._path) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         except _READ_ERRORS as error:
-            raise InputError(f"{self.name} is not a readable .npz file: {error}.") from error
+            raise InputError(f"{self.name} is not a readable .npz file: {error}") from error
         if key is not None:
             if key not in names:
-                raise InputError(f"{self.name} holds no array {key!r}; it holds {', '.join(names) or 'none'}.")
+                raise InputError(f"{self.name} holds no array {key!r}; it holds {', '.join(names) or 'none'}")
             return f"{key}.npy"
         if {"mu", "sigma"} <= set(names):
             raise InputError(
-                f"{self.name} holds statistics (mu, sigma), not images; only `jaxeval evaluate` and `compare` take it."
+                f"{self.name} holds statistics (mu, sigma), not images; only `jaxeval evaluate` and `compare` take it"
             )
         for name in names if len(names) == 1 else _PREFERRED_KEYS:
             if name in names:
                 return f"{name}.npy"
         raise InputError(
             f"{self.name} holds the arrays {', '.join(names) or '(none)'}; say which are the images with ?key=NAME "
-            "after its name."
+            "after its name"
         )
 
     @contextmanager
@@ -129,7 +129,7 @@ class ArrayFileSource(Source):
         except _READ_ERRORS as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{self._label} cannot be read: {str(error).splitlines()[0]}.") from error
+            raise InputError(f"{self._label} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _plain_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:

@@ -97,7 +97,7 @@ def as_array(thing: Any, name: str) -> np.ndarray:
         return np.asarray(thing)
     except Exception as error:  # each library raises its own types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InputError(f"{name} cannot be read as an array of NumPy: {reason}.") from error
+        raise InputError(f"{name} cannot be read as an array of NumPy: {reason}") from error
 
 
 def check_layout(layout: str | None) -> Layout | None:
@@ -135,12 +135,10 @@ def array_layout(
     if len(shape) == 2 and 0 not in shape:
         raise InputError(
             f"{name} has shape {list(shape)}: a single gray image [H, W] is no set of images; for a set of one give "
-            "array[None]."
+            "array[None]"
         )
     if len(shape) not in (3, 4) or 0 in shape:
-        raise InputError(
-            f"{name} has shape {list(shape)}; expected [N, H, W, C], [N, C, H, W] or [N, H, W], not empty."
-        )
+        raise InputError(f"{name} has shape {list(shape)}; expected [N, H, W, C], [N, C, H, W] or [N, H, W], not empty")
     if len(shape) == 3:
         possible: list[Layout] = ["NHW"]
         planes = shape[0] == _RGB and count != _RGB
@@ -149,7 +147,7 @@ def array_layout(
             reading = single if image_layouts(shape) else "its last axis could be one of channels"
             raise InputError(
                 f"{name} has shape {list(shape)}: {reading}; if these are gray images [N, H, W], say layout='NHW' "
-                "(after a file's name: ?layout=NHW)."
+                "(after a file's name: ?layout=NHW)"
             )
     else:
         possible = [kind for kind in ("NHWC", "NCHW") if shape[kind.index("C")] in _CHANNELS]
@@ -158,13 +156,13 @@ def array_layout(
     if len(possible) == 1 and layout is None:
         return possible[0]
     if not possible:
-        raise InputError(f"{name} has shape {list(shape)}; expected 1, 3 or 4 channels on the last or the second axis.")
+        raise InputError(f"{name} has shape {list(shape)}; expected 1, 3 or 4 channels on the last or the second axis")
     if layout is None:
         raise InputError(
             f"{name} has shape {list(shape)}, which can be read as NHWC or as NCHW; say layout='NHWC' or layout='NCHW' "
-            "(after a file's name: ?layout=NHWC)."
+            "(after a file's name: ?layout=NHWC)"
         )
-    raise InputError(f"{name} has shape {list(shape)}, which is not {layout}.")
+    raise InputError(f"{name} has shape {list(shape)}, which is not {layout}")
 
 
 def check_value_range(dtype: np.dtype, value_range: ValueRange | None, name: str) -> ValueRange | None:
@@ -181,11 +179,11 @@ def check_value_range(dtype: np.dtype, value_range: ValueRange | None, name: str
     if dtype == np.uint8:
         return None if value_range == (0.0, 255.0) else value_range
     if dtype.kind not in "iuf" and dtype.name != "bfloat16":  # ml_dtypes' bfloat16 has no kind of its own
-        raise InputError(f"{name} has dtype {dtype}; expected uint8, or floats with a value_range.")
+        raise InputError(f"{name} has dtype {dtype}; expected uint8, or floats with a value_range")
     if value_range is None:
         raise InputError(
             f"{name} has dtype {dtype}; say which values mean black and white with value_range=(low, high), "
-            "for instance (0, 1) or (-1, 1) (after a file's name: ?range=-1,1), or convert it to uint8."
+            "for instance (0, 1) or (-1, 1) (after a file's name: ?range=-1,1), or convert it to uint8"
         )
     return value_range
 
@@ -199,9 +197,9 @@ def check_range(value_range: Any, name: str) -> ValueRange:
     try:
         low, high = (float(value) for value in value_range)
     except (TypeError, ValueError) as error:
-        raise InputError(f"value_range {value_range!r} of {name} must be two numbers, as in (-1, 1).") from error
+        raise InputError(f"value_range {value_range!r} of {name} must be two numbers, as in (-1, 1)") from error
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise InputError(f"value_range ({low:g}, {high:g}) of {name} must be finite with low < high.")
+        raise InputError(f"value_range ({low:g}, {high:g}) of {name} must be finite with low < high")
     return low, high
 
 
@@ -218,11 +216,11 @@ def check_own_range(dtype: np.dtype | None, value_range: ValueRange, name: str) 
     """
     low, high = value_range
     if dtype is None:
-        raise InputError(f"{name} stores its images as files, which have a range of their own; leave the range out.")
+        raise InputError(f"{name} stores its images as files, which have a range of their own; leave the range out")
     if dtype == np.uint8 and (low, high) != (0, 255):
         raise InputError(
             f"{name} has uint8 values, which are levels from 0 (black) to 255 (white), and cannot have the range "
-            f"{low:g} to {high:g}; leave the range out, or save the array as floats."
+            f"{low:g} to {high:g}; leave the range out, or save the array as floats"
         )
 
 
@@ -233,5 +231,5 @@ def check_out_of_range(out_of_range: str) -> OutOfRange:
       InputError: it is not.
     """
     if out_of_range not in get_args(OutOfRange):
-        raise InputError(f"out_of_range {out_of_range!r} must be 'fail' or 'clip'.")
+        raise InputError(f"out_of_range {out_of_range!r} must be 'fail' or 'clip'")
     return out_of_range  # pyright: ignore[reportReturnType]

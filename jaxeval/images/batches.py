@@ -87,15 +87,23 @@ def read_batches(
     Raises:
       InputError: at once, a bad argument; while reading, an image that cannot be read (with "fail"), a source that
         cannot be read on, images of several shapes under a preparation without size, or not a single image.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import Preparation, open_source, read_batches
+      >>> source = open_source(np.zeros((10, 8, 8, 3), np.uint8))
+      >>> batches = list(read_batches(source, [Preparation(size=(16, 16))], batch_size=4))
+      >>> len(batches), batches[0].images[0].shape
+      (3, (4, 16, 16, 3))
     """
     if batch_size < 1:
-        raise InputError(f"batch size {batch_size} must be 1 or more.")
+        raise InputError(f"batch size {batch_size} must be 1 or more")
     if limit is not None and limit < 1:
-        raise InputError(f"limit {limit} must be 1 or more.")
+        raise InputError(f"limit {limit} must be 1 or more")
     if threads is not None and threads < 1:
-        raise InputError(f"threads {threads} must be 1 or more.")
+        raise InputError(f"threads {threads} must be 1 or more")
     if on_error not in ("fail", "skip"):
-        raise InputError(f"on_error {on_error!r} must be 'fail' or 'skip'.")
+        raise InputError(f"on_error {on_error!r} must be 'fail' or 'skip'")
     report = ReadReport() if report is None else report
     rows = _rows(source, tuple(preparations), limit, on_error, threads or _processors(), batch_size, report)
     return _batches(source, rows, batch_size, tuple(preparations), report, empty_ok)
@@ -130,7 +138,7 @@ def _rows(
             except InputError as error:
                 if on_error == "fail":
                     advice = "mend or remove it, or have such images skipped and counted (--on-error skip)"
-                    raise InputError(f"{str(error).rstrip('.')}; {advice}.") from error
+                    raise InputError(f"{str(error).rstrip('.')}; {advice}") from error
                 report.skipped.append((item.name, str(error)))
                 continue
             report.count += 1
@@ -203,7 +211,7 @@ def _check_shapes(first: _Row, row: _Row) -> None:
             raise InputError(
                 f"{row.item.where} is {image.shape[0]} x {image.shape[1]} pixels but {first.item.where} is "
                 f"{expected.shape[0]} x {expected.shape[1]}; "
-                "choose an extractor that resizes, or bring the images to one size."
+                "choose an extractor that resizes, or bring the images to one size"
             )
 
 

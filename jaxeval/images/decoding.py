@@ -107,7 +107,7 @@ def decode_file(data: bytes, where: str, reduction: Reduction = "scale") -> Deco
         agreed meaning as RGB (32-bit integers and floats, unless Pillow is to reduce them).
     """
     if not data:
-        raise InputError(f"{where} is empty (0 bytes).")
+        raise InputError(f"{where} is empty (0 bytes)")
     try:
         with open_file(data, where) if reduction == "scale" else _plainly_opened(data, where) as image:
             check_size(image.size, where)
@@ -115,7 +115,7 @@ def decode_file(data: bytes, where: str, reduction: Reduction = "scale") -> Deco
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise a dozen types on damaged files
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def _decode_image(image: Image.Image, where: str, reduction: Reduction) -> Decoded:
@@ -126,7 +126,7 @@ def _decode_image(image: Image.Image, where: str, reduction: Reduction) -> Decod
     except (InputError, MemoryError):
         raise
     except Exception as error:  # as above
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def open_file(data: bytes, where: str) -> ImageFile.ImageFile:
@@ -152,7 +152,7 @@ def check_size(size: tuple[int, int], where: str) -> None:
     """Raises InputError unless an image of this width and height may be decoded."""
     width, height = size
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
-        raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded.")
+        raise InputError(f"{where} claims {width} x {height} pixels; up to {MAX_PIXELS} are decoded")
 
 
 def _to_rgb(image: Image.Image, data: bytes, where: str, reduction: Reduction) -> Decoded:
@@ -169,7 +169,7 @@ def _to_rgb(image: Image.Image, data: bytes, where: str, reduction: Reduction) -
     elif mode in ("I", "F"):
         raise InputError(
             f"{where} has 32-bit {'float' if mode == 'F' else 'integer'} pixels, whose range is not known; save it "
-            "with 8 or 16 bits, or give the pixels as an array with value_range."
+            "with 8 or 16 bits, or give the pixels as an array with value_range"
         )
     elif wide_colour and reduction == "scale":
         pixels, found = _wide_colour(image, data, where)

@@ -30,7 +30,7 @@ def resize_on_device(
       InputError: an unknown kind, one of `ROUNDED_KINDS`, or a size below 1.
     """
     if kind in ROUNDED_KINDS:
-        raise InputError(f"{kind} rounds between its passes and is done on the host only; use prepare().")
+        raise InputError(f"{kind} rounds between its passes and is done on the host only; use prepare()")
     height, width = check_size(size)
     rows = jnp.asarray(resize_weights(images.shape[1], height, kind), jnp.float32)
     columns = jnp.asarray(resize_weights(images.shape[2], width, kind), jnp.float32)

@@ -134,9 +134,9 @@ def decode_exact(
         except InputError:
             raise
         except Exception as error:  # Pillow's readers raise a dozen types on damaged files
-            raise InputError(f"{item.where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+            raise InputError(f"{item.where} cannot be decoded: {str(error) or type(error).__name__}") from error
     if pixels.shape != (layout.height, layout.width, layout.channels):
-        raise InputError(f"{item.where} is {layout} by its header, but its pixels have shape {list(pixels.shape)}.")
+        raise InputError(f"{item.where} is {layout} by its header, but its pixels have shape {list(pixels.shape)}")
     return turned(pixels, orientation)
 
 
@@ -168,9 +168,9 @@ def _pixels(
 def _read(item: Item) -> bytes:
     data = item.read()
     if not isinstance(data, bytes):
-        raise InputError(f"{item.where} is an array; images as files are expected.")
+        raise InputError(f"{item.where} is an array; images as files are expected")
     if not data:
-        raise InputError(f"{item.where} is empty (0 bytes).")
+        raise InputError(f"{item.where} is empty (0 bytes)")
     return data
 
 
@@ -180,7 +180,7 @@ def _opened(data: bytes, where: str) -> ImageFile.ImageFile:
     except InputError:
         raise
     except Exception as error:  # as above
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
     check_size(image.size, where)
     return image
 
@@ -189,23 +189,23 @@ def _orientation(image: ImageFile.ImageFile, data: bytes, where: str) -> int:
     try:
         return orientation_of(image, data)
     except Exception as error:  # as above: a PNG whose pixels lie before its orientation
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def _layout(image: ImageFile.ImageFile, data: bytes, where: str) -> PixelLayout:
     try:
         width, height = loaded_size(image)
     except Exception as error:  # as above: a damaged directory of tags
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
     wide_gray = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
     bits = bits_of(image, data)
     if wide_gray and bits == 16:
         return PixelLayout(height, width, 1, 16)
     if image.mode in ("I", "F") or wide_gray:
-        raise InputError(f"{where} has pixels of other than 8 or 16 bits, whose range is not known; save it as a PNG.")
+        raise InputError(f"{where} has pixels of other than 8 or 16 bits, whose range is not known; save it as a PNG")
     if bits > 8 and _raw_mode(image) not in HALVED:
         kind = _KINDS.get(str(image.format), str(image.format))
-        raise InputError(f"{where} has {bits}-bit colour in {kind}, which cannot be read whole; save it as a PNG.")
+        raise InputError(f"{where} has {bits}-bit colour in {kind}, which cannot be read whole; save it as a PNG")
     gray = image.mode in _GRAY_MODES or _raw_mode(image) == _GRAY_WITH_ALPHA
     return PixelLayout(height, width, 1 if gray else 3, 16 if bits > 8 else 8)
 

@@ -83,12 +83,10 @@ def read_file(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-                raise InputError(
-                    f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for an image."
-                )
+                raise InputError(f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for an image")
             return file.read()
     except OSError as error:
-        raise InputError(f"{printable(path)} cannot be read: {error.strerror}.") from error
+        raise InputError(f"{printable(path)} cannot be read: {error.strerror}") from error
 
 
 def printable(path: str) -> str:
@@ -149,4 +147,4 @@ def _list(path: str) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
         with os.scandir(path) as entries:
             return list(entries), (status.st_dev, status.st_ino)
     except OSError as error:
-        raise InputError(f"{printable(path)} cannot be listed: {error.strerror}.") from error
+        raise InputError(f"{printable(path)} cannot be listed: {error.strerror}") from error

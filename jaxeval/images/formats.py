@@ -136,12 +136,12 @@ def reader_of(data: bytes, where: str) -> Callable[..., ImageFile.ImageFile]:
     if found is None and data[4:12] in (b"ftypavif", b"ftypavis"):
         found = "AVIF", None
     if found is None:
-        raise InputError(f"{where} is not an image: its content is none of the formats read ({extensions_read()}).")
+        raise InputError(f"{where} is not an image: its content is none of the formats read ({extensions_read()})")
     name, reader = found
     if reader is None or _is_missing(name):
         raise InputError(
             f"{where} is {name}, for which this Pillow ({PIL.__version__}) has no decoder; install a Pillow that has "
-            "one, or convert the file to PNG."
+            "one, or convert the file to PNG"
         )
     return reader  # pyright: ignore[reportReturnType]
 

@@ -47,9 +47,9 @@ class GeneratorSource(Source):
         out_of_range: OutOfRange = "fail",
     ):
         if num_samples is None or num_samples < 1:
-            raise InputError(f"{name} is a function, which has no length; say num_samples=N with N of 1 or more.")
+            raise InputError(f"{name} is a function, which has no length; say num_samples=N with N of 1 or more")
         if seed < 0:
-            raise InputError(f"seed {seed} for {name} must not be negative.")
+            raise InputError(f"seed {seed} for {name} must not be negative")
         self.name = name
         self.content_known = False  # what a function makes is known only by making it
         self._function = function
@@ -71,6 +71,6 @@ class GeneratorSource(Source):
             layout = array_layout(images.shape, f"the array returned by {self.name}", self._layout, count=wanted)
             value_range = check_value_range(images.dtype, self._value_range, f"the array returned by {self.name}")
             if len(images) != wanted:
-                raise InputError(f"{self.name} returned {len(images)} images where {wanted} were asked for.")
+                raise InputError(f"{self.name} returned {len(images)} images where {wanted} were asked for")
             for offset, pixels in enumerate(images):
                 yield array_item(pixels, start + offset, layout, value_range, self.name, self._out_of_range)

@@ -83,7 +83,7 @@ class ListSource(Source):
         self.name = name
         self._out_of_range: OutOfRange = out_of_range
         if not images:
-            raise InputError(f"{name} holds no images.")
+            raise InputError(f"{name} holds no images")
         # One image may be in the list twice, and Pillow reads files when it is asked for pixels.
         self._lock = threading.Lock()
         self._images = [
@@ -120,7 +120,7 @@ class ListSource(Source):
             with self._lock:
                 image.load()
         except Exception as error:  # Pillow's readers raise a dozen types on damaged files
-            raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}.") from error
+            raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
         return image
 
 
@@ -131,19 +131,19 @@ def _common_layout(arrays: Mapping[int, np.ndarray], layout: Layout | None, name
     for index, array in arrays.items():
         about = f"image {index} of {name} has shape {list(array.shape)}"
         if array.ndim not in (2, 3) or 0 in array.shape:
-            raise InputError(f"{about}; an image has [H, W], [H, W, C] or [C, H, W] and is not empty.")
+            raise InputError(f"{about}; an image has [H, W], [H, W, C] or [C, H, W] and is not empty")
         if array.ndim == 2:
             continue
         if layout == "NHW":
-            raise InputError(f"{about}, which is not one gray image of layout NHW.")
+            raise InputError(f"{about}, which is not one gray image of layout NHW")
         own = set(image_layouts(array.shape))
         if not own:
-            raise InputError(f"{about}; expected 1, 3 or 4 channels on the last or the first axis.")
+            raise InputError(f"{about}; expected 1, 3 or 4 channels on the last or the first axis")
         if layout is not None and layout not in own:
-            raise InputError(f"{about}, which is not {layout[1:]}.")
+            raise InputError(f"{about}, which is not {layout[1:]}")
         if layout is None and not own & possible:
             raise InputError(
-                f"{about}, whose channels are on the other side than those of images before it; bring all to [H, W, C]."
+                f"{about}, whose channels are on the other side than those of images before it; bring all to [H, W, C]"
             )
         possible &= own
         ambiguous = about
@@ -151,6 +151,6 @@ def _common_layout(arrays: Mapping[int, np.ndarray], layout: Layout | None, name
         return layout
     if len(possible) == 2 and ambiguous:
         raise InputError(
-            f"{ambiguous}, which can be read as [H, W, C] or as [C, H, W]; say layout='NHWC' or layout='NCHW'."
+            f"{ambiguous}, which can be read as [H, W, C] or as [C, H, W]; say layout='NHWC' or layout='NCHW'"
         )
     return "NHWC" if "NHWC" in possible else "NCHW"

@@ -76,6 +76,13 @@ def open_source(
 
     Raises:
       InputError: nothing is there, or it is not what it should be; the message names it.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import open_source
+      >>> source = open_source(np.zeros((10, 8, 8, 3), np.uint8), name="black")
+      >>> source.name, len(source)
+      ('black', 10)
     """
     beyond = check_out_of_range(out_of_range)
     if value_range is not None:
@@ -88,22 +95,20 @@ def open_source(
     if isinstance(spec, str | os.PathLike):
         text = os.fspath(spec)
         if not isinstance(text, str) or not text:
-            raise InputError("the name of a data set must be a text that is not empty.")
+            raise InputError("the name of a data set must be a text that is not empty")
         if text.startswith("call:"):
             return _open_call(text, name or printable(text), num_samples, seed, value_range, layout, beyond)
         return _open_text(local_name(spec), name or printable(text), value_range, layout, beyond)
     if isinstance(spec, Image.Image):
         raise InputError(
-            f"{name or describe(spec)} is a single image and no set of images; for a set of one give [image]."
+            f"{name or describe(spec)} is a single image and no set of images; for a set of one give [image]"
         )
     if isinstance(spec, list | tuple):
         return _open_list(spec, name, value_range, layout, beyond)
     if hasattr(spec, "__array__"):
         shape = list(getattr(spec, "shape", ()))
         if len(shape) == 1 and np.dtype(getattr(spec, "dtype", None)).kind in "OUS":
-            raise InputError(
-                f"{name or f'array {shape}'} is an array of names or objects; give a list, array.tolist()."
-            )
+            raise InputError(f"{name or f'array {shape}'} is an array of names or objects; give a list, array.tolist()")
         return ArraySource(
             spec, name=name or f"array {shape}", value_range=value_range, layout=layout, out_of_range=beyond
         )
@@ -120,10 +125,10 @@ def open_source(
     if isinstance(spec, Iterator) and not hasattr(spec, "read"):  # a file is an iterator too
         raise InputError(
             f"{name or describe(spec)} can be read only once, and images are read several times; give a list of them, "
-            "or a function (num_images, seed) -> array."
+            "or a function (num_images, seed) -> array"
         )
     raise InputError(
-        f"cannot read images from {describe(spec)}; give a path, an array, a list of images, a function or a Source."
+        f"cannot read images from {describe(spec)}; give a path, an array, a list of images, a function or a Source"
     )
 
 
@@ -135,14 +140,14 @@ def _open_list(
     out_of_range: OutOfRange,
 ) -> Source:
     if not spec:
-        raise InputError(f"{name or 'an empty list'} holds no images.")
+        raise InputError(f"{name or 'an empty list'} holds no images")
     places = [is_image(thing, layout) for thing in spec]
     if not all(places):
         wrong, whole = places.index(False), name or f"a list of {len(spec)}"
         mixed = f", but item {places.index(True)}, {describe(spec[places.index(True)])}, is one" if any(places) else ""
         raise InputError(
             f"item {wrong} of {whole}, {describe(spec[wrong])}, is not an image{mixed}; a list that is one set holds "
-            "images alone: arrays [H, W] or [H, W, C], Pillow's images, or image files."
+            "images alone: arrays [H, W] or [H, W, C], Pillow's images, or image files"
         )
     if all(map(is_image_file, spec)):
         paths = [_existing(local_path(thing)) for thing in spec]
@@ -171,12 +176,12 @@ def _open_call(
 ) -> Source:
     match = re.fullmatch(r"call:([\w.]+):(\w+)(\?(.*))?", text, re.DOTALL)
     if match is None:
-        raise InputError(f"{text!r} must be call:MODULE:FUNCTION?key=value, for instance call:my_model:draw.")
+        raise InputError(f"{text!r} must be call:MODULE:FUNCTION?key=value, for instance call:my_model:draw")
     function = _import(match[1], match[2], name)
     if match[3] is not None:
         function = _called(function, dict(parse_qsl(match[4], keep_blank_values=True)), name)
     if not callable(function):
-        raise InputError(f"{name} gives a {type(function).__name__}; a function (num_images, seed) -> array is needed.")
+        raise InputError(f"{name} gives a {type(function).__name__}; a function (num_images, seed) -> array is needed")
     return GeneratorSource(
         function,
         num_samples=num_samples,
@@ -194,9 +199,9 @@ def _import(module: str, function: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), function)
     except AttributeError as error:
-        raise InputError(f"{name}: module {module} has no {function}.") from error
+        raise InputError(f"{name}: module {module} has no {function}") from error
     except Exception as error:  # the user's own code may raise anything
-        raise InputError(f"{name}: {module} cannot be imported ({_sentence(error)}).") from error
+        raise InputError(f"{name}: {module} cannot be imported ({_sentence(error)})") from error
 
 
 def _called(function: Any, options: dict[str, str], name: str) -> Any:
@@ -205,7 +210,7 @@ def _called(function: Any, options: dict[str, str], name: str) -> Any:
     except InputError:
         raise
     except Exception as error:  # the user's own code may raise anything
-        raise InputError(f"{name} cannot be called with these options ({_sentence(error)}).") from error
+        raise InputError(f"{name} cannot be called with these options ({_sentence(error)})") from error
 
 
 def _sentence(error: Exception) -> str:
@@ -258,7 +263,7 @@ def _open_text(
 
 def _existing(path: Path) -> Path:
     if not os.path.lexists(path):
-        raise InputError(f"{printable(str(path))} does not exist.")
+        raise InputError(f"{printable(str(path))} does not exist")
     return path
 
 
@@ -272,7 +277,7 @@ def _open_folder(path: Path, name: str) -> Source:
             raise
         return TarSource(name, shards)
     if shards:
-        raise InputError(f"{name} holds images and the archive {shards[0].name}; name the one or the other.")
+        raise InputError(f"{name} holds images and the archive {shards[0].name}; name the one or the other")
     return folder
 
 
@@ -286,7 +291,7 @@ def matching_files(pattern: str) -> list[Path]:
     for expanded in _expand_braces(pattern):
         matches = glob.glob(expanded, recursive=True) if glob.has_magic(expanded) else [expanded]
         if not matches or not os.path.lexists(matches[0]):
-            raise InputError(f"nothing matches {printable(expanded)}.")
+            raise InputError(f"nothing matches {printable(expanded)}")
         paths.update(matches)
     return [Path(path) for path in sorted(paths, key=os.fsencode) if not os.path.isdir(path)]
 
@@ -294,7 +299,7 @@ def matching_files(pattern: str) -> list[Path]:
 def _open_pattern(pattern: str, name: str) -> Source:
     files = matching_files(pattern)
     if not files:
-        raise InputError(f"{name} matches only folders; give one folder, or end the pattern with /*.png.")
+        raise InputError(f"{name} matches only folders; give one folder, or end the pattern with /*.png")
     root = Path(os.path.commonpath([file.parent for file in files]))
     return _open_files(files, name, root)
 
@@ -306,7 +311,7 @@ def _open_files(files: list[Path], name: str, root: Path) -> Source:
             return ZipSource(name, files[0])
         if all(_is_tar(file) for file in files):
             return TarSource(name, files)
-        raise InputError(f"{name} matches files of several kinds; give one zip, tar archives alone, or images alone.")
+        raise InputError(f"{name} matches files of several kinds; give one zip, tar archives alone, or images alone")
     tally = ReadReport()
     images = []
     for file in files:
@@ -334,12 +339,12 @@ def _expand_braces(pattern: str) -> Iterator[str]:
     if span:
         first, last = int(span[1]), int(span[2])
         if not 0 <= last - first < _MOST_NAMES:
-            raise InputError(f"{match[0]} must count upwards, and to less than {_MOST_NAMES} names.")
+            raise InputError(f"{match[0]} must count upwards, and to less than {_MOST_NAMES} names")
         choices: Any = (f"{number:0{len(span[1])}d}" for number in range(first, last + 1))
     elif "," in match[1]:
         choices = match[1].split(",")
     else:
-        raise InputError(f"{match[0]} is neither a range {{00..99}} nor a list {{a,b}}.")
+        raise InputError(f"{match[0]} is neither a range {{00..99}} nor a list {{a,b}}")
     for choice in choices:
         yield from _expand_braces(f"{pattern[: match.start()]}{choice}{pattern[match.end() :]}")
 
@@ -349,7 +354,7 @@ def _parse_tfds(text: str) -> tuple[str, str, dict[str, str]]:
     # The split may hold colons (train[:100]), and so may the data set (name:1.0.0).
     match = re.fullmatch(r"(.+):([^:\[\]]+(?:\[[^\]]*\])?(?:\+[^:\[\]]+(?:\[[^\]]*\])?)*)", body)
     if match is None:
-        raise InputError(f"{text!r} must be tfds:NAME:SPLIT, for instance tfds:fashion_mnist:test.")
+        raise InputError(f"{text!r} must be tfds:NAME:SPLIT, for instance tfds:fashion_mnist:test")
     return match[1], match[2], _parse_options(query, _TFDS_OPTIONS, text)
 
 
@@ -357,7 +362,7 @@ def _parse_options(query: str, known: tuple[str, ...], text: str) -> dict[str, s
     options = dict(parse_qsl(query, keep_blank_values=True))
     for option in options:
         if option not in known:
-            raise InputError(f"{text!r}: unknown option {option!r}; choose from {', '.join(known)}.")
+            raise InputError(f"{text!r}: unknown option {option!r}; choose from {', '.join(known)}")
     return options
 
 
@@ -367,12 +372,12 @@ def _parse_range(options: dict[str, str], text: str) -> ValueRange | None:
     try:
         low, high = (float(value) for value in options["range"].split(","))
     except ValueError as error:
-        raise InputError(f"{text!r}: range must be two numbers, as in range=-1,1.") from error
+        raise InputError(f"{text!r}: range must be two numbers, as in range=-1,1") from error
     return low, high
 
 
 def _parse_layout(options: dict[str, str], text: str) -> Layout | None:
     layout = options.get("layout")
     if layout is not None and layout not in get_args(Layout):
-        raise InputError(f"{text!r}: layout must be one of {', '.join(get_args(Layout))}.")
+        raise InputError(f"{text!r}: layout must be one of {', '.join(get_args(Layout))}")
     return cast("Layout | None", layout)

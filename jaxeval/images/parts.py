@@ -36,7 +36,7 @@ class SourcePart(Source):
         self, source: Source, start: int = 0, stop: int | None = None, step: int = 1, *, with_notes: bool = True
     ):
         if start < 0 or step < 1:
-            raise InputError(f"a part of {source.name} cannot start at {start} with step {step}.")
+            raise InputError(f"a part of {source.name} cannot start at {start} with step {step}")
         self.name = source.name
         self.content_known = source.content_known
         self._source = source

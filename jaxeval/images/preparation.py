@@ -38,9 +38,9 @@ class Preparation:
     def __post_init__(self):
         check_kind(self.resize)
         if self.quantise not in get_args(Quantise):
-            raise InputError(f"unknown quantisation {self.quantise!r}; choose from {', '.join(get_args(Quantise))}.")
+            raise InputError(f"unknown quantisation {self.quantise!r}; choose from {', '.join(get_args(Quantise))}")
         if self.reduction not in get_args(Reduction):
-            raise InputError(f"unknown reduction {self.reduction!r}; choose from {', '.join(get_args(Reduction))}.")
+            raise InputError(f"unknown reduction {self.reduction!r}; choose from {', '.join(get_args(Reduction))}")
         if self.size is not None:
             object.__setattr__(self, "size", check_size(self.size))
 
@@ -56,6 +56,13 @@ def prepare(
 
     Returns:
       Levels in 0..255, not rounded after resizing (but for the kinds that round themselves).
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import Preparation, prepare
+      >>> image = np.full((8, 8, 3), 128, np.uint8)
+      >>> prepare(image, Preparation(size=(16, 16))).shape
+      (16, 16, 3)
     """
     levels = quantised(image, preparation.quantise)
     if preparation.size is None:

@@ -115,7 +115,7 @@ def _outside(pixels: np.ndarray, bad: np.ndarray, value_range: ValueRange, where
     value = pixels[bad][0]
     text = _shortest(value if pixels.dtype.kind in "iuf" else np.float32(value))
     low, high = (_shortest(float(bound)) for bound in value_range)
-    return InputError(f"{where} has the value {text}, outside the stated range {low} to {high}{advice}.")
+    return InputError(f"{where} has the value {text}, outside the stated range {low} to {high}{advice}")
 
 
 def _shortest(number: np.generic | float) -> str:

@@ -65,12 +65,20 @@ def resize(
 
     Raises:
       InputError: an unknown kind, a size below 1, or one of `ROUNDED_KINDS` of an image that is not uint8.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.images import resize
+      >>> image = np.full((8, 8, 3), 128, np.uint8)
+      >>> resized = resize(image, (16, 12), "antialiased-bilinear")
+      >>> resized.shape, round(float(resized.max()))
+      ((16, 12, 3), 128)
     """
     check_kind(kind)
     height, width = check_size(size)
     if kind in ROUNDED_KINDS:
         if image.dtype != np.uint8:
-            raise InputError(f"{kind} resizes uint8 images, not {image.dtype}.")
+            raise InputError(f"{kind} resizes uint8 images, not {image.dtype}")
         return _resize_pil(image, height, width, ROUNDED_KINDS[kind]).astype(np.float32)
     if kind == "pil-bicubic-float":
         return _resize_pil(image.astype(np.float32), height, width, Image.Resampling.BICUBIC).clip(0.0, 255.0)
@@ -104,13 +112,13 @@ def resize_weights(in_size: int, out_size: int, kind: ResizeKind) -> Float[np.nd
 def check_kind(kind: str) -> None:
     """Raises InputError unless `kind` is a `ResizeKind`."""
     if kind not in get_args(ResizeKind):
-        raise InputError(f"unknown resize kind {kind!r}; choose from {', '.join(get_args(ResizeKind))}.")
+        raise InputError(f"unknown resize kind {kind!r}; choose from {', '.join(get_args(ResizeKind))}")
 
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
     """Height and width as ints; raises InputError unless they are two whole numbers of 1 or more."""
     if len(size) != 2 or any(int(side) != side or side < 1 for side in size):
-        raise InputError(f"size {size} must be (height, width), whole numbers of 1 or more.")
+        raise InputError(f"size {size} must be (height, width), whole numbers of 1 or more")
     return int(size[0]), int(size[1])
 
 

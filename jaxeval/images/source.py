@@ -182,11 +182,11 @@ def check_entry_name(archive: str, name: str) -> None:
     """
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
         raise InputError(
-            f"{archive}: the entry {name!r} points outside the archive; rebuild the archive with relative names."
+            f"{archive}: the entry {name!r} points outside the archive; rebuild the archive with relative names"
         )
 
 
 def no_images(where: str, notes: Mapping[str, int]) -> InputError:
     """The error for a place without a single image."""
     ignored = "".join(f" ({what}: {count})" for what, count in notes.items())
-    return InputError(f"{where} holds no images{ignored}; the extensions read are {extensions_read()}.")
+    return InputError(f"{where} holds no images{ignored}; the extensions read are {extensions_read()}")

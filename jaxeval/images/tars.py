@@ -41,7 +41,7 @@ class TarSource(Source):
         for path in self._paths:
             with _opened(path) as archive:
                 if archive.next() is None:
-                    raise InputError(f"{path} is an empty tar archive.")
+                    raise InputError(f"{path} is an empty tar archive")
 
     def __len__(self) -> int:
         if self._length is None:
@@ -97,7 +97,7 @@ def _wanted(path: Path, member: tarfile.TarInfo, tally: report.ReadReport) -> bo
         return False
     if member.size > MAX_FILE_BYTES:
         raise InputError(
-            f"{path}: the entry {member.name!r} holds {member.size} bytes, too many for an image; remove it."
+            f"{path}: the entry {member.name!r} holds {member.size} bytes, too many for an image; remove it"
         )
     return True
 
@@ -111,7 +111,7 @@ def _opened(path: Path) -> Iterator["_Archive"]:
     except _READ_ERRORS as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is not a readable tar archive, or is cut short: {error}.") from error
+        raise InputError(f"{path} is not a readable tar archive, or is cut short: {error}") from error
 
 
 class _Archive:

@@ -60,7 +60,7 @@ class TfdsSource(Source):
         self._key, encoded = _image_feature(builder.info.features, image_key, name)
         self._records = _data_source(builder, split, self._key, encoded, name)
         if not len(self._records):
-            raise InputError(f"{name} is an empty split.")
+            raise InputError(f"{name} is an empty split")
         self._range: ValueRange | None = None
         self._out_of_range: OutOfRange = out_of_range
         self.dtype: np.dtype | None = None
@@ -90,7 +90,7 @@ class TfdsSource(Source):
             try:
                 records = self._records.__getitems__(list(indices))
             except Exception as error:  # ArrayRecord's readers raise types of their own
-                raise InputError(f"{self.name}: records from {indices[0]} on cannot be read: {error}.") from error
+                raise InputError(f"{self.name}: records from {indices[0]} on cannot be read: {error}") from error
             for index, record in zip(indices, records, strict=True):
                 content = record[self._key]
                 if isinstance(content, bytes):
@@ -117,7 +117,7 @@ def _builder(dataset: str, data_dir: str | None, name: str) -> Any:
         raise InputError(
             f"{name}: TFDS has no prepared data set {dataset!r} in {where}; prepare it with "
             f"tensorflow_datasets.builder({dataset!r}, file_format='array_record').download_and_prepare(), "
-            "or say where it is with ?data_dir=FOLDER."
+            "or say where it is with ?data_dir=FOLDER"
         ) from error
 
 
@@ -132,13 +132,13 @@ def _image_feature(features: Any, image_key: str | None, name: str) -> tuple[str
         candidates = images or tensors
         if len(candidates) != 1 and "image" not in candidates:
             raise InputError(
-                f"{name} has the features {', '.join(sorted(features))}; say which are the images: ?image_key=NAME."
+                f"{name} has the features {', '.join(sorted(features))}; say which are the images: ?image_key=NAME"
             )
         image_key = "image" if "image" in candidates else candidates[0]
     if image_key not in images and image_key not in tensors:
-        raise InputError(f"{name} has no image feature {image_key!r}; it has {', '.join(sorted(features))}.")
+        raise InputError(f"{name} has no image feature {image_key!r}; it has {', '.join(sorted(features))}")
     if image_key in images and features[image_key].np_dtype == np.float32:
-        raise InputError(f"{name}: float images are stored as packed bytes, which only TFDS can read.")
+        raise InputError(f"{name}: float images are stored as packed bytes, which only TFDS can read")
     return image_key, image_key in images
 
 
@@ -149,10 +149,10 @@ def _data_source(builder: Any, split: str, key: str, encoded: bool, name: str) -
     except NotImplementedError as error:
         raise InputError(
             f"{name} is stored as {builder.info.file_format.value}, not as ArrayRecord; prepare it again with "
-            "file_format='array_record'."
+            "file_format='array_record'"
         ) from error
     except Exception as error:  # an unknown split or missing shards: TFDS raises many types
         raise InputError(
             f"{name}: split {split!r} cannot be read ({str(error).splitlines()[0]}); "
-            f"the splits are {', '.join(sorted(builder.info.splits))}."
+            f"the splits are {', '.join(sorted(builder.info.splits))}"
         ) from error

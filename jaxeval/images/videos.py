@@ -102,4 +102,4 @@ def _by_ffmpeg(path: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
             yield np.asarray(frame, np.uint8)
     except Exception as error:  # imageio and ffmpeg raise many types
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise InputError(f"{printable(path)} cannot be decoded: {reason}.") from error
+        raise InputError(f"{printable(path)} cannot be decoded: {reason}") from error

@@ -38,7 +38,7 @@ def whole_planes(image: ImageFile.ImageFile, where: str) -> None:
     unnamed = tags.get(_PHOTOMETRIC) == _RGB and tags.get(_SAMPLES_PER_PIXEL, 1) > 3 and _EXTRA_SAMPLES not in tags
     reversed_bits = raw and tags.get(_FILL_ORDER, 1) != 1
     if unnamed or reversed_bits or (wide and image.mode not in ("RGB", "RGBA")):
-        raise InputError(f"{where} has its colours in planes in a way that is not understood; save it as a PNG.")
+        raise InputError(f"{where} has its colours in planes in a way that is not understood; save it as a PNG")
     if wide:
         order = "L" if tags.prefix == b"II" else "B"
         image.tile = [
@@ -77,7 +77,7 @@ def gray_samples(image: Image.Image, data: bytes, where: str) -> WideGray:
     bits = tags.get(_BITS_PER_SAMPLE, (_BITS,))[0]
     turned = white_is_zero(data) if data else bool(tags) and tags.get(_PHOTOMETRIC, 0) == 0
     if not 8 < bits <= _BITS:
-        raise InputError(f"{where} has {bits} bits a pixel, which is not understood; save it with 8 or 16 bits.")
+        raise InputError(f"{where} has {bits} bits a pixel, which is not understood; save it with 8 or 16 bits")
     image.load()
     stored = np.asarray(image).astype(np.uint16)[:, :, None]
     samples = np.uint16((1 << bits) - 1) - stored if turned else stored

@@ -65,12 +65,10 @@ class Y4MVideo:
             number = 0
             while line := stream.readline(_LONGEST_LINE):
                 if not re.match(rb"FRAME[ \n]", line) or not line.endswith(b"\n"):
-                    raise InputError(
-                        f"{printable(self.path)}: frame {number} does not begin with FRAME; it is damaged."
-                    )
+                    raise InputError(f"{printable(self.path)}: frame {number} does not begin with FRAME; it is damaged")
                 data = stream.read(sum(sizes))
                 if len(data) < sum(sizes):
-                    raise InputError(f"{printable(self.path)} ends within frame {number}; it is cut short.")
+                    raise InputError(f"{printable(self.path)} ends within frame {number}; it is cut short")
                 parts = np.split(np.frombuffer(data, np.uint8), np.cumsum(sizes)[:-1])
                 yield tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
                 number += 1
@@ -97,20 +95,20 @@ def open_y4m(path: str | Path) -> Y4MVideo:
     with _opened(text) as stream:
         words = _line(stream, text).split(b" ")
     if words[0] != b"YUV4MPEG2":
-        raise InputError(f"{printable(text)} is not YUV4MPEG2: it does not begin with that word.")
+        raise InputError(f"{printable(text)} is not YUV4MPEG2: it does not begin with that word")
     tags = [word.decode("ascii", "replace") for word in words[1:] if word]
     found = {tag[0]: tag[1:] for tag in tags if tag[0] != "X"}
     chroma = found.get("C", "420jpeg")
     if chroma not in _CHROMA:
         raise InputError(
-            f"{printable(text)} has the layout C{chroma}; those read are C{', C'.join(_CHROMA)}, of 8 bits."
+            f"{printable(text)} has the layout C{chroma}; those read are C{', C'.join(_CHROMA)}, of 8 bits"
         )
     sides = [found.get(key, "") for key in "HW"]
     if not all(re.fullmatch(r"[1-9]\d{0,5}", side) for side in sides):
-        raise InputError(f"{printable(text)} does not say its height and width as H and W in its first line.")
+        raise InputError(f"{printable(text)} does not say its height and width as H and W in its first line")
     height, width = map(int, sides)
     if height * width > MAX_PIXELS:
-        raise InputError(f"{printable(text)} claims {width} x {height} pixels; up to {MAX_PIXELS} are read.")
+        raise InputError(f"{printable(text)} claims {width} x {height} pixels; up to {MAX_PIXELS} are read")
     return Y4MVideo(text, height, width, chroma, "XCOLORRANGE=FULL" in tags, found.get("F", ""))
 
 
@@ -145,11 +143,11 @@ def _opened(path: str) -> BinaryIO:
     try:
         return open(local_path(path), "rb")
     except OSError as error:
-        raise InputError(f"{printable(path)} cannot be read: {error.strerror}.") from error
+        raise InputError(f"{printable(path)} cannot be read: {error.strerror}") from error
 
 
 def _line(stream: BinaryIO, path: str) -> bytes:
     line = stream.readline(_LONGEST_LINE)
     if not line.endswith(b"\n"):
-        raise InputError(f"{printable(path)} is not YUV4MPEG2: its first line has no end.")
+        raise InputError(f"{printable(path)} is not YUV4MPEG2: its first line has no end")
     return line[:-1]

@@ -35,7 +35,7 @@ class ZipSource(Source):
         try:
             self._archive = zipfile.ZipFile(path)
         except _READ_ERRORS as error:
-            raise InputError(f"{name} is not a readable zip archive: {error}.") from error
+            raise InputError(f"{name} is not a readable zip archive: {error}") from error
         tally = report.ReadReport()
         entries = [info for info in self._archive.infolist() if _wanted(name, info, tally)]
         self._entries = sorted(entries, key=lambda info: info.filename.encode("utf-8", "surrogateescape"))
@@ -63,7 +63,7 @@ class ZipSource(Source):
             with self._lock, self._archive.open(info) as entry:
                 return entry.read(info.file_size)  # never more than the entry declared, whatever it unpacks to
         except _READ_ERRORS as error:
-            raise InputError(f"{self.name}: entry {info.filename!r} cannot be unpacked: {error}.") from error
+            raise InputError(f"{self.name}: entry {info.filename!r} cannot be unpacked: {error}") from error
 
 
 def _wanted(archive: str, info: zipfile.ZipInfo, tally: report.ReadReport) -> bool:
@@ -78,10 +78,10 @@ def _wanted(archive: str, info: zipfile.ZipInfo, tally: report.ReadReport) -> bo
         return False
     where = f"{archive}: the entry {info.filename!r}"
     if info.flag_bits & 1:
-        raise InputError(f"{where} is encrypted; make an archive without a password.")
+        raise InputError(f"{where} is encrypted; make an archive without a password")
     inflated = info.file_size > _BOMB_BYTES and info.file_size > _BOMB_RATIO * info.compress_size
     if inflated or info.file_size > MAX_FILE_BYTES:
         raise InputError(
-            f"{where} unpacks from {info.compress_size} to {info.file_size} bytes, too many for an image; remove it."
+            f"{where} unpacks from {info.compress_size} to {info.file_size} bytes, too many for an image; remove it"
         )
     return True

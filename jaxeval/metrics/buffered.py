@@ -24,7 +24,16 @@ __all__ = ["BufferedMetric", "BufferedState", "DeviceRows"]
 
 
 class BufferedState(NamedTuple):
-    """The buffers of both sides: a pytree."""
+    """The buffers of both sides: a pytree.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> distance = metrics.KernelDistance(feature_size=4, capacity=200)
+      >>> state = distance.update(distance.init(), reference=np.ones((100, 4)))
+      >>> state.reference.seen, state.generated.seen
+      (Array([100], dtype=int32), Array([0], dtype=int32))
+    """
 
     reference: FeatureBufferState
     generated: FeatureBufferState
@@ -45,8 +54,18 @@ class BufferedMetric(Metric[BufferedState]):
       feature_size: d.
       capacity: rows of each side that the buffers hold, all devices together.
       overflow: what happens to further rows: "error", raised by `compute`, or "reservoir", a uniform sample.
-      seed: of the reservoir.
+      seed: seeds the reservoir's draws.
       inputs: the keywords of `update` that carry its data.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> distance = metrics.KernelDistance(feature_size=4, capacity=200)  # one of them
+      >>> isinstance(distance, metrics.BufferedMetric), distance.overflow
+      (True, 'error')
+      >>> state = distance.init()
+      >>> state.reference.rows.shape
+      (1, 200, 4)
     """
 
     feature_size: int

@@ -31,6 +31,14 @@ def to_clu(metric: Metric, *, value: str | None = None, names: Mapping[str, str]
     Raises:
       InputError: `clu` is not installed, or `metric` is a `Collection`.
       InputError: on updates, a reservoir gets no `index`: batches come one by one, so no order of arrival is known.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> Loss = metrics.to_clu(metrics.Mean("loss"))
+      >>> state = Loss.empty().merge(Loss.from_model_output(loss=np.array([1.0, 3.0])))
+      >>> float(state.compute())
+      2.0
     """
     if isinstance(metric, Collection):
         raise InputError("to_clu takes one metric; put the metrics of a Collection into a clu.metrics.Collection")

@@ -54,20 +54,30 @@ class Collection(Metric[States]):
     equal buffers over the same tap, share one state. A metric whose inputs a batch does not bring is left as it is.
 
     Attributes:
-      metrics: by name.
-      extractor: of `jaxeval.extractors`, or alike.
+      metrics: the metrics by name.
+      extractor: an extractor of `jaxeval.extractors`, or anything like one.
       taps: for a metric's name, which of the extractor's taps it takes; the default tap where none is named.
       names: for a metric's name, by which keywords of the batch its inputs go, `{"psnr": {"generated": "images"}}`.
       value_range: the values of black and white in `images` and `reference_images`, such as (-1, 1), which are brought
         to the extractor's; None if they have its range, 0 to 255, already. The state holds the range of the values that
         came, and `compute` warns where they do not look like those of the range.
-      precision: of the extractor's products: "highest", full float32; or "high" or "default", which on an accelerator
-        are products of bfloat16 or TF32, several times as fast, for watching: `compute` says so with every number.
+      precision: precision of the extractor's products: "highest", full float32; or "high" or "default", which on an
+        accelerator are products of bfloat16 or TF32, several times as fast, for watching: `compute` says so with every
+        number.
 
     Raises:
       InputError: there is no metric, or something else in the place of one, of the extractor or of a mapping; or `taps`
         or `names` is about a metric that is not there; or the value range or the precision is none, or is given
         without an extractor.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> collection = metrics.Collection({"fid": metrics.FrechetDistance(4), "loss": metrics.Mean("loss")})
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 4))
+      >>> state = collection.update(collection.init(), reference=reference, generated=generated, loss=np.ones(100))
+      >>> {name: round(value.value, 2) for name, value in collection.compute(state).items()}
+      {'fid': 0.09, 'loss': 1.0}
     """
 
     # Left open, as a mapping that was forgotten has to reach the user as an InputError.

@@ -42,6 +42,12 @@ class FeatureBufferState(NamedTuple):
       seen: rows that were added to each shard, kept or not, shape [shards], int32.
       turned_away: the lowest priority that found no place in each shard, shape [shards], uint32.
       shard: each shard's number, shape [shards], uint32.
+
+    Example:
+      >>> from jaxeval import metrics
+      >>> state = metrics.FeatureBuffer(feature_size=4, capacity=200).init(shards=2)
+      >>> state.rows.shape, state.priority.shape, state.seen.shape
+      ((2, 100, 4), (2, 100), (2,))
     """
 
     rows: Any
@@ -59,10 +65,18 @@ class FeatureBuffer:
       feature_size: d.
       capacity: rows that it can hold, all shards together; rounded up to a multiple of the number of shards.
       overflow: what happens to further rows: "error", reported when the rows are asked for, or "reservoir".
-      seed: of the reservoir's priorities.
+      seed: seeds the reservoir's priorities.
 
     Raises:
       InputError: a size below 1, or an unknown overflow.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> buffer = metrics.FeatureBuffer(feature_size=4, capacity=200)
+      >>> state = buffer.insert(buffer.init(), np.ones((100, 4), np.float32))
+      >>> buffer.rows(state).shape
+      (100, 4)
     """
 
     feature_size: int
@@ -166,7 +180,7 @@ class FeatureBuffer:
 
         Args:
           state: a whole buffer, on any devices of this process or on the host.
-          shards: of the new buffer.
+          shards: number of shards of the new buffer.
           side: what messages call the rows.
 
         Raises:

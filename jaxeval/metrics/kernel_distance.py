@@ -23,14 +23,24 @@ class KernelDistance(BufferedMetric):
     The kernel Inception distance averages it over random subsets; all pairs estimate the same with less variance.
 
     Attributes:
-      feature_size, capacity, overflow, seed: of the buffers (`BufferedMetric`).
-      degree, gamma, coef0: of the kernel (gamma x.y + coef0)^degree; gamma None is 1 / feature_size.
+      feature_size, capacity, overflow, seed: as those of every `BufferedMetric`.
+      degree, gamma, coef0: numbers of the kernel (gamma x.y + coef0)^degree; gamma None is 1 / feature_size.
       name: what results call it.
 
     Reference: Bińkowski et al., "Demystifying MMD GANs", ICLR 2018 (arXiv:1801.01401).
 
     Raises:
       InputError: a size below 1, an unknown overflow, or a kernel out of range.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> distance = metrics.KernelDistance(feature_size=4, capacity=200)
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 4))
+      >>> state = distance.update(distance.init(), reference=reference, generated=generated + 1)
+      >>> value = distance.compute(state)
+      >>> round(value.value, 2), round(value.standard_error, 2)
+      (9.22, 1.6)
     """
 
     degree: int = 3
@@ -44,7 +54,7 @@ class KernelDistance(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """Two: a pair."""
+        """Each side needs two rows, for a pair."""
         return 2
 
     def _compute_on_host(

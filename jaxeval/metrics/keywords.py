@@ -23,7 +23,7 @@ def require_input(name: str, inputs: Sequence[str], given: Mapping[str, Any]) ->
     """Checks the keywords of one update of a metric.
 
     Args:
-      name: of the metric.
+      name: name of the metric.
       inputs: the keywords that carry its data.
       given: the keywords of the update.
 

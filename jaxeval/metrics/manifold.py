@@ -27,7 +27,7 @@ class Manifold(BufferedMetric):
     `tie` says. Of continuous features only copies tie, and only density changes visibly, by up to 1 / k.
 
     Attributes:
-      feature_size, capacity, overflow, seed: of the buffers (`BufferedMetric`).
+      feature_size, capacity, overflow, seed: as those of every `BufferedMetric`.
       k: which neighbour a ball reaches to, not counting the row itself; 5 in the package prdc, 3 elsewhere.
       tie: whether a row on a ball's surface is inside: "exclusive" in prdc, "inclusive" in torch-fidelity.
       name: what results call it.
@@ -36,6 +36,15 @@ class Manifold(BufferedMetric):
 
     Raises:
       InputError: a size or k below 1, or an unknown overflow or tie.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> manifold = metrics.Manifold(feature_size=4, capacity=200, k=3)
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 4))
+      >>> state = manifold.update(manifold.init(), reference=reference, generated=generated)
+      >>> sorted(manifold.compute(state).values)
+      ['coverage', 'density', 'precision', 'recall']
     """
 
     k: int = 5
@@ -52,7 +61,7 @@ class Manifold(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """A row and its k neighbours."""
+        """Each side needs a row and its k neighbours."""
         return self.k + 1
 
     def _compute_on_host(

@@ -41,6 +41,16 @@ class Mean(Metric[Moments]):
 
     Raises:
       InputError: a function without inputs, or inputs without a function.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> mean = metrics.Mean("loss")
+      >>> state = mean.init()
+      >>> for losses in (np.array([1.0, 2.0]), np.array([3.0, 6.0])):
+      ...     state = mean.update(state, loss=losses)
+      >>> mean.compute(state).value
+      3.0
     """
 
     name: str
@@ -96,7 +106,7 @@ class Mean(Metric[Moments]):
         return reduce_moments(state, axis_name)
 
     def compute(self, state: Moments) -> MetricValue:
-        """The mean.
+        """The mean of all values that counted, with its standard error.
 
         Raises:
           InputError: there is no sample, or a value was not finite.

@@ -54,6 +54,16 @@ class Metric(abc.ABC, Generic[State]):
     Attributes:
       name: what results call the metric.
       inputs: the keywords of `update` that carry its data; at least one of them must be given.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from jaxeval import metrics
+      >>> metric = metrics.Mean("loss")  # any metric is used in this way
+      >>> update = jax.jit(metric.update)
+      >>> state = update(metric.init(), loss=jnp.array([1.0, 3.0]))
+      >>> print(metric.compute(state))
+      loss 2 ± 1 (2)
     """
 
     name: str
@@ -125,7 +135,7 @@ class Metric(abc.ABC, Generic[State]):
         Args:
           state: as `reduce` leaves it.
           axis_name: the mapped axis.
-          inputs: of `update`; this device's rows.
+          inputs: keywords of `update`, with this device's rows.
         """
         return self.merge(state, self.reduce(self.update(self.init(axis_name=axis_name), **inputs), axis_name))
 

@@ -20,6 +20,14 @@ class NnxMetric(nnx.Metric):
     Attributes:
       metric: the metric.
       leaves: its state, one `nnx.metrics.MetricState` a leaf.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> loss = metrics.to_nnx(metrics.Mean("loss"))
+      >>> loss.update(loss=np.array([1.0, 3.0]))
+      >>> loss.state.count.shape, loss.compute().value
+      ((), 2.0)
     """
 
     def __init__(self, metric: Metric, names: Mapping[str, str], mesh: Mesh | None, axis_name: AxisName | None):
@@ -74,5 +82,14 @@ def to_nnx(
       names: for an input of the metric, the keyword by which the training loop passes it, `{"generated": "logits"}`.
       mesh: a mesh on which to keep the state, with `axis_name`; without them it lies where JAX puts it.
       axis_name: the axis over which batches are sharded.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics
+      >>> loss = metrics.to_nnx(metrics.Mean("loss"))
+      >>> loss.update(loss=np.array([1.0, 3.0]))
+      >>> loss.compute().value
+      2.0
+      >>> loss.reset()
     """
     return NnxMetric(metric, names or {}, mesh, axis_name)

@@ -25,7 +25,7 @@ class OfFeatures(BufferedMetric):
     no value on the device.
 
     Attributes:
-      feature_size, capacity, overflow, seed: of the buffers (`BufferedMetric`).
+      feature_size, capacity, overflow, seed: as those of every `BufferedMetric`.
       function: called with `reference=` and `generated=`, or with the generated features alone; returns a number, a
         tuple of named numbers, or something whose `value` (or first number) it is. Not a lambda, if the metric is to
         be equal to another one of its kind.
@@ -36,6 +36,14 @@ class OfFeatures(BufferedMetric):
 
     Raises:
       InputError: a size below 1, an unknown overflow, or no function.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import metrics, ops
+      >>> vendi = metrics.OfFeatures(feature_size=4, capacity=200, function=ops.vendi_score, alone=True)
+      >>> state = vendi.update(vendi.init(), generated=np.eye(4))
+      >>> round(vendi.compute(state).value, 4)
+      4.0
     """
 
     function: Callable[..., Any] | None = None
@@ -57,7 +65,7 @@ class OfFeatures(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """As it was given."""
+        """How many rows each side must have, as it was given."""
         return self.least
 
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> BufferedState:

@@ -13,13 +13,21 @@ class MetricValue:
     """A metric's value on the host, in float64.
 
     Attributes:
-      name: of the metric.
+      name: name of the metric.
       value: the number; of a metric that has several, the first of `values`.
       values: every number by name; empty for a metric that has one.
-      standard_error: of `value`, where the metric has a closed form for it.
+      standard_error: standard error of `value`, where the metric has a closed form for it.
       n_reference: reference rows that counted; None for a metric that takes none.
       n_generated: generated rows that counted, or samples of a metric without sides.
       warnings: what a reader should know before trusting the number.
+
+    Example:
+      >>> from jaxeval import metrics
+      >>> value = metrics.MetricValue("frechet_distance", 12.3456789, n_reference=50_000, n_generated=10_000)
+      >>> print(value)
+      frechet_distance 12.3457 (10,000 vs 50,000)
+      >>> float(value)
+      12.3456789
     """
 
     name: str

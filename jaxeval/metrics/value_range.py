@@ -40,12 +40,12 @@ class SeenRange(NamedTuple):
 
 
 def no_range() -> SeenRange:
-    """Of no values."""
+    """The range of no values."""
     return SeenRange(jnp.full((), jnp.inf, jnp.float32), jnp.full((), -jnp.inf, jnp.float32))
 
 
 def seen_range(images: Any, mask: Any = None) -> SeenRange:
-    """Of a batch.
+    """The range of the values of a batch.
 
     Args:
       images: [N, ...], any real dtype; values that are not a number do not count.
@@ -60,12 +60,12 @@ def seen_range(images: Any, mask: Any = None) -> SeenRange:
 
 
 def merge_ranges(a: SeenRange, b: SeenRange) -> SeenRange:
-    """Of the values of both."""
+    """The range of the values of both."""
     return SeenRange(jnp.minimum(a.low, b.low), jnp.maximum(a.high, b.high))
 
 
 def reduce_range(seen: SeenRange, axis_name: AxisName) -> SeenRange:
-    """Of the values of all devices, inside `shard_map` or `pmap`."""
+    """The range of the values of all devices, inside `shard_map` or `pmap`."""
     return SeenRange(lax.pmin(seen.low, axis_name), lax.pmax(seen.high, axis_name))
 
 
@@ -106,10 +106,10 @@ def value_range_doubt(
     """What a reader should know of images whose values do not look like those of their range; None if they do.
 
     Args:
-      seen: in a state.
-      stated: by the user; None where nothing was said, and the extractor's is taken for granted.
-      wanted: the extractor's.
-      keyword: what the images came as.
+      seen: range that a state has seen.
+      stated: range that the user stated; None where none was, and the extractor's is taken for granted.
+      wanted: the extractor's range.
+      keyword: keyword that the images came by.
     """
     low, high = _numbers(seen)
     if not low <= high:
@@ -132,7 +132,7 @@ def value_range_doubt(
 
 
 def data_range_doubt(seen: SeenRange, data_range: float, name: str) -> str | None:
-    """The same of images and the `data_range` of a measure of pairs."""
+    """What a reader should know of images whose values do not look like those of a measure's `data_range`."""
     low, high = _numbers(seen)
     if not low <= high:
         return None

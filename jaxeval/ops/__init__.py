@@ -2,6 +2,32 @@
 
 NumPy arguments are computed on the host in float64, JAX arguments on the device in float32 under any transformation.
 Lists, torch tensors on the CPU and arrays of the other byte order count as NumPy arguments.
+
+Image quality has a face of its own, `jaxeval.ops.image_quality`, and so have losses, `jaxeval.ops.losses`. Here are the
+functions on features, in groups, each with what it returns:
+
+- Moments and Gaussians: `Moments`, `empty_moments`, `feature_moments`, `merge_moments`, `reduce_moments`,
+  `moments_on_device`, `moments_on_host`, `covariance`, `Gaussian`, `gaussian_from_features`, `gaussian_from_moments`,
+  `matrix_sqrt`, `MatrixSqrt`.
+- Fréchet distance: `frechet_distance`, `frechet_distance_between`, `frechet_distance_from_features`,
+  `frechet_distance_on_device`, `fd_infinity`, `ExtrapolatedFrechet`, `frechet_uncertainty`, `FrechetUncertainty`,
+  `frechet_jackknife`, `frechet_jackknife_of_groups`, `FrechetJackknife`, `frechet_witness`.
+- Kernel distances: `kid`, `KernelDistance`, `kid_full`, `mmd`, `Discrepancy`, `cmmd`, `median_distance`.
+- Sliced distances: `sliced_wasserstein`, `mind`, `sliced_costs`, `SlicedDistance`.
+- Inception score: `inception_score`, `InceptionScore`, `inception_score_error`.
+- Neighbours and manifold: `prdc`, `PRDC`, `membership`, `Membership`, `realism`, `rarity`,
+  `clipped_density_coverage`, `ClippedDensityCoverage`, `probabilistic_precision_recall`,
+  `ProbabilisticPrecisionRecall`, `alpha_precision`, `AlphaPrecision`.
+- Precision and recall of clusters: `precision_recall_distribution`, `prd_curve`, `prd_f_scores`, `PRDCurve`.
+- Diversity: `vendi_score`, `vendi_score_of_similarities`, `rke`, `class_diversity`, `ClassDiversity`.
+- Copying and memorisation: `authenticity`, `memorisation_distance`, `mifid`, `MemorisationInformedFrechet`,
+  `c_t_score`, `DataCopying`, `fld`, `FeatureLikelihood`.
+- Classes and captions: `class_frechet`, `ClassFrechet`, `classification_accuracy_score`, `ClassificationAccuracy`,
+  `clip_score`, `ClipScore`.
+- Differences of two generators: `frechet_difference`, `mmd_difference`, `cmmd_difference`, `prdc_difference`,
+  `PRDCDifference`, `inception_score_difference`, `mean_difference`, `Difference`.
+- Standard errors, intervals and p-values: `interval`, `Interval`, `mean_interval`, `share_interval`, `jackknife`,
+  `Jackknife`, `subsampling`, `Subsampling`, `group_numbers`, `permutation_p_value`, `two_sided_p_value`.
 """
 
 from jaxeval.ops.alpha_precision import AlphaPrecision as AlphaPrecision

@@ -34,6 +34,14 @@ class AlphaPrecision(NamedTuple):
       recall_curve: share of reference samples that are covered at each level, [S].
       levels_of_generated: for each generated sample, the share of reference samples nearer to the centre, [M].
       covered: for each reference sample, whether a generated sample is no farther than its nearest fellow, [N].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> scores = ops.alpha_precision(reference=reference, generated=generated)
+      >>> scores.levels.shape, scores.precision_curve.shape, scores.covered.shape
+      ((30,), (30,), (100,))
     """
 
     precision: float
@@ -67,6 +75,14 @@ def alpha_precision(*, reference: Numbers, generated: Numbers, steps: int = 30, 
 
     Raises:
       InputError: a shape, dtype or value is wrong, fewer than two reference samples, or fewer than two steps.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> scores = ops.alpha_precision(reference=reference, generated=generated)
+      >>> round(scores.precision, 2), round(scores.recall, 2)
+      (0.92, 0.39)
     """
     rows = feature_pair(reference, generated)
     check_neighbours(1, reference=len(rows[0]))

@@ -23,6 +23,14 @@ class ClipScore(NamedTuple):
       value: the mean over the pairs, 0 to `weight`.
       error: standard error of that mean; NaN for a single pair.
       pairs: each pair's score, float64 of shape [N].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> images, texts = np.random.default_rng(0).normal(size=(2, 10, 16))
+      >>> score = ops.clip_score(images=images, texts=texts)
+      >>> score.pairs.shape, round(score.value, 3), round(score.error, 3)
+      ((10,), 0.111, 0.07)
     """
 
     value: float
@@ -46,6 +54,14 @@ def clip_score(*, images: Numbers, texts: Numbers, weight: float = 2.5) -> ClipS
     Raises:
       InputError: a shape, dtype or value is wrong, the two differ in shape, a row is all zeros, or a weight that is not
         positive.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> images = np.array([[1.0, 0.0], [1.0, 0.0]])
+      >>> texts = np.array([[2.0, 0.0], [0.0, 2.0]])
+      >>> ops.clip_score(images=images, texts=texts).pairs
+      array([2.5, 0. ])
     """
     rows = {"images": feature_rows("images", images), "texts": feature_rows("texts", texts)}
     if rows["images"].shape != rows["texts"].shape:

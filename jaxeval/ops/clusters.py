@@ -25,8 +25,8 @@ def cluster_labels(
     Args:
       rows: centred, float32; float32 resolves distances to 1e-6 of the rows' norms, enough for a partition.
       weights: positive weight of each row.
-      clusters: how many.
-      runs: how many.
+      clusters: number of clusters.
+      runs: number of runs.
       state: draws the starts; the result depends on nothing else that is random.
       iterations: at most so many; a run stops moving when its labels do.
     """

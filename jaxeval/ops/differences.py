@@ -36,7 +36,16 @@ __all__ = [
 
 
 class PRDCDifference(NamedTuple):
-    """Differences of precision, recall, density and coverage."""
+    """Differences of precision, recall, density and coverage between two generators, each with its p-value.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
+      >>> differences = ops.prdc_difference(reference=reference, first=first, second=0.5 * second, permutations=99)
+      >>> round(differences.recall.value, 2), round(differences.coverage.value, 2)
+      (0.72, 0.02)
+    """
 
     precision: Difference
     recall: Difference
@@ -51,11 +60,19 @@ def mean_difference(*, first: Numbers, second: Numbers, permutations: int = 9999
     Args:
       first: shape [A].
       second: shape [B].
-      permutations: for the p-value.
-      seed: of the permutations.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: not vectors of at least two finite values.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> first, second = np.random.default_rng(0).normal(size=(2, 50))
+      >>> difference = ops.mean_difference(first=first, second=second - 1, permutations=99)
+      >>> round(difference.value, 2), round(difference.standard_error, 2), difference.p_value
+      (1.1, 0.19, 0.01)
     """
     p_value = permutation_p_value(first, second, permutations=permutations, seed=seed)
     sides = [np.asarray(values, np.float64) for values in (first, second)]
@@ -91,16 +108,24 @@ def mmd_difference(
       reference: shape [N, D], any real dtype, NumPy or JAX.
       first: shape [A, D].
       second: shape [B, D].
-      kernel: see `mmd`, as for the rest.
+      kernel: one of the kernels of `mmd`.
       bandwidth: "median" takes the median distance between rows of all three sets.
-      degree: of the polynomial.
-      gamma: of the polynomial.
-      coef0: of the polynomial.
-      permutations: for the p-value.
-      seed: of the permutations.
+      degree: degree of the polynomial kernel.
+      gamma: factor of the inner product in the polynomial kernel; None stands for 1 / D.
+      coef0: constant of the polynomial kernel.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than four rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
+      >>> difference = ops.mmd_difference(reference=reference, first=first, second=second + 1, permutations=99)
+      >>> round(difference.value, 2), difference.p_value
+      (-6.82, 0.01)
     """
     rows = _three(reference, first, second)
     both = np.concatenate(rows[1:]) if kernel in ("rbf", "laplacian") and isinstance(bandwidth, str) else rows[1]
@@ -118,11 +143,19 @@ def cmmd_difference(
       reference: shape [N, D], any real dtype, NumPy or JAX.
       first: shape [A, D].
       second: shape [B, D].
-      permutations: for the p-value.
-      seed: of the permutations.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, a row is all zeros, or a set has fewer than four rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
+      >>> difference = ops.cmmd_difference(reference=reference, first=first, second=second + 1, permutations=99)
+      >>> round(difference.value, 2), difference.p_value
+      (-4.88, 0.01)
     """
     names = ("reference", "first", "second")
     units = [unit_rows(name, rows) for name, rows in zip(names, _three(reference, first, second), strict=True)]
@@ -153,11 +186,19 @@ def prdc_difference(
       second: shape [B, D].
       k: see `prdc`.
       tie: see `prdc`.
-      permutations: for the p-values.
-      seed: of the subsets and of the permutations.
+      permutations: number of random permutations that the p-values are found from.
+      seed: seeds the subsets and the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has no more than 3 k + 2 rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
+      >>> differences = ops.prdc_difference(reference=reference, first=first, second=second + 1, permutations=99)
+      >>> round(differences.precision.value, 2), differences.precision.p_value
+      (0.3, 0.01)
     """
     rows = _three(reference, first, second)
     counts = [manifold_counts(rows[0], side, k, tie) for side in rows[1:]]
@@ -194,16 +235,25 @@ def inception_score_difference(
 ) -> Difference:
     """Inception score of the first generator less that of the second, each over all its images at once.
 
-    Standard error by the delta method. The p-value permutes images: of the logarithms' difference to third order.
+    The standard error is that of the delta method. The p-value is found by permuting images; to third order it is
+    that of the difference of the logarithms.
 
     Args:
       first: logits, shape [A, C].
       second: logits, shape [B, C].
-      permutations: for the p-value.
-      seed: of the permutations.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or fewer than two rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> first, second = np.random.default_rng(0).normal(size=(2, 100, 10))
+      >>> difference = ops.inception_score_difference(first=3 * first, second=second, permutations=99)
+      >>> round(difference.value, 2), difference.p_value
+      (2.3, 0.01)
     """
     rows = feature_pair(first, second)
     logs = [log_softmax(part.astype(np.float64), axis=1) for part in rows]

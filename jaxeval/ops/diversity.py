@@ -25,9 +25,17 @@ class ClassDiversity(NamedTuple):
     """Mean distances between two samples.
 
     Attributes:
-      within: of one class: the mean over the classes of the mean over pairs of different samples.
-      between: of two classes: the mean over pairs of different classes of the mean over pairs of samples; NaN if there
-        is only one class.
+      within: distance of two samples of one class: the mean over the classes of the mean over pairs of samples.
+      between: distance of samples of two classes: the mean over pairs of different classes of the mean over pairs of
+        samples; NaN if there is only one class.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> features = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+      >>> diversity = ops.class_diversity(features, np.array([0, 0, 1, 1]))
+      >>> diversity.within, diversity.between
+      (0.0, 1.0)
     """
 
     within: float
@@ -51,6 +59,14 @@ def vendi_score(features: Numbers, *, order: float = 1.0, normalise: bool = True
 
     Raises:
       InputError: a shape, dtype or value is wrong, a row to be normalised is all zeros, or a negative order.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> five_different = np.eye(5)
+      >>> one_thing_five_times = np.ones((5, 5))
+      >>> round(ops.vendi_score(five_different), 6), round(ops.vendi_score(one_thing_five_times), 6)
+      (5.0, 1.0)
     """
     rows = feature_rows("features", features)
     _check_order(order)
@@ -77,6 +93,13 @@ def vendi_score_of_similarities(similarities: Numbers, *, order: float = 1.0) ->
 
     Raises:
       InputError: not square, not symmetric, a diagonal that is not 1 (to 1e-6), or a negative order.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> similarities = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+      >>> round(ops.vendi_score_of_similarities(similarities), 4)
+      1.8899
     """
     matrix = feature_rows("similarities", similarities).astype(np.float64)
     _check_order(order)
@@ -100,6 +123,14 @@ def rke(features: Numbers, *, bandwidth: float) -> float:
 
     Raises:
       InputError: a shape, dtype or value is wrong.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> modes = 10 * np.arange(4)
+      >>> features = np.repeat(modes, 25)[:, None].astype(float)
+      >>> round(ops.rke(features, bandwidth=1.0), 4)
+      4.0
     """
     rows = feature_rows("features", features)
     count = len(rows)
@@ -124,6 +155,13 @@ def class_diversity(
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a class has only one sample.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> features = np.array([[0.0], [2.0], [10.0], [12.0]])
+      >>> ops.class_diversity(features, np.array([0, 0, 1, 1]), distance="squared_euclidean")
+      ClassDiversity(within=4.0, between=102.0)
     """
     rows = feature_rows("features", features)
     classes = np.asarray(labels)

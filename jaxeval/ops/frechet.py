@@ -74,6 +74,13 @@ def frechet_distance(*, mean_x: Numbers, cov_x: Numbers, mean_y: Numbers, cov_y:
 
     Raises:
       InputError: shapes disagree, a value is not finite, or a covariance is not symmetric positive semidefinite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> mean, covariance = np.zeros(3), np.eye(3)
+      >>> round(ops.frechet_distance(mean_x=mean, cov_x=covariance, mean_y=mean + 1, cov_y=4 * covariance), 6)
+      6.0
     """
     x = _side(Gaussian(mean_x, covariance=cov_x), mean="mean_x", covariance="cov_x", factor="")
     y = _side(Gaussian(mean_y, covariance=cov_y), mean="mean_y", covariance="cov_y", factor="")
@@ -93,6 +100,14 @@ def frechet_distance_between(x: Gaussian, y: Gaussian) -> float:
 
     Raises:
       InputError: as `frechet_distance`, or a Gaussian has both or neither of covariance and factor.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> features = np.random.default_rng(0).normal(size=(100, 4))
+      >>> x, y = ops.gaussian_from_features(features), ops.gaussian_from_features(features + 1)
+      >>> round(ops.frechet_distance_between(x, y), 6)
+      4.0
     """
     left = _side(x, mean="x.mean", covariance="x.covariance", factor="x.factor")
     right = _side(y, mean="y.mean", covariance="y.covariance", factor="y.factor")
@@ -116,6 +131,15 @@ def frechet_distance_from_features(*, reference: Numbers, generated: Numbers, dd
 
     Raises:
       InputError: a shape is wrong, feature sizes differ, rows are too few, or a value is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 1000, 8))
+      >>> round(ops.frechet_distance_from_features(reference=reference, generated=generated), 3)
+      0.06
+      >>> round(ops.frechet_distance_from_features(reference=reference, generated=generated + 1), 3)
+      8.199
     """
     x = gaussian_from_features(reference, ddof=ddof, name="reference")
     y = gaussian_from_features(generated, ddof=ddof, name="generated")

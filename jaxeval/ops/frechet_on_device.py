@@ -71,6 +71,16 @@ def frechet_distance_on_device(
       InputError: a shape is wrong, the feature sizes differ, `rotation` is not known, or a third derivative is asked
         for, or the second one of the polar factor, which has no singular values: of more than 1,024 rows and features
         `"auto"` has none.
+
+    Example:
+      >>> import jax
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 16, 4)).astype(np.float32)
+      >>> loss = jax.value_and_grad(lambda rows: ops.frechet_distance_on_device(reference=reference, generated=rows))
+      >>> value, gradient = jax.jit(loss)(generated)
+      >>> value.shape, gradient.shape
+      ((), (16, 4))
     """
     if rotation not in ("auto", "svd", "polar"):
         raise InputError(f"rotation is {rotation!r}; 'auto', 'svd' or 'polar' expected")

@@ -47,7 +47,7 @@ class _Divided(NamedTuple):
     Attributes:
       total: moments of all rows.
       part: moments of one group, by its number; computed when asked for, so that they need not all be held.
-      groups: how many.
+      groups: number of groups.
     """
 
     total: Moments
@@ -60,14 +60,24 @@ class _Divided(NamedTuple):
 
 
 class FrechetJackknife(NamedTuple):
-    """In squared feature units.
+    """A Fréchet distance with its bias and standard error by the jackknife, in squared feature units.
 
     Attributes:
       value: the distance of all rows.
       bias: by how much it exceeds that of the distributions on average; `value - bias` estimates the latter where
         both sets have more than twice as many rows as features.
-      standard_error: of either.
-      degrees: of freedom of the standard error.
+      standard_error: standard error of `value`, and of `value - bias`.
+      degrees: degrees of freedom of the standard error.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 200, 4))
+      >>> jackknife = ops.frechet_jackknife(reference=reference, generated=generated, groups=5)
+      >>> jackknife._fields
+      ('value', 'bias', 'standard_error', 'degrees')
+      >>> jackknife.degrees
+      4
     """
 
     value: float
@@ -87,11 +97,19 @@ def frechet_jackknife(
     Args:
       reference: shape [N, d], any real dtype, NumPy or JAX; or a Gaussian, which then counts as exact.
       generated: shape [M, d].
-      groups: how many are left out in turn.
-      seed: of the division into groups.
+      groups: number of groups, each of which is left out in turn.
+      seed: seeds the division into groups.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than two rows a group.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 200, 4))
+      >>> jackknife = ops.frechet_jackknife(reference=reference, generated=generated + 1)
+      >>> round(jackknife.value - jackknife.bias, 2), round(jackknife.standard_error, 2)
+      (4.26, 0.42)
     """
     if isinstance(reference, Gaussian):
         return _jackknife(reference, _divide(feature_rows("generated", generated), groups, seed, "generated"))
@@ -106,7 +124,9 @@ def frechet_jackknife(
 def frechet_jackknife_of_groups(
     *, reference: Sequence[Moments] | Gaussian, generated: Sequence[Moments]
 ) -> FrechetJackknife:
-    """The same from the moments of groups: of processes, shards, or every g-th row, each a random part of its set.
+    """The jackknife of a Fréchet distance from the moments of groups that are at hand, each a random part of its set.
+
+    Groups may be what each process or shard has, or every g-th row.
 
     Args:
       reference: moments of each group, about equally many rows each; or a Gaussian that counts as exact.
@@ -114,6 +134,17 @@ def frechet_jackknife_of_groups(
 
     Raises:
       InputError: fewer than two groups, unequal numbers of groups, or a group is too small.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 5, 40, 4))
+      >>> jackknife = ops.frechet_jackknife_of_groups(
+      ...     reference=[ops.feature_moments(group) for group in reference],
+      ...     generated=[ops.feature_moments(group) for group in generated + 1],
+      ... )
+      >>> round(jackknife.value - jackknife.bias, 2), round(jackknife.standard_error, 2)
+      (4.27, 0.41)
     """
     theirs = _given(generated)
     if isinstance(reference, Gaussian):
@@ -144,12 +175,22 @@ def frechet_difference(
       reference: shape [N, d], any real dtype, NumPy or JAX; or a Gaussian, which then counts as exact.
       first: shape [A, d].
       second: shape [B, d].
-      groups: how many are left out in turn.
-      permutations: for the p-value.
-      seed: of the division into groups and of the permutations.
+      groups: number of groups, each of which is left out in turn.
+      permutations: number of random permutations that the p-value is found from.
+      seed: seeds the division into groups and the permutations.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has fewer than two rows a group.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 200, 4))
+      >>> difference = ops.frechet_difference(
+      ...     reference=reference, first=first, second=second + 1, groups=5, permutations=99
+      ... )
+      >>> round(difference.value, 2), round(difference.standard_error, 2), difference.p_value
+      (-3.71, 0.35, 0.01)
     """
     rows = [feature_rows(name, features) for name, features in (("first", first), ("second", second))]
     known = reference
@@ -184,12 +225,22 @@ def frechet_witness(
     permutation of rows leaves as they are, its means differ by the distances' difference to third order.
 
     Args:
-      reference: by covariance or factor.
+      reference: mean, and covariance or factor, of the reference's features.
       first: shape [A, d].
       second: shape [B, d].
 
     Raises:
       InputError: a shape, dtype or value is wrong.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 200, 4))
+      >>> values = ops.frechet_witness(
+      ...     reference=ops.gaussian_from_features(reference), first=first, second=second + 1
+      ... )
+      >>> [part.shape for part in values]
+      [(200,), (200,)]
     """
     rows = [feature_rows(name, features) for name, features in (("first", first), ("second", second))]
     both = merge_moments(*(host_moments(part, name=name) for part, name in zip(rows, ("first", "second"), strict=True)))

@@ -39,13 +39,25 @@ _NEGLIGIBLE = 1e-7
 
 
 class FrechetUncertainty(NamedTuple):
-    """In squared feature units, as the distance.
+    """Bias and standard error of a Fréchet distance of samples, in squared feature units as the distance.
 
     Attributes:
       bias: by how much the estimate exceeds the distance of the distributions on average; to first order in 1/N, 1/M.
       standard_error: standard deviation of the estimate; 0 where no set varies, which tells nothing of an error.
       bias_shortfall: by how much more than `bias` it may be, as its next orders in 1/N are not known; for sets of more
         samples than features.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> rows = np.random.default_rng(0).normal(size=(200, 4))
+      >>> known = ops.Gaussian(mean=np.zeros(4), covariance=np.eye(4))
+      >>> uncertainty = ops.frechet_uncertainty(
+      ...     reference=known, generated=ops.gaussian_from_features(rows),
+      ...     reference_rows=None, generated_rows=rows, n_reference=None, n_generated=200,
+      ... )
+      >>> round(uncertainty.bias, 3), round(uncertainty.standard_error, 3), round(uncertainty.bias_shortfall, 4)
+      (0.045, 0.018, 0.0005)
     """
 
     bias: float
@@ -74,18 +86,29 @@ def frechet_uncertainty(
 
     Args:
       reference: mean and covariance (over n_reference - 1) of all reference features.
-      generated: likewise.
+      generated: mean and covariance (over n_generated - 1) of all generated features.
       reference_rows: features of some of the samples, drawn at random; some thousands are enough. None if there are
         none: the reference then counts as exact.
-      generated_rows: likewise, but needed.
+      generated_rows: features of some of the generated samples, drawn at random; they are needed.
       n_reference: number of samples that the Gaussian was fitted to; None for an exact one.
-      n_generated: likewise, but needed.
+      n_generated: number of samples that the generated Gaussian was fitted to.
 
     Returns:
-      All in float64; they are asymptotic, for more samples than features. With fewer the bias is far too small.
+      Estimates in float64. They are asymptotic, for more samples than features; with fewer the bias is far too small.
 
     Raises:
       InputError: fewer than two rows, or shapes that disagree.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> x, y = np.random.default_rng(0).normal(size=(2, 200, 4))
+      >>> uncertainty = ops.frechet_uncertainty(
+      ...     reference=ops.gaussian_from_features(x), generated=ops.gaussian_from_features(y),
+      ...     reference_rows=x, generated_rows=y, n_reference=200, n_generated=200,
+      ... )
+      >>> round(uncertainty.bias, 3), round(uncertainty.standard_error, 3)
+      (0.088, 0.035)
     """
     x = _side(reference, reference_rows, n_reference, "reference")
     y = _side(generated, generated_rows, n_generated, "generated")

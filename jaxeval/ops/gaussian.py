@@ -57,6 +57,14 @@ class Gaussian(NamedTuple):
       mean: shape [d].
       covariance: shape [d, d], symmetric positive semidefinite of any rank, or None.
       factor: shape [r, d] with covariance factor^T factor, any r, or None.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> standard = ops.Gaussian(mean=np.zeros(3), covariance=np.eye(3))
+      >>> wider = ops.Gaussian(mean=np.zeros(3), factor=2 * np.eye(3))
+      >>> round(ops.frechet_distance_between(standard, wider), 6)
+      3.0
     """
 
     mean: AnyArray
@@ -74,6 +82,14 @@ def gaussian_from_moments(moments: Moments, *, ddof: int = 1) -> Gaussian:
 
     Raises:
       InputError: the state has no more than `ddof` rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> moments = ops.feature_moments(np.array([[0.0, 0.0], [2.0, 4.0]]))
+      >>> gaussian = ops.gaussian_from_moments(moments)
+      >>> gaussian.mean, gaussian.covariance.tolist()
+      (array([1., 2.]), [[2.0, 4.0], [4.0, 8.0]])
     """
     moments = moments_on_host(moments)
     return Gaussian(mean=moments.mean, covariance=covariance(moments, ddof))
@@ -93,6 +109,16 @@ def gaussian_from_features(features: Numbers, *, ddof: int = 1, name: str = "fea
 
     Raises:
       InputError: a shape is wrong, rows are too few, or a value is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> features = np.random.default_rng(0).normal(size=(100, 4))
+      >>> gaussian = ops.gaussian_from_features(features)
+      >>> gaussian.mean.shape, gaussian.covariance.shape
+      ((4,), (4, 4))
+      >>> ops.gaussian_from_features(features[:3]).factor.shape
+      (3, 4)
     """
     features = np.asarray(features)
     check_shape(name, features, (None, None), "one row a sample")

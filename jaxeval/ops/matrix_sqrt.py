@@ -44,6 +44,16 @@ class MatrixSqrt(NamedTuple):
       root: R, symmetric positive semidefinite, shape [d, d].
       residual: |R R - A|_F / |A|_F, shape []; 0 for a zero matrix. It carries no gradient.
       iterations: Newton-Schulz steps taken, shape []; 0 for `"eigh"`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> result = ops.matrix_sqrt(np.array([[2.0, 1.0], [1.0, 2.0]]), method="newton-schulz")
+      >>> result.root.round(4)
+      array([[1.366, 0.366],
+             [0.366, 1.366]])
+      >>> bool(result.residual < 1e-12)
+      True
     """
 
     root: Float[AnyArray, "d d"]
@@ -70,6 +80,13 @@ def matrix_sqrt(
 
     Raises:
       InputError: `a` is not square, the method is not known, or, on the host, a value is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> ops.matrix_sqrt(np.diag([4.0, 9.0])).root
+      array([[2., 0.],
+             [0., 3.]])
     """
     check_shape("a", a, (None, None), "a square matrix")
     check_shape("a", a, (a.shape[0], a.shape[0]), "a square matrix")

@@ -42,8 +42,16 @@ class MemorisationInformedFrechet(NamedTuple):
 
     Attributes:
       value: the Fréchet distance over the memorisation distance; the latter counts as 1 from the threshold on.
-      frechet_distance: in squared feature units.
-      memorisation_distance: from 0 to 1.
+      frechet_distance: the Fréchet distance, in squared feature units.
+      memorisation_distance: the memorisation distance, from 0 to 1.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> score = ops.mifid(reference=reference, generated=1 + reference + 0.1 * generated)
+      >>> round(score.frechet_distance, 2), round(score.memorisation_distance, 2), round(score.value, 2)
+      (8.02, 0.15, 8.02)
     """
 
     value: float
@@ -65,6 +73,15 @@ def memorisation_distance(
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a row is all zeros.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> round(ops.memorisation_distance(reference=reference, generated=generated), 2)
+      0.18
+      >>> round(ops.memorisation_distance(reference=reference, generated=2 * reference), 6)
+      0.0
     """
     rows = feature_pair(reference, generated)
     units = unit_rows("reference", rows[0]), unit_rows("generated", rows[1])
@@ -92,7 +109,7 @@ def mifid(
     threshold: float = 0.1,
     over: Literal["generated", "reference"] | str = "generated",
 ) -> MemorisationInformedFrechet:
-    """Memorisation-informed Fréchet distance.
+    """Memorisation-informed Fréchet distance (MiFID): the Fréchet distance over the memorisation distance.
 
     Args:
       reference: the training set, shape [N, D], any real dtype, NumPy or JAX.
@@ -102,6 +119,14 @@ def mifid(
 
     Raises:
       InputError: a shape, dtype or value is wrong, a row is all zeros, or a set has fewer than two rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> score = ops.mifid(reference=reference, generated=generated)
+      >>> round(score.value, 2), round(score.memorisation_distance, 2)
+      (0.38, 0.18)
     """
     distance = memorisation_distance(reference=reference, generated=generated, over=over)
     frechet = frechet_distance_from_features(reference=reference, generated=generated)
@@ -126,6 +151,15 @@ def authenticity(*, reference: Numbers, generated: Numbers) -> float:
 
     Raises:
       InputError: a shape, dtype or value is wrong, or fewer than two training samples.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> ops.authenticity(reference=reference, generated=generated)
+      63.0
+      >>> ops.authenticity(reference=reference, generated=reference)
+      0.0
     """
     rows = feature_pair(reference, generated)
     check_neighbours(1, reference=len(rows[0]))

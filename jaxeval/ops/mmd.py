@@ -31,7 +31,15 @@ class Discrepancy(NamedTuple):
 
     Attributes:
       value: the estimate of the squared discrepancy; the unbiased one may be below 0.
-      standard_error: of `value`, in the same unit; NaN where a set has fewer than four rows.
+      standard_error: standard error of `value`, in the same unit; NaN where a set has fewer than four rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> discrepancy = ops.mmd(reference=reference, generated=generated + 1)
+      >>> round(discrepancy.value, 3), round(discrepancy.standard_error, 3)
+      (0.251, 0.023)
     """
 
     value: float
@@ -59,14 +67,23 @@ def mmd(
         the squared distance of the means); "polynomial": (gamma x.y + coef0)^degree.
       bandwidth: b of the first two; several give the sum of their kernels; "median" takes `median_distance` (for
         "laplacian", in the sum of absolute differences).
-      degree: of the polynomial.
-      gamma: of the polynomial; None is 1 / D.
-      coef0: of the polynomial.
+      degree: degree of the polynomial kernel.
+      gamma: factor of the inner product in the polynomial kernel; None stands for 1 / D.
+      coef0: constant of the polynomial kernel.
       biased: the mean over all pairs, a row with itself included (V-statistic, never below 0), instead of the
         unbiased mean over pairs of different rows.
 
     Raises:
       InputError: a shape, dtype or value is wrong, fewer than two rows in a set, or an unknown kernel.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> round(ops.mmd(reference=reference, generated=generated, bandwidth=2.0).value, 3)
+      -0.004
+      >>> round(ops.mmd(reference=reference, generated=generated + 1, bandwidth=2.0).value, 3)
+      0.201
     """
     rows = feature_pair(reference, generated)
     return _discrepancy(*rows, chosen_kernel(rows, kernel, bandwidth, degree, gamma, coef0), biased)
@@ -83,12 +100,20 @@ def kid_full(
     Args:
       reference: shape [N, D].
       generated: shape [M, D].
-      degree: of the kernel (gamma x.y + coef0)^degree.
-      gamma: see degree; None is 1 / D.
-      coef0: see degree.
+      degree: degree of the polynomial kernel (gamma x.y + coef0)^degree.
+      gamma: factor of the inner product in that kernel; None stands for 1 / D.
+      coef0: constant that is added to it.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or fewer than two rows in a set.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> distance = ops.kid_full(reference=reference, generated=generated + 1)
+      >>> round(distance.value, 2), round(distance.standard_error, 2)
+      (8.48, 1.15)
     """
     return mmd(reference=reference, generated=generated, kernel="polynomial", degree=degree, gamma=gamma, coef0=coef0)
 
@@ -106,6 +131,13 @@ def cmmd(*, reference: Numbers, generated: Numbers, biased: bool = True) -> Disc
 
     Raises:
       InputError: a shape, dtype or value is wrong, a row is all zeros, or fewer than two rows in a set.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> round(ops.cmmd(reference=reference, generated=generated + 1).value, 2)
+      5.72
     """
     rows = feature_pair(reference, generated)
     units = unit_rows("reference", rows[0]), unit_rows("generated", rows[1])
@@ -126,6 +158,13 @@ def median_distance(*, reference: Numbers, generated: Numbers, norm: Literal["l1
 
     Raises:
       InputError: a shape, dtype or value is wrong, or more than half of all pairs coincide.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.array([[0.0], [1.0]]), np.array([[4.0], [9.0]])
+      >>> ops.median_distance(reference=reference, generated=generated)
+      4.5
     """
     return _median_distance(feature_pair(reference, generated), norm)
 

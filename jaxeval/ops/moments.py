@@ -61,6 +61,13 @@ class Moments(NamedTuple):
       scatter: sum of the outer products of the centred rows, shape [d, d]; same dtypes.
       mean_lo: what rounding cut off `mean`, shape [d], float32; on the host a zero of shape [].
       scatter_lo: what rounding cut off `scatter`, shape [d, d], float32; on the host a zero of shape [].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> moments = ops.feature_moments(np.array([[0.0, 0.0], [2.0, 4.0]]))
+      >>> int(moments.count), moments.mean, moments.scatter.tolist()
+      (2, array([1., 2.]), [[2.0, 4.0], [4.0, 8.0]])
     """
 
     count: AnyArray  # pyright: ignore[reportIncompatibleMethodOverride]  (hides tuple.count, which nobody needs here)
@@ -76,6 +83,12 @@ def empty_moments(feature_size: int, *, host: bool = False) -> Moments:
     Args:
       feature_size: d.
       host: whether the state is to accumulate NumPy features in float64 instead of JAX features in float32.
+
+    Example:
+      >>> from jaxeval import ops
+      >>> moments = ops.empty_moments(2048, host=True)
+      >>> int(moments.count), moments.mean.shape, moments.scatter.shape
+      (0, (2048,), (2048, 2048))
     """
     if feature_size < 1:
         raise InputError(f"feature_size is {feature_size}; a feature has at least one dimension")
@@ -102,6 +115,14 @@ def feature_moments(features: Numbers, mask: Bool[AnyArray, "..."] | None = None
     Raises:
       InputError: a shape is wrong or, on the host, a counted row holds a value that is not finite. (On the device
         such a value shows up as NaN in the state: raising there would cost a synchronisation.)
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> features = np.random.default_rng(0).normal(size=(100, 4))
+      >>> moments = ops.feature_moments(features, mask=np.arange(100) < 80)
+      >>> int(moments.count), moments.mean.shape, moments.scatter.shape
+      (80, (4,), (4, 4))
     """
     check_shape("features", features, (None, None), "one row a sample")
     if features.shape[1] < 1:
@@ -123,6 +144,15 @@ def merge_moments(a: Moments, b: Moments) -> Moments:
 
     Raises:
       InputError: the feature sizes differ, or one state is on the host and the other on the device.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> moments = ops.empty_moments(4, host=True)
+      >>> for batch in np.random.default_rng(0).normal(size=(3, 32, 4)):
+      ...     moments = ops.merge_moments(moments, ops.feature_moments(batch))
+      >>> int(moments.count)
+      96
     """
     if on_host(a.mean) != on_host(b.mean):
         raise InputError("merge_moments got a host state and a device state; bring both to the host: moments_on_host")
@@ -141,6 +171,15 @@ def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moment
 
     Returns:
       The same state on every device.
+
+    Example:
+      >>> import jax
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> features = np.ones((jax.local_device_count(), 16, 4), np.float32)
+      >>> total = jax.pmap(lambda part: ops.reduce_moments(ops.feature_moments(part), "devices"), "devices")(features)
+      >>> (total.count == 16 * jax.local_device_count()).all().item()
+      True
     """
     local = jnp.asarray(moments.count, jnp.float32)
     count = lax.psum(moments.count, axis_name)
@@ -159,7 +198,15 @@ def reduce_moments(moments: Moments, axis_name: str | tuple[str, ...]) -> Moment
 
 @takes_arrays
 def moments_on_host(moments: Moments) -> Moments:
-    """A device state as a host state in float64, both parts joined; a host state as it is."""
+    """A device state as a host state in float64, both parts joined; a host state as it is.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval import ops
+      >>> moments = ops.moments_on_host(ops.feature_moments(jnp.ones((10, 4))))
+      >>> int(moments.count), moments.mean
+      (10, array([1., 1., 1., 1.]))
+    """
     # By dtype, not by type: a device state that was fetched or restored holds NumPy arrays, in two float32 parts.
     if moments.mean.dtype == np.float64:
         return moments
@@ -177,6 +224,13 @@ def moments_on_device(moments: Moments) -> Moments:
 
     Raises:
       InputError: the count does not fit int32.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> moments = ops.moments_on_device(ops.feature_moments(np.ones((10, 4))))
+      >>> moments.mean.dtype, moments.mean_lo.shape
+      (dtype('float32'), (4,))
     """
     if not on_host(moments.mean):
         return moments
@@ -196,6 +250,14 @@ def covariance(moments: Moments, ddof: int = 1) -> Float[AnyArray, "d d"]:
 
     Raises:
       InputError: a host state has no more than `ddof` rows. (On the device the covariance of so few is zero.)
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> moments = ops.feature_moments(np.array([[0.0, 0.0], [2.0, 4.0]]))
+      >>> ops.covariance(moments)
+      array([[2., 4.],
+             [4., 8.]])
     """
     if on_host(moments.mean):
         rows = int(moments.count)

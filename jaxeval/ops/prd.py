@@ -27,6 +27,13 @@ class PRDCurve(NamedTuple):
     Attributes:
       precision: shape [A], float64, from 0 to 1.
       recall: shape [A].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> curve = ops.prd_curve(reference=np.array([5, 5]), generated=np.array([10, 0]), angles=101)
+      >>> curve.precision.shape, float(curve.recall.max().round(3))
+      ((101,), 0.5)
     """
 
     precision: Float[np.ndarray, " a"]
@@ -45,13 +52,21 @@ def precision_recall_distribution(
     Args:
       reference: shape [N, D], any real dtype, NumPy or JAX.
       generated: shape [M, D].
-      clusters: how many clusters.
+      clusters: number of clusters.
       runs: clusterings whose curves are averaged, each from its own start.
       angles: points of the curve.
-      seed: of the clusterings' starts.
+      seed: seeds the clusterings' starts.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or there are fewer samples than clusters.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> reference, generated = np.random.default_rng(0).normal(size=(2, 100, 8))
+      >>> curve = ops.precision_recall_distribution(reference=reference, generated=generated, clusters=5, runs=2)
+      >>> curve.precision.shape, curve.recall.shape
+      ((1001,), (1001,))
     """
     rows = feature_pair(reference, generated)
     n, m = map(len, rows)
@@ -90,6 +105,13 @@ def prd_curve(*, reference: Numbers, generated: Numbers, angles: int = 1001) -> 
 
     Raises:
       InputError: shapes differ, a value is negative or not finite, a distribution is empty, or fewer than 3 angles.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> curve = ops.prd_curve(reference=np.array([0.5, 0.5]), generated=np.array([1.0, 0.0]), angles=3)
+      >>> curve.precision.round(3), curve.recall.round(3)
+      (array([0. , 0.5, 1. ]), array([0.5, 0.5, 0. ]))
     """
     shares = []
     for name, counts in (("reference", reference), ("generated", generated)):
@@ -113,6 +135,14 @@ def prd_f_scores(curve: PRDCurve, *, beta: float = 8.0) -> tuple[float, float]:
 
     Raises:
       InputError: beta is not above 1.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> curve = ops.prd_curve(reference=np.array([0.5, 0.5]), generated=np.array([1.0, 0.0]))
+      >>> recall, precision = ops.prd_f_scores(curve)
+      >>> round(recall, 2), round(precision, 2)
+      (0.5, 0.98)
     """
     if not beta > 1:
         raise InputError(f"beta is {beta}; it must be above 1")

@@ -50,6 +50,12 @@ class Interval(NamedTuple):
     Attributes:
       low: lower end.
       high: upper end.
+
+    Example:
+      >>> from jaxeval import ops
+      >>> ends = ops.interval(10.0, 1.0)
+      >>> round(ends.low, 2), round(ends.high, 2)
+      (8.04, 11.96)
     """
 
     low: float
@@ -69,10 +75,20 @@ class Difference(NamedTuple):
     """How much two generators differ against one reference: the first one's number less the second one's.
 
     Attributes:
-      value: in the metric's unit.
-      standard_error: of `value`; the reference is the same on both sides, so what its choice does to both cancels.
-      degrees: of freedom of the standard error; infinite where it is a closed form.
+      value: the difference, in the metric's unit.
+      standard_error: standard error of `value`; the reference is the same on both sides, so what its choice does to
+        both cancels.
+      degrees: degrees of freedom of the standard error; infinite where it is a closed form.
       p_value: two-sided, of the hypothesis that both generators make the same distribution.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> first, second = np.random.default_rng(0).normal(size=(2, 50))
+      >>> difference = ops.mean_difference(first=first, second=second - 1, permutations=99)
+      >>> ends = ops.interval(difference.value, difference.standard_error, degrees=difference.degrees)
+      >>> round(ends.low, 2), round(ends.high, 2)
+      (0.71, 1.48)
     """
 
     value: float
@@ -85,10 +101,18 @@ class Jackknife(NamedTuple):
     """What leaving out groups of rows in turn tells of a statistic; arrays if the statistic has several values.
 
     Attributes:
-      value: of all rows.
+      value: the statistic of all rows.
       bias: estimate of how far `value` is from its limit for infinitely many rows, if that falls as one over them.
-      standard_error: of `value`.
-      degrees: of freedom of the standard error, for Student's t.
+      standard_error: standard error of `value`.
+      degrees: degrees of freedom of the standard error, for Student's t.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> rows = np.random.default_rng(0).normal(size=100)
+      >>> result = ops.jackknife(lambda i: rows[i].std(), {"i": len(rows)})
+      >>> result.value.shape, result.degrees
+      ((), 19)
     """
 
     value: Float[np.ndarray, "..."]
@@ -101,8 +125,16 @@ class Subsampling(NamedTuple):
     """Spread of a statistic between disjoint parts of the rows; an array if the statistic has several values.
 
     Attributes:
-      standard_error: of the statistic of all rows.
-      degrees: of freedom of the standard error, for Student's t.
+      standard_error: standard error of the statistic of all rows.
+      degrees: degrees of freedom of the standard error, for Student's t.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> rows = np.random.default_rng(0).normal(size=99)
+      >>> result = ops.subsampling(lambda i: np.median(rows[i]), {"i": len(rows)})
+      >>> result.standard_error.shape, result.degrees
+      ((), 10)
     """
 
     standard_error: Float[np.ndarray, "..."]
@@ -114,6 +146,12 @@ def interval(value: float, standard_error: float, *, degrees: float = math.inf, 
 
     Raises:
       InputError: confidence is not between 0 and 1.
+
+    Example:
+      >>> from jaxeval import ops
+      >>> low, high = ops.interval(10.0, 1.0, degrees=4, confidence=0.9)
+      >>> round(low, 2), round(high, 2)
+      (7.87, 12.13)
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}; it must be between 0 and 1")
@@ -130,6 +168,13 @@ def mean_interval(values: Numbers, *, confidence: float = 0.95) -> Interval:
 
     Raises:
       InputError: not a vector of at least two finite values.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> low, high = ops.mean_interval(np.array([28.0, 30.0, 32.0]))
+      >>> round(low, 2), round(high, 2)
+      (25.03, 34.97)
     """
     rows = _vector("values", values)
     error = float(rows.std(ddof=1)) / math.sqrt(len(rows))
@@ -148,13 +193,19 @@ def share_interval(share: float, count: int, *, reach: float = 0.0, confidence: 
 
     Args:
       share: from 0 to 1.
-      count: of how many samples.
+      count: number of samples that the share is of.
       reach: half-width of the interval that another estimate of the share's spread gives, of the same confidence.
-      confidence: of the interval.
+      confidence: confidence of the interval, between 0 and 1.
 
     Raises:
       InputError: a share outside of 0 to 1, no sample, a reach that is negative or not finite, or a confidence that is
         not between 0 and 1.
+
+    Example:
+      >>> from jaxeval import ops
+      >>> low, high = ops.share_interval(0.0, 50)
+      >>> round(low, 3), round(high, 3)
+      (0.0, 0.071)
     """
     if not 0 <= share <= 1 or count < 1:
         raise InputError(f"share is {share} of {count} samples; it must be from 0 to 1, of at least 1 sample")
@@ -184,11 +235,19 @@ def jackknife(statistic: Callable[..., Any], sizes: Mapping[str, int], *, groups
       statistic: called with an index array for each set by its name, `statistic(reference=..., generated=...)`;
         returns a number or an array of them.
       sizes: number of rows of each set.
-      groups: how many.
-      seed: of the division.
+      groups: number of groups.
+      seed: seeds the division into groups.
 
     Raises:
       InputError: fewer than two groups, or a set has fewer rows than groups.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> x, y = np.random.default_rng(0).normal(size=(2, 100))
+      >>> result = ops.jackknife(lambda i, j: x[i].mean() - y[j].mean(), {"i": len(x), "j": len(y)})
+      >>> round(float(result.value), 2), round(float(result.standard_error), 2)
+      (0.13, 0.12)
     """
     numbers = {name: group_numbers(size, groups, seed=seed, name=name) for name, size in sizes.items()}
     value = np.asarray(statistic(**{name: np.arange(size) for name, size in sizes.items()}), np.float64)
@@ -222,12 +281,20 @@ def subsampling(
     Args:
       statistic: called with an index array for each set by its name; returns a number or an array of them.
       sizes: number of rows of each set.
-      parts: how many.
-      repeats: how many divisions.
-      seed: of the divisions.
+      parts: number of parts.
+      repeats: number of divisions.
+      seed: seeds the divisions.
 
     Raises:
       InputError: fewer than two parts or no division, or a set has fewer rows than parts.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> x, y = np.random.default_rng(0).normal(size=(2, 99))
+      >>> result = ops.subsampling(lambda i, j: np.median(x[i]) - np.median(y[j]), {"i": len(x), "j": len(y)})
+      >>> round(float(result.standard_error), 2)
+      0.18
     """
     if repeats < 1:
         raise InputError(f"repeats is {repeats}; at least one division is needed")
@@ -251,6 +318,13 @@ def group_numbers(count: int, groups: int, *, seed: int = 0, name: str = "a set"
 
     Raises:
       InputError: fewer than two groups, or fewer rows than groups.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> groups = ops.group_numbers(10, 3)
+      >>> groups.shape, np.bincount(groups)
+      ((10,), array([4, 3, 3]))
     """
     if not 2 <= groups <= count:
         raise InputError(f"groups is {groups} for {count} rows of {name}; it must be from 2 to the number of rows")
@@ -268,11 +342,18 @@ def permutation_p_value(first: Numbers, second: Numbers, *, permutations: int = 
     Args:
       first: a value for each row of one set, shape [A].
       second: the same for the other set, shape [B].
-      permutations: how many random ones; the p-value is at least 1 / (permutations + 1).
-      seed: of the permutations.
+      permutations: number of random permutations; the p-value is at least 1 / (permutations + 1).
+      seed: seeds the permutations.
 
     Raises:
       InputError: not vectors of at least two finite values, or no permutation.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval import ops
+      >>> first, second = np.random.default_rng(0).normal(size=(2, 50))
+      >>> ops.permutation_p_value(first, second + 2, permutations=99)
+      0.01
     """
     sides = [_vector(name, values) for name, values in (("first", first), ("second", second))]
     if permutations < 1:
@@ -293,7 +374,13 @@ def permutation_p_value(first: Numbers, second: Numbers, *, permutations: int = 
 
 
 def two_sided_p_value(value: float, standard_error: float, degrees: float = math.inf) -> float:
-    """Two-sided p-value of a value against 0 by Student's t; 1 for a value of 0 without error, NaN without one."""
+    """Two-sided p-value of a value against 0 by Student's t; 1 for a value of 0 without error, NaN without one.
+
+    Example:
+      >>> from jaxeval import ops
+      >>> round(ops.two_sided_p_value(1.96, 1.0), 3)
+      0.05
+    """
     if standard_error == 0:
         return 1.0 if value == 0 else 0.0
     return float(2 * stats.t.sf(abs(value) / standard_error, degrees))

@@ -1,7 +1,7 @@
 """Every default value of `jaxeval.ops.image_quality`: what is left out is what is documented, and nothing else.
 
 Each is the reference's that the op's docstring names: scikit-image's SSIM over whole images, pytorch-msssim's five
-scales, LPIPS v0.1, MATLAB's BRISQUE and NIQE, 256 grey levels, torchmetrics' scale of CLIP-IQA. `data_range` has none:
+scales, LPIPS v0.1, MATLAB's BRISQUE and NIQE, 256 gray levels, torchmetrics' scale of CLIP-IQA. `data_range` has none:
 it must be given.
 """
 

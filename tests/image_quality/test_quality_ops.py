@@ -64,7 +64,7 @@ def test_bytes_count_as_the_same_values_in_float32(name):
 @pytest.mark.parametrize("size", ["usual", "smallest"])
 def test_symmetry_identity_and_independence_of_the_batch(op, size):
     x, y = small_pairs(op)
-    if size == "smallest":  # grey where that is allowed
+    if size == "smallest":  # gray where that is allowed
         x, y = (i[:, : op.least, : op.least, : min(op.channels)] for i in (x, y))
     values = np.asarray(op.op(x, y, data_range=1.0))
     assert np.isfinite(values[[0, 1, 3, 4]]).all()

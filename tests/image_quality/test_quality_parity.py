@@ -103,7 +103,7 @@ def test_ssim_is_that_of_the_package_its_convention_names(convention):
     import torch
 
     torchvision_stub()
-    # Odd, as small as the window, and (for piq, which halves it first) of more than 384 pixels; colour and grey.
+    # Odd, as small as the window, and (for piq, which halves it first) of more than 384 pixels; colour and gray.
     for size, names in (((101, 88), ("astronaut", "camera")), ((11, 12), ("coffee",)), ((395, 402), ("coffee",))):
         for label, reference, distorted in pairs(size, names):
             x, y = _as_torch(torch, distorted), _as_torch(torch, reference)

@@ -54,16 +54,26 @@ _CUBIC = (-0.09375, 0.59375, 0.59375, -0.09375)  # OpenCV's, halfway between two
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BrisqueModel:
-    """A support vector regression with a Gaussian kernel.
+    """BRISQUE's support vector regression, with a Gaussian kernel.
 
     Attributes:
-        low: of the features where they were fitted, float64 [36]; scaled to -1.
-        high: likewise; scaled to 1.
+        low: least value of each feature where the model was fitted, float64 [36]; it is scaled to -1.
+        high: largest value of each feature there, float64 [36]; it is scaled to 1.
         support: scaled features of the support vectors, float64 [S, 36].
-        coefficients: theirs, float64 [S].
-        gamma: the kernel's: exp(-gamma * squared distance).
-        rho: what is subtracted from the weighted sum of kernels.
-        convention: by which the features were computed.
+        coefficients: factor of each support vector's kernel, float64 [S].
+        gamma: width of the kernel exp(-gamma * squared distance).
+        rho: number that is subtracted from the weighted sum of kernels.
+        convention: rules by which the features were computed.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxeval.ops import image_quality
+        >>> model = image_quality.BrisqueModel(
+        ...     low=np.zeros(36), high=np.ones(36), support=np.zeros((5, 36)), coefficients=np.ones(5),
+        ...     gamma=0.05, rho=-10.0, convention="matlab",
+        ... )
+        >>> model.support.shape, model.convention
+        ((5, 36), 'matlab')
     """
 
     low: Float[np.ndarray, " f"]
@@ -87,7 +97,7 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
     """Blind image spatial quality evaluator (BRISQUE) of single images.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
       model: from `jaxeval.extractors.load_brisque`.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -96,6 +106,18 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
+
+    Example:
+      >>> import jax
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> model = image_quality.BrisqueModel(  # or the authors': jaxeval.extractors.load_brisque()
+      ...     low=np.zeros(36), high=np.ones(36), support=np.zeros((5, 36)), coefficients=np.ones(5),
+      ...     gamma=0.05, rho=-10.0, convention="matlab",
+      ... )
+      >>> images = jax.ShapeDtypeStruct((4, 64, 64, 3), "float32")  # shapes alone, as nothing is computed here
+      >>> jax.eval_shape(lambda x: image_quality.brisque(x, model=model, data_range=1.0), images).shape
+      (4,)
     """
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
     return each_image(_brisque, x, data_range=check_data_range("brisque", {"x": x}, data_range), model=model)
@@ -105,7 +127,15 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
 def brisque_features(
     x: Numbers, *, data_range: float | None = None, convention: BrisqueConvention = "matlab"
 ) -> Float[Array, "*n 36"]:
-    """The features, [N, 36]: 18 of the image and 18 of the image halved; arguments and errors as for `brisque`."""
+    """The features, [N, 36]: 18 of the image and 18 of the image halved; arguments and errors as for `brisque`.
+
+    Example:
+      >>> import jax
+      >>> from jaxeval.ops import image_quality
+      >>> images = jax.ShapeDtypeStruct((4, 64, 64, 3), "float32")  # shapes alone, as nothing is computed here
+      >>> jax.eval_shape(lambda x: image_quality.brisque_features(x, data_range=1.0), images).shape
+      (4, 36)
+    """
     check_choice("brisque", "convention", convention, CONVENTIONS)
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
     return each_image(_features, x, data_range=check_data_range("brisque", {"x": x}, data_range), convention=convention)

@@ -55,6 +55,14 @@ def clip_iqa(*, images: Numbers, prompts: Numbers, logit_scale: float = 100.0) -
       InputError: shapes that do not fit.
 
     Reference: Wang, Chan, Loy, "Exploring CLIP for assessing the look and feel of images", AAAI 2023.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> images = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # embeddings
+      >>> prompts = np.array([[[1.0, 0.0], [0.0, 1.0]]])  # of one pair of texts
+      >>> print(np.asarray(image_quality.clip_iqa(images=images, prompts=prompts)[:, 0]).round(2))
+      [1.  0.  0.5]
     """
     if images.ndim != 2 or prompts.ndim != 3 or prompts.shape[1:] != (2, images.shape[1]):
         raise InputError(

@@ -1,6 +1,6 @@
 """Colour spaces: each with the coefficients of the implementation whose numbers are to be met.
 
-All take RGB as the last axis and keep the values' scale unless they say otherwise. A grey image, one channel, is its
+All take RGB as the last axis and keep the values' scale unless they say otherwise. A gray image, one channel, is its
 own luma.
 """
 
@@ -61,6 +61,13 @@ def rgb_to_ycbcr(x: Numbers, *, data_range: float | None = None) -> Float[Array,
 
     Raises:
       InputError: the images or the data range are not that.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> white = np.full((1, 8, 8, 3), 255, np.uint8)
+      >>> print(np.asarray(image_quality.rgb_to_ycbcr(white, data_range=255)[0, 0, 0]).round(2))
+      [235. 128. 128.]
     """
     check_images("rgb_to_ycbcr", "x", x, colours=(3,))
     return each_image(_ycbcr, x, data_range=check_data_range("rgb_to_ycbcr", {"x": x}, data_range))
@@ -80,6 +87,14 @@ def rgb_to_y(x: Numbers, *, data_range: float | None = None, rounded: bool = Fal
 
     Raises:
       InputError: the images or the data range are not that.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> white = np.ones((1, 8, 8, 3))
+      >>> luma = image_quality.rgb_to_y(white, data_range=1.0)
+      >>> luma.shape, round(float(luma.max()), 4)
+      ((1, 8, 8, 1), 0.9216)
     """
     check_images("rgb_to_y", "x", x, colours=(3,))
     peak = check_data_range("rgb_to_y", {"x": x}, data_range)
@@ -103,7 +118,7 @@ def check_view(op: str, x: Numbers, channels: str, crop_border: int, least_side:
     if channels not in VIEWS:
         raise InputError(f"{op}: channels={channels!r} is unknown; one of {', '.join(VIEWS)} is expected")
     if channels != "all" and x.shape[-1] not in (1, 3):
-        raise InputError(f"{op}: channels={channels!r} needs RGB or grey images; x has {x.shape[-1]} channels")
+        raise InputError(f"{op}: channels={channels!r} needs RGB or gray images; x has {x.shape[-1]} channels")
     if not isinstance(crop_border, int) or crop_border < 0:
         raise InputError(f"{op}: crop_border={crop_border!r} is not a number of pixels >= 0")
     side = min(x.shape[1], x.shape[2])
@@ -142,7 +157,7 @@ def transform(x: Pixels, matrix: np.ndarray) -> Float[Array, "h w out"]:
 
 
 def luma_yiq(x: Pixels) -> Plane:
-    """Luma, 0.299 R + 0.587 G + 0.114 B, of an RGB image; a grey image's only plane."""
+    """Luma, 0.299 R + 0.587 G + 0.114 B, of an RGB image; a gray image's only plane."""
     return x[..., 0] if x.shape[-1] == 1 else transform(x, YIQ[:1])[..., 0]
 
 

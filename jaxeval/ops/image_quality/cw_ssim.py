@@ -33,7 +33,7 @@ def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
     coefficients, K = 0, a Gaussian weight about the centre; but the luma is not rounded to whole numbers first.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 64 x 64 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 64 x 64 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; the value does not depend on it.
 
@@ -45,6 +45,13 @@ def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
 
     Reference: Sampat, Wang, Gupta, Bovik, Markey, "Complex wavelet structural similarity: a new image similarity
     index", IEEE TIP 18(11), 2009; Portilla, Simoncelli's buildSCFpyr.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 64, 64, 3))
+      >>> image_quality.cw_ssim(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("cw_ssim", x, y, data_range, least_side=64, colours=(1, 3))
     return each_image(_cw_ssim, x, y, data_range=peak)

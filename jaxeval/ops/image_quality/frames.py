@@ -20,17 +20,25 @@ def frame_scores(
     """The series of an op over the frames of each clip; its mean over the last axis is the clip's value.
 
     Args:
-      op: of this room, such as `psnr`; one that returns one value an image.
+      op: an op of `jaxeval.ops.image_quality` that returns one value an image, such as `psnr`.
       x: clips, [N, T, H, W, C], any real dtype.
       y: as x; None for an op of single images.
       data_range: width of the values' range.
       options: further keywords of the op.
 
     Returns:
-      [N, T].
+      [N, T], one value a frame.
 
     Raises:
       InputError: not clips of one shape, or what the op raises.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.zeros((2, 5, 16, 16, 3))  # two clips of five frames
+      >>> scores = image_quality.frame_scores(image_quality.psnr, y + 0.1, y, data_range=1.0)
+      >>> scores.shape
+      (2, 5)
     """
     clips = (x,) if y is None else (x, y)
     shapes = [tuple(clip.shape) for clip in clips]

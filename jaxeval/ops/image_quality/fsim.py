@@ -27,7 +27,7 @@ def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: 
     Images whose least side is much above 256 are first averaged in squares of round(side / 256) pixels.
 
     Args:
-      x: RGB images, [N, H, W, 3], any real dtype; for `chromatic=False` also grey ones, [N, H, W, 1].
+      x: RGB images, [N, H, W, 3], any real dtype; for `chromatic=False` also gray ones, [N, H, W, 1].
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
       chromatic: FSIMc, which compares chroma (I and Q) too; otherwise FSIM, of the luma alone.
@@ -36,11 +36,18 @@ def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: 
       [N], in [0, 1]; exactly 1 for identical images, and the same for (y, x).
 
     Raises:
-      InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are grey for
+      InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are gray for
         FSIMc.
 
     Reference: Zhang, Zhang, Mou, Zhang, "FSIM: a feature similarity index for image quality assessment", IEEE TIP
     20(8), 2011.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.fsim(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("fsim", x, y, data_range, least_side=4, colours=(3,) if chromatic else (1, 3))
     return each_image(_fsim, x, y, data_range=peak, chromatic=chromatic)

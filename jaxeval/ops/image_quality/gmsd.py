@@ -27,7 +27,7 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     Prewitt gradients of the luma (YIQ) halved once, as in piq.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -38,6 +38,13 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       InputError: shapes, dtypes, values or the data range do not fit, or a value is not finite.
 
     Reference: Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity deviation", IEEE TIP 23(2), 2014.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.gmsd(y, y, data_range=1.0))
+      [0. 0. 0. 0.]
     """
     peak = image_pair("gmsd", x, y, data_range, least_side=2, colours=(1, 3))
     return each_image(_gmsd, x, y, data_range=peak)
@@ -54,6 +61,13 @@ def gms(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       beyond which gradients see black.
 
     Reference: Xue, Zhang, Mou, Bovik, "Gradient magnitude similarity deviation", IEEE TIP 23(2), 2014.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.gms(y, y, data_range=1.0))
+      [1. 1. 1. 1.]
     """
     peak = image_pair("gms", x, y, data_range, least_side=2, colours=(1, 3))
     return each_image(_gms, x, y, data_range=peak)
@@ -64,7 +78,7 @@ def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromati
     """Multi-scale GMSD: the weighted root mean square of four scales' deviations, with a masking term, as in piq.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 17 x 17 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 17 x 17 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
       chromatic: MS-GMSDc, which adds the error of the chroma (I and Q at the coarsest scale); RGB only.
@@ -73,9 +87,16 @@ def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromati
       [N], from 0, for identical images, upwards: lower is better. The same for (y, x).
 
     Raises:
-      InputError: as for `gmsd`, or images are too small, or grey for MS-GMSDc.
+      InputError: as for `gmsd`, or images are too small, or gray for MS-GMSDc.
 
     Reference: Zhang, Sun, Wu, Liu, "Gradient magnitude similarity deviation on multiple scales", ICASSP 2017.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.ms_gmsd(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("ms_gmsd", x, y, data_range, least_side=17, colours=(3,) if chromatic else (1, 3))
     return each_image(_ms_gmsd, x, y, data_range=peak, chromatic=chromatic)

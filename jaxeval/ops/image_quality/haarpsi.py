@@ -26,7 +26,7 @@ def haarpsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
     """Haar wavelet-based perceptual similarity index, on halved images, as in piq and the authors' code.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -38,6 +38,13 @@ def haarpsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
 
     Reference: Reisenhofer, Bosse, Kutyniok, Wiegand, "A Haar wavelet-based perceptual similarity index for image
     quality assessment", Signal Processing: Image Communication 61, 2018.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.haarpsi(y, y, data_range=1.0))
+      [1. 1. 1. 1.]
     """
     peak = image_pair("haarpsi", x, y, data_range, least_side=16, colours=(1, 3))
     return each_image(_haarpsi, x, y, data_range=peak)
@@ -71,7 +78,7 @@ def _haarpsi(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
 
 
 def _halved(x: Pixels) -> Pixels:
-    """YIQ, or grey, averaged in 2 x 2 squares; if a side is odd, both get a row of zeros at their end."""
+    """YIQ, or gray, averaged in 2 x 2 squares; if a side is odd, both get a row of zeros at their end."""
     odd = max(x.shape[0] % 2, x.shape[1] % 2)
     x = x if x.shape[-1] == 1 else transform(x, YIQ)
     return pool(pad_image(x, (0, 0), (odd, odd), "constant"), 2)

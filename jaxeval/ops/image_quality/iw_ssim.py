@@ -35,7 +35,7 @@ def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
     """Information content weighted SSIM of the luma, on a Laplacian pyramid of five scales, as in piq.
 
     Args:
-      x: distorted images, RGB or grey, [N, H, W, 3 or 1], any real dtype, of at least 161 x 161 pixels.
+      x: distorted images, RGB or gray, [N, H, W, 3 or 1], any real dtype, of at least 161 x 161 pixels.
       y: reference images, as x; the order matters a little.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -47,6 +47,13 @@ def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
 
     Reference: Wang, Li, "Information content weighting for perceptual image quality assessment", IEEE TIP 20(5), 2011.
+
+    Example:
+      >>> import jax
+      >>> from jaxeval.ops import image_quality
+      >>> images = jax.ShapeDtypeStruct((4, 256, 256, 3), "float32")  # shapes alone, as nothing is computed here
+      >>> jax.eval_shape(lambda x, y: image_quality.iw_ssim(x, y, data_range=1.0), images, images).shape
+      (4,)
     """
     peak = image_pair("iw_ssim", x, y, data_range, least_side=161, colours=(1, 3))
     return each_image(_iw_ssim, x, y, data_range=peak)

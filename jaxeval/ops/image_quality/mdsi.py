@@ -28,7 +28,7 @@ def mdsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     The mean absolute deviation of the fourth roots of a map of gradient and chroma similarity, to the power of 1/4.
 
     Args:
-      x: distorted images, RGB, [N, H, W, 3], any real dtype; grey ones, [N, H, W, 1], count as RGB with equal channels.
+      x: distorted images, RGB, [N, H, W, 3], any real dtype; gray ones, [N, H, W, 1], count as RGB with equal channels.
       y: reference images, as x; the order matters.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -39,6 +39,13 @@ def mdsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       InputError: shapes, dtypes, values or the data range do not fit, or a value is not finite.
 
     Reference: Nafchi, Shahkolaei, Hedjam, Cheriet, "Mean deviation similarity index", IEEE Access 4, 2016.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.mdsi(y, y, data_range=1.0))
+      [0. 0. 0. 0.]
     """
     peak = image_pair("mdsi", x, y, data_range, colours=(1, 3))
     return each_image(_mdsi, x, y, data_range=peak)

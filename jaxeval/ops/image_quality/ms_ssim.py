@@ -54,7 +54,7 @@ def ms_ssim(
       x: images, [N, H, W, C], any real dtype.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
-      convention: whose number it is; see the module.
+      convention: the implementation whose number it is; the module lists how they differ.
       weights: exponents, from the finest scale to the coarsest; fewer of them take smaller images.
       channels: "all"; "y", the luma of `rgb_to_y`; or "y-rounded", rounded to 8 bits as in MATLAB.
       crop_border: pixels left out along every edge, before anything else.
@@ -65,6 +65,13 @@ def ms_ssim(
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small
         for that many scales: with five, sides of at least 161 (torchmetrics: 176) pixels are needed.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.ms_ssim(x, y, data_range=1.0, weights=(0.5, 0.5)).shape
+      (4,)
     """
     check_choice("ms_ssim", "convention", convention, CONVENTIONS)
     weights = tuple(float(w) for w in weights)

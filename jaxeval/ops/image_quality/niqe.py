@@ -52,9 +52,16 @@ class NiqeModel:
     """What blocks of undistorted photographs are like.
 
     Attributes:
-        mean: of their features, float64 [36].
-        covariance: of their features, float64 [36, 36].
-        convention: by which the features were computed.
+        mean: mean of their features, float64 [36].
+        covariance: covariance of their features, float64 [36, 36].
+        convention: rules by which the features were computed.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxeval.ops import image_quality
+        >>> model = image_quality.NiqeModel(mean=np.zeros(36), covariance=np.eye(36), convention="matlab")
+        >>> model.whitening().shape
+        (36, 36)
     """
 
     mean: Float[np.ndarray, " f"]
@@ -83,7 +90,7 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
     """Natural image quality evaluator (NIQE) of single images.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 193 x 193 pixels; what does not fill a block
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 193 x 193 pixels; what does not fill a block
         of 96 x 96 is left out.
       model: from `jaxeval.extractors.load_niqe`.
       data_range: width of the values' range, such as 1.0 or 255.
@@ -94,6 +101,17 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
+
+    Example:
+      >>> import jax
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> model = image_quality.NiqeModel(  # or the authors': jaxeval.extractors.load_niqe()
+      ...     mean=np.zeros(36), covariance=np.eye(36), convention="matlab"
+      ... )
+      >>> images = jax.ShapeDtypeStruct((4, 256, 384, 3), "float32")  # shapes alone, as nothing is computed here
+      >>> jax.eval_shape(lambda x: image_quality.niqe(x, model=model, data_range=1.0), images).shape
+      (4,)
     """
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
     return each_image(_niqe, x, data_range=check_data_range("niqe", {"x": x}, data_range), model=model)
@@ -107,6 +125,13 @@ def niqe_features(
 
     Returns:
       [N, (H // 96) * (W // 96), 36]; not-a-number for blocks without texture.
+
+    Example:
+      >>> import jax
+      >>> from jaxeval.ops import image_quality
+      >>> images = jax.ShapeDtypeStruct((4, 256, 384, 3), "float32")  # shapes alone, as nothing is computed here
+      >>> jax.eval_shape(lambda x: image_quality.niqe_features(x, data_range=1.0), images).shape
+      (4, 8, 36)
     """
     check_choice("niqe", "convention", convention, CONVENTIONS)
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))

@@ -40,7 +40,7 @@ def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     root mean squared difference.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 32 x 32 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 32 x 32 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -52,6 +52,13 @@ def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
 
     Reference: Laparra, Ballé, Berardino, Simoncelli, "Perceptual image quality assessment using a normalized Laplacian
     pyramid", Electronic Imaging 2016.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.nlpd(y, y, data_range=1.0))
+      [0. 0. 0. 0.]
     """
     peak = image_pair("nlpd", x, y, data_range, least_side=32, colours=(1, 3))
     return each_image(_nlpd, x, y, data_range=peak)

@@ -28,6 +28,14 @@ class Exposure(NamedTuple):
       deviation: [N], standard deviation of the luma over the data range (RMS contrast).
       black: [N], share of pixels of which a channel is at 0 or below: clipped shadows.
       white: [N], share of pixels of which a channel is at the data range or above: clipped highlights.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> images = np.array([0, 255], np.uint8).repeat(128).reshape(1, 16, 16, 1)
+      >>> exposure = image_quality.exposure(images, data_range=255)
+      >>> print(exposure.black, exposure.white)
+      [0.5] [0.5]
     """
 
     mean: Float[Array, "*n"]
@@ -52,6 +60,14 @@ def total_variation(x: Numbers, *, data_range: float | None = None, norm: str = 
       InputError: shape, dtype, values, the data range or the norm do not fit, or a value is not finite.
 
     Reference: Rudin, Osher, Fatemi, "Nonlinear total variation based noise removal algorithms", Physica D 60, 1992.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> images = np.zeros((2, 16, 16, 1))
+      >>> images[1, 8:] = 1.0
+      >>> print(image_quality.total_variation(images, data_range=1.0))
+      [ 0. 16.]
     """
     check_choice("total_variation", "norm", norm, _NORMS)
     _checked("total_variation", x, data_range)
@@ -65,7 +81,7 @@ def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
     The Laplacian is 4-connected with the border mirrored, as in `cv2.Laplacian(grey, cv2.CV_64F).var()`.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 2 x 2 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 2 x 2 pixels.
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
@@ -76,6 +92,14 @@ def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
 
     Reference: Pech-Pacheco, Cristobal, Chamorro-Martinez, Fernandez-Valdivia, "Diatom autofocusing in brightfield
     microscopy: a comparative study", ICPR 2000.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> images = np.full((2, 16, 16, 3), 0.5)
+      >>> images[1, 8:] = 1.0
+      >>> image_quality.sharpness(images, data_range=1.0) > 0
+      Array([False,  True], dtype=bool)
     """
     peak = _checked("sharpness", x, data_range, least_side=2, colours=(1, 3))
     return each_image(_sharpness, x, data_range=peak)
@@ -93,12 +117,20 @@ def colourfulness(x: Numbers, *, data_range: float | None = None) -> Scores:
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
-      [N], from 0, for grey images, upwards; 109 is called extremely colourful.
+      [N], from 0, for gray images, upwards; 109 is called extremely colourful.
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, or a value is not finite.
 
     Reference: Hasler, Suesstrunk, "Measuring colorfulness in natural images", Human Vision and Electronic Imaging 2003.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> gray, red = np.full((2, 16, 16, 3), 128.0)
+      >>> red[..., 1:] = 0
+      >>> print(np.asarray(image_quality.colourfulness(np.stack([gray, red]), data_range=255)).round(2))
+      [ 0.   42.93]
     """
     return each_image(_colourfulness, x, data_range=_checked("colourfulness", x, data_range, colours=(3,)))
 
@@ -108,7 +140,7 @@ def exposure(x: Numbers, *, data_range: float | None = None) -> Exposure:
     """Brightness, contrast, and the shares of pixels clipped to black and to white.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
@@ -116,6 +148,14 @@ def exposure(x: Numbers, *, data_range: float | None = None) -> Exposure:
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, or a value is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> images = np.full((2, 16, 16, 3), 0.25)
+      >>> exposure = image_quality.exposure(images, data_range=1.0)
+      >>> print(np.asarray(exposure.mean).round(2), np.asarray(exposure.deviation).round(2))
+      [0.25 0.25] [0. 0.]
     """
     return each_image(_exposure, x, data_range=_checked("exposure", x, data_range, colours=(1, 3)))
 
@@ -125,7 +165,7 @@ def entropy(x: Numbers, *, data_range: float | None = None, bins: int = 256) -> 
     """Shannon entropy, in bits, of the luma's histogram.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       data_range: width of the values' range, such as 1.0 or 255.
       bins: codes that the range is rounded to: 256 gives the entropy of 8-bit luma.
 
@@ -134,6 +174,13 @@ def entropy(x: Numbers, *, data_range: float | None = None, bins: int = 256) -> 
 
     Raises:
       InputError: shape, dtype, values, the data range or `bins` do not fit, or a value is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> images = np.array([0, 85, 170, 255], np.uint8).repeat(64).reshape(1, 16, 16, 1)
+      >>> print(np.asarray(image_quality.entropy(images, data_range=255)).round(4))
+      [2.]
     """
     if bins < 2:
         raise InputError(f"entropy: bins={bins} is not a number of codes, 2 or more")

@@ -56,6 +56,14 @@ def lpips_distance(
 
     Reference: Zhang, Isola, Efros, Shechtman, Wang, "The unreasonable effectiveness of deep features as a perceptual
     metric", CVPR 2018, and its package `lpips`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).normal(size=(2, 4, 8, 8, 16))  # maps of 16 channels of four pairs of images
+      >>> weights = np.ones(16)
+      >>> image_quality.lpips_distance([x], [y], [weights]).shape
+      (4,)
     """
     check_choice("lpips_distance", "convention", convention, CONVENTIONS)
     check_maps("lpips_distance", features_x, features_y)
@@ -97,6 +105,14 @@ def dists_distance(
 
     Reference: Ding, Ma, Wang, Simoncelli, "Image quality assessment: unifying structure and texture similarity", IEEE
     TPAMI 44(5), 2022, and its package `DISTS_pytorch`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).normal(size=(2, 4, 8, 8, 16))  # maps of 16 channels of four pairs of images
+      >>> weights = np.ones(16)
+      >>> image_quality.dists_distance([x], [y], [weights], [weights]).shape
+      (4,)
     """
     check_maps("dists_distance", features_x, features_y)
     for name, weights in (("alpha", alpha), ("beta", beta)):

@@ -32,6 +32,13 @@ def mse(
 
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, or a value is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.zeros((2, 16, 16, 3))
+      >>> print(image_quality.mse(y + 0.5, y, data_range=1.0))
+      [0.25 0.25]
     """
     return _errors("mse", x, y, data_range, channels, crop_border)
 
@@ -44,6 +51,13 @@ def mae(
 
     Returns:
       [N], in units of the images.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.zeros((2, 16, 16, 3))
+      >>> print(image_quality.mae(y + 0.5, y, data_range=1.0))
+      [0.5 0.5]
     """
     return _errors("mae", x, y, data_range, channels, crop_border)
 
@@ -56,6 +70,13 @@ def rmse(
 
     Returns:
       [N], in units of the images. Its gradient is 0 where the images are identical.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.zeros((2, 16, 16, 3))
+      >>> print(image_quality.rmse(y + 0.5, y, data_range=1.0))
+      [0.5 0.5]
     """
     return _errors("rmse", x, y, data_range, channels, crop_border)
 
@@ -79,6 +100,13 @@ def psnr(
 
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, or a value is not finite.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.zeros((2, 16, 16, 3))
+      >>> print(np.asarray(image_quality.psnr(y + 0.1, y, data_range=1.0)).round(3))
+      [20. 20.]
     """
     return _errors("psnr", x, y, data_range, channels, crop_border)
 

@@ -42,7 +42,7 @@ def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scor
     is left out, as there.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 8 x 8 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 8 x 8 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -55,6 +55,13 @@ def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scor
 
     Reference: Egiazarian, Astola, Ponomarenko, Lukin, Battisti, Carli, "New full-reference quality metrics based on
     HVS", VPQM 2006.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.psnr_hvs(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("psnr_hvs", x, y, data_range, least_side=_SIDE, colours=(1, 3))
     return each_image(_psnr_hvs, x, y, data_range=peak, masking=False)
@@ -69,6 +76,13 @@ def psnr_hvs_m(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Sc
 
     Reference: Ponomarenko, Silvestri, Egiazarian, Carli, Astola, Lukin, "On between-coefficient contrast masking of DCT
     basis functions", VPQM 2007, and psnrhvsm.m.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> image_quality.psnr_hvs_m(y, y, data_range=1.0)
+      Array([inf, inf, inf, inf], dtype=float32)
     """
     peak = image_pair("psnr_hvs_m", x, y, data_range, least_side=_SIDE, colours=(1, 3))
     return each_image(_psnr_hvs, x, y, data_range=peak, masking=True)

@@ -35,7 +35,7 @@ def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic
     Images whose least side is much above 256 are first averaged in squares of round(side / 256) pixels.
 
     Args:
-      x: RGB or grey images, [N, H, W, 3 or 1], any real dtype, of at least 37 x 37 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 37 x 37 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
       chromatic: compare chroma (I and Q) too; RGB only.
@@ -47,6 +47,13 @@ def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
 
     Reference: Zhang, Li, "SR-SIM: a fast and high performance IQA index based on spectral residual", ICIP 2012.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 48, 48, 3))
+      >>> image_quality.sr_sim(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("sr_sim", x, y, data_range, least_side=37, colours=(3,) if chromatic else (1, 3))
     return each_image(_sr_sim, x, y, data_range=peak, chromatic=chromatic)

@@ -63,6 +63,14 @@ class SsimTerms(NamedTuple):
       contrast_structure: [N], of the product of the last two.
       map: [N, H', W', C], SSIM in every window: as large as the image where the convention continues the image
         (scikit-image, torchmetrics), otherwise of the windows that fit.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> terms = image_quality.ssim_terms(x, y, data_range=1.0)
+      >>> terms.ssim.shape, terms.contrast.shape, terms.map.shape
+      ((4,), (4,), (4, 32, 32, 3))
     """
 
     ssim: Float[Array, "*n"]
@@ -89,7 +97,7 @@ def ssim(
       x: images, [N, H, W, C], any real dtype.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
-      convention: whose number it is; see the module.
+      convention: the implementation whose number it is; the module lists how they differ.
       channels: "all"; "y", the luma of `rgb_to_y`; or "y-rounded", rounded to 8 bits as in MATLAB.
       crop_border: pixels left out along every edge, before anything else.
 
@@ -99,6 +107,15 @@ def ssim(
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are smaller than
         the window.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(image_quality.ssim(y, y, data_range=1.0))
+      [1. 1. 1. 1.]
+      >>> print(np.asarray(image_quality.ssim(y / 2, y, data_range=1.0)).round(1))
+      [0.6 0.6 0.6 0.6]
     """
     return each_image(_ssim, x, y, **_checked("ssim", x, y, data_range, convention, channels, crop_border))
 
@@ -113,7 +130,16 @@ def ssim_terms(
     channels: View = "all",
     crop_border: int = 0,
 ) -> SsimTerms:
-    """SSIM with its luminance, contrast and structure terms and its map; arguments and errors as for `ssim`."""
+    """SSIM with its luminance, contrast and structure terms and its map; arguments and errors as for `ssim`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> terms = image_quality.ssim_terms(y / 2, y, data_range=1.0)
+      >>> print(np.asarray(terms.contrast).round(1), np.asarray(terms.structure).round(1))
+      [0.8 0.8 0.8 0.8] [1. 1. 1. 1.]
+    """
     return each_image(_terms, x, y, **_checked("ssim_terms", x, y, data_range, convention, channels, crop_border))
 
 
@@ -153,7 +179,7 @@ def prepared(
         return pool(x, max(1, round(min(x.shape[:2]) / 256))), data_range
     if convention == "pyiqa":
         x = x * (255.0 / data_range)
-        # Grey images are rounded too; as colours with equal channels they are their own luma.
+        # Gray images are rounded too; as colours with equal channels they are their own luma.
         return rounded_mix(jnp.broadcast_to(x, (*x.shape[:2], 3)), (299, 587, 114), 1000), 255.0
     return x, data_range
 

@@ -25,7 +25,7 @@ def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Visual information fidelity in the pixel domain, of the luma on four scales, as in piq and the authors' code.
 
     Args:
-      x: distorted images, RGB or grey, [N, H, W, 3 or 1], any real dtype, of at least 41 x 41 pixels.
+      x: distorted images, RGB or gray, [N, H, W, 3 or 1], any real dtype, of at least 41 x 41 pixels.
       y: reference images, as x; the order matters.
       data_range: width of the values' range, such as 1.0 or 255.
 
@@ -36,6 +36,13 @@ def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
 
     Reference: Sheikh, Bovik, "Image information and visual quality", IEEE TIP 15(2), 2006, and vifp_mscale.m.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 48, 48, 3))
+      >>> image_quality.vif(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("vif", x, y, data_range, least_side=41, colours=(1, 3))
     return each_image(_vif, x, y, data_range=peak)

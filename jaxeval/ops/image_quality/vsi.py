@@ -33,7 +33,7 @@ def vsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Visual saliency-induced index of each pair of images, as in piq.
 
     Args:
-      x: RGB images, [N, H, W, 3], any real dtype; grey ones, [N, H, W, 1], count as RGB with equal channels.
+      x: RGB images, [N, H, W, 3], any real dtype; gray ones, [N, H, W, 1], count as RGB with equal channels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
 
@@ -46,6 +46,13 @@ def vsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
 
     Reference: Zhang, Shen, Li, "VSI: a visual saliency-induced index for perceptual image quality assessment", IEEE TIP
     23(10), 2014.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.vsi(x, y, data_range=1.0).shape
+      (4,)
     """
     peak = image_pair("vsi", x, y, data_range, least_side=2, colours=(1, 3))
     return each_image(_vsi, x, y, data_range=peak)

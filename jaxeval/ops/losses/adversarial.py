@@ -28,7 +28,15 @@ __all__ = [
 
 
 class AdversarialLosses(NamedTuple):
-    """What the two players minimise: float32 scalars, means over the batch."""
+    """What the two players minimise: float32 scalars, means over the batch.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> both = losses.hinge(real=np.array([2.0, 2.0]), fake=np.array([-2.0, -2.0]))
+      >>> print(both.discriminator, both.generator)
+      0.0 2.0
+    """
 
     discriminator: Float[Array, ""]
     generator: Float[Array, ""]
@@ -49,6 +57,13 @@ def minimax(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
 
     Raises:
       InputError: the logits are no vectors, or empty; so it is of every loss here.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> discriminator, generator = losses.minimax(real=np.zeros(4), fake=np.zeros(4))
+      >>> round(float(discriminator), 3), round(float(generator), 3)
+      (1.386, -0.693)
     """
     real, fake = _logits(real, fake)
     # log(1 - sigmoid(x)) = -softplus(x), without the cancellation.
@@ -67,6 +82,13 @@ def non_saturating(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
 
     Returns:
       2 log 2 and log 2 where all logits are 0.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> discriminator, generator = losses.non_saturating(real=np.zeros(4), fake=np.zeros(4))
+      >>> round(float(discriminator), 3), round(float(generator), 3)
+      (1.386, 0.693)
     """
     real, fake = _logits(real, fake)
     return AdversarialLosses(_cross_entropy(real, fake), jax.nn.softplus(-fake).mean())
@@ -84,6 +106,13 @@ def least_squares(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
 
     Returns:
       1/2 and 1/2 where all outputs are 0.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> discriminator, generator = losses.least_squares(real=np.ones(4), fake=np.zeros(4))
+      >>> print(discriminator, generator)
+      0.0 0.5
     """
     real, fake = _logits(real, fake)
     return AdversarialLosses(
@@ -105,6 +134,13 @@ def hinge(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
 
     Returns:
       2 and 0 where all outputs are 0.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> discriminator, generator = losses.hinge(real=np.full(4, 0.5), fake=np.full(4, -0.5))
+      >>> print(discriminator, generator)
+      1.0 0.5
     """
     real, fake = _logits(real, fake)
     return AdversarialLosses(jax.nn.relu(1 - real).mean() + jax.nn.relu(1 + fake).mean(), -fake.mean())
@@ -120,6 +156,13 @@ def wasserstein(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
     Args:
       real: the critic's values of real images, shape [N].
       fake: its values of generated images, shape [M].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> critic, generator = losses.wasserstein(real=np.full(4, 3.0), fake=np.ones(4))
+      >>> print(critic, generator)
+      -2.0 -1.0
     """
     real, fake = _logits(real, fake)
     return AdversarialLosses(fake.mean() - real.mean(), -fake.mean())
@@ -142,6 +185,13 @@ def relativistic(*, real: Numbers, fake: Numbers) -> AdversarialLosses:
 
     Raises:
       InputError: the two differ in length.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> discriminator, generator = losses.relativistic(real=np.ones(4), fake=np.ones(4))
+      >>> round(float(discriminator), 3), round(float(generator), 3)
+      (0.693, 0.693)
     """
     real, fake = _logits(real, fake)
     if len(real) != len(fake):

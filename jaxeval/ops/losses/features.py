@@ -48,6 +48,13 @@ def content_loss(
 
     References: Gatys, Ecker, Bethge, "Image style transfer using convolutional neural networks", CVPR 2016; Johnson,
     Alahi, Fei-Fei, "Perceptual losses for real-time style transfer and super-resolution", ECCV 2016.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> x, y = {"relu2_2": jnp.ones((4, 8, 8, 16))}, {"relu2_2": jnp.zeros((4, 8, 8, 16))}
+      >>> print(losses.content_loss(x, y))
+      [1. 1. 1. 1.]
     """
     check_choice("content_loss", "reduction", reduction, _REDUCTIONS)
     total = jnp.float32(0.0)
@@ -85,6 +92,13 @@ def style_loss(
       InputError: no maps, maps of different names or shapes, weights of other maps, or an unknown normalisation.
 
     References: as of `content_loss`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> x, y = {"relu2_2": jnp.ones((4, 8, 8, 16))}, {"relu2_2": jnp.zeros((4, 8, 8, 16))}
+      >>> print(losses.style_loss(x, y))
+      [1. 1. 1. 1.]
     """
     check_choice("style_loss", "normalisation", normalisation, _NORMALISATIONS)
     total = jnp.float32(0.0)
@@ -115,13 +129,20 @@ def perceptual_loss(
       features_y: the same maps of the other images.
       content: each map's factor of `content_loss` ("mean").
       style: each map's factor of `style_loss`; none by default.
-      normalisation: of `style_loss`.
+      normalisation: that of `style_loss`.
 
     Returns:
       [N], from 0 for identical maps upwards.
 
     Raises:
       InputError: a map that a factor is for is missing, or as for the other two.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> x, y = {"relu2_2": jnp.ones((4, 8, 8, 16))}, {"relu2_2": jnp.zeros((4, 8, 8, 16))}
+      >>> print(losses.perceptual_loss(x, y, content={"relu2_2": 1.0}, style={"relu2_2": 10.0}))
+      [11. 11. 11. 11.]
     """
     total = content_loss(*_only(content, features_x, features_y), weights=content)
     if style:
@@ -135,6 +156,12 @@ def gram_matrix(features: Float[Array, "n h w c"]) -> Float[Array, "n c c"]:
 
     Args:
       features: [N, H', W', C].
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> losses.gram_matrix(jnp.ones((4, 8, 8, 16))).shape
+      (4, 16, 16)
     """
     _, height, width, _ = features.shape
     maps = _float32(features)

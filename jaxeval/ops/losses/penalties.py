@@ -25,6 +25,13 @@ def gradient_norms(discriminator: Discriminator, images: Numbers) -> Float[Array
 
     Raises:
       InputError: the discriminator does not return one logit for each image.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> images = jnp.ones((4, 2, 2, 1))
+      >>> print(losses.gradient_norms(lambda images: images.sum((1, 2, 3)), images))
+      [2. 2. 2. 2.]
     """
     # The root's derivative is infinite at 0, where a penalty's gradient has to stay finite.
     squares = _squared_norms(discriminator, images)
@@ -45,11 +52,20 @@ def gradient_penalty(
       discriminator: images [N, ...] to values [N].
       real: shape [N, ...].
       fake: the same shape.
-      key: of the random numbers: each pair is mixed at a place of its own, uniform in 0 to 1.
+      key: key of the random numbers: each pair is mixed at a place of its own, uniform in 0 to 1.
       target: the length wanted.
 
     Raises:
       InputError: real and fake differ in shape, or the discriminator's result has the wrong one.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> real, fake = jnp.ones((4, 2, 2, 1)), jnp.zeros((4, 2, 2, 1))
+      >>> penalty = losses.gradient_penalty(lambda x: x.sum((1, 2, 3)), real=real, fake=fake, key=jax.random.key(0))
+      >>> print(penalty)
+      1.0
     """
     if real.shape != fake.shape:
         raise InputError(f"real has shape {tuple(real.shape)} and fake {tuple(fake.shape)}; pairs are mixed")
@@ -69,6 +85,12 @@ def r1_penalty(discriminator: Discriminator, real: Numbers) -> Float[Array, ""]:
     Args:
       discriminator: images [N, ...] to logits [N].
       real: shape [N, ...].
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> print(losses.r1_penalty(lambda images: images.sum((1, 2, 3)), jnp.ones((4, 2, 2, 1))))
+      2.0
     """
     return _squared_norms(discriminator, real).mean() / 2
 
@@ -82,6 +104,12 @@ def r2_penalty(discriminator: Discriminator, fake: Numbers) -> Float[Array, ""]:
     Args:
       discriminator: images [N, ...] to logits [N].
       fake: shape [N, ...].
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxeval.ops import losses
+      >>> print(losses.r2_penalty(lambda images: images.sum((1, 2, 3)), jnp.zeros((4, 2, 2, 1))))
+      2.0
     """
     return _squared_norms(discriminator, fake).mean() / 2
 

@@ -39,6 +39,13 @@ def structure_loss(
 
     Raises:
       InputError: an unknown similarity, or as for `ssim`, `ms_ssim` or `gms`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> y = np.random.default_rng(0).uniform(size=(4, 32, 32, 3))
+      >>> print(losses.structure_loss(y, y, data_range=1.0))
+      [0. 0. 0. 0.]
     """
     check_choice("structure_loss", "similarity", similarity, _SIMILARITIES)
     if similarity == "ssim":

@@ -28,7 +28,7 @@ _LOG_2PI = math.log(2 * math.pi)
 def bernoulli_nll(*, logits: Numbers, targets: Numbers) -> Float[Array, " n"]:
     """-log p(target) under independent Bernoulli pixels, summed over each image.
 
-    A likelihood where targets are 0 or 1; for grey levels between, the cross-entropy that many autoencoders minimise,
+    A likelihood where targets are 0 or 1; for gray levels between, the cross-entropy that many autoencoders minimise,
     which is no likelihood and cannot be compared with one.
 
     Args:
@@ -40,6 +40,13 @@ def bernoulli_nll(*, logits: Numbers, targets: Numbers) -> Float[Array, " n"]:
 
     Raises:
       InputError: the two differ in shape; so it is of every reconstruction term here.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> images = np.random.default_rng(0).integers(0, 2, size=(4, 28, 28, 1))
+      >>> print(np.asarray(losses.bernoulli_nll(logits=np.zeros((4, 28, 28, 1)), targets=images)).round(1))
+      [543.4 543.4 543.4 543.4]
     """
     logits, targets = _pair("logits", logits, "targets", targets)
     return _image_sums(jax.nn.softplus(logits) - targets * logits)
@@ -61,6 +68,13 @@ def gaussian_nll(*, mean: Numbers, log_variance: Numbers, targets: Numbers) -> F
 
     Returns:
       Shape [N].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> images = np.zeros((4, 28, 28, 1))
+      >>> print(np.asarray(losses.gaussian_nll(mean=images, log_variance=0.0, targets=images)).round(1))
+      [720.5 720.5 720.5 720.5]
     """
     mean, targets = _pair("mean", mean, "targets", targets)
     return -_image_sums(_log_density(targets, mean, _broadcast(log_variance, mean)))
@@ -76,6 +90,13 @@ def l1_error(*, outputs: Numbers, targets: Numbers) -> Float[Array, " n"]:
 
     Returns:
       Shape [N].
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> images = np.zeros((4, 28, 28, 1))
+      >>> print(losses.l1_error(outputs=images + 0.5, targets=images))
+      [392. 392. 392. 392.]
     """
     outputs, targets = _pair("outputs", outputs, "targets", targets)
     return _image_sums(jnp.abs(outputs - targets))
@@ -96,6 +117,13 @@ def gaussian_kl(*, mean: Numbers, log_variance: Numbers) -> Float[Array, "n d"]:
 
     Raises:
       InputError: the shapes differ or are no matrices.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> kl = losses.gaussian_kl(mean=np.ones((4, 16)), log_variance=np.zeros((4, 16)))
+      >>> kl.shape, float(kl[0, 0])
+      ((4, 16), 0.5)
     """
     mean, log_variance = _pair("mean", mean, "log_variance", log_variance)
     if mean.ndim != 2:
@@ -117,6 +145,12 @@ def free_bits(kl: Numbers, *, nats: float) -> Float[Array, ""]:
 
     Raises:
       InputError: another shape, or a negative number of nats.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> print(losses.free_bits(np.zeros((4, 16)), nats=0.25))
+      4.0
     """
     if kl.ndim != 2 or not kl.shape[0]:
         raise InputError(f"kl has shape {tuple(kl.shape)}; [N, D], as gaussian_kl gives it, is expected")
@@ -141,6 +175,12 @@ def elbo(*, reconstruction_nll: Numbers, kl: Numbers, beta: float = 1.0) -> Floa
 
     Raises:
       InputError: the shapes do not fit, or beta is negative.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> print(losses.elbo(reconstruction_nll=np.full(4, 100.0), kl=np.full((4, 16), 0.5)))
+      [-108. -108. -108. -108.]
     """
     if reconstruction_nll.ndim != 1 or kl.ndim != 2 or kl.shape[0] != reconstruction_nll.shape[0]:
         raise InputError(
@@ -163,6 +203,13 @@ def gaussian_log_density(*, values: Numbers, mean: Numbers, log_variance: Number
 
     Returns:
       Shape [N], summed over all other axes.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> draws = np.zeros((4, 16))
+      >>> print(np.asarray(losses.gaussian_log_density(values=draws, mean=0.0, log_variance=0.0)).round(2))
+      [-14.7 -14.7 -14.7 -14.7]
     """
     values = jnp.asarray(values, jnp.float32)
     return _image_sums(_log_density(values, _broadcast(mean, values), _broadcast(log_variance, values)))
@@ -182,6 +229,13 @@ def importance_weighted_bound(log_weights: Numbers) -> Float[Array, " n"]:
 
     Raises:
       InputError: another shape, or no draws.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import losses
+      >>> log_weights = np.array([[-90.0, -100.0], [-90.0, -120.0]])  # two draws for each of two images
+      >>> print(np.asarray(losses.importance_weighted_bound(log_weights)).round(2))
+      [ -90.   -100.69]
     """
     if log_weights.ndim != 2 or not log_weights.shape[0]:
         raise InputError(f"log_weights has shape {tuple(log_weights.shape)}; [K, N] with K draws of each is expected")
