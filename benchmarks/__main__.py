@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.kernels import KERNELS, OURS, Kernel, chosen
 from benchmarks.results import lines, row_of
 from benchmarks.timing import Worker, measure, worker
-from jaxeval._files import local_path
+from jaxeval.files import local_path
 
 __all__ = ["main"]
 

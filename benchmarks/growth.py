@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.kernels_of_features import features, statistics
 from benchmarks.machine import describe
 from jaxeval import ops
-from jaxeval._files import local_path
+from jaxeval.files import local_path
 from jaxeval.ops import image_quality
 
 __all__ = ["Curve", "draw", "exponent", "main", "measure"]

@@ -26,7 +26,7 @@ import numpy as np
 import skimage.data
 from jaxtyping import Float32
 
-from jaxeval._files import local_path
+from jaxeval.files import local_path
 from jaxeval.pairs import PAIR_MEASURES
 
 __all__ = ["PEERS", "Timing", "growth", "images", "main", "peers_of", "timed"]

@@ -20,8 +20,8 @@ import skimage.data
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from jaxeval._files import local_path
 from jaxeval.errors import WeightsMissingError
+from jaxeval.files import local_path
 from jaxeval.pairs import PAIR_MEASURES, PairMeasure
 
 __all__ = ["DISTORTIONS", "PHOTOGRAPHS", "Row", "distorted", "main", "photograph", "rank", "report"]

@@ -24,9 +24,9 @@ from jax.extend import core
 from benchmarks.kernels_of_images import import_random_weights, pictures
 from benchmarks.machine import describe
 from jaxeval import ops
-from jaxeval._files import local_path
 from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, load_extractor
+from jaxeval.files import local_path
 
 __all__ = ["MODES", "features_in_float64", "inception_and_images", "main", "measure", "with_precision"]
 

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.kernel import OURS
 from benchmarks.results import achieved, disagreement, ratio, reached
 from benchmarks.timing import median, spread
-from jaxeval._files import local_path
+from jaxeval.files import local_path
 
 __all__ = ["main", "page"]
 

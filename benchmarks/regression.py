@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from benchmarks.kernel import OURS
 from benchmarks.results import achieved
 from benchmarks.timing import median, spread
-from jaxeval._files import local_path
+from jaxeval.files import local_path
 
 __all__ = ["Change", "compare", "main"]
 

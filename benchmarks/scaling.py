@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxeval._files import local_path
 from jaxeval.distributed import batch_mesh, replicate_on
 from jaxeval.extractors import load_extractor
+from jaxeval.files import local_path
 from jaxeval.metrics import FrechetDistance, KernelDistance, Manifold
 
 __all__ = ["DEVICES", "PROGRAMS", "Work", "main", "measure"]

@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.timing import median, spread
-from jaxeval._files import local_path
 from jaxeval.distributed import batch_mesh
+from jaxeval.files import local_path
 from models.config import GanConfig, VaeConfig
 from models.data import Batches, DataSet, prefetch
 from models.training import make_trainer

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import jax
 
-from jaxeval._files import check_writable, local_path, write_atomically
 from jaxeval._version import __version__
+from jaxeval.files import check_writable, local_path, write_atomically
 
 __all__ = ["Document", "device_name", "versions"]
 

@@ -20,8 +20,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from jaxeval._files import local_path, replace_file
 from jaxeval.errors import InputError
+from jaxeval.files import local_path, replace_file
 from models.functional import from_bytes, to_bytes
 from models.training_config import RunConfig, run_config
 

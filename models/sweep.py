@@ -15,8 +15,8 @@ import click
 import numpy as np
 
 import jaxeval
-from jaxeval._files import local_path, replace_file
 from jaxeval.errors import InputError, JaxevalError
+from jaxeval.files import local_path, replace_file
 from models.config import GanConfig, VaeConfig
 from models.data import load_splits
 from models.runs import Run

@@ -17,7 +17,15 @@ EXAMPLES = {
     for path in sorted((ROOT / "jaxeval").rglob("*.py"))
     if ">>> " in (text := path.read_text(encoding="utf-8"))
 }
-FACES = ("jaxeval.ops", "jaxeval.ops.image_quality", "jaxeval.ops.losses", "jaxeval.metrics")
+FACES = (
+    "jaxeval",
+    "jaxeval.evaluation",
+    "jaxeval.pairs",
+    "jaxeval.ops",
+    "jaxeval.ops.image_quality",
+    "jaxeval.ops.losses",
+    "jaxeval.metrics",
+)
 
 
 @pytest.mark.usefixtures("quickly_compiled")

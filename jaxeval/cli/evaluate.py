@@ -338,8 +338,8 @@ class _Session:
     _FREE = ("compilation_cache", "quiet", "threads", "weights_dir")
 
     def __init__(self, options: dict[str, Any], out: str | None):
-        from jaxeval._files import check_writable
         from jaxeval.distributed import Processes, agree_on, start, together
+        from jaxeval.files import check_writable
 
         own = {name: options.pop(name) for name in ("coordinator", "num_processes", "process_id")}
         given = [f"--{name.replace('_', '-')}" for name, value in own.items() if value is not None]

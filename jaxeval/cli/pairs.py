@@ -108,7 +108,7 @@ def pairs(
     """
     from pathlib import Path
 
-    from jaxeval._files import check_writable
+    from jaxeval.files import check_writable
     from jaxeval.pairs import PAIR_MEASURES, score_pairs
     from jaxeval.pairs.files import save_scores
     from jaxeval.report import draw_curves, draw_exhibits, output_console, print_pairs

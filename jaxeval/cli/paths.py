@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from jaxeval._files import local_name
 from jaxeval.errors import InputError
+from jaxeval.files import local_name
 
 __all__ = ["LOCAL_PATH"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxeval import _arguments
-from jaxeval._files import local_path
 from jaxeval.errors import InputError
+from jaxeval.files import local_path
 
 __all__ = ["load_captions"]
 
@@ -22,6 +22,15 @@ def load_captions(path: str | Path) -> dict[str, str]:
 
     Raises:
       InputError: the file cannot be read, is not of that form, or names an image twice.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.evaluation import load_captions
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     length = pathlib.Path(folder, "captions.json").write_text('{"0001.png": "a red bicycle"}')
+      ...     captions = load_captions(f"{folder}/captions.json")
+      >>> captions["0001.png"]
+      'a red bicycle'
     """
     path = local_path(_arguments.path("path", path))
     try:

@@ -44,6 +44,16 @@ class Difference:
       alike_p_value_method: how it was found.
       debiased: the difference without what each number exceeds that of its distribution by, which unequal counts of
         images leave in `value`; None where one of the two is not known.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> real, first, second = np.random.default_rng(0).integers(0, 256, size=(3, 64, 5, 5, 3), dtype=np.uint8)
+      >>> sets = {"a": first}, {"b": second // 2}
+      >>> comparison = jaxeval.compare(*sets, reference=real, metrics="fd", extractor="pixels")
+      >>> difference = comparison.differences[0]
+      >>> difference.first.metric, difference.better
+      ('fd-pixels', 'a')
     """
 
     first: Result
@@ -79,7 +89,16 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison(Document):
-    """What one call of `compare` found: the differences, and a manifest of how; saved as `comparison.json`."""
+    """What one call of `compare` found: the differences, and a manifest of how; saved as `comparison.json`.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> real, first, second = np.random.default_rng(0).integers(0, 256, size=(3, 64, 5, 5, 3), dtype=np.uint8)
+      >>> comparison = jaxeval.compare(first, second, reference=real, metrics="fd", extractor="pixels")
+      >>> len(comparison.differences), sorted(comparison.to_dict())
+      (1, ['differences', 'manifest', 'schema_version'])
+    """
 
     file_name = "comparison.json"
 

@@ -84,6 +84,16 @@ def statistics_remarks(path: str | Path) -> list[str]:
 
     Raises:
       InputError: it cannot be read, or is not such a file.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from jaxeval import evaluation
+      >>> images = np.random.default_rng(0).integers(0, 256, size=(20, 8, 8, 3), dtype=np.uint8)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     written = evaluation.reference_statistics(images, f"{folder}/reference.npz", extractor="pixels")
+      ...     list(evaluation.statistics_remarks(f"{folder}/reference.npz"))
+      []
     """
     _, identity = load_statistics(Path(path))
     if identity is None:

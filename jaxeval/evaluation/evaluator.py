@@ -13,7 +13,6 @@ import numpy as np
 from jaxeval import _arguments
 from jaxeval._arguments import a_text, optional
 from jaxeval._faults import keep_finished
-from jaxeval._files import local_path
 from jaxeval.distributed import Processes, agree_on, current_processes, peers, together
 from jaxeval.errors import InputError, OutOfMemoryError, lack_of_memory
 from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol
@@ -35,6 +34,7 @@ from jaxeval.evaluation.reading.whole_batches import in_whole_batches
 from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, Side, lacks_rows, make_jobs
 from jaxeval.extractors import Extractor, Precision, load_extractor
+from jaxeval.files import local_path
 from jaxeval.images import SampledSource, Sampling, Source
 from jaxeval.progress import Progress
 from jaxeval.records import versions
@@ -143,6 +143,14 @@ def evaluate(
       OutOfMemoryError: the images at a time, or all of them together, do not fit into memory.
       PreemptedError: `stop` said so; what the run had is saved.
       WeightsMissingError: the extractor's weights have not been imported.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> real, fake = np.random.default_rng(0).integers(0, 256, size=(2, 64, 8, 8, 3), dtype=np.uint8)
+      >>> evaluation = jaxeval.evaluate(real, {"untrained": fake}, metrics="fd", extractor="pixels")
+      >>> [(result.metric, result.generated, result.n_generated) for result in evaluation.results]
+      [('fd-pixels', 'untrained', 64)]
     """
     started = time.time()
     read = _read_options(batch_size, on_error, threads)
@@ -255,6 +263,15 @@ def compare(
       OutOfMemoryError: as with `evaluate`.
       PreemptedError: `stop` said so; what the run had is saved.
       WeightsMissingError: the extractor's weights have not been imported.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> real, first, second = np.random.default_rng(0).integers(0, 256, size=(3, 64, 5, 5, 3), dtype=np.uint8)
+      >>> comparison = jaxeval.compare(first, second // 2, reference=real, metrics="fd", extractor="pixels")
+      >>> difference = comparison.differences[0]
+      >>> difference.value < 0, difference.p_value < 0.05
+      (True, True)
     """
     started = time.time()
     read = _read_options(batch_size, on_error, threads)
@@ -518,6 +535,14 @@ def features(
     Raises:
       InputError: data or an argument is not what was expected.
       WeightsMissingError: the extractor's weights have not been imported.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> images = np.random.default_rng(0).integers(0, 256, size=(10, 8, 8, 3), dtype=np.uint8)
+      >>> features = jaxeval.features(images, extractor="pixels")
+      >>> features.shape, features.dtype
+      ((10, 192), dtype('float32'))
     """
     (chosen,) = _one(protocol, exact_protocol)
     saving, read = _Saving(cache), _read_options(batch_size, on_error, threads)
@@ -596,6 +621,17 @@ def reference_statistics(
     Raises:
       InputError: data or an argument is not what was expected, or the file cannot be written.
       WeightsMissingError: the extractor's weights have not been imported.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> images = np.random.default_rng(0).integers(0, 256, size=(20, 8, 8, 3), dtype=np.uint8)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     statistics = jaxeval.reference_statistics(images, f"{folder}/reference.npz", extractor="pixels")
+      ...     evaluation = jaxeval.evaluate(f"{folder}/reference.npz", images, extractor="pixels")
+      >>> statistics.mean.shape, evaluation.results[0].n_reference
+      ((192,), 20)
     """
     (chosen,) = _one(protocol, exact_protocol)
     path = local_path(path)

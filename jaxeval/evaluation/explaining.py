@@ -47,6 +47,12 @@ class Step:
       second: that of the second.
       value: the Frechet distance once it is replaced.
       share: by how much that changed it; the shares of all steps sum to the whole difference, without rounding.
+
+    Example:
+      >>> from jaxeval.evaluation import Step
+      >>> step = Step(name="resize", first="bilinear", second="bicubic", value=12.5, share=0.5)
+      >>> step.name, step.share
+      ('resize', 0.5)
     """
 
     name: str
@@ -73,6 +79,15 @@ class Explanation(Document):
       steps: in the order in which rules are replaced.
       warnings: what a reader should know.
       manifest: how the numbers were found.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> real, fake = np.random.default_rng(0).uniform(0, 1, (2, 64, 16, 16, 3)).astype(np.float32)
+      >>> options = {"extractor": "random-conv", "value_range": (0, 1)}
+      >>> explanation = jaxeval.explain(real, fake, protocols="adm,edm2", **options)
+      >>> explanation.protocols, explanation.steps[0].name, len(explanation.steps)
+      (('adm', 'edm2'), 'levels', 7)
     """
 
     file_name = "explanation.json"

@@ -131,6 +131,12 @@ class Protocol:
       by_pillow: whether the reference reads image files as Pillow's `convert("RGB")` gives them, which clips gray of
         more than 8 bits at 255; the others take arrays of 8 bits, or refuse such files.
       exact: whether it is followed where jaxeval departs from that for the better, scaling such files to 8 bits.
+
+    Example:
+      >>> from jaxeval.evaluation import get_protocols
+      >>> protocol, *_ = get_protocols("clean-fid")
+      >>> protocol.name, protocol.ddof, protocol.quantise
+      ('clean-fid', 1, 'round')
     """
 
     name: str
@@ -294,6 +300,11 @@ def get_protocols(
 
     Raises:
       InputError: a name is not known; the message lists those that are.
+
+    Example:
+      >>> from jaxeval.evaluation import get_protocols
+      >>> [protocol.name for protocol in get_protocols("adm,clean-fid")]
+      ['adm', 'clean-fid']
     """
     parts = names if isinstance(names, list | tuple) else [names]
     found: dict[str, Protocol] = {}

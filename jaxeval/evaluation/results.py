@@ -40,6 +40,14 @@ class Result:
       warnings: what a reader should know before trusting the number.
       debiased: the number without what it exceeds that of the distributions by on average, with an interval of its
         own; None where the metric has no such bias, or it is not known.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> real, fake = np.random.default_rng(0).integers(0, 256, size=(2, 64, 8, 8, 3), dtype=np.uint8)
+      >>> result = jaxeval.evaluate(real, fake, extractor="pixels").results[0]
+      >>> result.metric, result.better, result.n_reference, result.feature_size, result.protocol
+      ('fd-pixels', 'lower', 64, 192, 'torch-fidelity')
     """
 
     metric: str
@@ -87,7 +95,16 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation(Document):
-    """What one call of `evaluate` found: the results, and a manifest of how; saved as `result.json`."""
+    """What one call of `evaluate` found: the results, and a manifest of how; saved as `result.json`.
+
+    Example:
+      >>> import numpy as np
+      >>> import jaxeval
+      >>> real, fake = np.random.default_rng(0).integers(0, 256, size=(2, 64, 8, 8, 3), dtype=np.uint8)
+      >>> evaluation = jaxeval.evaluate(real, fake, extractor="pixels")
+      >>> sorted(evaluation.to_dict())
+      ['manifest', 'results', 'schema_version']
+    """
 
     file_name = "result.json"
 

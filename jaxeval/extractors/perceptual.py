@@ -26,7 +26,7 @@ from jaxeval.extractors.registry import load_trunk
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.vgg import VGG16
 from jaxeval.ops.image_quality import LpipsConvention, dists_distance, lpips_distance
-from jaxeval.ops.image_quality._images import Scores, check_choice, image_pair
+from jaxeval.ops.image_quality.batches import Scores, check_choice, image_pair
 
 __all__ = ["DISTS_CHANNELS", "LPIPS_NETWORKS", "PerceptualDistance", "load_dists", "load_lpips", "lpips_names"]
 

@@ -18,19 +18,19 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval._files import local_path
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.clip import Clip
 from jaxeval.extractors.quality_files import NIQE_NAMES, read_libsvm, read_niqe, read_ranges
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.files import local_path
 from jaxeval.ops.image_quality import (
     CLIP_IQA_PROMPTS,
     BrisqueConvention,
     BrisqueModel,
     NiqeModel,
 )
-from jaxeval.ops.image_quality._images import check_choice
+from jaxeval.ops.image_quality.batches import check_choice
 
 __all__ = ["ScoreHead", "embed_prompts", "load_brisque", "load_niqe", "load_score_head"]
 

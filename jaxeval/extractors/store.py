@@ -20,10 +20,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxeval._files import local_path, replace_file
 from jaxeval._packages import needed, user_cache_folder
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, known_weights, tensors_of
+from jaxeval.files import local_path, replace_file
 
 __all__ = ["LoadedWeights", "WeightsRow", "WeightsStore"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from jaxeval._files import local_path
 from jaxeval.errors import InputError
+from jaxeval.files import local_path
 from jaxeval.images.arrays import Layout, array_item, as_array, check_value_range, image_layouts
 from jaxeval.images.files import printable, read_file
 from jaxeval.images.formats import EXTENSIONS

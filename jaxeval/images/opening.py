@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from jaxeval import _arguments
-from jaxeval._files import local_name, local_path
 from jaxeval.errors import InputError
+from jaxeval.files import local_name, local_path
 from jaxeval.images import report
 from jaxeval.images.array_files import ArrayFileSource
 from jaxeval.images.arrays import ArraySource, Layout, check_out_of_range, check_own_range, check_range

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from jaxeval._files import local_path
 from jaxeval.errors import InputError
+from jaxeval.files import local_path
 from jaxeval.images.exact import PixelLayout
 from jaxeval.images.files import printable
 from jaxeval.images.y4m import open_y4m

@@ -9,8 +9,8 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from jaxeval._files import local_path
 from jaxeval.errors import InputError
+from jaxeval.files import local_path
 from jaxeval.images.decoding import MAX_PIXELS
 from jaxeval.images.files import printable
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxeval._files import check_writable, local_path, write_atomically
+from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.pairs.results import PairScores, plain_number
 
 __all__ = ["save_scores"]

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from jaxeval._files import local_path
 from jaxeval.errors import InputError
+from jaxeval.files import local_path
 from jaxeval.images import Item, open_source
 from jaxeval.images.formats import EXTENSIONS
 

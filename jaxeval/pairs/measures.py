@@ -40,6 +40,12 @@ class PairMeasure:
       in_levels: whether it grows with the data range, so that images of 8 and of 16 bits are not to be averaged.
       weights: names of the weights that it needs, as `jaxeval weights` has them; `load` raises WeightsMissingError.
       range: the least and the largest that it can be.
+
+    Example:
+      >>> from jaxeval.pairs import PAIR_MEASURES
+      >>> measure = PAIR_MEASURES["psnr"]
+      >>> measure.name, measure.better
+      ('psnr', 'higher')
     """
 
     name: str

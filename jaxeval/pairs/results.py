@@ -27,6 +27,19 @@ class PairScores:
       set: the distorted set; or the reference itself, with the measures of single images only.
       height, width, channels, bits: of the image as stored.
       values: by the measure's name; may be infinite.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from PIL import Image
+      >>> from jaxeval.pairs import score_pairs
+      >>> with tempfile.TemporaryDirectory() as real, tempfile.TemporaryDirectory() as fake:
+      ...     for folder in (real, fake):
+      ...         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(f"{folder}/a.png")
+      ...     pairs = score_pairs(real, fake, metrics="ssim")
+      >>> scores = pairs.scores[0]
+      >>> scores.image, scores.height, scores.width, dict(scores.values)
+      ('a', 16, 16, {'ssim': 1.0})
     """
 
     image: str
@@ -56,6 +69,19 @@ class PairMean:
       worst: name of the image with the worst score; None where no direction is better.
       definition: whose number it is, in words.
       parameters: the op's options and the data range.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from PIL import Image
+      >>> from jaxeval.pairs import score_pairs
+      >>> with tempfile.TemporaryDirectory() as real, tempfile.TemporaryDirectory() as fake:
+      ...     for folder in (real, fake):
+      ...         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(f"{folder}/a.png")
+      ...     pairs = score_pairs(real, fake, metrics="ssim")
+      >>> mean = pairs.means[0]
+      >>> mean.label, mean.value, mean.better, mean.worst
+      ('SSIM', 1.0, 'higher', 'a')
     """
 
     metric: str
@@ -95,6 +121,20 @@ class PairDifference:
       better: name of the better set, where the interval leaves no doubt of it and a direction is better.
       n: images in both sets with finite scores.
       n_left_out: images in both sets of which a score is not finite.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> import numpy as np
+      >>> from PIL import Image
+      >>> from jaxeval.pairs import score_pairs
+      >>> with tempfile.TemporaryDirectory() as root:
+      ...     for name, level in (("real", 100), ("near", 110), ("far", 120)):
+      ...         pathlib.Path(root, name).mkdir()
+      ...         Image.fromarray(np.full((16, 16, 3), level, np.uint8)).save(f"{root}/{name}/a.png")
+      ...     pairs = score_pairs(f"{root}/real", {"near": f"{root}/near", "far": f"{root}/far"}, metrics="psnr")
+      >>> difference = pairs.differences[0]
+      >>> difference.first, difference.second, round(difference.value, 2)
+      ('near', 'far', -6.02)
     """
 
     metric: str
@@ -117,6 +157,18 @@ class PairsEvaluation(Document):
       differences: of each two distorted sets and measure.
       scores: of each image.
       manifest: how they were found.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from PIL import Image
+      >>> from jaxeval.pairs import score_pairs
+      >>> with tempfile.TemporaryDirectory() as real, tempfile.TemporaryDirectory() as fake:
+      ...     for folder in (real, fake):
+      ...         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(f"{folder}/a.png")
+      ...     pairs = score_pairs(real, fake, metrics="ssim")
+      >>> pairs.metrics, [(mean.metric, mean.value, mean.n) for mean in pairs.means]
+      (('ssim',), [('ssim', 1.0, 1)])
     """
 
     file_name = "summary.json"

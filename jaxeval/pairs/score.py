@@ -8,8 +8,8 @@ from typing import Any
 
 from jaxeval._arguments import a_text, at_least, checked, number, optional, path, several
 from jaxeval._faults import memory_said
-from jaxeval._files import local_path
 from jaxeval.errors import InputError
+from jaxeval.files import local_path
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, stored_image
 from jaxeval.images.report import EXIF
 from jaxeval.pairs.batches import Chosen, Task, WideValues, score_tasks
@@ -94,6 +94,18 @@ def score_pairs(
         for a measure that was asked for by name, or nothing is left to score.
       OutOfMemoryError: a batch does not fit into memory.
       WeightsMissingError: a measure that was asked for by name needs weights that are not there.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from PIL import Image
+      >>> from jaxeval.pairs import score_pairs
+      >>> with tempfile.TemporaryDirectory() as real, tempfile.TemporaryDirectory() as fake:
+      ...     for folder, level in ((real, 100), (fake, 110)):
+      ...         Image.fromarray(np.full((16, 16, 3), level, np.uint8)).save(f"{folder}/a.png")
+      ...     pairs = score_pairs(real, fake, metrics="psnr")
+      >>> round(pairs.means[0].value, 2)
+      28.13
     """
     if weights_dir is not None:
         local_path(weights_dir)  # refused also where no measure needs weights

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from jaxeval._files import check_writable, local_path, write_atomically
+from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.pairs import PAIR_MEASURES, PairsEvaluation
 
 __all__ = ["draw_curves"]

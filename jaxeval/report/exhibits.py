@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from jaxeval._files import check_writable, local_path, write_atomically
 from jaxeval.errors import InputError
+from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.images import PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation

@@ -43,10 +43,9 @@ def result_of(n_reference, n_generated):
     how = dict.fromkeys(("dtype", "precision", "statistics_dtype", "device"), "")
     nothing = dict.fromkeys(("skipped_reference", "skipped_generated", "seed"), 0)
     sets = {"reference": "real", "generated": "made", "n_reference": n_reference, "n_generated": n_generated}
-    number = {"metric": "fd-mine", "stem": "fd", "label": "FD-mine", "value": 0.0, "better": "lower", "interval": None, "weights": None}
-    return Result(
-        **whose, **how, **nothing, **sets, **number, parameters={}, versions={}, normalisation=(0, 1), feature_size=1
-    )
+    name = {"metric": "fd-mine", "stem": "fd", "label": "FD-mine", "better": "lower"}
+    number = {"value": 0.0, "interval": None, "weights": None, "parameters": {}, "versions": {}}
+    return Result(**whose, **how, **nothing, **sets, **name, **number, normalisation=(0, 1), feature_size=1)
 
 
 def only(numbers) -> Any:

@@ -8,13 +8,13 @@ import pytest
 from image_sets import crops, write_pngs
 
 import jaxeval
-from jaxeval._files import check_writable, local_name, local_path
 from jaxeval.cli import main
 from jaxeval.distributed import Checkpointer
 from jaxeval.errors import InputError
 from jaxeval.evaluation import Evaluation
 from jaxeval.evaluation.captions import load_captions
 from jaxeval.extractors import WeightsStore
+from jaxeval.files import check_writable, local_name, local_path
 from jaxeval.images import open_source, open_video
 from jaxeval.pairs import score_pairs
 from jaxeval.pairs.files import save_scores

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxeval.ops.image_quality import _images, mse
+from jaxeval.ops.image_quality import batches, mse
 
 
 @pytest.fixture
 def off_the_cpu(monkeypatch: pytest.MonkeyPatch):
     """Chooses what other platforms run, in blocks of at most two small images."""
     monkeypatch.setattr(lax, "platform_dependent", lambda *given, default, **_: default(*given))
-    monkeypatch.setattr(_images, "_LEAST_VALUES", 1)
-    monkeypatch.setattr(_images, "_BLOCK_VALUES", 2 * 6 * 7 * 3)
+    monkeypatch.setattr(batches, "_LEAST_VALUES", 1)
+    monkeypatch.setattr(batches, "_BLOCK_VALUES", 2 * 6 * 7 * 3)
     jax.clear_caches()
     yield
     jax.clear_caches()
@@ -44,7 +44,7 @@ def test_memory_grows_with_the_batch_by_its_images_alone(off_the_cpu: None) -> N
         return lax.fori_loop(0, 30, lambda _, x: jnp.sin(x) * jnp.cos(x), x).sum()
 
     def maps(count: int) -> float:
-        gradient = jax.jit(jax.grad(lambda x: _images._in_blocks(one, x).sum()))
+        gradient = jax.jit(jax.grad(lambda x: batches._in_blocks(one, x).sum()))
         used = gradient.lower(jax.ShapeDtypeStruct((count, 6, 7, 3), jnp.float32)).compile().memory_analysis()
         assert used is not None
         return used.temp_size_in_bytes / (6 * 7 * 3 * 4)
@@ -54,5 +54,5 @@ def test_memory_grows_with_the_batch_by_its_images_alone(off_the_cpu: None) -> N
 
 
 def test_small_batches_are_one_block() -> None:
-    text = str(jax.make_jaxpr(lambda x: _images._in_blocks(lambda x: x.sum(), x))(jnp.zeros((4, 6, 7, 3))))
+    text = str(jax.make_jaxpr(lambda x: batches._in_blocks(lambda x: x.sum(), x))(jnp.zeros((4, 6, 7, 3))))
     assert "scan" not in text

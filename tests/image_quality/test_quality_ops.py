@@ -14,7 +14,7 @@ from jaxpr_checks import contractions
 from quality_ops import FULL_REFERENCE, QUICK, one_by_one, small_pairs, sorted_median
 
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality import _images
+from jaxeval.ops.image_quality import batches
 
 EVERY = pytest.mark.parametrize("op", FULL_REFERENCE.values(), ids=FULL_REFERENCE.keys())
 
@@ -157,7 +157,7 @@ def test_every_op_and_its_gradient_vary_over_the_axes_of_a_shard_map(name):
 @pytest.mark.parametrize("name", [name for name, op in FULL_REFERENCE.items() if op.slope == "float64"])
 def test_gradients_are_those_of_finite_differences(name, monkeypatch):
     # Steps that do not reach the kinks of maxima, medians and absolute values, at which float32 sees only rounding.
-    monkeypatch.setattr(_images, "_each_image", one_by_one)
+    monkeypatch.setattr(batches, "_each_image", one_by_one)
     phase_congruency = importlib.import_module("jaxeval.ops.image_quality.phase_congruency")
     monkeypatch.setattr(phase_congruency, "lower_median", sorted_median)  # the op's own reads the bits of float32
     op = FULL_REFERENCE[name]

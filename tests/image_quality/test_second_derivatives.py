@@ -10,7 +10,7 @@ from compilation import quick_compilation
 from photographs import photograph
 from quality_ops import FULL_REFERENCE, Op, one_by_one, sorted_median
 
-from jaxeval.ops.image_quality import _images, _moments_of_windows, brisque_features, niqe_features, ssim
+from jaxeval.ops.image_quality import _moments_of_windows, batches, brisque_features, niqe_features, ssim
 
 
 def inner_pair(op: Op) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +73,7 @@ def assert_second_derivatives(total, pair, rtol: float) -> None:
     ],
 )
 def test_products_with_the_hessian_are_differences_of_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_images, "_each_image", one_by_one)
+    monkeypatch.setattr(batches, "_each_image", one_by_one)
     phase_congruency = importlib.import_module("jaxeval.ops.image_quality.phase_congruency")
     monkeypatch.setattr(phase_congruency, "lower_median", sorted_median)  # the op's own reads the bits of float32
     op = FULL_REFERENCE[name]
@@ -83,7 +83,7 @@ def test_products_with_the_hessian_are_differences_of_gradients(name: str, monke
 
 @pytest.mark.slow
 def test_tiles_of_a_large_image_have_the_derivatives_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_images, "_each_image", one_by_one)
+    monkeypatch.setattr(batches, "_each_image", one_by_one)
     x, y = (side[0] for side in inner_pair(FULL_REFERENCE["ssim"]._replace(side=40)))
 
     def total(pair):

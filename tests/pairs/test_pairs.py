@@ -16,7 +16,7 @@ from PIL import Image
 import jaxeval.ops.image_quality as iq
 from jaxeval.errors import InputError
 from jaxeval.images import Item, PixelLayout
-from jaxeval.ops.image_quality import _images
+from jaxeval.ops.image_quality import batches
 from jaxeval.pairs import PAIR_MEASURES, score_pairs
 from jaxeval.pairs.batches import Task, batches_of
 from jaxeval.pairs.files import save_scores
@@ -357,7 +357,7 @@ def test_least_sides_and_colours_are_those_of_the_ops(name, monkeypatch):
         values = jnp.zeros(len(images[0]))
         return iq.Exposure(values, values, values, values) if "exposure" in function.__name__ else values
 
-    monkeypatch.setattr(_images, "_each_image", zeros)
+    monkeypatch.setattr(batches, "_each_image", zeros)
 
     def run(side: int, channels: int, **options: str) -> None:
         op = measure.load(**options)

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxeval._files import check_writable, local_path, write_atomically
 from jaxeval.errors import InputError
 from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
+from jaxeval.files import check_writable, local_path, write_atomically
 
 __all__ = ["CacheEntry", "CacheWriter", "FeatureCache"]
 

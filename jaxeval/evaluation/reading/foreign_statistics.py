@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxeval._files import local_path
 from jaxeval._npy import ArrayHeader, read_header
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.evaluation.reading.array_archives import read_array_headers, read_arrays
@@ -26,6 +25,7 @@ from jaxeval.evaluation.reading.statistics import (
     statistics_of_features,
 )
 from jaxeval.extractors.tensor_files import read_saved
+from jaxeval.files import local_path
 
 __all__ = ["KEPT_SUFFIXES", "FileContent", "Part", "Tool", "read_kept", "statistics_in"]
 

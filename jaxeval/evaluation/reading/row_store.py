@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from jaxeval._files import check_writable
 from jaxeval.errors import InputError
+from jaxeval.files import check_writable
 
 __all__ = ["RowStore"]
 

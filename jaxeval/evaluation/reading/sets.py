@@ -5,9 +5,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from jaxeval._files import local_name
 from jaxeval.errors import InputError
 from jaxeval.evaluation.reading.kept import KeptSet, open_kept
+from jaxeval.files import local_name
 from jaxeval.images import Sampling, Source, open_source
 from jaxeval.images.arrays import check_layout
 from jaxeval.images.lists import describe, is_image

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from jaxeval._files import local_path, write_atomically
 from jaxeval.errors import InputError
 from jaxeval.evaluation.reading.array_archives import read_arrays
 from jaxeval.evaluation.reading.block_sums import BlockSums, block_size
+from jaxeval.files import local_path, write_atomically
 from jaxeval.images import DIGEST_BYTES
 from jaxeval.ops import Gaussian, Moments, covariance
 from jaxeval.ops.gaussian import semidefinite_covariance
@@ -66,6 +66,13 @@ class FeatureStatistics:
         (`jaxeval.images.pixel_digest`); for copies to be found. None where a file has none.
       features: shape [count, d], float32, those of every image, in the data set's order; None where they are not kept.
       names: of the images that counted, in the same order; None where they are not kept.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.evaluation import FeatureStatistics
+      >>> statistics = FeatureStatistics(count=100, mean=np.zeros(4), covariance=np.eye(4))
+      >>> statistics.feature_size, statistics.full_covariance().shape, statistics.gaussian().mean.shape
+      (4, (4, 4), (4,))
     """
 
     count: int | None
@@ -293,6 +300,19 @@ def save_statistics(path: str | Path, statistics: FeatureStatistics, identity: M
 
     Raises:
       InputError: the file cannot be written.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from jaxeval import evaluation
+      >>> images = np.random.default_rng(0).integers(0, 256, size=(20, 8, 8, 3), dtype=np.uint8)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     written = evaluation.reference_statistics(images, f"{folder}/a.npz", extractor="pixels")
+      ...     statistics, identity = evaluation.load_statistics(f"{folder}/a.npz")
+      ...     evaluation.save_statistics(f"{folder}/b.npz", statistics, identity)
+      ...     copy, _ = evaluation.load_statistics(f"{folder}/b.npz")
+      >>> np.array_equal(copy.mean, written.mean)
+      True
     """
     arrays = {
         "mu": statistics.mean,
@@ -312,6 +332,17 @@ def load_statistics(path: str | Path) -> tuple[FeatureStatistics, dict[str, Any]
 
     Raises:
       InputError: the file is damaged, needs pickling, or its arrays are not a mean and a covariance.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from jaxeval import evaluation
+      >>> images = np.random.default_rng(0).integers(0, 256, size=(20, 8, 8, 3), dtype=np.uint8)
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     written = evaluation.reference_statistics(images, f"{folder}/reference.npz", extractor="pixels")
+      ...     statistics, identity = evaluation.load_statistics(f"{folder}/reference.npz")
+      >>> statistics.count, identity["extractor"]
+      (20, 'pixels')
     """
     name = str(path)
     arrays = read_arrays(local_path(path), {"mu", "sigma", "count", "metadata", *_OPTIONAL})

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality._images import (
+from jaxeval.ops.image_quality.batches import (
     Scores,
     check_choice,
     check_data_range,

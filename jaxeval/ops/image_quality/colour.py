@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality._images import check_data_range, check_images, each_image
+from jaxeval.ops.image_quality.batches import check_data_range, check_images, each_image
 
 __all__ = [
     "LHM",

@@ -5,8 +5,8 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import power, similarity, weighted_similarity
+from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.phase_congruency import phase_congruency

@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_sum
+from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.windows import columns, pad_image, pool, rows
 

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
-from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_mean, map_sum, power
+from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import luma_yiq
 from jaxeval.ops.image_quality.resampling import resampled
 from jaxeval.ops.image_quality.windows import blur, columns, gaussian_taps, rows, uniform_taps

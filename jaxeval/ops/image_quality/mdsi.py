@@ -5,8 +5,8 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import magnitude, map_mean, power, similarity
+from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import LHM, transform
 from jaxeval.ops.image_quality.gradients import prewitt
 from jaxeval.ops.image_quality.windows import pad_image, pool

@@ -23,14 +23,14 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality._images import (
+from jaxeval.ops.image_quality._maths import map_sum
+from jaxeval.ops.image_quality.batches import (
     Scores,
     check_choice,
     check_data_range,
     check_images,
     each_image,
 )
-from jaxeval.ops.image_quality._maths import map_sum
 from jaxeval.ops.image_quality.colour import luma_yiq, rounded_mix
 from jaxeval.ops.image_quality.natural_scene import SHIFTS, contrast_normalised, neighbours, skewed_fit
 from jaxeval.ops.image_quality.resampling import cubic, resampled

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality._images import Scores, check_choice, check_data_range, check_images, each_image
 from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, map_sum, root
+from jaxeval.ops.image_quality.batches import Scores, check_choice, check_data_range, check_images, each_image
 from jaxeval.ops.image_quality.colour import luma_yiq
 
 __all__ = ["Exposure", "colourfulness", "entropy", "exposure", "sharpness", "total_variation"]

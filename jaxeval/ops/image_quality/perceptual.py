@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality._images import Scores, check_choice
 from jaxeval.ops.image_quality._maths import root
+from jaxeval.ops.image_quality.batches import Scores, check_choice
 
 __all__ = ["LpipsConvention", "check_maps", "dists_distance", "lpips_distance", "spatial_mean"]
 

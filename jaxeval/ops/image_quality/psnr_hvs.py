@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import map_sum, root
+from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import luma_yiq
 
 __all__ = ["psnr_hvs", "psnr_hvs_m"]

@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._images import Scores, each_image, image_pair
 from jaxeval.ops.image_quality._maths import filtered, magnitude, power, similarity, stretched, weighted_similarity
+from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.resampling import cubic, resampled

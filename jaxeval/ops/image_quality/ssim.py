@@ -27,9 +27,9 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._images import Scores, check_choice, each_image, image_pair
 from jaxeval.ops.image_quality._maths import root
 from jaxeval.ops.image_quality._moments_of_windows import losses_by_channel
+from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, image_pair
 from jaxeval.ops.image_quality.colour import View, check_view, rounded_mix, view
 from jaxeval.ops.image_quality.windows import Taps, blur, gaussian_taps, pad_image, pool, uniform_taps
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality._images import check_choice
+from jaxeval.ops.image_quality.batches import check_choice
 from jaxeval.ops.image_quality.perceptual import spatial_mean
 
 __all__ = ["ContentReduction", "StyleNormalisation", "content_loss", "gram_matrix", "perceptual_loss", "style_loss"]

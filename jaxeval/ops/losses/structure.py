@@ -4,7 +4,7 @@ from typing import Literal
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._images import Scores, check_choice
+from jaxeval.ops.image_quality.batches import Scores, check_choice
 from jaxeval.ops.image_quality.gmsd import gms
 from jaxeval.ops.image_quality.ms_ssim import MS_SSIM_WEIGHTS, ms_ssim
 from jaxeval.ops.image_quality.ssim import ssim

@@ -1,0 +1,101 @@
+"""The house: which room may import from which, and that what is private to a room stays in it."""
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# A room imports from those before it; what stands in one row does not know of its neighbours.
+FLOORS = (
+    ("base",),
+    ("ops",),
+    ("metrics", "images", "distributed"),
+    ("extractors",),
+    ("evaluation", "pairs"),
+    ("report",),
+    ("cli",),
+)
+# A state from a file of statistics, whose formats evaluation reads: imported where it is called, and to be moved below.
+ARROWS_UP = {("jaxeval.metrics.frechet_distance", "jaxeval.evaluation.reading.foreign_statistics")}
+HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+BASE = {path.stem for path in (ROOT / "jaxeval").glob("*.py")} - {"__init__", "__main__"}
+
+
+def room_of(module: str) -> str:
+    """Of a module of the package; what all share lies beside the rooms."""
+    part = module.split(".")[1]
+    return "base" if part in BASE else part
+
+
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """By module of the repository, the modules of the package that it imports, inside functions too."""
+    files = [path for folder in ("jaxeval", "models", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
+    known, found = set(names.values()), {}
+    for path, name in names.items():
+        found[name] = {
+            module
+            for asked in _asked(ast.parse(path.read_text(encoding="utf-8")))
+            for module in asked
+            if module in known and module.startswith("jaxeval.")
+        } - {name}
+    return found
+
+
+def _asked(tree: ast.Module) -> Iterator[list[str]]:
+    """Each import's modules: of `from a import b` both `a` and `a.b`, either of which may be one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+
+
+def test_every_room_has_a_floor():
+    rooms = {room_of(module) for module in imports() if module.startswith("jaxeval.")} - {"__main__"}
+    assert rooms == set(HEIGHTS)
+
+
+@pytest.mark.parametrize("room", HEIGHTS)
+def test_rooms_import_from_below(room):
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        if module.startswith("jaxeval.") and room_of(module) == room
+        for other in others
+        if (module, other) not in ARROWS_UP and room_of(other) != room and HEIGHTS[room_of(other)] >= HEIGHTS[room]
+    ]
+    assert wrong == []
+
+
+def test_no_module_imports_itself_through_others():
+    graph, done, path = imports(), set(), []
+
+    def visit(module: str) -> None:
+        if module in path:
+            raise AssertionError(" -> ".join([*path[path.index(module) :], module]))
+        if module not in done:
+            path.append(module)
+            for other in sorted(graph.get(module, ())):
+                if not module.startswith(f"{other}."):  # a face has been begun before its modules, and asks for them
+                    visit(other)
+            path.pop()
+            done.add(module)
+
+    for module in graph:
+        visit(module)
+
+
+def test_private_modules_are_their_rooms_own():
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        for other in others
+        for parent, _, name in [other.rpartition(".")]
+        if name.startswith("_") and name != "_version" and not f"{module}.".startswith(f"{parent}.")
+    ]
+    assert wrong == []
