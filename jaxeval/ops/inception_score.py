@@ -16,9 +16,12 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_rows
 from jaxeval.ops._torch_random import torch_permutation
 
-__all__ = ["InceptionScore", "SplitRule", "inception_score", "inception_score_error", "split_sizes"]
+__all__ = ["SHUFFLED", "InceptionScore", "SplitRule", "inception_score", "inception_score_error", "split_sizes"]
 
 SplitRule = Literal["torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"]
+
+SHUFFLED = ("torch-fidelity", "torchmetrics", "dgm-eval")
+"""Rules that shuffle the rows before they split them, and use the seed."""
 
 _ADM_SPLIT = 5000
 
@@ -177,10 +180,9 @@ def _splits(count: int, splits: int, seed: int, rule: SplitRule | str) -> list[I
     if rule != "adm" and not 1 <= splits <= count:
         raise InputError(f"splits is {splits} for {count} rows; it must be from 1 to the number of rows")
     order = np.arange(count)
-    if rule in ("torch-fidelity", "dgm-eval"):
-        order = np.random.RandomState(seed).permutation(count)
-    elif rule == "torchmetrics":
-        order = torch_permutation(np.random.RandomState(seed), count)
+    if rule in SHUFFLED:
+        state = np.random.RandomState(seed)
+        order = torch_permutation(state, count) if rule == "torchmetrics" else state.permutation(count)
     if rule == "adm":
         bounds = [*range(0, count, _ADM_SPLIT), count]
     elif rule == "torchmetrics":

@@ -1,6 +1,7 @@
 """Numbers of labelled sets: class-conditional Frechet distance, classification accuracy, diversity of classes."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -55,11 +56,12 @@ def _accuracy_of_classes(pair: Pair, given: Sets) -> Number:
     if one_class(pair.generated):
         raise InputError(f"all images of {pair.generated.name!r} are of one class, and a classifier needs two")
     need_classes(1, pair.reference, pair.generated)
-    accuracy = ops.classification_accuracy_score(**given)
+    options: dict[str, Any] = {"regularisation": 1e-3}
+    accuracy = ops.classification_accuracy_score(**given, **options)
     interval = interval_about(_CLASS_ACCURACY, accuracy.accuracy, 0.0, {"reference": len(accuracy.correct)})
     method = "95%, binomial over the reference images (Clopper and Pearson, 1934), for this classifier"
     definition = "share of reference images that a linear classifier of generated images labels right"
-    return Number(_CLASS_ACCURACY, accuracy.accuracy, definition, interval, method, {"regularisation": 1e-3})
+    return Number(_CLASS_ACCURACY, accuracy.accuracy, definition, interval, method, options)
 
 
 def _distance_of_classes(pair: Pair, given: Sets) -> Number:

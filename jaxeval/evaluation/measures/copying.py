@@ -1,6 +1,7 @@
 """Whether generated images are copies of the training images, by features: authenticity, FLD, C_T."""
 
 import math
+from typing import Any
 
 from jaxeval import ops
 from jaxeval.errors import InputError
@@ -43,7 +44,7 @@ def likelihood(pair: Pair) -> list[Number]:
         raise InputError(f"all images of {pair.held_out.name!r} are alike, so that FLD has nothing to scale by")
 
     def compute(rows: Sets) -> dict[str, float]:
-        found = ops.fld(**rows, seed=pair.seed)
+        found = ops.fld(**rows, **parameters)
         return {"fld": found.value, "fld-gap": found.gap}
 
     definitions = {
@@ -51,12 +52,13 @@ def likelihood(pair: Pair) -> list[Number]:
         _FLD_GAP: "how much better they explain held-out images than the reference: below 0 for copies",
     }
     assert pair.reference.rows is not None
-    name, parameters = pair.generated.name, {"seed": pair.seed}
+    name = pair.generated.name
+    parameters: dict[str, Any] = {"seed": pair.seed}
     if all_copied(pair.generated_rows(), pair.reference.rows):
         reason = (
             f"every image of {name!r} has the features of a reference image, and its Gaussian shrinks to nothing there"
         )
-        numbers = [Number(name, math.nan, definition, None, "", parameters) for name, definition in definitions.items()]
+        numbers = [Number(own, math.nan, definition, None, "", parameters) for own, definition in definitions.items()]
         return [number.without_meaning(reason) for number in numbers]
     numbers = subsampled(pair, compute, definitions, parameters, held_out=True)
     if not any(abs(number.value) >= _WITHOUT_END for number in numbers):
@@ -71,8 +73,9 @@ def copying(pair: Pair) -> list[Number]:
     definition = (
         "z-score of distances to the reference, generated against held-out; -3 and less for copies (Meehan, 2020)"
     )
+    options: dict[str, Any] = {"cells": _CELLS, "components": 64, "least": _LEAST_IN_CELL, "seed": pair.seed}
     try:
-        value = ops.c_t_score(**with_held_out(pair), cells=_CELLS, least=_LEAST_IN_CELL, seed=pair.seed).value
+        value = ops.c_t_score(**with_held_out(pair), **options).value
     except InputError as error:
         raise InputError(
             f"it divides {pair.reference.name!r} into {_CELLS} parts by likeness, each of which needs images of "
@@ -80,8 +83,7 @@ def copying(pair: Pair) -> list[Number]:
             "too few images for that, or too few that differ"
         ) from error
     interval = "none: it is itself in standard deviations of chance"
-    parameters = {"cells": _CELLS, "components": 64, "seed": pair.seed}
-    return [Number(_C_T, value, definition, None, interval, parameters)]
+    return [Number(_C_T, value, definition, None, interval, options)]
 
 
 MEASURES = (

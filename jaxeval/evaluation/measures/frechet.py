@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -157,10 +158,11 @@ def _uncertainty(pair: Pair) -> ops.FrechetUncertainty | None:
 def frechet_infinity(pair: Pair) -> list[Number]:
     """Frechet distance extrapolated in 1/M."""
     need_images(3, "the line through distances of growing sets", pair.generated)
-    found = ops.fd_infinity(**pair.rows(), seed=pair.seed)
+    options: dict[str, Any] = {"points": 15, "seed": pair.seed}
+    found = ops.fd_infinity(**pair.rows(), **options)
     single = _uncertainty(pair)
     definition = "Frechet distance extrapolated to infinitely many generated images (Chong and Forsyth, 2020)"
-    parameters = {"points": len(found.counts), "seed": pair.seed, "slope": found.slope}
+    parameters = options | {"points": len(found.counts), "slope": found.slope}
     if single is None:
         return [Number(_FD_INFINITY, found.value, definition, None, _NO_SAMPLE, parameters)]
     error = float(np.hypot(single.standard_error, np.nan_to_num(found.standard_error)))
@@ -179,14 +181,14 @@ def mifd(pair: Pair) -> list[Number]:
     meaning = "mean over generated images of the least 1 - |cosine| to a reference image"
     memorisation = subsampled(pair, compute, {_MEMORISATION: meaning}, {})
     definition = f"Frechet distance over the memorisation distance where that is below {_THRESHOLD} (Bai et al., 2021)"
-    parameters = {"threshold": _THRESHOLD}
+    parameters: dict[str, Any] = {"threshold": _THRESHOLD}
     mine = Number(_MIFD, 0.0, definition, None, SAME, parameters)
     if pair.family not in (None, "inception"):
         reason = f"its threshold of {_THRESHOLD} was chosen for inception features and says nothing of others"
         return [mine.without_meaning(reason), *memorisation]
     if pair.same_rows():
         return [mine, *memorisation]
-    found = ops.mifid(**pair.rows(), threshold=_THRESHOLD)
+    found = ops.mifid(**pair.rows(), **parameters)
     if found.memorisation_distance < _COPIES:
         reason = "every generated image has the direction of a reference image, so that it is a distance over 0"
         return [mine.without_meaning(reason), *memorisation]

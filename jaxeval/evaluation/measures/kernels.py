@@ -1,6 +1,7 @@
 """Kernel distances: KD by subsets and over all pairs, MMD with a Gaussian kernel, CMMD."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ _KD_FULL = NumberName("kd-full", "KD-full", "lower", "KID-full")
 _MMD_RBF = NumberName("mmd-rbf", "MMD-RBF", "lower")
 _CMMD = NumberName("cmmd", "CMMD", "lower", range=(0.0, 2000.0))
 
+_SEED = 2020  # of the subsets, the references' own
+
 
 def kernel_distance(pair: Pair) -> list[Number]:
     """Kernel distance by the protocol's rule."""
@@ -33,19 +36,14 @@ def kernel_distance(pair: Pair) -> list[Number]:
     full = ops.kid_full(**pair.rows())
     if rule is None:
         return [_full(_KD, full, pair)]
-    found = ops.kid(**pair.rows(), rule=rule.rule, subsets=rule.subsets, subset_size=rule.size)
     size = min(rule.size, *map(len, pair.rows().values()))
+    options: dict[str, Any] = {"subsets": rule.subsets, "subset_size": size, "rule": rule.rule, "seed": _SEED}
+    found = ops.kid(**pair.rows(), **options)
     definition = f"cubic kernel distance, mean over {rule.subsets:,} subsets of {size:,}, drawn as by {rule.rule}" + (
         f", {rule.departs}" if rule.departs else f"; as in {pair.protocol.follows}"
     )
     departs = f"the kernel distance is over {rule.subsets:,} subsets of {size:,} images, {rule.departs}"
-    parameters = {
-        "subsets": rule.subsets,
-        "subset_size": size,
-        "rule": rule.rule,
-        "seed": 2020,
-        "deviation_of_subsets": found.std,
-    }
+    parameters = options | {"deviation_of_subsets": found.std}
     # The subsets are drawn from the same images: what their choice adds is the error of their mean.
     drawing_error = found.std / float(np.sqrt(rule.subsets))
     interval, method = _over_pairs(pair, _KD, found.mean, full, drawing_error)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -39,11 +40,12 @@ def manifold(pair: Pair) -> list[Number]:
     rule = pair.protocol.manifold or PRDC_MANIFOLD
     need_neighbours(rule.k, pair.reference, pair.generated)
     whose = rule.of or pair.protocol.follows
+    options: dict[str, Any] = {"k": rule.k, "tie": rule.tie}
     if rule.departs:
         whose = f"{whose}, but for {rule.departs}"
 
     def compute(rows: Sets) -> dict[str, float]:
-        found = ops.prdc(**rows, k=rule.k, tie=rule.tie)
+        found = ops.prdc(**rows, **options)
         return {name.stem: getattr(found, name.stem) for name in _PRDC}
 
     k = f"balls to the {rule.k}. neighbour, surface {'inside' if rule.tie == 'inclusive' else 'outside'}, as in {whose}"
@@ -54,7 +56,7 @@ def manifold(pair: Pair) -> list[Number]:
         _COVERAGE: f"share of reference balls with a generated image; {k}",
     }
     warnings = (f"precision, recall, density and coverage are as in {whose}",) if rule.departs else ()
-    return subsampled(pair, compute, definitions, {"k": rule.k, "tie": rule.tie}, warnings=warnings)
+    return subsampled(pair, compute, definitions, options, warnings=warnings)
 
 
 def clipped(pair: Pair) -> list[Number]:
@@ -74,10 +76,11 @@ def clipped(pair: Pair) -> list[Number]:
 def probabilistic(pair: Pair) -> list[Number]:
     """Precision and recall with soft balls."""
     k, note = _neighbours(pair, 4)
+    options: dict[str, Any] = {"k": k, "stretch": 1.2}
     need_neighbours(k, pair.reference, pair.generated)
 
     def compute(rows: Sets) -> dict[str, float]:
-        found = ops.probabilistic_precision_recall(**rows, k=k, strict=False)
+        found = ops.probabilistic_precision_recall(**rows, **options, strict=False)
         return {"p-precision": found.precision, "p-recall": found.recall}
 
     whose = f"with soft balls of the mean radius (Park and Kim, 2023){note}"
@@ -87,11 +90,12 @@ def probabilistic(pair: Pair) -> list[Number]:
         "p-precision": alike.format(pair.reference.name),
         "p-recall": alike.format(pair.generated.name),
     }
-    return subsampled(pair, compute, definitions, {"k": k, "stretch": 1.2}, undefined=undefined)
+    return subsampled(pair, compute, definitions, options, undefined=undefined)
 
 
 def curves(pair: Pair) -> list[Number]:
     """Precision-recall curves of distributions."""
+    options: dict[str, Any] = {"clusters": _CLUSTERS, "runs": 10, "seed": pair.seed}
     count = sum(map(len, pair.rows().values()))
     if count < _CLUSTERS:
         raise InputError(
@@ -100,26 +104,27 @@ def curves(pair: Pair) -> list[Number]:
         )
 
     def compute(rows: Sets) -> dict[str, float]:
-        curve = ops.precision_recall_distribution(**rows, clusters=_CLUSTERS, seed=pair.seed)
+        curve = ops.precision_recall_distribution(**rows, **options)
         recall, precision = ops.prd_f_scores(curve)
         return {"prd-recall": recall, "prd-precision": precision}
 
     whose = "of the precision-recall curve over shared clusters (Sajjadi et al., 2018)"
     definitions = {_PRD_RECALL: f"largest F8 {whose}", _PRD_PRECISION: f"largest F1/8 {whose}"}
-    return subsampled(pair, compute, definitions, {"clusters": _CLUSTERS, "runs": 10, "seed": pair.seed})
+    return subsampled(pair, compute, definitions, options)
 
 
 def alpha(pair: Pair) -> list[Number]:
     """Alpha-precision and beta-recall."""
     need_neighbours(1, pair.reference, option=False)
+    options: dict[str, Any] = {"steps": 30}
 
     def compute(rows: Sets, signed: bool = False) -> dict[str, float]:
-        found = ops.alpha_precision(**rows, signed=signed)
+        found = ops.alpha_precision(**rows, **options, signed=signed)
         return {"alpha-precision": found.precision, "beta-recall": found.recall}
 
     whose = "integrated over its levels, balls about the features' means (after Alaa et al., 2022)"
     definitions = {_ALPHA_PRECISION: f"alpha-precision {whose}", _BETA_RECALL: f"beta-recall {whose}"}
-    return subsampled(pair, compute, definitions, {"steps": 30}, uncut=functools.partial(compute, signed=True))
+    return subsampled(pair, compute, definitions, options, uncut=functools.partial(compute, signed=True))
 
 
 def realism(pair: Pair) -> list[Number]:

@@ -1,6 +1,7 @@
 """Scores of the generated images by themselves: Inception score, CLIPScore, Vendi score, RKE."""
 
 import math
+from typing import Any
 
 from jaxeval import ops
 from jaxeval.errors import InputError
@@ -9,7 +10,7 @@ from jaxeval.evaluation.measures.demands import need_directions, need_images, ne
 from jaxeval.evaluation.measures.measure import Contrast, Measure, Number, Pair, Sets, normal_interval, subsampled
 from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.evaluation.protocols import SplitRule
-from jaxeval.ops.inception_score import split_sizes
+from jaxeval.ops.inception_score import SHUFFLED, split_sizes
 
 __all__ = ["MEASURES"]
 
@@ -18,6 +19,7 @@ _CLIP_SCORE = NumberName("clip-score", "CLIPScore", "higher", range=(0.0, 2.5), 
 _VENDI = NumberName("vendi", "Vendi", "higher", range=(1.0, math.inf))
 _RKE = NumberName("rke", "RKE", "higher", range=(1.0, math.inf))
 
+_SEED = 2020  # of the splits, the references' own
 _FEWEST_IN_SPLIT = 10  # images; below it a split's Inception score is mostly its own size
 
 
@@ -31,7 +33,11 @@ def inception_score(pair: Pair) -> list[Number]:
             f"the score is over {rule.splits} splits and {name!r} has {count} image{'s'[: count != 1]}; give more "
             f"images, or fewer splits (--is-splits {max(1, count // _FEWEST_IN_SPLIT)})"
         )
-    found = ops.inception_score(logits=logits, rule=rule.rule, splits=rule.splits)
+    options: dict[str, Any] = {"rule": rule.rule, "splits": rule.splits}
+    if rule.rule in SHUFFLED:
+        options["seed"] = _SEED
+    found = ops.inception_score(logits=logits, **options)
+    sizes = split_sizes(count, splits=rule.splits, rule=rule.rule)
     number = f"{rule.splits} split{'s'[: rule.splits != 1]}"
     whole = "splits" if rule.rule == "adm" else number
     departs = f", {rule.departs}" if rule.departs else ""
@@ -41,9 +47,8 @@ def inception_score(pair: Pair) -> list[Number]:
     error = found.mean * ops.inception_score_error(logits=logits) if count > 1 else float("nan")
     how = "delta method over images, for splits of this size"
     interval, method = normal_interval(_IS, found.mean, error, how, most=logits.shape[1])
-    parameters = {"rule": rule.rule, "splits": rule.splits, "seed": 2020, "deviation_of_splits": found.std}
+    parameters = options | {"splits": len(sizes), "deviation_of_splits": found.std}
     warnings = [f"the Inception score is over {number}, {rule.departs}"] if rule.departs else []
-    sizes = split_sizes(count, splits=rule.splits, rule=rule.rule)
     if min(sizes) < _FEWEST_IN_SPLIT:
         fewer = ", or fewer splits (--is-splits)" if len(sizes) > 1 else ""
         warnings.append(
@@ -58,23 +63,25 @@ def caption_score(pair: Pair) -> list[Number]:
     texts = pair.generated.texts
     assert texts is not None
     need_directions(pair.generated)
-    found = ops.clip_score(images=pair.generated_rows(), texts=texts)
+    options: dict[str, Any] = {"weight": 2.5}
+    found = ops.clip_score(images=pair.generated_rows(), texts=texts, **options)
     how = "standard error over images"
     interval, method = normal_interval(_CLIP_SCORE, found.value, found.error, how, counts=pair.counts())
     definition = "mean of 2.5 max(cosine, 0) of an image and 'A photo depicts ' its caption (Hessel et al., 2021)"
-    return [Number(_CLIP_SCORE, found.value, definition, interval, method, {"weight": 2.5})]
+    return [Number(_CLIP_SCORE, found.value, definition, interval, method, options)]
 
 
 def vendi(pair: Pair) -> list[Number]:
     """Vendi score of the generated images."""
     need_directions(pair.generated)
+    options: dict[str, Any] = {"order": 1.0}
 
     def compute(rows: Sets) -> dict[str, float]:
-        return {"vendi": ops.vendi_score(rows["generated"])}
+        return {"vendi": ops.vendi_score(rows["generated"], **options)}
 
     definition = "effective number of different images: exp of the entropy of the cosine similarity's eigenvalues"
     most = {"vendi": float(min(pair.generated_rows().shape))}
-    return subsampled(pair, compute, {_VENDI: definition}, {"order": 1.0}, alone=True, most=most)
+    return subsampled(pair, compute, {_VENDI: definition}, options, alone=True, most=most)
 
 
 def rke(pair: Pair) -> list[Number]:
