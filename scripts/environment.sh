@@ -4,6 +4,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 python=$venv/bin/python
 
+# Bytecode is kept even where the shell says otherwise: pip leaves the compiling to the first import (see below), and the
+# tests start a hundred processes, each of which would compile JAX and all else again.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX=${PYTHONPYCACHEPREFIX:-$venv/bytecode}
+
 # first_python CANDIDATE...: the first that runs and is new enough.
 first_python() {
   local candidate
