@@ -22,6 +22,8 @@ from jaxeval.evaluation.pair_scoring import Task, batches_of
 from jaxeval.images import Item, PixelLayout
 from jaxeval.ops.image_quality import _images
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
