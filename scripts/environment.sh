@@ -4,6 +4,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 python=$venv/bin/python
 
+# Bytecode is kept even where the shell says otherwise: pip leaves the compiling to the first import (see below), and the
+# tests start a hundred processes, each of which would compile JAX and all else again.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX=${PYTHONPYCACHEPREFIX:-$venv/bytecode}
+
 # first_python CANDIDATE...: the first that runs and is new enough.
 first_python() {
   local candidate
@@ -45,6 +50,17 @@ ensure_installed() {
   # Modules are compiled when they are first imported: most of torch and transformers never is.
   "$python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
   echo "$state" > "$stamp"
+}
+
+# ensure_references PIP_ARGUMENTS...: the reference implementations, in this order and without dependencies: each of them
+# alone would draw in torch's CUDA build or another torch. TORCH_INDEX can name the folder or index that has torch's CPU
+# build.
+ensure_references() {
+  ensure_installed torch "$@" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch==2.13.0
+  ensure_installed parity "$@" --no-deps torchvision==0.28.0 torch-fidelity==0.4.0 torchmetrics==1.9.0 \
+    clean-fid==0.1.35 pytorch-fid==0.3.0 prdc==0.2 piq==0.8.0 pytorch-msssim==1.0.0 lpips==0.1.4 DISTS_pytorch==0.1 \
+    scikit-video==1.1.11 brisque==0.2.0
+  ensure_installed parity-needs "$@" tqdm requests lightning-utilities packaging transformers==5.23.0 POT==0.9.6
 }
 
 # The exact versions of constraints.txt were resolved for Python 3.11; newer Pythons take what pip finds.

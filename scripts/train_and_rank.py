@@ -1,10 +1,10 @@
 """Trains the quickstart's generators and ranks their images among real and spoilt ones.
 
-    python -m scripts.train_and_rank FOLDER [--full]
+    python -m scripts.train_and_rank FOLDER [--full | --quick]
 
 FOLDER/images is what `scripts.prepare_data` wrote. A dense VAE and a convolutional GAN are trained for about a minute
-each, `--full` for an hour or two; then images of an early and of the last step are compared with the reference, beside
-real ones.
+each, `--full` for an hour or two, `--quick` for a tenth of the steps; then images of an early and of the last step are
+compared with the reference, beside real ones.
 """
 
 import json
@@ -22,16 +22,20 @@ from models.runs import Run
 from models.training import train
 from models.training_config import EvaluationConfig, GanTraining, RunConfig, VaeTraining
 
+# Steps of the VAE and of the GAN, and images by which a training is watched.
+_LENGTHS = {"quick": (100, 50, 100), "minute": (1000, 500, 300), "full": (16_000, 3000, 2000)}
 
-def configurations(images: Path, *, full: bool) -> dict[str, RunConfig]:
-    """What is trained, by name."""
+
+def configurations(images: Path, length: str) -> dict[str, RunConfig]:
+    """What is trained, by name; for a length of `_LENGTHS`."""
     described = json.loads((images / "sets.json").read_text())
     real = described["data"] == "Fashion-MNIST"
     data = "fashion-mnist" if real else str(images / "train.npy")
     shape = tuple(described["shape"])
     unseen = {"validation": 5000, "held_out": 5000} if real else {"validation": 100, "held_out": 100}
-    vae, gan = (16_000, 3000) if full else (1000, 500)
-    watched: dict[str, Any] = {"images": 2000 if full else 300, **unseen}
+    vae, gan, watching = _LENGTHS[length]
+    full = length == "full"
+    watched: dict[str, Any] = {"images": watching, **unseen}
     return {
         "VAE": RunConfig(
             VaeConfig("dense", shape, latent_size=40),
@@ -48,11 +52,11 @@ def configurations(images: Path, *, full: bool) -> dict[str, RunConfig]:
     }
 
 
-def train_all(folder: Path, *, full: bool) -> dict[str, str]:
+def train_all(folder: Path, length: str) -> dict[str, str]:
     """Trains what is not trained yet; by name, sources of early and late images."""
     sources = {}
-    for name, config in configurations(folder / "images", full=full).items():
-        run = Run.create(folder / (f"{name.lower()}-full" if full else name.lower()), config)
+    for name, config in configurations(folder / "images", length).items():
+        run = Run.create(folder / (name.lower() if length == "minute" else f"{name.lower()}-{length}"), config)
         if not (run.folder / "report.json").exists():
             part, steps = config.evaluation, config.training.steps
             print(f"training the {name} for {steps:,} steps of {config.training.batch_size} images ...", flush=True)
@@ -69,14 +73,15 @@ def train_all(folder: Path, *, full: bool) -> dict[str, str]:
 
 def main() -> None:
     """Trains, evaluates, and prints the table, best first."""
-    folder, full = Path(sys.argv[1]), "--full" in sys.argv[2:]
+    folder, options = Path(sys.argv[1]), sys.argv[2:]
+    length = "full" if "--full" in options else "quick" if "--quick" in options else "minute"
     images = folder / "images"
     sets = {
         "real, held out": str(images / "held-out"),
         "real, blurred": str(images / "blurred"),
         "real, noisy": str(images / "noisy"),
         "real, one class only": str(images / "one-class"),
-        **train_all(folder, full=full),
+        **train_all(folder, length),
     }
     count = json.loads((images / "sets.json").read_text())["images"]["reference"]
     progress = progress_for(Console(stderr=True))

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+
+from kept_programs import forget_old_programs, kept_programs
 
 # Where the machine is busy, eight devices on a few cores meet late: by default XLA aborts the process after 40 s.
 os.environ.setdefault(
@@ -12,9 +13,9 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAXEVAL_COMPILATION_CACHE"] = "off"  # tests neither fill the user's cache nor profit from it
-# Of the programs that several tests, workers and their processes compile, each is compiled once.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# Of the programs that several tests, workers, their processes and later runs compile, each is compiled once.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(kept_programs()))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.01")
 
 import hypothesis
 import pytest
@@ -27,6 +28,11 @@ hypothesis.settings.load_profile("no deadline")
 
 # Left in place, not used as a context: jaxeval's rooms are imported when they are first used.
 install_import_hook("jaxeval", "type_checks.checked")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # once, not in every worker
+        forget_old_programs()
 
 
 @pytest.fixture(scope="module")

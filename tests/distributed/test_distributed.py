@@ -39,7 +39,12 @@ def found(tmp_path_factory):
     """What each of two processes printed."""
     folder = tmp_path_factory.mktemp("checkpoints") / "run"
     worker = Path(__file__).with_name("distributed_worker.py")
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_ENABLE_COMPILATION_CACHE": "false",  # the worker looks at what it compiles
+    }
     command = [sys.executable, str(worker), f"127.0.0.1:{free_port()}", "2"]
     processes = [
         subprocess.Popen(

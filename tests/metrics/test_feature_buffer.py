@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jaxeval.errors import InputError
 from jaxeval.metrics import FeatureBuffer, FeatureBufferState
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")  # rows are moved, hardly computed with
 ROWS = 24
 
 
@@ -78,24 +79,33 @@ def test_devices_that_keep_their_own_rows_are_told_of_accumulate():
     assert [len(buffer.rows(state)) for state in states] == [7, 3]
 
 
-MASKS = st.lists(st.lists(st.booleans(), min_size=ROWS, max_size=ROWS), min_size=1, max_size=4)
-
-
-@given(MASKS, st.sampled_from([1, 2, 3, 8]), st.sampled_from(["error", "reservoir"]))
-@settings(max_examples=12, deadline=None)
-def test_as_many_rows_fit_as_the_capacity_says(masks: list[list[bool]], shards: int, overflow: Any):
-    """Whatever the masks, and however the batches are divided between two states that are then merged."""
-    expected = sorted(i for mask in masks for i in range(ROWS) if mask[i])
-    buffer = FeatureBuffer(2, max(len(expected), 1), overflow)
+@pytest.mark.parametrize(
+    ("rows", "shards", "overflow"),
+    [
+        (0, 2, "error"),
+        (1, 8, "reservoir"),
+        (9, 1, "error"),
+        (24, 3, "reservoir"),
+        (61, 8, "error"),
+        (96, 2, "reservoir"),
+    ],
+)
+@given(order=st.permutations(range(4 * ROWS)))
+@settings(max_examples=12)
+def test_as_many_rows_fit_as_the_capacity_says(rows: int, shards: int, overflow: Any, order: list[int]):
+    """Wherever they are in the batches, and however these are divided between two states that are then merged."""
+    masks = np.isin(np.arange(4 * ROWS), order[:rows]).reshape(4, ROWS)
+    expected = sorted(np.nonzero(masks)[1].tolist())
+    buffer = FeatureBuffer(2, max(rows, 1), overflow)
     whole = buffer.init(shards=shards)
     parts = [buffer.init(shards=shards) for _ in range(2)]
     for number, mask in enumerate(masks):
-        whole = insert(buffer, whole, numbered(), np.array(mask), None)
-        parts[number % 2] = insert(buffer, parts[number % 2], numbered(), np.array(mask), None)
+        whole = insert(buffer, whole, numbered(), mask, None)
+        parts[number % 2] = insert(buffer, parts[number % 2], numbered(), mask, None)
     assert held(buffer, whole) == expected
     merged = merge(buffer, *parts)
     assert held(buffer, merged) == expected
-    assert int(merged.seen.sum()) == len(expected)
+    assert int(merged.seen.sum()) == rows
 
 
 @given(

@@ -22,6 +22,8 @@ from jaxeval.pairs.batches import Task, batches_of
 from jaxeval.pairs.files import save_scores
 from jaxeval.pairs.measures import pair_measures
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
