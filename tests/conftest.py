@@ -15,7 +15,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAXEVAL_COMPILATION_CACHE"] = "off"  # tests neither fill the user's cache nor profit from it
 # Of the programs that several tests, workers, their processes and later runs compile, each is compiled once.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(kept_programs()))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.01")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import hypothesis
 import pytest

@@ -40,18 +40,11 @@ def metrics() -> None:
         table.add_column(heading)
     for measure in MEASURES.values():
         numbers = measure.numbers
-        needs = [
-            *(["class logits"] if "logits" in measure.taps else ["a spatial layer"] if measure.taps else []),
-            *([f"{' or '.join(measure.families)} features"] if measure.families else []),
-            *(["--held-out"] if measure.needs_held_out else []),
-            *(["--captions"] if measure.needs_captions else []),
-            *(["a folder for each class"] if measure.needs_labels else []),
-        ]
         table.add_row(
             measure.name,
             ", ".join(number.label for number in numbers),
             ", ".join(number.inception for number in numbers if number.inception),
-            ", ".join(dict.fromkeys(number.better or "neither" for number in numbers)),
-            ", ".join(needs),
+            ", ".join(measure.directions),
+            ", ".join(measure.needs),
         )
     output_console().print(table)

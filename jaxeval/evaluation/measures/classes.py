@@ -121,6 +121,20 @@ def class_diversity(pair: Pair) -> list[Number]:
 
 
 MEASURES = (
-    Measure("by-class", (_CLASS_FD, _CLASS_ACCURACY), by_class, needs_labels=True),
-    Measure("class-diversity", (_DIVERSITY_WITHIN, _DIVERSITY_BETWEEN), class_diversity, needs_labels=True),
+    Measure(
+        "by-class",
+        (_CLASS_FD, _CLASS_ACCURACY),
+        by_class,
+        needs_labels=True,
+        what="class-conditional Fréchet distance, classification accuracy",
+        blind_to="which classes are confused with which",
+    ),
+    Measure(
+        "class-diversity",
+        (_DIVERSITY_WITHIN, _DIVERSITY_BETWEEN),
+        class_diversity,
+        needs_labels=True,
+        what="mean distances within classes and between them",
+        blind_to="the reference",
+    ),
 )

@@ -87,7 +87,27 @@ def copying(pair: Pair) -> list[Number]:
 
 
 MEASURES = (
-    Measure("authenticity", (_AUTHENTICITY,), authenticity),
-    Measure("fld", (_FLD, _FLD_GAP), likelihood, needs_held_out=True),
-    Measure("c-t", (_C_T,), copying, needs_held_out=True),
+    Measure(
+        "authenticity",
+        (_AUTHENTICITY,),
+        authenticity,
+        what="per cent of images that are not copies",
+        blind_to="depends on the dimension: compare with held-out images",
+    ),
+    Measure(
+        "fld",
+        (_FLD, _FLD_GAP),
+        likelihood,
+        needs_held_out=True,
+        what="feature likelihood divergence and its gap",
+        blind_to="features that are constant in the held-out set",
+    ),
+    Measure(
+        "c-t",
+        (_C_T,),
+        copying,
+        needs_held_out=True,
+        what="z-score of copying, near 0 without",
+        blind_to="copies of few images in many",
+    ),
 )

@@ -234,8 +234,42 @@ def frechet_of_space_contrast(first: Pair, second: Pair) -> list[Contrast]:
 _STATISTICS, _BOTH = Wanted(statistics=True), Wanted(statistics=True, rows=True)
 
 MEASURES = (
-    Measure("fd", (FD,), frechet, frechet_contrast, _STATISTICS),
-    Measure("fd-infinity", (_FD_INFINITY,), frechet_infinity, wanted=_BOTH),
-    Measure("sfd", (_SFD,), frechet_of_space, frechet_of_space_contrast, _STATISTICS, taps=("sfid",)),
-    Measure("mifd", (_MIFD, _MEMORISATION), mifd, wanted=_BOTH),
+    Measure(
+        "fd",
+        (FD,),
+        frechet,
+        frechet_contrast,
+        _STATISTICS,
+        what="Fréchet distance of fitted Gaussians",
+        blind_to=(
+            "everything but mean and covariance; single images; copies of the training set. Biased by d(d+5)/4 "
+            "(1/N + 1/M)-like amounts: compare equal counts"
+        ),
+    ),
+    Measure(
+        "fd-infinity",
+        (_FD_INFINITY,),
+        frechet_infinity,
+        wanted=_BOTH,
+        what="the same, extrapolated to infinitely many generated images",
+        blind_to="as `fd`; the reference's part of the bias stays",
+    ),
+    Measure(
+        "sfd",
+        (_SFD,),
+        frechet_of_space,
+        frechet_of_space_contrast,
+        _STATISTICS,
+        taps=("sfid",),
+        what="the same over a spatial layer",
+        blind_to="as `fd`; the pooled content",
+    ),
+    Measure(
+        "mifd",
+        (_MIFD, _MEMORISATION),
+        mifd,
+        wanted=_BOTH,
+        what="Fréchet distance, worse for copies, over the FID Inception network alone; memorisation distance",
+        blind_to="copies in other poses; above the threshold it is `fd`",
+    ),
 )

@@ -131,8 +131,37 @@ def _kernel(first: Pair, second: Pair, name: NumberName, kernel: str) -> list[Co
 
 
 MEASURES = (
-    Measure("kd", (_KD,), kernel_distance, kernel_distance_contrast),
-    Measure("kd-full", (_KD_FULL,), kernel_distance_full, kernel_distance_full_contrast),
-    Measure("mmd-rbf", (_MMD_RBF,), rbf_discrepancy, rbf_discrepancy_contrast),
-    Measure("cmmd", (_CMMD,), cmmd, cmmd_contrast, families=("clip",)),
+    Measure(
+        "kd",
+        (_KD,),
+        kernel_distance,
+        kernel_distance_contrast,
+        what="squared kernel distance, over the protocol's subsets",
+        blind_to="rare modes; close to 0 it has a sign",
+    ),
+    Measure(
+        "kd-full",
+        (_KD_FULL,),
+        kernel_distance_full,
+        kernel_distance_full_contrast,
+        what="the same over all pairs",
+        blind_to="as `kd`",
+    ),
+    Measure(
+        "mmd-rbf",
+        (_MMD_RBF,),
+        rbf_discrepancy,
+        rbf_discrepancy_contrast,
+        what="the same with a Gaussian kernel of the median width",
+        blind_to="structure much finer or coarser than the kernel",
+    ),
+    Measure(
+        "cmmd",
+        (_CMMD,),
+        cmmd,
+        cmmd_contrast,
+        families=("clip",),
+        what="squared kernel distance over CLIP embeddings",
+        blind_to="what CLIP does not see; by definition biased by about 1,000 (1/N + 1/M) times 1 - mean kernel",
+    ),
 )

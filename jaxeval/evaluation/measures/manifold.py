@@ -182,11 +182,52 @@ def manifold_contrast(first: Pair, second: Pair) -> list[Contrast]:
 
 
 MEASURES = (
-    Measure("prdc", _PRDC, manifold, manifold_contrast),
-    Measure("clipped", (_CLIPPED_DENSITY, _CLIPPED_COVERAGE), clipped),
-    Measure("p-precision-recall", (_P_PRECISION, _P_RECALL), probabilistic),
-    Measure("prd", (_PRD_PRECISION, _PRD_RECALL), curves),
-    Measure("alpha-beta", (_ALPHA_PRECISION, _BETA_RECALL), alpha),
-    Measure("realism", (_REALISM,), realism),
-    Measure("rarity", (_RARITY,), rarity),
+    Measure(
+        "prdc",
+        _PRDC,
+        manifold,
+        manifold_contrast,
+        what="precision, recall, density, coverage by balls to the k-th neighbour",
+        blind_to=(
+            "how far outside a ball an image lies; precision and density rise when diversity falls; one outlier "
+            "in the reference makes a huge ball: precision .92 for a generator that misses everything (in the "
+            "tests)"
+        ),
+    ),
+    Measure(
+        "clipped",
+        (_CLIPPED_DENSITY, _CLIPPED_COVERAGE),
+        clipped,
+        what="clipped density, clipped coverage",
+        blind_to="nothing of the outlier of `prdc`; differences within the share of good images",
+    ),
+    Measure(
+        "p-precision-recall",
+        (_P_PRECISION, _P_RECALL),
+        probabilistic,
+        what="precision and recall with soft balls",
+        blind_to="as `prdc`, less jumpy",
+    ),
+    Measure(
+        "prd",
+        (_PRD_PRECISION, _PRD_RECALL),
+        curves,
+        what="F8 (recall) and F1/8 (precision) of the precision-recall curve of distributions",
+        blind_to="everything finer than 20 clusters",
+    ),
+    Measure(
+        "alpha-beta",
+        (_ALPHA_PRECISION, _BETA_RECALL),
+        alpha,
+        what="integrated alpha-precision, beta-recall",
+        blind_to="shape: balls about one centre; even ideal samples have a beta-recall of about .5",
+    ),
+    Measure("realism", (_REALISM,), realism, what="mean realism of single images", blind_to="diversity"),
+    Measure(
+        "rarity",
+        (_RARITY,),
+        rarity,
+        what="mean rarity of single images",
+        blind_to="images in no ball, which have none and are left out",
+    ),
 )

@@ -217,6 +217,8 @@ class Measure:
       name: what `--metrics` takes, beside the stems of its numbers.
       numbers: names of its numbers.
       compute: from a pair to numbers.
+      what: its numbers in words, for tables.
+      blind_to: what they do not see, or what misleads them, for tables.
       contrast: how well the differences of two generators are known, from the pairs that both make with the reference;
         None where only subsets of the images can tell.
       wanted: what it needs of the features.
@@ -242,6 +244,24 @@ class Measure:
     needs_labels: bool = False
     needs_captions: bool = False
     draws: Callable[[Pair, Pair], dict[str, float]] | None = None
+    what: str = ""
+    blind_to: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it needs beside two sets of images, in words."""
+        return (
+            *(["class logits"] if "logits" in self.taps else ["a spatial layer"] if self.taps else []),
+            *([f"{' or '.join(self.families)} features"] if self.families else []),
+            *(["--held-out"] if self.needs_held_out else []),
+            *(["--captions"] if self.needs_captions else []),
+            *(["a folder for each class"] if self.needs_labels else []),
+        )
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Which direction of its numbers is better, each once: `lower`, `higher` or `neither`."""
+        return tuple(dict.fromkeys(number.better or "neither" for number in self.numbers))
 
     @property
     def stems(self) -> tuple[str, ...]:

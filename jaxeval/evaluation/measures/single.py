@@ -125,6 +125,8 @@ MEASURES = (
         inception_score_contrast,
         alone=True,
         taps=("logits_unbiased", "logits"),
+        what="Inception score",
+        blind_to="the reference altogether; diversity within a class; memorised images score well",
     ),
     Measure(
         "clip-score",
@@ -134,7 +136,16 @@ MEASURES = (
         alone=True,
         families=("clip",),
         needs_captions=True,
+        what="agreement of images with their captions",
+        blind_to="what CLIP does not read: counts, places, spelling",
     ),
-    Measure("vendi", (_VENDI,), vendi, alone=True),
-    Measure("rke", (_RKE,), rke),
+    Measure(
+        "vendi",
+        (_VENDI,),
+        vendi,
+        alone=True,
+        what="effective number of different images",
+        blind_to="the reference: noise is diverse",
+    ),
+    Measure("rke", (_RKE,), rke, what="effective number of modes", blind_to="the reference: noise is diverse"),
 )

@@ -74,4 +74,15 @@ def _direction_errors(mind: np.ndarray, root: np.ndarray) -> dict[str, float]:
     return {stem: float(one.std(ddof=1) / np.sqrt(len(one))) for stem, one in (("mind", mind), ("sw2", root))}
 
 
-MEASURES = (Measure("sliced", (_SW2, _MIND), sliced, draws=sliced_draws),)
+MEASURES = (
+    Measure(
+        "sliced",
+        (_SW2, _MIND),
+        sliced,
+        draws=sliced_draws,
+        what="sliced Wasserstein distances",
+        blind_to=(
+            "differences that few directions show; another 1,000 directions give another number (the interval knows)"
+        ),
+    ),
+)
