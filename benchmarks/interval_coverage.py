@@ -294,12 +294,12 @@ def table() -> Iterator[Row]:
         two,
         frechet_difference,
         ["FD difference"],
-        [two.frechet(0.1) - two.frechet(0.2)],
+        [two.frechet(0.2) - two.frechet(0.1)],
     )
     same = Setting(400, 400, 32, 0.0)
     yield "FD difference", "jackknife", same, frechet_difference, ["FD difference"], [0.0]
     for setting in (Setting(500, 500, 16, 0.0), two, Setting(800, 400, 64, 0.1, second=0.12)):
-        truth = [setting.cubic(setting.shift), setting.cubic(setting.shift) - setting.cubic(setting.second)]
+        truth = [setting.cubic(setting.shift), setting.cubic(setting.second) - setting.cubic(setting.shift)]
         yield "KID; difference", "closed form", setting, kernel, ["KID (all pairs)", "KID difference"], truth
     none: list[float | None] = [None] * len(MANIFOLD)
     yield "neighbours", "subsampling", Setting(500, 500, 16, 0.2), manifold, MANIFOLD, none
@@ -360,7 +360,7 @@ def _values(compute: Callable[..., list[Estimate]], setting: Setting, seed: int)
         frechet_bootstrap: lambda x, y, _: [ops.frechet_distance_from_features(reference=x, generated=y)],
         manifold: lambda x, y, _: _manifold(x, y),
         manifold_difference: lambda x, y, z: list(
-            np.subtract(ops.prdc(reference=x, generated=y), ops.prdc(reference=x, generated=z))
+            np.subtract(ops.prdc(reference=x, generated=z), ops.prdc(reference=x, generated=y))
         ),
         others: lambda x, y, _: [*_others(x, y), ops.vendi_score(y)],
         printed_frechet: lambda x, y, _: [ops.frechet_distance_from_features(reference=x, generated=y), 0.0],

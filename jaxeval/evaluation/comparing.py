@@ -33,7 +33,7 @@ class Difference:
 
     Attributes:
       first, second: the results of both, with all their provenance.
-      value: the first one's number less the second one's.
+      value: the second one's number less the first one's: an improvement of a later model has the metric's own sign.
       interval: of 95%, about `value`; or None where there is none.
       interval_method: how it was found, or why there is none.
       p_value: of no difference, by the interval's own standard error: below 0.05 where the interval leaves 0 out. None
@@ -74,9 +74,9 @@ class Difference:
             return None
         intervals = [self.interval] if self.debiased is None else [self.interval, self.debiased.interval]
         if all(high < 0 for _, high in intervals):
-            return (self.first if self.first.better == "lower" else self.second).generated
-        if all(low > 0 for low, _ in intervals):
             return (self.second if self.first.better == "lower" else self.first).generated
+        if all(low > 0 for low, _ in intervals):
+            return (self.first if self.first.better == "lower" else self.second).generated
         return None
 
     def __str__(self) -> str:
@@ -122,7 +122,7 @@ def contrasts_of(measure: Measure, first: Pair, second: Pair) -> dict[str, Contr
     def compute(kept: Sets) -> dict[str, float]:
         pairs = (_pair(pair, kept, name) for pair, name in ((first, "first"), (second, "second")))
         one, other = (_values(measure.compute(pair)) for pair in pairs)
-        return {stem: one[stem] - other[stem] for stem in one}
+        return {stem: other[stem] - one[stem] for stem in one}
 
     try:
         found = spread(compute, _all_rows(first, second), first.seed)
@@ -149,7 +149,7 @@ def contrasts_of(measure: Measure, first: Pair, second: Pair) -> dict[str, Contr
 def difference_of(numbers: tuple[Number, Number], results: tuple[Result, Result], contrast: Contrast) -> Difference:
     """The difference of one number between two generators, with the interval and the p-values that go with it."""
     values = (numbers[0].value, numbers[1].value)
-    value = values[0] - values[1]
+    value = values[1] - values[0]
     alike = contrast.alike_p_value, contrast.alike_method and f"of one distribution, by {contrast.alike_method}"
     if contrast.standard_error is None:
         return Difference(*results, value, None, contrast.method, None, contrast.method, *alike)
@@ -173,11 +173,11 @@ def _debiased(numbers: tuple[Number, Number], error: float, degrees: float) -> D
     first, second = (one.debiased for one in numbers)
     if first is None or second is None:
         return None
-    bias, value = first.bias - second.bias, first.value - second.value
-    middle = numbers[0].value - numbers[1].value - bias  # other than the value where a distance would be below 0
+    bias, value = second.bias - first.bias, second.value - first.value
+    middle = numbers[1].value - numbers[0].value - bias  # other than the value where a distance would be below 0
     reach = ops.interval(0.0, error, degrees=degrees).high
     # Either bias may be more than what is known of it.
-    low, high = middle - reach - first.bias_shortfall, middle + reach + second.bias_shortfall
+    low, high = middle - reach - second.bias_shortfall, middle + reach + first.bias_shortfall
     interval = Interval(min(low, value), max(high, value))
     method = f"95%, of the difference without its bias of {bias:.4g}, by the same standard error"
     return Debiased(value, bias, max(first.bias_shortfall, second.bias_shortfall), interval, method)

@@ -270,7 +270,7 @@ def compare(
       >>> real, first, second = np.random.default_rng(0).integers(0, 256, size=(3, 64, 5, 5, 3), dtype=np.uint8)
       >>> comparison = jaxeval.compare(first, second // 2, reference=real, metrics="fd", extractor="pixels")
       >>> difference = comparison.differences[0]
-      >>> difference.value < 0, difference.p_value < 0.05
+      >>> difference.value > 0, difference.p_value < 0.05
       (True, True)
     """
     started = time.time()

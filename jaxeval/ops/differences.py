@@ -44,7 +44,7 @@ class PRDCDifference(NamedTuple):
       >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
       >>> differences = ops.prdc_difference(reference=reference, first=first, second=0.5 * second, permutations=99)
       >>> round(differences.recall.value, 2), round(differences.coverage.value, 2)
-      (0.72, 0.02)
+      (-0.72, -0.02)
     """
 
     precision: Difference
@@ -72,7 +72,7 @@ def mean_difference(*, first: Numbers, second: Numbers, permutations: int = 9999
       >>> first, second = np.random.default_rng(0).normal(size=(2, 50))
       >>> difference = ops.mean_difference(first=first, second=second - 1, permutations=99)
       >>> round(difference.value, 2), round(difference.standard_error, 2), difference.p_value
-      (1.1, 0.19, 0.01)
+      (-1.1, 0.19, 0.01)
     """
     p_value = permutation_p_value(first, second, permutations=permutations, seed=seed)
     sides = [np.asarray(values, np.float64) for values in (first, second)]
@@ -81,7 +81,7 @@ def mean_difference(*, first: Numbers, second: Numbers, permutations: int = 9999
     total = sum(variances)
     rest = sum(v**2 / (len(values) - 1) for v, values in zip(variances, sides, strict=True))
     degrees = total**2 / rest if rest else math.inf
-    return Difference(float(sides[0].mean() - sides[1].mean()), math.sqrt(total), degrees, p_value)
+    return Difference(float(sides[1].mean() - sides[0].mean()), math.sqrt(total), degrees, p_value)
 
 
 @takes_arrays
@@ -98,7 +98,7 @@ def mmd_difference(
     permutations: int = 9999,
     seed: int = 0,
 ) -> Difference:
-    """Unbiased squared discrepancy of the first generator less that of the second; by default the kernel distance's.
+    """Unbiased squared discrepancy of the second generator less that of the first; by default the kernel distance's.
 
     The standard error is a closed form by Hoeffding's decomposition, as that of `mmd`, with the reference's part that
     both share; it takes both generators' rows as independent. The p-value permutes rows between the generators: the
@@ -125,7 +125,7 @@ def mmd_difference(
       >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
       >>> difference = ops.mmd_difference(reference=reference, first=first, second=second + 1, permutations=99)
       >>> round(difference.value, 2), difference.p_value
-      (-6.82, 0.01)
+      (6.82, 0.01)
     """
     rows = _three(reference, first, second)
     both = np.concatenate(rows[1:]) if kernel in ("rbf", "laplacian") and isinstance(bandwidth, str) else rows[1]
@@ -137,7 +137,7 @@ def mmd_difference(
 def cmmd_difference(
     *, reference: Numbers, first: Numbers, second: Numbers, permutations: int = 9999, seed: int = 0
 ) -> Difference:
-    """Unbiased CMMD of the first generator less that of the second; for equal numbers of rows the biased ones' too.
+    """Unbiased CMMD of the second generator less that of the first; for equal numbers of rows the biased ones' too.
 
     Args:
       reference: shape [N, D], any real dtype, NumPy or JAX.
@@ -155,7 +155,7 @@ def cmmd_difference(
       >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
       >>> difference = ops.cmmd_difference(reference=reference, first=first, second=second + 1, permutations=99)
       >>> round(difference.value, 2), difference.p_value
-      (-4.88, 0.01)
+      (4.88, 0.01)
     """
     names = ("reference", "first", "second")
     units = [unit_rows(name, rows) for name, rows in zip(names, _three(reference, first, second), strict=True)]
@@ -174,7 +174,7 @@ def prdc_difference(
     permutations: int = 9999,
     seed: int = 0,
 ) -> PRDCDifference:
-    """Precision, recall, density and coverage of the first generator less those of the second.
+    """Precision, recall, density and coverage of the second generator less those of the first.
 
     Standard errors by subsampling, the same reference rows on both sides. The p-values of precision and density
     permute rows, which count for them one by one; recall and coverage depend on a generated set as a whole, theirs are
@@ -198,12 +198,12 @@ def prdc_difference(
       >>> reference, first, second = np.random.default_rng(0).normal(size=(3, 100, 8))
       >>> differences = ops.prdc_difference(reference=reference, first=first, second=second + 1, permutations=99)
       >>> round(differences.precision.value, 2), differences.precision.p_value
-      (0.3, 0.01)
+      (-0.3, 0.01)
     """
     rows = _three(reference, first, second)
     counts = [manifold_counts(rows[0], side, k, tie) for side in rows[1:]]
     ours, theirs = (prdc_of_counts(part, k) for part in counts)
-    values = np.subtract(ours, theirs)
+    values = np.subtract(theirs, ours)
 
     def difference(reference: np.ndarray, first: np.ndarray, second: np.ndarray) -> Float[np.ndarray, " 4"]:
         known = rows[0][reference]
@@ -211,7 +211,7 @@ def prdc_difference(
             prdc(reference=known, generated=side[chosen], k=k, tie=tie)
             for side, chosen in ((rows[1], first), (rows[2], second))
         )
-        return np.subtract(ones, others)
+        return np.subtract(others, ones)
 
     sizes = {"reference": len(rows[0]), "first": len(rows[1]), "second": len(rows[2])}
     spread = subsampling(difference, sizes, seed=seed)
@@ -233,7 +233,7 @@ def prdc_difference(
 def inception_score_difference(
     *, first: Numbers, second: Numbers, permutations: int = 9999, seed: int = 0
 ) -> Difference:
-    """Inception score of the first generator less that of the second, each over all its images at once.
+    """Inception score of the second generator less that of the first, each over all its images at once.
 
     The standard error is that of the delta method. The p-value is found by permuting images; to third order it is
     that of the difference of the logarithms.
@@ -253,7 +253,7 @@ def inception_score_difference(
       >>> first, second = np.random.default_rng(0).normal(size=(2, 100, 10))
       >>> difference = ops.inception_score_difference(first=3 * first, second=second, permutations=99)
       >>> round(difference.value, 2), difference.p_value
-      (2.3, 0.01)
+      (-2.3, 0.01)
     """
     rows = feature_pair(first, second)
     logs = [log_softmax(part.astype(np.float64), axis=1) for part in rows]
@@ -272,7 +272,7 @@ def inception_score_difference(
     p_value = permutation_p_value(
         divergences(0, together), divergences(1, together), permutations=permutations, seed=seed
     )
-    return Difference(scores[0] - scores[1], math.hypot(*errors), math.inf, p_value)
+    return Difference(scores[1] - scores[0], math.hypot(*errors), math.inf, p_value)
 
 
 def _three(reference: Numbers, first: Numbers, second: Numbers) -> list[np.ndarray]:
@@ -295,8 +295,8 @@ def _kernel_difference(
     prepared = prepare(kernel, *rows, block=square_block())
     aa, bb, ab = pair_sums(prepared, 1, 1), pair_sums(prepared, 2, 2), pair_sums(prepared, 1, 2)
     ax, bx = pair_sums(prepared, 1, 0), pair_sums(prepared, 2, 0)
-    value = aa.rows.sum() / (a * (a - 1)) - bb.rows.sum() / (b * (b - 1))
-    value -= 2 * (ax.rows.sum() / (a * n) - bx.rows.sum() / (b * n))
+    value = bb.rows.sum() / (b * (b - 1)) - aa.rows.sum() / (a * (a - 1))
+    value -= 2 * (bx.rows.sum() / (b * n) - ax.rows.sum() / (a * n))
     firsts, rests = [], []
     for count, within, across in ((a, aa, ax), (b, bb, bx)):
         own, shared = within_parts(within), across_parts(across)

@@ -165,7 +165,7 @@ def frechet_difference(
     permutations: int = 9999,
     seed: int = 0,
 ) -> Difference:
-    """Fréchet distance of the first generator less that of the second, to one reference.
+    """Fréchet distance of the second generator less that of the first, to one reference.
 
     The standard error is a jackknife's, each replicate leaving the same reference rows out on both sides; biases,
     which are nearly equal for equal numbers of rows, stay in. The p-value is by permuting rows between both
@@ -190,7 +190,7 @@ def frechet_difference(
       ...     reference=reference, first=first, second=second + 1, groups=5, permutations=99
       ... )
       >>> round(difference.value, 2), round(difference.standard_error, 2), difference.p_value
-      (-3.71, 0.35, 0.01)
+      (3.71, 0.35, 0.01)
     """
     rows = [feature_rows(name, features) for name, features in (("first", first), ("second", second))]
     known = reference
@@ -199,7 +199,7 @@ def frechet_difference(
     # The same rows of both sets are left out together: they may be made from the same prompts or noise.
     sides = [_divide(part, groups, seed, "generated") for part in rows]
     value, replicates = _distances(known, sides)
-    found = jackknife_of_replicates(value[0] - value[1], replicates[:, 0] - replicates[:, 1])
+    found = jackknife_of_replicates(value[1] - value[0], replicates[:, 1] - replicates[:, 0])
     shares = [1 / int(side.total.count) for side in sides]
     shared = 1 / int(known.total.count) if isinstance(known, _Divided) else 0.0
     weight = shares[0] ** 2 + shares[1] ** 2 + 2 * shared * (shares[0] + shares[1])
@@ -218,7 +218,7 @@ def frechet_difference(
 def frechet_witness(
     *, reference: Gaussian, first: Numbers, second: Numbers
 ) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, " b"]]:
-    """A value for each generated row whose mean over the first set, less that over the second, is their difference.
+    """A value for each generated row whose means over both sets differ as their distances do.
 
     The Fréchet distance of a set to the reference moves with a row y of it by 2 (mean - mean_x).(y - mean) +
     (y - mean)^T (I - T) (y - mean), T the optimal transport map to the reference. Taken at both sets together, which a

@@ -72,7 +72,7 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How much two generators differ against one reference: the first one's number less the second one's.
+    """How much two generators differ against one reference: the second one's number less the first one's.
 
     Attributes:
       value: the difference, in the metric's unit.
@@ -88,7 +88,7 @@ class Difference(NamedTuple):
       >>> difference = ops.mean_difference(first=first, second=second - 1, permutations=99)
       >>> ends = ops.interval(difference.value, difference.standard_error, degrees=difference.degrees)
       >>> round(ends.low, 2), round(ends.high, 2)
-      (0.71, 1.48)
+      (-1.48, -0.71)
     """
 
     value: float

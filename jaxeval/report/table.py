@@ -154,7 +154,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         for name, count in ((first, one.first.n_generated), (second, one.second.n_generated)):
             heading = Text.assemble(name, "\n", (f"{format_count(count)} images", "dim"))
             table.add_column(heading, justify="right", overflow="fold")
-        table.add_column("difference", justify="right", no_wrap=True)
+        heading = Text.assemble("difference\n", ("second less first", "dim"))
+        table.add_column(heading, justify="right", no_wrap=True)
         for hypothesis in ("no difference", "one distribution"):
             table.add_column(Text.assemble("p\n", (hypothesis, "dim")), justify="right", no_wrap=True)
         table.add_column("better", overflow="fold")

@@ -96,7 +96,8 @@ def test_an_address_that_is_taken_is_named():
 
 
 def gone(watch: Watch) -> None:
-    """What the kernel does with the connections of a process that is killed."""
+    """What the kernel does with the connections of a process that is killed, which tells nobody what it sees of it."""
+    watch._ended.set()
     for line in watch._lines.values():
         line.socket.shutdown(socket.SHUT_RDWR)
 

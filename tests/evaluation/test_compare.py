@@ -42,7 +42,7 @@ def test_values_are_those_of_evaluate(images, differing):
     for name, one in differing.items():
         values = [result.value for result in results if result.metric == f"{name}-mine"]
         assert [one.first.value, one.second.value] == pytest.approx(values, rel=1e-12)
-        assert one.value == pytest.approx(values[0] - values[1], rel=1e-9)
+        assert one.value == pytest.approx(values[1] - values[0], rel=1e-9)
 
 
 def test_a_difference_is_found_with_its_direction(differing):

@@ -102,18 +102,18 @@ def test_nothing_that_varies_means_no_interval(stem):
 
 
 def test_differences_end_where_they_do():
-    assert difference_interval("precision", (0.9, 0.1), 0.5, (COUNTS, COUNTS))[1] == 1
-    assert difference_interval("recall", (0.1, 0.9), 0.5, (COUNTS, COUNTS))[0] == -1
-    assert difference_interval("authenticity", (90.0, 10.0), 50.0, (COUNTS, COUNTS))[1] == 100
-    assert difference_interval("fd", (3.0, 1.0), 5.0) == pytest.approx((-3, 7))
+    assert difference_interval("precision", (0.1, 0.9), 0.5, (COUNTS, COUNTS))[1] == 1
+    assert difference_interval("recall", (0.9, 0.1), 0.5, (COUNTS, COUNTS))[0] == -1
+    assert difference_interval("authenticity", (10.0, 90.0), 50.0, (COUNTS, COUNTS))[1] == 100
+    assert difference_interval("fd", (1.0, 3.0), 5.0) == pytest.approx((-3, 7))
 
 
 def test_differences_at_an_edge_have_newcombes_interval():
     both = difference_interval("precision", (0.0, 0.0), 0.0, (COUNTS, {"generated": 200}))
     single = [interval_about("precision", 0.0, 0.0, {"generated": count})[1] for count in (50, 200)]
-    assert both == pytest.approx((-single[1], single[0]))
+    assert both == pytest.approx((-single[0], single[1]))
     # Recall is over the same reference images on both sides: the spread of two independent shares is not its own.
-    assert difference_interval("recall", (0.5, 0.4), 0.01, (COUNTS, COUNTS)) == pytest.approx((0.09, 0.11))
+    assert difference_interval("recall", (0.4, 0.5), 0.01, (COUNTS, COUNTS)) == pytest.approx((0.09, 0.11))
     assert difference_interval("recall", (0.0, 0.0), 0.0, (COUNTS, COUNTS)) == pytest.approx((-0.037, 0.037), abs=1e-3)
     assert difference_interval("fd", (3.0, 1.0), 0.0) is None
 

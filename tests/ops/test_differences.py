@@ -33,14 +33,14 @@ def sets(n, a, b, d=6, shifts=(0.3, 0.4), seed=0):
 def test_kernel_differences_are_those_of_the_estimates(n, a, b):
     x, y, z = sets(n, a, b)
     found = mmd_difference(reference=x, first=y, second=z, permutations=9)
-    expected = kid_full(reference=x, generated=y).value - kid_full(reference=x, generated=z).value
+    expected = kid_full(reference=x, generated=z).value - kid_full(reference=x, generated=y).value
     assert found.value == pytest.approx(expected, abs=2e-6)
     found = mmd_difference(reference=x, first=y, second=z, kernel="rbf", bandwidth=1.5, permutations=9)
     ours, theirs = (mmd(reference=x, generated=rows, bandwidth=1.5).value for rows in (y, z))
-    assert found.value == pytest.approx(ours - theirs, abs=1e-6)
+    assert found.value == pytest.approx(theirs - ours, abs=1e-6)
     found = cmmd_difference(reference=x, first=y, second=z, permutations=9)
     ours, theirs = (cmmd(reference=x, generated=rows, biased=False).value for rows in (y, z))
-    assert found.value == pytest.approx(ours - theirs, abs=1e-3)
+    assert found.value == pytest.approx(theirs - ours, abs=1e-3)
 
 
 def cubic(x, y):
@@ -139,7 +139,7 @@ def test_prdc_differences():
     x, y, z = sets(240, 240, 200, 4, (0.0, 1.5))
     found = prdc_difference(reference=x, first=y, second=z, k=3, permutations=199)
     ours, theirs = (prdc(reference=x, generated=rows, k=3) for rows in (y, z))
-    expected = np.subtract(ours, theirs)
+    expected = np.subtract(theirs, ours)
     np.testing.assert_allclose([part.value for part in found], expected, rtol=1e-12)
     assert max(part.p_value for part in found) < 0.05
     assert found.precision.p_value == found.density.p_value == 1 / 200
@@ -200,7 +200,7 @@ def test_inception_score_differences():
     y, z = 2 * rng.standard_normal((300, 8)), 2.5 * rng.standard_normal((250, 8))
     found = inception_score_difference(first=y, second=z, permutations=199)
     ours, theirs = (inception_score(logits=rows, splits=1).mean for rows in (y, z))
-    assert found.value == pytest.approx(ours - theirs, rel=1e-10)
+    assert found.value == pytest.approx(theirs - ours, rel=1e-10)
     assert found.p_value == 1 / 200
     repeats = [
         inception_score_difference(first=a[:150], second=a[150:], permutations=99, seed=s)
@@ -213,7 +213,7 @@ def test_inception_score_differences():
 def test_mean_difference_is_welchs():
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal(40), 2 * rng.standard_normal(25) + 0.4
-    found, expected = mean_difference(first=a, second=b), stats.ttest_ind(a, b, equal_var=False)
+    found, expected = mean_difference(first=a, second=b), stats.ttest_ind(b, a, equal_var=False)
     low, high = expected.confidence_interval(0.9)
     ours = interval(found.value, found.standard_error, degrees=found.degrees, confidence=0.9)
     assert ours == pytest.approx((low, high), rel=1e-12)

@@ -109,9 +109,9 @@ def test_json_and_text_name_both():
 @pytest.fixture
 def difference():
     second = dataclasses.replace(NUMBER, generated="early", value=4.0)
-    rest = Debiased(-0.5, 0.25, 0.1, Interval(-0.9, -0.1), "95%, of the difference without its bias of 0.25")
+    rest = Debiased(0.5, 0.25, 0.1, Interval(0.1, 0.9), "95%, of the difference without its bias of 0.25")
     return Difference(
-        NUMBER, second, -0.75, Interval(-1.0, -0.5), "95%, jackknife", 0.0004, "of no difference", 0.002, "of one", rest
+        NUMBER, second, 0.75, Interval(0.5, 1.0), "95%, jackknife", 0.0004, "of no difference", 0.002, "of one", rest
     )
 
 
@@ -124,13 +124,13 @@ def test_both_hypotheses_have_a_column(difference):
     row = next(line for line in lines if line.startswith(" FD \u2193"))
     assert row.split()[-3:] == ["0.0004", "0.002", "late"]
     row = next(line for line in lines if line.startswith(" FD less bias"))
-    assert row.split()[-3:] == ["-0.50000", "[-0.90,", "-0.10]"]
+    assert row.split()[-3:] == ["0.50000", "[0.10,", "0.90]"]
     assert "p = 0.0004 of no difference, p = 0.002 of one distribution" in str(difference)
 
 
 def test_better_is_who_is_better_with_and_without_bias(difference):
     assert difference.better == "late"
-    doubtful = dataclasses.replace(difference.debiased, interval=Interval(-0.5, 0.1))
+    doubtful = dataclasses.replace(difference.debiased, interval=Interval(-0.1, 0.5))
     assert dataclasses.replace(difference, debiased=doubtful).better is None
-    opposite = dataclasses.replace(difference, interval=Interval(0.5, 1.0), debiased=None)
+    opposite = dataclasses.replace(difference, interval=Interval(-1.0, -0.5), debiased=None)
     assert opposite.better == "early"

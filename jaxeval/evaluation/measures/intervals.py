@@ -122,7 +122,7 @@ def difference_interval(
     reach: float,
     counts: tuple[Mapping[str, int] | None, Mapping[str, int] | None] = (None, None),
 ) -> Interval | None:
-    """The 95% interval of one generator's number less another's, to the same reference, within what it can be.
+    """The 95% interval of the second generator's number less the first one's, to one reference, within what it can be.
 
     Shares of the generated images, which are drawn independently, differ by chance at least as Newcombe's interval of
     two shares says; and so do two means at an edge, where nothing else varies.
@@ -136,13 +136,13 @@ def difference_interval(
     Returns:
       None where nothing varies.
     """
-    value = values[0] - values[1]
+    value = values[1] - values[0]
     low, high = value - reach, value + reach
     first, second = (interval_about(name, one, 0.0, images) for one, images in zip(values, counts, strict=True))
     if first is not None and second is not None and (reach == 0 or name.mean_over == "generated"):
         (first_low, first_high), (second_low, second_high) = first, second
-        low = min(low, value - math.hypot(values[0] - first_low, second_high - values[1]))
-        high = max(high, value + math.hypot(first_high - values[0], values[1] - second_low))
+        low = min(low, value - math.hypot(values[1] - second_low, first_high - values[0]))
+        high = max(high, value + math.hypot(second_high - values[1], values[0] - first_low))
     if low == high:
         return None
     widest = name.range[1] - name.range[0]

@@ -191,7 +191,7 @@ class Contrast:
 
     Attributes:
       name: the number's.
-      standard_error: of the first one's number less the second one's; None where there is none.
+      standard_error: of the second one's number less the first one's; None where there is none.
       degrees: of freedom of the standard error.
       method: how it was found, or why there is none.
       alike_p_value: of the hypothesis that both make the same distribution, by a test that need not agree with the
