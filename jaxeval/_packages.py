@@ -1,12 +1,14 @@
 """Packages that only a part of jaxeval needs: imported where it needs them, and named where they are missing."""
 
 import importlib
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
-from jaxeval.errors import MissingPackageError
+from jaxeval.errors import InputError, MissingPackageError
 
-__all__ = ["needed", "user_cache_folder"]
+__all__ = ["needed", "object_at", "user_cache_folder"]
 
 
 def needed(module: str, purpose: str, *, package: str | None = None) -> Any:
@@ -30,6 +32,28 @@ def needed(module: str, purpose: str, *, package: str | None = None) -> Any:
         raise MissingPackageError(
             f"{purpose} needs the package {package}; install it: pip install {package}", name=top
         ) from error
+
+
+def object_at(module: str, attribute: str, name: str) -> Any:
+    """What a module of the user's own has under a name; modules in the working directory are found too.
+
+    Args:
+      module: its name, as in an import.
+      attribute: of the module.
+      name: what it is to be, the beginning of the sentence where it cannot be had.
+
+    Raises:
+      InputError: the module cannot be imported, or has no such attribute.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` has it, which an installed command has not
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except AttributeError as error:
+        raise InputError(f"{name}: module {module} has no {attribute}") from error
+    except Exception as error:  # the user's own code may raise anything
+        sentence = (str(error).splitlines() or [""])[0]
+        raise InputError(f"{name}: {module} cannot be imported ({type(error).__name__}: {sentence})") from error
 
 
 def user_cache_folder(purpose: str) -> Path:

@@ -6,6 +6,8 @@ from jaxeval.evaluation.departures import statistics_remarks
 from jaxeval.evaluation.evaluator import compare, evaluate, features, reference_statistics
 from jaxeval.evaluation.explaining import Explanation, Step, explain
 from jaxeval.evaluation.measures import MEASURES
+from jaxeval.evaluation.measures.measure import Measure
+from jaxeval.evaluation.measures.own import own_measure
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, get_protocols
 from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result
@@ -20,6 +22,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "FeatureStatistics",
+    "Measure",
     "Protocol",
     "Result",
     "Step",
@@ -30,6 +33,7 @@ __all__ = [
     "get_protocols",
     "load_captions",
     "load_statistics",
+    "own_measure",
     "reference_statistics",
     "save_statistics",
     "statistics_remarks",

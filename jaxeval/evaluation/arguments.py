@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from jaxeval._arguments import Check, a_text, at_least, optional, several, shown
+from jaxeval._arguments import Check, at_least, optional, several, shown, text
 from jaxeval._arguments import checked as checked_arguments
 from jaxeval.errors import InputError
+from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.protocols import PROTOCOLS, Protocol
 from jaxeval.extractors import Extractor, check_precision
 
@@ -44,10 +45,14 @@ def _captions(name: str, value: Any) -> Any:
     )
 
 
-_METRICS = a_text("names, such as 'fd,prdc' or ['fd', 'prdc'], or 'all'")
+def _metric(name: str, value: Any) -> Any:
+    if isinstance(value, Measure) or (callable(value) and not isinstance(value, type)):
+        return value
+    return text(name, value, "names, such as 'fd,prdc' or ['fd', 'prdc'], or 'all', or functions of features")
+
 
 _CHECKS: Mapping[str, Check] = {
-    "metrics": optional(several(_METRICS)),
+    "metrics": optional(several(_metric)),
     "extractor": several(one_extractor),
     "protocol": several(one_protocol),
     "captions": optional(_captions),

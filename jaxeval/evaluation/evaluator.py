@@ -19,7 +19,7 @@ from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol
 from jaxeval.evaluation.captions import load_captions
 from jaxeval.evaluation.choices import Choices
 from jaxeval.evaluation.comparing import Comparison, Difference
-from jaxeval.evaluation.measures import NUMBERS, choose_measures
+from jaxeval.evaluation.measures import NUMBERS, Metrics, choose_measures, names_asked
 from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
 from jaxeval.evaluation.reading.batches import Networks, ReadOptions, fitted_batch_size
@@ -50,7 +50,7 @@ def evaluate(
     reference: Any,
     generated: Any,
     *,
-    metrics: str | Sequence[str] | None = None,
+    metrics: Metrics | Sequence[Metrics] | None = None,
     extractor: str | Extractor | Sequence[str | Extractor] = "inception",
     protocol: Protocols = DEFAULT_PROTOCOL,
     held_out: Any = None,
@@ -90,7 +90,8 @@ def evaluate(
         of images is one set.
       metrics: names of `jaxeval.evaluation.MEASURES` or of their numbers, or `all` that the extractors and the data
         permit (the manifest names the others); `fid` and `kid` are `fd` and `kd` over the FID Inception network and
-        over no other. By default the Frechet distance, and against a reference file of ADM under its protocol the
+        over no other. Measures and functions of your own too (`jaxeval.evaluation.own_measure`), also by name, as
+        `module:function`. By default the Fréchet distance, and against a reference file of ADM under its protocol the
         five numbers of ADM.
       extractor: a name (see `jaxeval.extractors.extractor_names`) or an `Extractor`, or several.
       protocol: whose definition to follow; several give several results from one reading of the images.
@@ -186,7 +187,7 @@ def compare(
     second: Any,
     *,
     reference: Any,
-    metrics: str | Sequence[str] | None = "fd,kd-full,prdc",
+    metrics: Metrics | Sequence[Metrics] | None = "fd,kd-full,prdc",
     extractor: str | Extractor | Sequence[str | Extractor] = "inception",
     protocol: Protocols = DEFAULT_PROTOCOL,
     held_out: Any = None,
@@ -325,7 +326,7 @@ class _Asked:
     generated: Sequence[NamedSet]
     held_out: NamedSet | None
     captions: Mapping[str, str] | str | Path | None
-    metrics: str | Sequence[str] | None
+    metrics: Metrics | Sequence[Metrics] | None
     extractor: str | Extractor | Sequence[str | Extractor]
     protocol: Protocols
     exact_protocol: bool
@@ -446,7 +447,7 @@ class _Chosen:
 _OF_ADM = ("fd", "sfd", "is", "precision", "recall")
 
 
-def _choose(metrics: str | Sequence[str] | None, reference: _Set, protocols: Sequence[Protocol]) -> _Chosen:
+def _choose(metrics: Metrics | Sequence[Metrics] | None, reference: _Set, protocols: Sequence[Protocol]) -> _Chosen:
     """The measures that were asked for; where none was, those that the reference's own tool computes."""
     of_adm = isinstance(reference, KeptSet) and reference.tool.name == "ADM"
     if metrics is None and of_adm and any(protocol.name == "adm" for protocol in protocols):
@@ -736,12 +737,11 @@ def _networks(
     return list(found.values())
 
 
-def _check_names(metrics: str | Sequence[str] | None, networks: Sequence[Extractor]) -> None:
+def _check_names(metrics: Metrics | Sequence[Metrics] | None, networks: Sequence[Extractor]) -> None:
     """Refuses `fid` and the like over other networks, and networks whose numbers would be called as others are."""
-    asked = [] if metrics is None else ",".join([metrics] if isinstance(metrics, str) else metrics).lower().split(",")
     own = {number.own_key: number for stem, number in NUMBERS.items() if number.own_key not in (None, stem)}
     others = [network for network in networks if network.family != "inception"]
-    for name in map(str.strip, asked):
+    for name in names_asked(metrics):
         if name in own and others:
             raise InputError(
                 f"{name!r} is over the FID Inception network, not over {others[0].name!r}; "

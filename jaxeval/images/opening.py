@@ -1,11 +1,9 @@
 """From what a user writes to a source of images."""
 
 import glob
-import importlib
 import inspect
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -15,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from jaxeval import _arguments
+from jaxeval._packages import object_at
 from jaxeval.errors import InputError
 from jaxeval.files import local_name, local_path
 from jaxeval.images import report
@@ -177,7 +176,7 @@ def _open_call(
     match = re.fullmatch(r"call:([\w.]+):(\w+)(\?(.*))?", text, re.DOTALL)
     if match is None:
         raise InputError(f"{text!r} must be call:MODULE:FUNCTION?key=value, for instance call:my_model:draw")
-    function = _import(match[1], match[2], name)
+    function = object_at(match[1], match[2], name)
     if match[3] is not None:
         function = _called(function, dict(parse_qsl(match[4], keep_blank_values=True)), name)
     if not callable(function):
@@ -191,17 +190,6 @@ def _open_call(
         layout=layout,
         out_of_range=out_of_range,
     )
-
-
-def _import(module: str, function: str, name: str) -> Any:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` has it, which an installed command has not
-    try:
-        return getattr(importlib.import_module(module), function)
-    except AttributeError as error:
-        raise InputError(f"{name}: module {module} has no {function}") from error
-    except Exception as error:  # the user's own code may raise anything
-        raise InputError(f"{name}: {module} cannot be imported ({_sentence(error)})") from error
 
 
 def _called(function: Any, options: dict[str, str], name: str) -> Any:

@@ -175,7 +175,7 @@ def test_two_generators_against_a_reference_file(tmp_path, images, kept):
     )
     found = {one.first.metric: one for one in comparison.differences}
     expected = [distance(statistics(images["all"], "pool"), features(part, "pool")) for part in (first, second)]
-    assert found["fid"].value == pytest.approx(expected[0] - expected[1], rel=1e-4)
+    assert found["fid"].value == pytest.approx(expected[1] - expected[0], rel=1e-4)
     interval = found["fid"].interval
     assert interval is not None
     assert interval[0] < found["fid"].value < interval[1]

@@ -14,7 +14,6 @@ import pytest
 
 import jaxeval
 from jaxeval.errors import InputError
-from jaxeval.evaluation import MEASURES
 from jaxeval.pairs import score_pairs
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 5, 5, 3)).astype(np.uint8)
@@ -29,7 +28,7 @@ EVALUATE = [
     ("metrics", ["fd", 3], "metrics is 3; give names"),
     ("metrics", {"fd": 1}, "give names"),
     ("metrics", b"fd", "metrics is b'fd'"),
-    ("metrics", MEASURES["fd"], "metrics is an object of type Measure"),
+    ("metrics", dict, "metrics is the class dict; give names"),
     ("extractor", None, "extractor is None; give an Extractor, or the name of one"),
     ("extractor", lambda images: images, "extractor is the function <lambda>; wrap it, .*from_function"),
     ("extractor", ["pixels", 5], "extractor is 5"),

@@ -196,12 +196,12 @@ def test_constant_sets_are_compared():
     comparison = jaxeval.compare(WHITE, BLACK, reference=BLACK, extractor="pixels", metrics="fd,kd-full")
     found = {one.first.metric: one for one in comparison.differences}
     difference = found["fd-pixels"]
-    assert difference.value == pytest.approx(108, rel=1e-12)
+    assert difference.value == pytest.approx(-108, rel=1e-12)
     assert difference.interval is None
     assert difference.interval_method == NO_SPREAD
     assert difference.p_value is None
     assert difference.alike_p_value == pytest.approx(1e-4)
-    assert found["kd-full-pixels"].value == pytest.approx(7, rel=1e-5)  # 1 + 8 - 2
+    assert found["kd-full-pixels"].value == pytest.approx(-7, rel=1e-5)  # of 1 + 8 - 2
 
 
 def test_a_set_of_one_image_costs_its_own_distance_alone(tmp_path):

@@ -230,6 +230,11 @@ class Measure:
       needs_captions: whether it needs captions of the generated images.
       draws: standard errors of the differences of two generators, by stem, over what the definition draws at random and
         all subsets of the images share; None where there is nothing of that kind.
+
+    Example:
+      >>> from jaxeval.evaluation import MEASURES
+      >>> MEASURES["prdc"].stems, MEASURES["fld"].needs
+      (('precision', 'recall', 'density', 'coverage'), ('--held-out',))
     """
 
     name: str
