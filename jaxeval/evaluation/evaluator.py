@@ -731,6 +731,8 @@ def _networks(
         parts = [one] if isinstance(one, Extractor) else [name.strip() for name in one.split(",") if name.strip()]
         for part in parts:
             network = part if isinstance(part, Extractor) else _load(part, weights_dir, seed)
+            if isinstance(part, Extractor) and found.get(network.name, network) is not network:
+                raise InputError(f"two extractors have the name {network.name!r}; give one of them another name")
             found[network.name] = network
     if not found:
         raise InputError("no extractor was given; see `jaxeval weights list`")

@@ -111,7 +111,7 @@ class Protocol:
       name: what `--protocol` takes.
       follows: the reference implementation.
       resize: how images reach the FID Inception network's 299 x 299 pixels.
-      networks: how the names of the networks begin before which the reference resizes in this way; others use their
+      networks: families of networks (`Extractor.family`) before which the reference resizes so; others use their
         own resizing. Any network if empty.
       quantise: how float images become the uint8 values that every reference starts from.
       normalisation: what the FID Inception network receives, from 0..255.

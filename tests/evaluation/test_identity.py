@@ -58,6 +58,14 @@ def test_names_that_make_one_number_look_like_another_are_refused(name, stem, ca
         jaxeval.evaluate(images(0), images(1), extractor=mean_colours(name), metrics="kd-full")
 
 
+def test_two_extractors_of_one_name_are_not_taken_for_one():
+    one, other = mean_colours("mine"), mean_colours("mine")
+    with pytest.raises(InputError, match="two extractors have the name 'mine'; give one of them another name"):
+        jaxeval.evaluate(images(0), images(1), extractor=[one, other], metrics="fd")
+    (result,) = jaxeval.evaluate(images(0), images(1), extractor=[one, one], metrics="fd").results
+    assert result.metric == "fd-mine"
+
+
 def test_no_number_of_a_network_is_called_as_another():
     networks = [load_extractor("pixels"), dataclasses.replace(load_extractor("pixels"), name="i", family="inception")]
     for network in networks:
