@@ -183,7 +183,7 @@ def _stop(name: str, value: Any) -> Any:
 
 
 def _on_error(name: str, value: Any) -> Any:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value not in ("fail", "skip"):
         raise InputError(f"{name} {shown(value)} is not known; choose 'fail' or 'skip'")
     return value
 
@@ -198,18 +198,18 @@ def _progress(name: str, progress: Any) -> Any:
 
 
 COMMON: Mapping[str, Check] = {
-    "batch_size": or_automatic(at_least(1, enforce=False)),
-    "limit": optional(at_least(2, enforce=False)),
+    "batch_size": or_automatic(at_least(1)),
+    "limit": optional(at_least(2)),
     "limit_first": _flag,
     "layout": optional(a_text("'NHWC', 'NCHW' or 'NHW'")),
     "seed": at_least(0, _LARGEST_SEED),
     "value_range": optional(value_range),
     "num_samples": optional(at_least(1, enforce=False)),
     "on_error": _on_error,
-    "threads": optional(at_least(1, enforce=False)),
+    "threads": optional(at_least(1)),
     "cache": optional(path),
     "checkpoint": optional(path),
-    "checkpoint_every": at_least(1, enforce=False),
+    "checkpoint_every": at_least(1),
     "distributed": _flag,
     "stop": optional(_stop),
     "weights_dir": optional(path),

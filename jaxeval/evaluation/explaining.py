@@ -9,26 +9,24 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from jaxeval import ops
-from jaxeval._arguments import several, shown
+from jaxeval._arguments import shown
 from jaxeval.errors import InputError
-from jaxeval.evaluation.arguments import checked, one_extractor, one_protocol
-from jaxeval.evaluation.evaluator import read_states
+from jaxeval.evaluation.jobs import Job
 from jaxeval.evaluation.measures.frechet import FD, gaussian_of
+from jaxeval.evaluation.preparing import prepare
 from jaxeval.evaluation.protocols import Protocol, get_protocols
+from jaxeval.evaluation.reading.data_set import DataSet
 from jaxeval.evaluation.reading.features import FeatureSpec
-from jaxeval.evaluation.reading.sets import one_set
 from jaxeval.evaluation.reading.statistics import too_few_images
+from jaxeval.evaluation.request import Explaining, asked_as
 from jaxeval.evaluation.results import SCHEMA_VERSION
-from jaxeval.evaluation.run import Job, Side
-from jaxeval.extractors import Extractor, Precision, check_precision
+from jaxeval.extractors import Precision
 from jaxeval.ops.reference_roots import frechet_distance_by_reference
-from jaxeval.progress import Progress
 from jaxeval.records import Document
 
 __all__ = ["Explanation", "Step", "explain"]
@@ -115,70 +113,12 @@ class Explanation(Document):
         return f"{self.label} {self.first:.6g} and {self.second:.6g} ({names}): {shares or 'no difference'}"
 
 
-def _two_precisions(name: str, precision: Any) -> tuple[Precision, Precision]:
-    given = precision.split(",") if isinstance(precision, str) else precision
-    if not isinstance(given, list | tuple) or len(given) not in (1, 2):
-        raise InputError(f"{name} is {shown(precision)}; give one, or two, as in 'default,highest'")
-    given = [one.strip() if isinstance(one, str) else one for one in given]
-    return check_precision(name, given[0]), check_precision(name, given[-1])
-
-
-@checked(extractor=one_extractor, protocols=several(one_protocol), precision=_two_precisions)
-def explain(
-    reference: Any,
-    generated: Any,
-    *,
-    protocols: "str | Protocol | Sequence[str | Protocol]",
-    extractor: str | Extractor = "inception",
-    precision: str | Sequence[str] = "highest",
-    batch_size: int | Literal["auto"] = "auto",
-    limit: int | None = None,
-    limit_first: bool = False,
-    seed: int = 0,
-    value_range: tuple[float, float] | None = None,
-    out_of_range: str = "fail",
-    layout: str | None = None,
-    num_samples: int | None = None,
-    exact_protocol: bool = False,
-    on_error: str = "fail",
-    threads: int | None = None,
-    cache: str | Path | None = None,
-    checkpoint: str | Path | None = None,
-    checkpoint_every: int = 100,
-    distributed: bool = False,
-    stop: Callable[[], bool] | None = None,
-    weights_dir: str | Path | None = None,
-    progress: Progress | None = None,
-) -> Explanation:
+@asked_as(Explaining)
+def explain(request: Explaining) -> Explanation:
     """Tells why the Frechet distance of two sets is another under another protocol, step by step.
 
     The steps: how values become levels, the resize, the network's input, the precision of its contractions, images that
     a reference drops, mean and covariance, and the root that the reference takes of the covariances' product.
-
-    Args:
-      reference: the real images, as for `evaluate`, or a file of their statistics, which then is the same at all steps.
-      generated: one set of images.
-      protocols: two of them, the one to start from first; the same one twice only with two precisions.
-      extractor: as for `evaluate`, one.
-      precision: of the network's contractions, for both; or two, for the first and the second number.
-      batch_size: as for `evaluate`, as is all that follows.
-      limit: at most so many images of each set.
-      limit_first: take the first ones instead of a sample.
-      seed: of everything random.
-      value_range: of arrays that are not uint8.
-      out_of_range: what values outside it do.
-      layout: of arrays whose shape can be read in two ways.
-      num_samples: how many images to draw from a generating function.
-      exact_protocol: whether the references are followed where jaxeval departs from them.
-      on_error: `fail` or `skip`.
-      threads: that decode images.
-      cache: a folder for features.
-      checkpoint: a folder to go on from after a kill.
-      checkpoint_every: batches between two checkpoints.
-      distributed: whether all processes make this call.
-      stop: asked whether to end early.
-      weights_dir: where weights are kept.
-      progress: told how far the run has come.
 
     Returns:
       An `Explanation`, whose shares sum to the whole difference.
@@ -196,34 +136,12 @@ def explain(
       True
     """
     started = time.time()
-    first, second = _two_protocols(protocols, exact_protocol)
-    precisions = _two_precisions("precision", precision)
+    first, second = _two_protocols(request.protocols, request.exact_protocol)
+    precisions = request.precisions
     if first == second and precisions[0] == precisions[1]:
         raise InputError(f"protocol {first.name!r} was given twice; give two, or two precisions ('default,highest')")
-    states = _states(first, second, *precisions)
-    run, (real, fake) = read_states(
-        one_set(reference, "reference"),
-        one_set(generated, "generated"),
-        states,
-        extractor=extractor,
-        batch_size=batch_size,
-        limit=limit,
-        limit_first=limit_first,
-        seed=seed,
-        value_range=value_range,
-        out_of_range=out_of_range,
-        layout=layout,
-        num_samples=num_samples,
-        on_error=on_error,
-        threads=threads,
-        cache=cache,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        distributed=distributed,
-        stop=stop,
-        weights_dir=weights_dir,
-        progress=progress,
-    )
+    prepared = prepare(request, _states(first, second, *precisions))
+    run, real, (fake,) = prepared.run, prepared.reference(), prepared.generated()
     pairs = [_gaussians(job, real, fake) for job in run.jobs]
     exact = [ops.frechet_distance_between(*pair) for pair in pairs]
     last = dataclasses.replace(run.jobs[-1], protocol=second)
@@ -347,14 +265,14 @@ def _input(spec: FeatureSpec) -> str:
     return "x" if (offset, scale) == (0.0, 1.0) else f"(x - {offset:g}) / {1 / scale:g}"
 
 
-def _gaussians(job: Job, *sides: Side) -> tuple[ops.Gaussian, ops.Gaussian]:
+def _gaussians(job: Job, *sides: DataSet) -> tuple[ops.Gaussian, ops.Gaussian]:
     """Of both sets, as a protocol has them."""
     found = []
     for side in sides:
         reason = side.missing.get((job.measure.name, job.spec))
         if reason is not None:
             raise InputError(reason)
-        statistics = side.features(job).statistics
+        statistics = job.features(side).statistics
         if statistics is None:
             raise too_few_images(side.name, 1 if side.report is None else side.report.count)
         found.append(gaussian_of(statistics, job.protocol))

@@ -33,6 +33,7 @@ class Batch:
       names: the items' names, real rows only.
       indices: the items' places in the source, real rows only.
       digests: `pixel_digest` of each item, of its pixels before any preparation, real rows only.
+      report: of what was read for this batch: its images, and the items that were skipped since the batch before.
     """
 
     images: tuple[Float32[np.ndarray, "b _h _w 3"], ...]
@@ -40,6 +41,7 @@ class Batch:
     names: tuple[str, ...]
     indices: Int[np.ndarray, " n"]
     digests: UInt8[np.ndarray, "n 16"]
+    report: ReadReport
 
 
 class _Prepared(NamedTuple):
@@ -57,6 +59,20 @@ class _Row(NamedTuple):
     digest: bytes
 
 
+@dataclasses.dataclass
+class _Tally:
+    """What was read since the last batch came out, and in all."""
+
+    total: ReadReport
+    since: ReadReport = dataclasses.field(default_factory=ReadReport)
+
+    def taken(self) -> ReadReport:
+        """The report since the last time, now a part of the whole."""
+        since, self.since = self.since, ReadReport()
+        self.total.merge(since)
+        return since
+
+
 def read_batches(
     source: Source,
     preparations: Sequence[Preparation],
@@ -67,7 +83,7 @@ def read_batches(
     threads: int | None = None,
     report: ReadReport | None = None,
     empty_ok: bool = False,
-) -> Generator[Batch, None, None]:
+) -> Generator[Batch, None, ReadReport]:
     """Batches of prepared images, in the source's order.
 
     Each image is read and decoded once, for all preparations. Threads work ahead by about one batch while the caller
@@ -83,6 +99,10 @@ def read_batches(
       report: filled while reading; complete when the generator has ended. When a batch comes out, the items up to
         its last one are in it and no others.
       empty_ok: whether not a single image is no error, as where other processes read the rest.
+
+    Returns:
+      A generator of batches; its own value is the report of what no batch has: items skipped after the last one, and
+      what the source as a whole left out.
 
     Raises:
       InputError: at once, a bad argument; while reading, an image that cannot be read (with "fail"), a source that
@@ -104,9 +124,9 @@ def read_batches(
         raise InputError(f"threads {threads} must be 1 or more")
     if on_error not in ("fail", "skip"):
         raise InputError(f"on_error {on_error!r} must be 'fail' or 'skip'")
-    report = ReadReport() if report is None else report
-    rows = _rows(source, tuple(preparations), limit, on_error, threads or _processors(), batch_size, report)
-    return _batches(source, rows, batch_size, tuple(preparations), report, empty_ok)
+    tally = _Tally(ReadReport() if report is None else report)
+    rows = _rows(source, tuple(preparations), limit, on_error, threads or _processors(), batch_size, tally)
+    return _batches(source, rows, batch_size, tuple(preparations), tally, empty_ok)
 
 
 def _processors() -> int:
@@ -121,7 +141,7 @@ def _rows(
     on_error: str,
     threads: int,
     batch_size: int,
-    report: ReadReport,
+    tally: _Tally,
 ) -> Generator[_Row, None, None]:
     pending: collections.deque[tuple[int, Item, Future[_Prepared]]] = collections.deque()
     items = enumerate(itertools.islice(source.items(), limit))
@@ -139,12 +159,12 @@ def _rows(
                 if on_error == "fail":
                     advice = "mend or remove it, or have such images skipped and counted (--on-error skip)"
                     raise InputError(f"{str(error).rstrip('.')}; {advice}") from error
-                report.skipped.append((item.name, str(error)))
+                tally.since.skipped.append((item.name, str(error)))
                 continue
-            report.count += 1
-            report.note_all(prepared.notes)
-            report.sizes.add(*prepared.size)
-            report.colourless += prepared.colourless
+            tally.since.count += 1
+            tally.since.note_all(prepared.notes)
+            tally.since.sizes.add(*prepared.size)
+            tally.since.colourless += prepared.colourless
             yield _Row(index, item, prepared.images, prepared.digest)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -185,24 +205,28 @@ def _batches(
     rows: Generator[_Row, None, None],
     batch_size: int,
     preparations: tuple[Preparation, ...],
-    report: ReadReport,
+    tally: _Tally,
     empty_ok: bool,
-) -> Generator[Batch, None, None]:
+) -> Generator[Batch, None, ReadReport]:
     first: _Row | None = None
+    rest = ReadReport()
     try:
         while chunk := list(itertools.islice(rows, batch_size)):
             first = first or chunk[0]
             for row in chunk:
                 _check_shapes(first, row)
-            yield _stack(chunk, batch_size, len(preparations))
+            yield _stack(chunk, batch_size, len(preparations), tally.taken())
     finally:
         rows.close()  # ends the threads now, not when the collector comes by
         # Not before the last batch is out: a reading that goes on behind it would count them again.
         for what, times in source.notes.items():
-            report.note(what, times)
+            tally.since.note(what, times)
+        rest = tally.taken()
+    skipped = tally.total.skipped
     if first is None and not empty_ok:
-        reason = f"; the first: {report.skipped[0][1]}" if report.skipped else "."
-        raise InputError(f"none of the {len(report.skipped)} images of {source.name} could be read{reason}")
+        reason = f"; the first: {skipped[0][1]}" if skipped else ""
+        raise InputError(f"none of the {len(skipped)} images of {source.name} could be read{reason}")
+    return rest
 
 
 def _check_shapes(first: _Row, row: _Row) -> None:
@@ -215,7 +239,7 @@ def _check_shapes(first: _Row, row: _Row) -> None:
             )
 
 
-def _stack(chunk: list[_Row], batch_size: int, preparations: int) -> Batch:
+def _stack(chunk: list[_Row], batch_size: int, preparations: int, report: ReadReport) -> Batch:
     images = []
     for index in range(preparations):
         stacked = np.zeros((batch_size, *chunk[0].images[index].shape), np.float32)
@@ -224,4 +248,4 @@ def _stack(chunk: list[_Row], batch_size: int, preparations: int) -> Batch:
         images.append(stacked)
     names, indices = tuple(row.item.name for row in chunk), np.asarray([row.place for row in chunk])
     digests = np.frombuffer(b"".join(row.digest for row in chunk), np.uint8).reshape(-1, DIGEST_BYTES)
-    return Batch(tuple(images), np.arange(batch_size) < len(chunk), names, indices, digests)
+    return Batch(tuple(images), np.arange(batch_size) < len(chunk), names, indices, digests, report)

@@ -111,13 +111,8 @@ def score_pairs(
         local_path(weights_dir)  # refused also where no measure needs weights
     rules = PixelRules(alpha, exif)
     settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir, rules)
-    for name, value, allowed in (("unmatched", unmatched, ("error", "skip")), ("on_error", on_error, ("fail", "skip"))):
-        if value not in allowed:
-            raise InputError(f"{name} {value!r} must be {allowed[0]!r} or {allowed[1]!r}")
-    if batch_size < 1:
-        raise InputError(f"batch size {batch_size} must be 1 or more")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads {threads} must be 1 or more")
+    if unmatched not in ("error", "skip"):
+        raise InputError(f"unmatched {unmatched!r} must be 'error' or 'skip'")
     sets = _named(distorted)
     skip, name = on_error == "skip", str(reference)
     if name in dict(sets):

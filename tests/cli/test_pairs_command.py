@@ -47,7 +47,7 @@ def test_json_is_alone_on_stdout(folders, capfd):
         (["--alpha", "grey"], "alpha 'grey' is not known; choose from drop, white, black"),
         (["--exif", "yes"], "exif 'yes' is not known; choose from ignore, apply"),
         (["--worst-by", "beauty"], "--worst-by 'beauty' is not a metric"),
-        (["--on-error", "ask"], "on_error 'ask' must be 'fail' or 'skip'"),
+        (["--on-error", "ask"], "on_error 'ask' is not known; choose 'fail' or 'skip'"),
         (["--metrics", "ms-ssim"], "needs sides of at least 161 pixels"),
     ],
 )

@@ -24,7 +24,7 @@ def arrange(place: str) -> None:
 
     what, _, number = place.partition(":")
     if what == "batch":
-        original, taken = reader._State.add, []
+        original, taken = reader.ReadingState.add, []
 
         def add(state: Any, *more: Any) -> None:
             taken.append(1)
@@ -32,7 +32,7 @@ def arrange(place: str) -> None:
                 die()
             original(state, *more)
 
-        mock.patch.object(reader._State, "add", add).start()
+        mock.patch.object(reader.ReadingState, "add", add).start()
     elif what == "metrics":
         run.Run.results = die
     elif what == "joined":

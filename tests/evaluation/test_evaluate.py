@@ -191,10 +191,10 @@ def test_what_was_finished_before_an_error_is_kept(tmp_path, images):
         ({"metrics": ""}, "no metric"),
         ({"protocol": "nice"}, "'nice' is not known; choose from torch-fidelity"),
         ({"extractor": "vgg"}, "vgg"),
-        ({"batch_size": 0}, "batch size 0"),
-        ({"limit": 1}, "limit 1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"limit": 1}, "limit is 1"),
         ({"on_error": "ignore"}, "'ignore'"),
-        ({"threads": 0}, "0 threads"),
+        ({"threads": 0}, "threads is 0"),
     ],
 )
 def test_a_bad_argument_is_named(images, arguments, message):

@@ -40,7 +40,7 @@ def no_work(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("work was done before the place was refused")
 
-    monkeypatch.setattr("jaxeval.evaluation.evaluator.load_extractor", refuse)
+    monkeypatch.setattr("jaxeval.evaluation.preparing.load_extractor", refuse)
     monkeypatch.setattr("jaxeval.images.batches.decode", refuse)
 
 

@@ -72,20 +72,20 @@ def test_a_kill_loses_no_more_than_the_batches_since_the_last_save(folders, tmp_
 
     expected = essence(run(folders))
     seen: list[int] = []
-    original = reader._State.add
+    original = reader.ReadingState.add
 
-    def add(state, batch, base, report):
+    def add(state, batch, base):
         if len(seen) == 11:
             raise KeyboardInterrupt
         seen.append(base)
-        original(state, batch, base, report)
+        original(state, batch, base)
 
-    monkeypatch.setattr(reader._State, "add", add)
+    monkeypatch.setattr(reader.ReadingState, "add", add)
     with pytest.raises(KeyboardInterrupt):
         run(folders, checkpoint=tmp_path, checkpoint_every=4)
-    monkeypatch.setattr(reader._State, "add", original)
+    monkeypatch.setattr(reader.ReadingState, "add", original)
     counted: list[int] = []
-    monkeypatch.setattr(reader._State, "add", lambda *arguments: (counted.append(1), original(*arguments))[1])
+    monkeypatch.setattr(reader.ReadingState, "add", lambda *arguments: (counted.append(1), original(*arguments))[1])
     assert essence(run(folders, checkpoint=tmp_path, checkpoint_every=4)) == expected
     # 130 images are 17 batches and 90 are 12; 8 of the reference's were saved.
     assert len(counted) == 17 - 8 + 12
@@ -124,7 +124,7 @@ def test_a_checkpoint_of_other_images_is_refused(folders, tmp_path):
 def test_wishes_that_exclude_each_other_are_refused(folders, tmp_path):
     with pytest.raises(InputError, match="--cache and --checkpoint"):
         run(folders, checkpoint=tmp_path, cache=tmp_path)
-    with pytest.raises(InputError, match="every 0 batches"):
+    with pytest.raises(InputError, match="checkpoint_every is 0"):
         run(folders, checkpoint=tmp_path, checkpoint_every=0)
     with pytest.raises(InputError, match="a checkpoint to save to"):
         run(folders, stop=Stop(1))
@@ -167,14 +167,14 @@ def test_the_command_line_saves_on_sigterm_and_goes_on(folders, tmp_path, capfd)
 
     arguments = [*map(str, folders), "--extractor", "pixels", "--batch-size", "8", "--on-error", "skip", "--json"]
     command = ["evaluate", *arguments, "--checkpoint", str(tmp_path / "saved"), "--quiet"]
-    original = reader._State.add
+    original = reader.ReadingState.add
 
     def add(state, *more):
         original(state, *more)
         os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader._State, "add", add)
+        patch.setattr(reader.ReadingState, "add", add)
         assert main(command) == 75
     out, err = capfd.readouterr()
     assert out == ""

@@ -314,8 +314,8 @@ def test_what_a_measure_does_not_take_is_left_out_of_groups_only(folders):
         ({"unmatched": "ask"}, "'ask' must be 'error' or 'skip'"),
         ({"alpha": "grey"}, "alpha 'grey' is not known; choose from drop, white, black"),
         ({"exif": "turn"}, "exif 'turn' is not known; choose from ignore, apply"),
-        ({"on_error": "ask"}, "'ask' must be 'fail' or 'skip'"),
-        ({"batch_size": 0}, "batch size 0"),
+        ({"on_error": "ask"}, "on_error 'ask' is not known; choose 'fail' or 'skip'"),
+        ({"batch_size": 0}, "batch_size is 0"),
     ],
 )
 def test_wrong_arguments_are_named(folders, options, message):

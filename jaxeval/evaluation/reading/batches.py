@@ -6,7 +6,7 @@ agree on all of it share the features; those that differ only in the preparation
 
 import dataclasses
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -85,20 +85,18 @@ def _memory(device: Any) -> int:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FeatureBatch:
-    """The features of one batch, and what had been read by its end.
+    """The features of one batch, and what was read for it.
 
     Attributes:
       rows: by spec, the real images' features only.
       indices: which item of the source each row is.
       digests: of each image's pixels (`jaxeval.images.pixel_digest`).
-      skipped: how many items had been skipped at the end of the batch.
-      report: of all that had been read by then, but for the list of those.
+      report: of what was read for this batch, and no other.
     """
 
     rows: dict[FeatureSpec, Rows]
     indices: Int[np.ndarray, " n"]
     digests: UInt8[np.ndarray, "n 16"]
-    skipped: int
     report: ReadReport
 
 
@@ -150,10 +148,9 @@ def feature_batches(
     options: ReadOptions,
     networks: Networks,
     *,
-    report: ReadReport,
     progress: Progress | None = None,
     empty_ok: bool = False,
-) -> Generator[FeatureBatch, None, None]:
+) -> Generator[FeatureBatch, None, ReadReport]:
     """The features of a source, batch by batch, in its order.
 
     Args:
@@ -161,9 +158,11 @@ def feature_batches(
       specs: which features.
       options: how to read.
       networks: what they run on.
-      report: filled while reading, and ahead of the batches that have come out by up to one.
       progress: told of every batch.
       empty_ok: whether a source without a single image is no error.
+
+    Returns:
+      A generator of batches; its own value is the report of what no batch has, as that of `read_batches`.
 
     Raises:
       InputError: an image cannot be read, or a network gives a value that is not finite for it.
@@ -175,40 +174,33 @@ def feature_batches(
         networks.batch_size(options.batch_size, specs),
         on_error=options.on_error,  # pyright: ignore[reportArgumentType]
         threads=options.threads,
-        report=report,
         empty_ok=empty_ok,
     )
 
     # The device works on one batch while the next is decoded and the last is accumulated.
-    ahead: tuple[Batch, dict[FeatureSpec, Float[Array, "b _"]], _ReadSoFar] | None = None
+    ahead: tuple[Batch, dict[FeatureSpec, Float[Array, "b _"]]] | None = None
     try:
-        for batch in batches:
-            started = batch, networks.run(specs, preparations, batch), _so_far(report)
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration as end:
+                rest: ReadReport = end.value
+                break
+            started = batch, networks.run(specs, preparations, batch)
             if ahead is not None:
                 yield _finished(source, *ahead, progress)
             ahead = started
         if ahead is not None:
             yield _finished(source, *ahead, progress)
+        return rest
     finally:
         batches.close()
-
-
-class _ReadSoFar(NamedTuple):
-    """A `ReadReport` at one moment; the number of skipped files stands for their list, which only grows at its end."""
-
-    skipped: int
-    report: ReadReport
-
-
-def _so_far(report: ReadReport) -> _ReadSoFar:
-    return _ReadSoFar(len(report.skipped), dataclasses.replace(report, skipped=[]).copy())
 
 
 def _finished(
     source: Source,
     batch: Batch,
     rows: dict[FeatureSpec, Float[Array, "b _"]],
-    so_far: _ReadSoFar,
     progress: Progress | None,
 ) -> FeatureBatch:
     values = {spec: np.asarray(features)[batch.mask] for spec, features in rows.items()}
@@ -222,4 +214,4 @@ def _finished(
             )
     if progress is not None:
         progress.advance(len(batch.names))
-    return FeatureBatch(values, batch.indices, batch.digests, *so_far)
+    return FeatureBatch(values, batch.indices, batch.digests, batch.report)

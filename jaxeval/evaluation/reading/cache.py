@@ -5,6 +5,7 @@ into place, the record last, so that a killed run leaves nothing that looks like
 verified on reading, and an entry that fails is computed again.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -18,33 +19,26 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxeval.errors import InputError
+from jaxeval.evaluation.reading.features import Rows
 from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 from jaxeval.files import check_writable, local_path, write_atomically
-
-__all__ = ["CacheEntry", "CacheWriter", "FeatureCache"]
 
 _ENTRY_VERSION = 2
 
 
+@dataclasses.dataclass(frozen=True)
 class CacheEntry:
-    """A verified record of one data set's features: its identity, its statistics, and the features on request."""
+    """What is kept of one data set's features, verified.
 
-    def __init__(self, stem: Path, record: Mapping[str, Any], statistics: FeatureStatistics):
-        self._stem = stem
-        self._record = record
-        self.statistics = statistics
-        self.report: dict[str, Any] = record["report"]
+    Attributes:
+      statistics: of the features.
+      report: of the reading, as plain values.
+      rows: the features, memory-mapped, where they were asked for.
+    """
 
-    def features(self) -> Float[np.ndarray, "n d"] | None:
-        """The features, memory-mapped, float32; None where the file is missing, cut short or altered."""
-        path = self._stem.with_suffix(".f32")
-        shape = tuple(self._record["shape"])
-        try:
-            if path.stat().st_size != 4 * shape[0] * shape[1] or _digest(path) != self._record["features"]:
-                return None
-            return np.memmap(path, np.dtype("<f4"), "r", shape=shape)
-        except OSError:
-            return None
+    statistics: FeatureStatistics
+    report: Mapping[str, Any]
+    rows: Rows | None = None
 
 
 class FeatureCache:
@@ -58,7 +52,7 @@ class FeatureCache:
         self._folder = local_path(folder)
         check_writable(self._folder)
 
-    def load(self, identity: Mapping[str, Any]) -> CacheEntry | None:
+    def load(self, identity: Mapping[str, Any], *, with_rows: bool = False) -> CacheEntry | None:
         """The entry with this identity, or None where there is none that can be trusted."""
         stem = self._stem(identity)
         try:
@@ -72,9 +66,12 @@ class FeatureCache:
                 return None
             if (statistics.count, statistics.feature_size) != (rows, size):
                 return None
+            features = stem.with_suffix(".f32")
+            if with_rows and (features.stat().st_size != 4 * rows * size or _digest(features) != record["features"]):
+                return None
+            return CacheEntry(statistics, record["report"], _mapped(features, (rows, size)) if with_rows else None)
         except (OSError, ValueError, KeyError, TypeError):  # InputError is a ValueError
             return None
-        return CacheEntry(stem, record, statistics)
 
     def writer(self, identity: Mapping[str, Any]) -> "CacheWriter":
         """Opens a new entry; it exists once it has been committed."""
@@ -124,9 +121,14 @@ class CacheWriter:
                 "make room, choose another folder, or run without --cache"
             ) from error
 
-    def commit(self, statistics: FeatureStatistics, report: Mapping[str, Any]) -> None:
-        """Puts the entry in place: features, then statistics, then the record that vouches for both."""
+    def commit(self, statistics: FeatureStatistics, report: Mapping[str, Any]) -> Rows:
+        """Puts the entry in place: features, then statistics, then the record that vouches for both.
+
+        Returns:
+          The features, memory-mapped.
+        """
         self._file.close()
+        rows = _mapped(self._part, (self._rows, statistics.feature_size))  # these, whoever else writes the entry
         os.replace(self._part, self._stem.with_suffix(".f32"))
         save_statistics(self._stem.with_suffix(".npz"), statistics, {**self._identity, "ddof": 1})
         record = {
@@ -138,11 +140,16 @@ class CacheWriter:
             "report": _plain(report),
         }
         write_atomically(self._stem.with_suffix(".json"), json.dumps(record, indent=1).encode())
+        return rows
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     """The value as it comes back from JSON, where tuples are lists."""
     return json.loads(json.dumps(value))
+
+
+def _mapped(path: Path, shape: tuple[int, int]) -> Rows:
+    return np.memmap(path, np.dtype("<f4"), "r", shape=shape)
 
 
 def _digest(path: Path) -> str:

@@ -7,16 +7,17 @@ reading on all. A checkpoint that another number of processes has written is sha
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
 import re
+import time
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import UInt8
 
 from jaxeval._faults import memory_said
 from jaxeval._version import __version__
@@ -32,12 +33,12 @@ from jaxeval.distributed import (
 )
 from jaxeval.errors import InputError, PreemptedError
 from jaxeval.evaluation.reading.batches import Networks, ReadOptions, feature_batches
-from jaxeval.evaluation.reading.cache import CacheEntry, FeatureCache
-from jaxeval.evaluation.reading.features import FeatureSpec, Rows, Wanted
+from jaxeval.evaluation.reading.cache import CacheEntry, CacheWriter, FeatureCache
+from jaxeval.evaluation.reading.data_set import DataSet
+from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
 from jaxeval.evaluation.reading.merging import merge_digests, merge_reports, merge_rows, merge_statistics
-from jaxeval.evaluation.reading.state import STATE_FORMAT, RowFiles
-from jaxeval.evaluation.reading.state import ReadingState as _State
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, in_order, too_few_images
+from jaxeval.evaluation.reading.state import STATE_FORMAT, ReadingState, RowFiles
+from jaxeval.evaluation.reading.statistics import in_order, too_few_images
 from jaxeval.images import (
     DECODING_VERSION,
     ChosenPart,
@@ -46,10 +47,9 @@ from jaxeval.images import (
     Source,
     SourcePart,
     combined_digest,
+    remarks,
 )
 from jaxeval.progress import Progress
-
-__all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
 
 # Batches between two agreements to go on: an exchange of three numbers, which should cost nothing beside them.
 _ROUND = 8
@@ -66,25 +66,6 @@ class Checkpoints:
 
     folder: Path
     every: int = 100
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSet:
-    """What one reading of a source found.
-
-    Attributes:
-      statistics: mean and covariance, for the specs that wanted them; none of a single image, which has none.
-      rows: the features in the source's order, for the specs that wanted them.
-      report: images counted, files skipped with the reason, and notes on conversions.
-      pixels: a digest of each item's pixels, in the source's order, zero for those that were skipped.
-      cached: whether no image had to be read.
-    """
-
-    statistics: Mapping[FeatureSpec, FeatureStatistics]
-    rows: Mapping[FeatureSpec, Rows]
-    report: ReadReport
-    pixels: UInt8[np.ndarray, "m 16"]
-    cached: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,17 +139,82 @@ class Reader:
     def _collect(
         self, source: Source, wanted: Mapping[FeatureSpec, Wanted], *, fingerprint: str | None, label: str
     ) -> DataSet:
-        if self.cache is not None:
-            return self._collect_cached(source, dict(wanted), fingerprint, self.cache)
-        if self.checkpoints is None:
-            return self._merged(source, self._read(source, wanted, None, None), wanted)
-        folder = self.checkpoints.folder / label
-        configuration = self._configuration(source, wanted, fingerprint)
-        checkpointer = Checkpointer(folder, configuration)
-        try:
-            return self._merged(source, self._read(source, wanted, checkpointer, RowFiles(folder, wanted)), wanted)
-        finally:
-            checkpointer.close()
+        begun = time.perf_counter()
+        identities = self._cache_identities(source, wanted, fingerprint)
+        kept = {
+            spec: entry
+            for spec, identity in identities.items()
+            if self.cache is not None and (entry := self.cache.load(identity, with_rows=wanted[spec].rows)) is not None
+        }
+        if kept and len(kept) == len(wanted):
+            data = self._from_cache(source, kept)
+        else:
+            missing = {spec: what for spec, what in wanted.items() if spec not in kept}
+            to_keep = {spec: identity for spec, identity in identities.items() if spec in missing}
+            data = self._read_and_kept(source, missing, to_keep, fingerprint, label)
+        sampled = source if isinstance(source, SampledSource) else None
+        assert data.report is not None
+        return dataclasses.replace(
+            data,
+            fingerprint=fingerprint,
+            statistics={**{spec: entry.statistics for spec, entry in kept.items()}, **data.statistics},
+            rows={**{spec: entry.rows for spec, entry in kept.items() if entry.rows is not None}, **data.rows},
+            names_at=functools.partial(self.names_at, source),
+            sample=None if sampled is None else sampled.describe(),
+            seconds=time.perf_counter() - begun,
+            warnings=tuple(remarks(source.name, data.report)),
+        )
+
+    def _cache_identities(
+        self, source: Source, wanted: Mapping[FeatureSpec, Wanted], fingerprint: str | None
+    ) -> dict[FeatureSpec, dict[str, Any]]:
+        """What the cache knows each feature by, for those that can be kept in it."""
+        if self.cache is None or fingerprint is None or len(source) < 2:
+            return {}
+        # A user's function that does not say what it is could have changed since yesterday.
+        lasting = [spec for spec in wanted if spec.extractor.fingerprint is not None]
+        return {spec: cache_identity(spec, self.options, fingerprint) for spec in lasting}
+
+    def _from_cache(self, source: Source, kept: Mapping[FeatureSpec, CacheEntry]) -> DataSet:
+        """A set of whose images none has to be read."""
+        last = list(kept.values())[-1]
+        report = ReadReport.from_plain(last.report)
+        if self.progress is not None:
+            self.progress.begin(source.name, report.count)
+            self.progress.end("from the cache")
+        return DataSet(source.name, None, report, {}, pixels=last.statistics.pixels, cached=True)
+
+    def _read_and_kept(
+        self,
+        source: Source,
+        wanted: Mapping[FeatureSpec, Wanted],
+        identities: Mapping[FeatureSpec, dict[str, Any]],
+        fingerprint: str | None,
+        label: str,
+    ) -> DataSet:
+        """One reading of the images: into statistics and rows, into the cache, and saved on the way."""
+        with contextlib.ExitStack() as stack:
+            writers: Mapping[FeatureSpec, CacheWriter] = {}
+            checkpointer, files = None, None
+            if self.cache is not None:
+                writers = {spec: stack.enter_context(self.cache.writer(one)) for spec, one in identities.items()}
+            # An entry has both, whatever is wanted today; its rows go to the disk and not through memory.
+            needed = {spec: Wanted(True, False) if spec in writers else what for spec, what in wanted.items()}
+            if self.checkpoints is not None:
+                folder = self.checkpoints.folder / label
+                files = RowFiles(folder, needed)
+                checkpointer = Checkpointer(folder, self._configuration(source, needed, fingerprint))
+                stack.callback(checkpointer.close)
+            data = self._merged(source, self._read(source, needed, checkpointer, files, writers), needed)
+            rows, report = dict(data.rows), data.report
+            assert report is not None
+            for spec, writer in writers.items():
+                if spec not in data.statistics:
+                    raise too_few_images(source.name, report.count)
+                written = writer.commit(data.statistics[spec], dataclasses.asdict(report))
+                if wanted[spec].rows:
+                    rows[spec] = written
+            return dataclasses.replace(data, rows=rows)
 
     def _read(
         self,
@@ -176,10 +222,11 @@ class Reader:
         wanted: Mapping[FeatureSpec, Wanted],
         checkpointer: Checkpointer | None,
         files: RowFiles | None,
-    ) -> _State:
+        writers: Mapping[FeatureSpec, CacheWriter],
+    ) -> ReadingState:
         """This process's share, from where a checkpoint left it."""
         index, count = self.processes.index, self.processes.count
-        state = _State(source.name, wanted, len(source), index, count, files)
+        state = ReadingState(source.name, wanted, len(source), index, count, files, writers)
         saved = None if checkpointer is None else checkpointer.restore_saved()
         if saved is not None:
             self._together(lambda: state.restore(saved))
@@ -193,17 +240,15 @@ class Reader:
             self.progress.end(_summary(state, saved))
         return state
 
-    def _read_on(self, source: Source, state: _State, checkpointer: Checkpointer | None) -> None:
+    def _read_on(self, source: Source, state: ReadingState, checkpointer: Checkpointer | None) -> None:
         every = self.checkpoints.every if self.checkpoints is not None else 0
         round_size = min(_ROUND, every) if every else _ROUND
         base = state.position
-        report = state.report()
         batches = feature_batches(
             self._rest(source, state),
             state.specs,
             self.options,
             self.networks,
-            report=report,
             progress=self.progress,
             # None is no error where others have the rest, or where nothing was left after the checkpoint.
             empty_ok=self.processes.count > 1 or base > 0,
@@ -211,11 +256,12 @@ class Reader:
 
         def read_some() -> bool:
             for _ in range(round_size):
-                batch = next(batches, None)
-                if batch is None:
-                    state.end(report, with_notes=self.processes.writes)
+                try:
+                    batch = next(batches)
+                except StopIteration as end:
+                    state.end(end.value, with_notes=self.processes.writes)
                     return False
-                state.add(batch, base, report)
+                state.add(batch, base)
                 if self._told_to_stop():
                     break
             return True
@@ -234,14 +280,14 @@ class Reader:
                 if stop and not state.finished:
                     raise self._preempted(state, checkpointer)
 
-    def _rest(self, source: Source, state: _State) -> Source:
+    def _rest(self, source: Source, state: ReadingState) -> Source:
         """What this process has still to read."""
         if np.array_equal(state.places, np.arange(len(source))):
             return SourcePart(source, start=state.position)
         noted = state.noted or not self.processes.writes
         return ChosenPart(source, state.places[state.position :], with_notes=not noted)
 
-    def _note_saved(self, state: _State) -> None:
+    def _note_saved(self, state: ReadingState) -> None:
         """For the sentence of a run that ends because another process has gone."""
         if self.checkpoints is not None and self.processes.count > 1:
             images = int(sum_over_processes(np.asarray(float(state.position))))
@@ -262,7 +308,7 @@ class Reader:
     def _told_to_stop(self) -> bool:
         return self.stop is not None and self.stop()
 
-    def _preempted(self, state: _State, checkpointer: Checkpointer | None) -> PreemptedError:
+    def _preempted(self, state: ReadingState, checkpointer: Checkpointer | None) -> PreemptedError:
         images = f"{state.position:,} images of {state.name!r}"
         if checkpointer is None or self.checkpoints is None:
             return PreemptedError(f"told to end after {images}; with --checkpoint the next run would go on from there")
@@ -273,9 +319,9 @@ class Reader:
         error.said_elsewhere = not self.processes.writes
         return error
 
-    def _merged(self, source: Source, state: _State, wanted: Mapping[FeatureSpec, Wanted]) -> DataSet:
+    def _merged(self, source: Source, state: ReadingState, wanted: Mapping[FeatureSpec, Wanted]) -> DataSet:
         alone = self.processes.count == 1
-        report = state.report() if alone else merge_reports(state.report())
+        report = state.report if alone else merge_reports(state.report)
         if report.count == 0:
             first = f"; the first: {report.skipped[0][1]}" if report.skipped else ""
             raise InputError(f"none of the {len(report.skipped)} images of {source.name!r} could be read{first}")
@@ -290,7 +336,7 @@ class Reader:
                 stored = state.rows[spec].rows()
                 stored = (in_order if alone else merge_rows)(stored, state.row_places())
                 rows[spec] = stored
-        return DataSet(statistics, rows, report, pixels)
+        return DataSet(source.name, None, report, statistics, rows, pixels)
 
     def _configuration(
         self, source: Source, wanted: Mapping[FeatureSpec, Wanted], fingerprint: str | None
@@ -308,63 +354,6 @@ class Reader:
             "versions": {"jaxeval": __version__, "jax": jax.__version__},
         }
 
-    def _collect_cached(
-        self,
-        source: Source,
-        wanted: dict[FeatureSpec, Wanted],
-        fingerprint: str | None,
-        cache: FeatureCache,
-    ) -> DataSet:
-        identities = {
-            # A user's function that does not say what it is could have changed since yesterday.
-            spec: cache_identity(spec, self.options, fingerprint)
-            for spec in wanted
-            if fingerprint is not None and spec.extractor.fingerprint is not None and len(source) > 1
-        }
-        statistics: dict[FeatureSpec, FeatureStatistics] = {}
-        rows: dict[FeatureSpec, Rows] = {}
-        report: ReadReport | None = None
-        pixels: np.ndarray | None = None
-        for spec, identity in identities.items():
-            found = _kept(cache.load(identity), wanted[spec])
-            if found is None:
-                continue
-            entry, kept_rows = found
-            statistics[spec], report = entry.statistics, ReadReport.from_plain(entry.report)
-            pixels = entry.statistics.pixels
-            if kept_rows is not None:
-                rows[spec] = kept_rows
-        missing = {spec: what for spec, what in wanted.items() if spec not in statistics}
-        if not missing and report is not None and pixels is not None:
-            if self.progress is not None:
-                self.progress.begin(source.name, report.count)
-                self.progress.end("from the cache")
-            return DataSet(statistics, rows, report, pixels, cached=True)
-        with contextlib.ExitStack() as stack:
-            writers = {
-                spec: stack.enter_context(cache.writer(identity))
-                for spec, identity in identities.items()
-                if spec in missing
-            }
-            # An entry has both, whatever is wanted today; its rows go to the disk and not through memory.
-            needed = {spec: Wanted(True, what.rows and spec not in writers) for spec, what in missing.items()}
-            state = _State(source.name, needed, len(source), writers=writers)
-            if self.progress is not None:
-                self.progress.begin(source.name, len(source))
-            self._read_on(source, state, None)
-            if self.progress is not None:
-                self.progress.end(_summary(state, None))
-            found = self._merged(source, state, needed)
-            for spec, writer in writers.items():
-                if spec not in found.statistics:
-                    raise too_few_images(source.name, found.report.count)
-                writer.commit(found.statistics[spec], dataclasses.asdict(found.report))
-                entry = cache.load(identities[spec]) if wanted[spec].rows else None
-                kept_rows = None if entry is None else entry.features()
-                if kept_rows is not None:
-                    rows[spec] = kept_rows
-        return DataSet(statistics | dict(found.statistics), rows | dict(found.rows), found.report, found.pixels)
-
 
 def cache_identity(spec: FeatureSpec, options: ReadOptions, fingerprint: str | None) -> dict[str, Any]:
     """What decides the content of a cache entry: the images that are read, a sample or all, and the features."""
@@ -377,31 +366,12 @@ def checkpoint_label(index: int, name: str) -> str:
     return f"{index:03d}-{readable or 'images'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def has_classes(source: Source) -> bool:
-    """Whether the source's first image lies in a folder, which then names its class."""
-    first = next(iter(source.items()), None)
-    return first is not None and PurePosixPath(first.name).parent.as_posix() != "."
-
-
-def no_classes(name: str) -> str:
-    """Why there are no classes, and how there could be."""
-    return f"{name!r} has no classes; put the images of each class into a folder of its own, which then names the class"
-
-
 def _digests(content: bytes) -> list[bytes]:
     return [content[start : start + 32] for start in range(0, len(content), 32)]
 
 
-def _kept(entry: CacheEntry | None, what: Wanted) -> tuple[CacheEntry, Rows | None] | None:
-    """The entry and its rows, if it has all that is wanted."""
-    if entry is None or not what.rows:
-        return None if entry is None else (entry, None)
-    rows = entry.features()
-    return None if rows is None else (entry, rows)
-
-
-def _summary(state: _State, saved: Saved | None) -> str:
-    skipped = len(state.report().skipped)
+def _summary(state: ReadingState, saved: Saved | None) -> str:
+    skipped = len(state.report.skipped)
     resumed = "resumed from a checkpoint"
     if saved is not None and saved.processes != state.processes:
         resumed += f" of {saved.processes} process{'es'[: 2 * (saved.processes != 1)]}"

@@ -102,15 +102,16 @@ class ReadingState:
         """Items of the share that have been read, skipped ones included."""
         return self._report.count + len(self._report.skipped)
 
+    @property
     def report(self) -> ReadReport:
-        """The reading so far, as a copy that can grow."""
-        return self._report.copy()
+        """Of the reading so far."""
+        return self._report
 
     def row_places(self) -> Int[np.ndarray, " n"]:
         """Place in the source of every row."""
         return np.concatenate(self._indices) if self._indices else np.zeros(0, np.int64)
 
-    def add(self, batch: FeatureBatch, base: int, report: ReadReport) -> None:
+    def add(self, batch: FeatureBatch, base: int) -> None:
         """Takes a batch; `base` is the place in the share of the first item that its reading had."""
         within = base + batch.indices.astype(np.int64)
         places = self.places[within]
@@ -124,13 +125,11 @@ class ReadingState:
                 self._writers[spec].add(values)
         if self.rows:
             self._indices.append(places)
-        known = len(self._report.skipped)
-        skipped = self._report.skipped + report.skipped[known : batch.skipped]
-        self._report = dataclasses.replace(batch.report, skipped=skipped)
+        self._report.merge(batch.report)
 
-    def end(self, report: ReadReport, *, with_notes: bool) -> None:
-        """The share is exhausted, and this is the whole report of it, `with_notes` on the source as a whole or not."""
-        self._report = report.copy()
+    def end(self, rest: ReadReport, *, with_notes: bool) -> None:
+        """The share is exhausted, `rest` being what no batch had, `with_notes` on the source as a whole or not."""
+        self._report.merge(rest)
         self.exhausted = True
         self.noted |= with_notes
 
