@@ -23,13 +23,11 @@ from jaxeval.evaluation.measures import NUMBERS, Metrics, choose_measures, names
 from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, Protocol, get_protocols
 from jaxeval.evaluation.reading.batches import Networks, ReadOptions, fitted_batch_size
-from jaxeval.evaluation.reading.block_sums import blocks_of
 from jaxeval.evaluation.reading.cache import FeatureCache
 from jaxeval.evaluation.reading.features import FeatureSpec, Wanted, feature_spec
 from jaxeval.evaluation.reading.kept import KeptSet
 from jaxeval.evaluation.reading.reader import Checkpoints, Reader, checkpoint_label, has_classes, no_classes
 from jaxeval.evaluation.reading.sets import NamedSet, SetOptions, named_sets, one_set
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, save_statistics, too_few_images
 from jaxeval.evaluation.reading.whole_batches import in_whole_batches
 from jaxeval.evaluation.results import Evaluation, Result
 from jaxeval.evaluation.run import Job, NotComputed, Run, Side, lacks_rows, make_jobs
@@ -38,6 +36,7 @@ from jaxeval.files import local_path
 from jaxeval.images import SampledSource, Sampling, Source
 from jaxeval.progress import Progress
 from jaxeval.records import versions
+from jaxeval.statistics import FeatureStatistics, blocks_of, save_statistics, too_few_images
 
 __all__ = ["compare", "evaluate", "features", "read_states", "reference_statistics"]
 

@@ -23,13 +23,13 @@ from jaxeval.evaluation.measures.frechet import FD, gaussian_of
 from jaxeval.evaluation.protocols import Protocol, get_protocols
 from jaxeval.evaluation.reading.features import FeatureSpec
 from jaxeval.evaluation.reading.sets import one_set
-from jaxeval.evaluation.reading.statistics import too_few_images
 from jaxeval.evaluation.results import SCHEMA_VERSION
 from jaxeval.evaluation.run import Job, Side
 from jaxeval.extractors import Extractor, Precision, check_precision
 from jaxeval.ops.reference_roots import frechet_distance_by_reference
 from jaxeval.progress import Progress
 from jaxeval.records import Document
+from jaxeval.statistics import too_few_images
 
 __all__ = ["Explanation", "Step", "explain"]
 

@@ -24,11 +24,11 @@ from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading.features import FeatureSpec, Wanted, feature_spec
 from jaxeval.evaluation.reading.kept import Found, KeptSet
 from jaxeval.evaluation.reading.reader import DataSet, Reader, checkpoint_label, no_classes
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, statistics_of_features, too_few_images
 from jaxeval.evaluation.results import Result
 from jaxeval.extractors import Clip, Extractor, Precision
 from jaxeval.images import ReadReport, SampledSource, Source, contrasts, remarks
 from jaxeval.records import device_name, versions
+from jaxeval.statistics import FeatureStatistics, statistics_of_features, too_few_images
 
 __all__ = [
     "Job",

@@ -214,7 +214,7 @@ def _moments_of(statistics: Any, feature_size: int, ddof: int, count: int | None
         count = whole_number("count", count, ddof + 1, UNKNOWN_COUNT - 1)
     if isinstance(statistics, str | os.PathLike):
         # Only here does a metric read a file, as the user asks it to; without one, the readers are not loaded.
-        from jaxeval.evaluation.reading.foreign_statistics import statistics_in
+        from jaxeval.statistics import statistics_in
 
         statistics = statistics_in(statistics, feature_size)
     for said in getattr(statistics, "warnings", ()):

@@ -28,8 +28,8 @@ from jaxeval.evaluation.measures.measure import (
 from jaxeval.evaluation.measures.number_name import POSITIVE, UNIT, NumberName
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading.features import Wanted
-from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.ops import Interval
+from jaxeval.statistics import FeatureStatistics
 
 __all__ = ["FD", "MEASURES", "debiased", "gaussian_of"]
 

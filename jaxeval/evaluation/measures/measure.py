@@ -16,9 +16,9 @@ from jaxeval.evaluation.measures.intervals import Debiased, half_widths, interva
 from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading.features import Rows, Wanted
-from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.extractors import Extractor
 from jaxeval.ops import Interval
+from jaxeval.statistics import FeatureStatistics
 
 __all__ = [
     "DEVIATIONS",

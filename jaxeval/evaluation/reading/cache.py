@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 from jaxeval.files import check_writable, local_path, write_atomically
+from jaxeval.statistics import FeatureStatistics, load_statistics, save_statistics
 
 __all__ = ["CacheEntry", "CacheWriter", "FeatureCache"]
 

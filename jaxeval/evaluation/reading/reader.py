@@ -37,7 +37,6 @@ from jaxeval.evaluation.reading.features import FeatureSpec, Rows, Wanted
 from jaxeval.evaluation.reading.merging import merge_digests, merge_reports, merge_rows, merge_statistics
 from jaxeval.evaluation.reading.state import STATE_FORMAT, RowFiles
 from jaxeval.evaluation.reading.state import ReadingState as _State
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, in_order, too_few_images
 from jaxeval.images import (
     DECODING_VERSION,
     ChosenPart,
@@ -48,6 +47,7 @@ from jaxeval.images import (
     combined_digest,
 )
 from jaxeval.progress import Progress
+from jaxeval.statistics import FeatureStatistics, in_order, too_few_images
 
 __all__ = ["Checkpoints", "DataSet", "Reader", "Wanted", "checkpoint_label", "has_classes", "no_classes"]
 

@@ -1,6 +1,6 @@
 """Reads NumPy arrays and torch tensors out of a pickle without executing it.
 
-`torch_pickle` reads what a state dict is made of; this reads what the statistics and features of other tools are made
+`_torch_pickle` reads what a state dict is made of; this reads what the statistics and features of other tools are made
 of: dictionaries, lists, tuples, text, numbers, arrays and tensors. As there, nothing is imported or called: the
 functions by which NumPy rebuilds an array are tokens, and what they would do is done here, on bytes whose number has
 been checked against the shape. A file that asks for anything else is refused by the name of what it asks for.
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from jaxeval.errors import WeightsError
-from jaxeval.extractors.torch_pickle import Global, MalformedError, PickleReader, is_count
+from jaxeval.tensor_files._torch_pickle import Global, MalformedError, PickleReader, is_count
 
 __all__ = ["ArrayPickleReader", "PickledArray"]
 

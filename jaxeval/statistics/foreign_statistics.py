@@ -2,7 +2,7 @@
 
 A `.npz` of ADM, pytorch-fid, clean-fid, dgm-eval, iMF or TensorFlow's tools, the pickles of EDM2 and of the StyleGAN
 metrics, torch-fidelity's `.pt`, a `.npy` of features or of a dictionary. None of them says how its features were made,
-beyond what the format itself tells. Nothing is unpickled (`jaxeval.extractors.array_pickle`).
+beyond what the format itself tells. Nothing is unpickled (`jaxeval.tensor_files`).
 """
 
 import dataclasses
@@ -17,15 +17,15 @@ from jaxtyping import Float
 
 from jaxeval._npy import ArrayHeader, read_header
 from jaxeval.errors import InputError, WeightsError
-from jaxeval.evaluation.reading.array_archives import read_array_headers, read_arrays
-from jaxeval.evaluation.reading.statistics import (
+from jaxeval.files import local_path
+from jaxeval.statistics.array_archives import read_array_headers, read_arrays
+from jaxeval.statistics.feature_statistics import (
     FeatureStatistics,
     checked_statistics,
     load_statistics,
     statistics_of_features,
 )
-from jaxeval.extractors.tensor_files import read_saved
-from jaxeval.files import local_path
+from jaxeval.tensor_files import read_saved
 
 __all__ = ["KEPT_SUFFIXES", "FileContent", "Part", "Tool", "read_kept", "statistics_in"]
 

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxeval.errors import WeightsError
-from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.tensor_files import read_tensors
 
 VALUES = np.arange(24, dtype=np.float32)
 FORMATS = pytest.mark.parametrize("write", [zip_file, legacy_file], ids=["zip", "legacy"])

@@ -502,7 +502,7 @@ def test_code_is_refused_by_name_and_never_run(tmp_path, images, suffix, monkeyp
 
 
 def read(content, suffix, tmp_path):
-    from jaxeval.evaluation.reading.foreign_statistics import read_kept
+    from jaxeval.statistics import read_kept
 
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)

@@ -20,8 +20,8 @@ import numpy as np
 
 from jaxeval._packages import needed
 from jaxeval.errors import MissingPackageError, WeightsError
-from jaxeval.extractors.array_pickle import ArrayPickleReader, PickledArray
-from jaxeval.extractors.torch_pickle import ScriptModule, Storage, Tensor, read_pickle
+from jaxeval.tensor_files._array_pickle import ArrayPickleReader, PickledArray
+from jaxeval.tensor_files._torch_pickle import ScriptModule, Storage, Tensor, read_pickle
 
 __all__ = ["read_saved", "read_tensors"]
 
