@@ -2,10 +2,14 @@
 
 import ast
 import functools
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import jaxeval
 
 ROOT = Path(__file__).parents[1]
 # A room imports from those before it; what stands in one row does not know of its neighbours.
@@ -99,3 +103,15 @@ def test_private_modules_are_their_rooms_own():
         if name.startswith("_") and name != "_version" and not f"{module}.".startswith(f"{parent}.")
     ]
     assert wrong == []
+
+
+def test_no_name_of_a_package_hides_a_module():
+    """`import jaxeval.ops.kid as m` would give a function `kid` of the face in the place of a module `kid`."""
+    hidden = []
+    for info in pkgutil.walk_packages(jaxeval.__path__, "jaxeval."):
+        parent, _, name = info.name.rpartition(".")
+        if name != "__main__":
+            module = importlib.import_module(info.name)
+            if getattr(importlib.import_module(parent), name) is not module:
+                hidden.append(info.name)
+    assert hidden == []

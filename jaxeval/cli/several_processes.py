@@ -70,7 +70,7 @@ def _take_leave() -> None:
 
 def leave_if_broken(code: int) -> None:
     """Ends the process with `code` where an orderly end, which waits for the others, would not come."""
-    module: Any = sys.modules.get("jaxeval.distributed.peers")
+    module: Any = sys.modules.get("jaxeval.distributed")
     watch = None if module is None else module.peers.watch
     if watch is not None and (watch.lost is not None or not watch.ended):
         _leave(code)

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Int, Shaped
 
-from jaxeval.distributed.peers import exchange
+from jaxeval.distributed._peers import exchange
 from jaxeval.errors import InputError, JaxevalError
 
 __all__ = [

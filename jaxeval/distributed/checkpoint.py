@@ -16,8 +16,8 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxeval.distributed._peers import exchange
 from jaxeval.distributed.agreement import gather_bytes, largest, process_mesh
-from jaxeval.distributed.peers import exchange
 from jaxeval.errors import InputError, ProcessLostError
 from jaxeval.files import local_path
 

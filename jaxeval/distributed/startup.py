@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from jaxeval.distributed.peers import peers
+from jaxeval.distributed._peers import peers
 from jaxeval.distributed.roll_call import roll_call
 from jaxeval.errors import InputError
 

@@ -23,9 +23,9 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import power
 from jaxeval.ops.image_quality._moments_of_windows import losses_by_channel
+from jaxeval.ops.image_quality._ssim import K1, K2, prepared, window_of
 from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, image_pair
 from jaxeval.ops.image_quality.colour import View, check_view
-from jaxeval.ops.image_quality.ssim import K1, K2, prepared, window_of
 from jaxeval.ops.image_quality.windows import pad_image, pool
 
 __all__ = ["MS_SSIM_WEIGHTS", "MsSsimConvention", "ms_ssim"]

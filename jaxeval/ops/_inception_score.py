@@ -3,27 +3,19 @@
 Reference: Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016.
 """
 
-import itertools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import log_softmax, xlogy
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_rows
-from jaxeval.ops._torch_random import torch_permutation
+from jaxeval.ops.split_rules import SplitRule, split_rows
 
-__all__ = ["SHUFFLED", "InceptionScore", "SplitRule", "inception_score", "inception_score_error", "split_sizes"]
-
-SplitRule = Literal["torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"]
-
-SHUFFLED = ("torch-fidelity", "torchmetrics", "dgm-eval")
-"""Rules that shuffle the rows before they split them, and use the seed."""
-
-_ADM_SPLIT = 5000
+__all__ = ["InceptionScore", "inception_score", "inception_score_error"]
 
 
 class InceptionScore(NamedTuple):
@@ -88,28 +80,14 @@ def inception_score(
         raise InputError("give either logits or probabilities")
     if logits is not None:
         rows = feature_rows("logits", logits)
-        parts = _splits(len(rows), splits, seed, rule)
+        parts = split_rows(len(rows), splits, seed, rule)
         scores = np.array([_score_of_logits(rows[part].astype(np.float64)) for part in parts])
     else:
         rows = _checked_probabilities(probabilities)
-        parts = _splits(len(rows), splits, seed, rule)
+        parts = split_rows(len(rows), splits, seed, rule)
         scores = np.array([_score_of_probabilities(rows[part].astype(np.float64)) for part in parts])
     ddof = 1 if rule == "torchmetrics" else 0
     return InceptionScore(float(scores.mean()), float(scores.std(ddof=ddof)) if len(scores) > ddof else float("nan"))
-
-
-def split_sizes(count: int, *, splits: int = 10, rule: SplitRule | str = "torch-fidelity") -> tuple[int, ...]:
-    """How many rows each split of an Inception score has; see `inception_score`.
-
-    Args:
-      count: number of rows.
-      splits: number of splits.
-      rule: the implementation whose splits are made.
-
-    Raises:
-      InputError: fewer rows than splits, or an unknown rule.
-    """
-    return tuple(map(len, _splits(count, splits, 0, rule)))
 
 
 @takes_arrays
@@ -171,24 +149,3 @@ def _checked_probabilities(probabilities: Numbers | None) -> np.ndarray:
             "pass logits as logits"
         )
     return rows
-
-
-def _splits(count: int, splits: int, seed: int, rule: SplitRule | str) -> list[Int[np.ndarray, " s"]]:
-    """Row numbers of each split."""
-    if rule not in ("torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"):
-        raise InputError(f"rule is {rule!r}; choose torch-fidelity, torchmetrics, stylegan3, dgm-eval or adm")
-    if rule != "adm" and not 1 <= splits <= count:
-        raise InputError(f"splits is {splits} for {count} rows; it must be from 1 to the number of rows")
-    order = np.arange(count)
-    if rule in SHUFFLED:
-        state = np.random.RandomState(seed)
-        order = torch_permutation(state, count) if rule == "torchmetrics" else state.permutation(count)
-    if rule == "adm":
-        bounds = [*range(0, count, _ADM_SPLIT), count]
-    elif rule == "torchmetrics":
-        bounds = [*range(0, count, -(-count // splits)), count]
-    elif rule == "dgm-eval":
-        bounds = [i * (count // splits) for i in range(splits + 1)]
-    else:
-        bounds = [i * count // splits for i in range(splits + 1)]
-    return [order[start:stop] for start, stop in itertools.pairwise(bounds)]
