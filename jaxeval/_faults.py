@@ -8,8 +8,6 @@ from typing import Any
 
 from jaxeval.errors import InputError, JaxevalError, OutOfMemoryError, lack_of_memory
 
-__all__ = ["finished_before", "keep_finished", "memory_said", "reason_of"]
-
 
 @contextlib.contextmanager
 def memory_said(what: str, advice: str) -> Iterator[None]:

@@ -4,19 +4,6 @@ import io
 import struct
 import zipfile
 
-__all__ = [
-    "call",
-    "legacy_file",
-    "number",
-    "ordered_dict",
-    "pickled",
-    "script_module",
-    "state_dict",
-    "tensor",
-    "text",
-    "zip_file",
-]
-
 MAGIC = 0x1950A86A20F9469CFC6C
 
 

@@ -25,6 +25,10 @@ FLOORS = (
     ("cli",),
 )
 HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+# Modules that users import by themselves, and that are their own faces.
+OPEN = {f"jaxeval.{name}" for name in ("errors", "files", "ops.compensated", "progress", "records")}
+# Rooms in which modules other than these and the packages' own list their names still.
+LISTING = ("jaxeval.evaluation.",)
 BASE = {path.stem for path in (ROOT / "jaxeval").glob("*.py")} - {"__init__", "__main__"}
 
 
@@ -35,17 +39,25 @@ def room_of(module: str) -> str:
 
 
 @functools.cache
+def sources() -> dict[Path, tuple[str, ast.Module]]:
+    """By file of the repository, the name of its module and what it says."""
+    files = [path for folder in ("jaxeval", "models", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    return {
+        path: (
+            ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"),
+            ast.parse(path.read_text(encoding="utf-8")),
+        )
+        for path in files
+    }
+
+
+@functools.cache
 def imports() -> dict[str, set[str]]:
     """By module of the repository, the modules of the package that it imports, inside functions too."""
-    files = [path for folder in ("jaxeval", "models", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
-    known, found = set(names.values()), {}
-    for path, name in names.items():
+    known, found = {name for name, _ in sources().values()}, {}
+    for name, tree in sources().values():
         found[name] = {
-            module
-            for asked in _asked(ast.parse(path.read_text(encoding="utf-8")))
-            for module in asked
-            if module in known and module.startswith("jaxeval.")
+            module for asked in _asked(tree) for module in asked if module in known and module.startswith("jaxeval.")
         } - {name}
     return found
 
@@ -103,6 +115,18 @@ def test_private_modules_are_their_rooms_own():
         if name.startswith("_") and name != "_version" and not f"{module}.".startswith(f"{parent}.")
     ]
     assert wrong == []
+
+
+def test_only_faces_list_their_names():
+    """A name that no face has is imported from where it is defined."""
+    listing = {
+        name
+        for path, (name, tree) in sources().items()
+        if path.name != "__init__.py" and not name.startswith(LISTING)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    }
+    assert listing == OPEN
 
 
 def test_no_name_of_a_package_hides_a_module():

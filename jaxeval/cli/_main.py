@@ -15,8 +15,6 @@ from jaxeval.cli.several_processes import leave_if_broken
 from jaxeval.cli.weights import weights
 from jaxeval.errors import JaxevalError, OutOfMemoryError, lack_of_memory
 
-__all__ = ["main"]
-
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 

@@ -17,8 +17,6 @@ from typing import Any
 from jaxeval.cli.native_output import NativeOutput
 from jaxeval.errors import JaxevalError
 
-__all__ = ["leave_if_broken", "several_processes"]
-
 # Seconds that the main thread has to come back from an exchange by itself, with what was finished before.
 _GRACE = 10.0
 # Seconds from an abort of the runtime to word of the process that was lost; the runtime may have been the first to see.

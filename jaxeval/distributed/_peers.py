@@ -14,8 +14,6 @@ import jax
 from jaxeval.distributed.roll_call import LostProcess, Watch
 from jaxeval.errors import JaxevalError, ProcessLostError
 
-__all__ = ["Peers", "exchange", "peers"]
-
 # Seconds between the failure of an exchange and word from process 0 whose fault it was.
 _WORD = 5.0
 # What libraries say of a connection that has ended, or of a process that does not answer.

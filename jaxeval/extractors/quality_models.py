@@ -32,8 +32,6 @@ from jaxeval.ops.image_quality import (
 from jaxeval.ops.image_quality.batches import check_choice
 from jaxeval.tensor_files import read_tensors
 
-__all__ = ["ScoreHead", "embed_prompts", "load_brisque", "load_niqe", "load_score_head"]
-
 Activation = Literal["none", "relu"]
 
 # Ranges of the features that the package `brisque` fitted its regression to; it keeps them in a pickle.

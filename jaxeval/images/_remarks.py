@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from jaxeval.images import report as notes
 from jaxeval.images.report import ReadReport, Sizes
 
-__all__ = ["contrasts", "remarks"]
-
 _MOST_NAMED = 3
 _ALIKE = 0.5  # shares of gray images that differ by less are not set against each other
 _STRAY = 0.05  # share of images without colour that a set of colour photographs may have, dark ones and the like

@@ -29,8 +29,6 @@ from jaxeval.ops.moments import (
     reduce_moments,
 )
 
-__all__ = ["FrechetDistance", "FrechetState"]
-
 
 class FrechetState(NamedTuple):
     """Moments of both sides: a pytree.

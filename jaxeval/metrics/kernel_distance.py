@@ -13,8 +13,6 @@ from jaxeval.ops import kid_full
 from jaxeval.ops.kernels import Polynomial
 from jaxeval.ops.ring import kernel_distance_on_device
 
-__all__ = ["KernelDistance"]
-
 
 @dataclasses.dataclass(frozen=True)
 class KernelDistance(BufferedMetric):

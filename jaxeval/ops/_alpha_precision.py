@@ -20,8 +20,6 @@ from jaxeval.ops._features import common_centre, feature_pair, row_blocks
 from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import check_neighbours, nearest, prepare_rows
 
-__all__ = ["AlphaPrecision", "alpha_precision"]
-
 
 class AlphaPrecision(NamedTuple):
     """Scores and the curves that they sum up.

@@ -13,8 +13,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_rows, unit_rows
 
-__all__ = ["ClipScore", "clip_score"]
-
 
 class ClipScore(NamedTuple):
     """Agreement of images with their captions.

@@ -28,8 +28,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.gaussian import Gaussian, gaussian_factor
 
-__all__ = ["FrechetUncertainty", "frechet_uncertainty"]
-
 # The bias is too small by at most this share of it, times the features over the images of the smaller set: a quarter to
 # a third for normal features, a third to a half for those of a network (docs/interval_coverage.md).
 _SHORTFALL = 0.5

@@ -15,8 +15,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_rows
 from jaxeval.ops.split_rules import SplitRule, split_rows
 
-__all__ = ["InceptionScore", "inception_score", "inception_score_error"]
-
 
 class InceptionScore(NamedTuple):
     """Mean and standard deviation of the score over the splits, from 1 to the number of classes.

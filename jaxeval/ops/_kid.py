@@ -23,8 +23,6 @@ from jaxeval.ops._features import feature_pair, square_block
 from jaxeval.ops._torch_random import torch_permutation
 from jaxeval.ops.kernels import OVERFLOW, Exponential, Polynomial, PreparedSets, deviations, prepare
 
-__all__ = ["KernelDistance", "SubsetRule", "kid", "subset_indices"]
-
 SubsetRule = Literal["torch-fidelity", "clean-fid", "dgm-eval", "torchmetrics"]
 
 # Rows of the pooled subset's kernel matrix that one product fills; nothing left of its diagonal block is computed.

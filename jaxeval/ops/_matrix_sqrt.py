@@ -34,8 +34,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
 from jaxeval.ops._polar import orthonormalised
 
-__all__ = ["MatrixSqrt", "matrix_sqrt"]
-
 
 class MatrixSqrt(NamedTuple):
     """A root, and how good it is.

@@ -19,8 +19,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_pair, square_block, unit_rows
 from jaxeval.ops.kernels import Exponential, Kernel, PairSums, Polynomial, pair_sums, prepare
 
-__all__ = ["Discrepancy", "cmmd", "kid_full", "median_distance", "mmd"]
-
 _MEDIAN_ROWS = 1000
 _CMMD_BANDWIDTH = 10.0
 _CMMD_SCALE = 1000.0

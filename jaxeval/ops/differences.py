@@ -25,15 +25,6 @@ from jaxeval.ops.manifold import manifold_counts, prdc, prdc_of_counts
 from jaxeval.ops.neighbours import Tie
 from jaxeval.ops.resampling import Difference, permutation_p_value, subsampling, two_sided_p_value
 
-__all__ = [
-    "PRDCDifference",
-    "cmmd_difference",
-    "inception_score_difference",
-    "mean_difference",
-    "mmd_difference",
-    "prdc_difference",
-]
-
 
 class PRDCDifference(NamedTuple):
     """Differences of precision, recall, density and coverage between two generators, each with its p-value.

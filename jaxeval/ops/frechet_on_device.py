@@ -29,9 +29,6 @@ from jaxeval.ops._matrix_sqrt import matrix_sqrt
 from jaxeval.ops._polar import orthonormalised, polar_factor
 from jaxeval.ops.moments import Moments, covariance, device_mean_and_rows, moments_on_device
 
-__all__ = ["frechet_distance_on_device"]
-
-
 # Above this many rows and columns cuSOLVER has no Jacobi method, and `svd` falls to one that is far slower.
 _LARGEST_JACOBI = 1024
 

@@ -9,8 +9,6 @@ from jaxtyping import Int
 from jaxeval.errors import InputError
 from jaxeval.ops._torch_random import torch_permutation
 
-__all__ = ["SHUFFLED", "SplitRule", "split_rows", "split_sizes"]
-
 SplitRule = Literal["torch-fidelity", "torchmetrics", "stylegan3", "dgm-eval", "adm"]
 
 SHUFFLED = ("torch-fidelity", "torchmetrics", "dgm-eval")

@@ -17,8 +17,6 @@ import numpy as np
 from jaxeval._npy import ArrayHeader, read_header
 from jaxeval.errors import InputError
 
-__all__ = ["read_array_headers", "read_arrays"]
-
 _ERRORS = (
     EOFError,
     KeyError,

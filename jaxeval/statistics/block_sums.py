@@ -17,8 +17,6 @@ from jaxtyping import Float, Int
 
 from jaxeval.ops import Moments, feature_moments
 
-__all__ = ["BlockSums", "block_size", "blocks_of", "moments_of_blocks"]
-
 # A block costs a pass over the d x d sums, which some hundred images are worth; yet there should be enough of them for
 # many processes to have about as many images each.
 _LEAST, _MOST = 16, 1024

@@ -25,20 +25,6 @@ from jaxeval.ops.gaussian import semidefinite_covariance
 from jaxeval.statistics.array_archives import read_arrays
 from jaxeval.statistics.block_sums import BlockSums, block_size
 
-__all__ = [
-    "SAMPLE",
-    "FeatureStatistics",
-    "StatisticsAccumulator",
-    "checked_statistics",
-    "in_order",
-    "load_statistics",
-    "save_statistics",
-    "statistics_of_features",
-    "statistics_of_moments",
-    "statistics_of_rows",
-    "too_few_images",
-]
-
 SAMPLE = 4096
 """Images whose features are kept beside the statistics: enough for a standard error to be known to some per cent."""
 

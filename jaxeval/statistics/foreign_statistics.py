@@ -27,8 +27,6 @@ from jaxeval.statistics.feature_statistics import (
 )
 from jaxeval.tensor_files import read_saved
 
-__all__ = ["KEPT_SUFFIXES", "FileContent", "Part", "Tool", "read_kept", "statistics_in"]
-
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth")
 KEPT_SUFFIXES = (".npz", ".npy", *_PICKLES)
 """How the names of files with statistics or features end."""

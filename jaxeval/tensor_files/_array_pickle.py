@@ -18,8 +18,6 @@ import numpy as np
 from jaxeval.errors import WeightsError
 from jaxeval.tensor_files._torch_pickle import Global, MalformedError, PickleReader, is_count
 
-__all__ = ["ArrayPickleReader", "PickledArray"]
-
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and since NumPy 2
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
 _BUILTINS = ("builtins", "__builtin__")

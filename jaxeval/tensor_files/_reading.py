@@ -23,8 +23,6 @@ from jaxeval.errors import MissingPackageError, WeightsError
 from jaxeval.tensor_files._array_pickle import ArrayPickleReader, PickledArray
 from jaxeval.tensor_files._torch_pickle import ScriptModule, Storage, Tensor, read_pickle
 
-__all__ = ["read_saved", "read_tensors"]
-
 # What the readers raise for hostile bytes; RuntimeError is zipfile's for an encrypted member.
 _DAMAGED = (
     zipfile.BadZipFile,

@@ -15,18 +15,6 @@ from typing import Any, NoReturn
 
 from jaxeval.errors import WeightsError
 
-__all__ = [
-    "STORAGE_DTYPES",
-    "Global",
-    "MalformedError",
-    "PickleReader",
-    "ScriptModule",
-    "Storage",
-    "Tensor",
-    "is_count",
-    "read_pickle",
-]
-
 # Storage classes by name, and what NumPy calls their elements.
 STORAGE_DTYPES = {
     "FloatStorage": "float32",

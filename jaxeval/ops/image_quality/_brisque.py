@@ -39,8 +39,6 @@ from jaxeval.ops.image_quality.natural_scene import (
 )
 from jaxeval.ops.image_quality.resampling import cubic, resampled
 
-__all__ = ["BrisqueConvention", "BrisqueModel", "brisque", "brisque_features"]
-
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "_ _"]
 

@@ -13,8 +13,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import root
 
-__all__ = ["CLIP_IQA_PROMPTS", "clip_iqa"]
-
 # The paper's pairs, under the names that torchmetrics gives them (its "colorfullness" is misspelt there).
 CLIP_IQA_PROMPTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

@@ -15,8 +15,6 @@ from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import luma_yiq
 from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
-__all__ = ["cw_ssim"]
-
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
 

@@ -12,8 +12,6 @@ from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.phase_congruency import phase_congruency
 from jaxeval.ops.image_quality.windows import pool
 
-__all__ = ["fsim"]
-
 Pixels = Float[Array, "_ _ _"]
 
 _PHASE, _GRADIENT, _CHROMA = 0.85, 160.0, 200.0  # constants of the similarities, for values from 0 to 255

@@ -11,8 +11,6 @@ from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.gradients import prewitt
 from jaxeval.ops.image_quality.windows import pad_image, pool
 
-__all__ = ["gms", "gmsd", "ms_gmsd"]
-
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 

@@ -12,8 +12,6 @@ from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.windows import columns, pad_image, pool, rows
 
-__all__ = ["haarpsi"]
-
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 

@@ -16,8 +16,6 @@ from jaxeval.ops.image_quality.colour import luma_yiq
 from jaxeval.ops.image_quality.resampling import resampled
 from jaxeval.ops.image_quality.windows import blur, columns, gaussian_taps, rows, uniform_taps
 
-__all__ = ["iw_ssim"]
-
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
 Reduced = Float[Array, "h2 w2"]

@@ -28,8 +28,6 @@ from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, 
 from jaxeval.ops.image_quality.colour import View, check_view
 from jaxeval.ops.image_quality.windows import pad_image, pool
 
-__all__ = ["MS_SSIM_WEIGHTS", "MsSsimConvention", "ms_ssim"]
-
 Pixels = Float[Array, "_ _ _"]
 
 MsSsimConvention = Literal["pytorch-msssim", "piq", "torchmetrics", "pyiqa"]

@@ -35,8 +35,6 @@ from jaxeval.ops.image_quality.colour import luma_yiq, rounded_mix
 from jaxeval.ops.image_quality.natural_scene import SHIFTS, contrast_normalised, neighbours, skewed_fit
 from jaxeval.ops.image_quality.resampling import cubic, resampled
 
-__all__ = ["NiqeConvention", "NiqeModel", "niqe", "niqe_features"]
-
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "_ _"]
 

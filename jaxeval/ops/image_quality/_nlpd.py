@@ -11,8 +11,6 @@ from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import luma_yiq
 from jaxeval.ops.image_quality.windows import columns, rows
 
-__all__ = ["nlpd"]
-
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
 Reduced = Float[Array, "h2 w2"]

@@ -12,8 +12,6 @@ from jaxeval.ops.image_quality._maths import map_sum, root
 from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import luma_yiq
 
-__all__ = ["psnr_hvs", "psnr_hvs_m"]
-
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
 Blocks = Float[Array, "8 8 n"]

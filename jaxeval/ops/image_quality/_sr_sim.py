@@ -16,8 +16,6 @@ from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.resampling import cubic, resampled
 from jaxeval.ops.image_quality.windows import blur, columns, gaussian_taps, pad_image, pool, rows, uniform_taps
 
-__all__ = ["sr_sim"]
-
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 

@@ -33,8 +33,6 @@ from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, 
 from jaxeval.ops.image_quality.colour import View, check_view, rounded_mix, view
 from jaxeval.ops.image_quality.windows import Taps, blur, gaussian_taps, pad_image, pool, uniform_taps
 
-__all__ = ["SsimConvention", "SsimTerms", "ssim", "ssim_terms"]
-
 Pixels = Float[Array, "_ _ _"]
 
 SsimConvention = Literal[

@@ -11,8 +11,6 @@ from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import luma_yiq
 from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
-__all__ = ["vif"]
-
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 

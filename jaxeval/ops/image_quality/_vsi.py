@@ -16,8 +16,6 @@ from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.resampling import bilinear, resampled
 from jaxeval.ops.image_quality.windows import pad_image, pool
 
-__all__ = ["vsi"]
-
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
 

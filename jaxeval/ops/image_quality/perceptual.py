@@ -16,8 +16,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import root
 from jaxeval.ops.image_quality.batches import Scores, check_choice
 
-__all__ = ["LpipsConvention", "check_maps", "dists_distance", "lpips_distance", "spatial_mean"]
-
 Maps = Float[Array, "_ _ _ _"]
 Channels = Float[Array, " _"]
 

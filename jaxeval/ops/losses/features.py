@@ -16,8 +16,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops.image_quality.batches import check_choice
 from jaxeval.ops.image_quality.perceptual import spatial_mean
 
-__all__ = ["ContentReduction", "StyleNormalisation", "content_loss", "gram_matrix", "perceptual_loss", "style_loss"]
-
 Maps = Mapping[str, Float[Array, "_ _ _ _"]]
 Weights = Mapping[str, float]
 

@@ -7,8 +7,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality import MS_SSIM_WEIGHTS, gms, ms_ssim, ssim
 from jaxeval.ops.image_quality.batches import Scores, check_choice
 
-__all__ = ["StructureSimilarity", "structure_loss"]
-
 StructureSimilarity = Literal["ssim", "ms-ssim", "gradient"]
 _SIMILARITIES: tuple[StructureSimilarity, ...] = ("ssim", "ms-ssim", "gradient")
 
