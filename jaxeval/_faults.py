@@ -51,5 +51,5 @@ def keep_finished(error: BaseException, finished: Any) -> None:
 
 
 def finished_before(error: BaseException) -> Any:
-    """What was finished before an exception, an `Evaluation` or a `Comparison`; None if nothing was kept."""
+    """The record that `keep_finished` gave an exception; None if nothing was kept."""
     return getattr(error, "partial", None)

@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,19 @@ def test_private_modules_are_their_rooms_own():
         for other in others
         for parent, _, name in [other.rpartition(".")]
         if name.startswith("_") and name != "_version" and not f"{module}.".startswith(f"{parent}.")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", [room for room in HEIGHTS if HEIGHTS[room] < HEIGHTS["metrics"]])
+def test_rooms_do_not_speak_of_those_above(room):
+    """Neither docstrings nor messages: what they need is said in words of their own, or is in the docs."""
+    wrong = [
+        f"{name} names {found[0]}"
+        for path, (name, _) in sources().items()
+        if name.startswith("jaxeval.") and name != "jaxeval.__main__" and room_of(name) == room
+        for found in re.finditer(r"\bjaxeval\.(\w+)", path.read_text(encoding="utf-8"))
+        if HEIGHTS.get(found[1], 0) > HEIGHTS[room]
     ]
     assert wrong == []
 

@@ -128,7 +128,7 @@ class FrechetDistance(Metric[FrechetState]):
 
         Args:
           statistics: a file of statistics or of features, jaxeval's own or another tool's (docs/statistics.md), or what
-            has its `mean`, `covariance` (over count - 1) and `count`, such as `jaxeval.evaluation.FeatureStatistics`.
+            has its `mean`, `covariance` (over count - 1) and `count`, such as `jaxeval.statistics.FeatureStatistics`.
           count: of how many images, where the statistics do not say. Without it their reference is complete: `compute`
             gives no `n_reference`, and refuses a state whose reference got further rows.
 

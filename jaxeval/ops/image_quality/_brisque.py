@@ -96,7 +96,7 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
 
     Args:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
-      model: from `jaxeval.extractors.load_brisque`.
+      model: a fitted regression; docs/image_quality.md says how published ones are loaded.
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
@@ -109,7 +109,7 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
       >>> import jax
       >>> import numpy as np
       >>> from jaxeval.ops import image_quality
-      >>> model = image_quality.BrisqueModel(  # or the authors': jaxeval.extractors.load_brisque()
+      >>> model = image_quality.BrisqueModel(  # published ones: docs/image_quality.md
       ...     low=np.zeros(36), high=np.ones(36), support=np.zeros((5, 36)), coefficients=np.ones(5),
       ...     gamma=0.05, rho=-10.0, convention="matlab",
       ... )

@@ -42,7 +42,7 @@ def clip_iqa(*, images: Numbers, prompts: Numbers, logit_scale: float = 100.0) -
 
     Args:
       images: CLIP's embeddings of images, [N, D], of any length but 0.
-      prompts: its embeddings of P pairs of texts, [P, 2, D], from `jaxeval.extractors.embed_prompts`.
+      prompts: its embeddings of P pairs of opposite texts, [P, 2, D] (docs/image_quality.md).
       logit_scale: what cosines are multiplied by; torchmetrics and piq take 100.
 
     Returns:

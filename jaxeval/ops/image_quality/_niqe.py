@@ -90,7 +90,7 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
     Args:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 193 x 193 pixels; what does not fill a block
         of 96 x 96 is left out.
-      model: from `jaxeval.extractors.load_niqe`.
+      model: what undistorted images are like; docs/image_quality.md says how published ones are loaded.
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
@@ -104,7 +104,7 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
       >>> import jax
       >>> import numpy as np
       >>> from jaxeval.ops import image_quality
-      >>> model = image_quality.NiqeModel(  # or the authors': jaxeval.extractors.load_niqe()
+      >>> model = image_quality.NiqeModel(  # published ones: docs/image_quality.md
       ...     mean=np.zeros(36), covariance=np.eye(36), convention="matlab"
       ... )
       >>> images = jax.ShapeDtypeStruct((4, 256, 384, 3), "float32")  # shapes alone, as nothing is computed here

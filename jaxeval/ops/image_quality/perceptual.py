@@ -1,7 +1,7 @@
 """Distances of feature maps: LPIPS and DISTS, given the maps that a trunk has of both images.
 
-The networks and their weights are elsewhere (`jaxeval.extractors.load_lpips`, `load_dists`); here is what is done with
-their maps. Both are exactly 0 for identical maps, and their gradients are finite everywhere.
+The networks and their weights are elsewhere (docs/image_quality.md); here is what is done with their maps. Both are
+exactly 0 for identical maps, and their gradients are finite everywhere.
 """
 
 from collections.abc import Sequence
