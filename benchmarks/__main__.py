@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kernels import KERNELS, OURS, Kernel, chosen
+from benchmarks.kernel import OURS, Kernel
+from benchmarks.kernels import KERNELS, chosen
 from benchmarks.results import lines, row_of
 from benchmarks.timing import Worker, measure, worker
 from jaxeval.files import local_path
-
-__all__ = ["main"]
 
 SCHEMA = 1
 

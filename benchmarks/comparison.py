@@ -10,8 +10,6 @@ import numpy as np
 from jax import lax
 from jax.sharding import AxisType, PartitionSpec
 
-__all__ = ["WAYS", "Comparison", "Finding", "judged", "rows_for_devices"]
-
 _AXIS = "batch"
 
 

@@ -12,8 +12,6 @@ from benchmarks.comparison import WAYS, Comparison, Finding, rows_for_devices
 from benchmarks.kernels_of_images import import_random_weights, pictures
 from benchmarks.wide import in_float64
 
-__all__ = ["comparisons", "left_out"]
-
 _ALLOWED, _ALLOWED_OF_PERCEPTUAL = 1e-5, 1e-4  # of the largest value
 # Parameters in millions, to begin with the small ones; those above the limit of a scale are left out by name.
 _MILLIONS = {

@@ -14,8 +14,6 @@ from benchmarks.wide import in_float64
 from jaxeval.ops import image_quality as quality
 from jaxeval.ops import losses
 
-__all__ = ["comparisons"]
-
 _AGAINST = "the op in float64 on the host"
 
 

@@ -19,8 +19,6 @@ from benchmarks.wide import in_float64
 from jaxeval import metrics
 from jaxeval.ops import image_quality as quality
 
-__all__ = ["comparisons"]
-
 _TESTS = Path(__file__).parents[1] / "tests" / "metrics"
 
 

@@ -20,8 +20,6 @@ from benchmarks.comparison import Comparison, Finding
 from benchmarks.kernels_of_features import features
 from jaxeval import ops
 
-__all__ = ["comparisons"]
-
 _TESTS = Path(__file__).parents[1] / "tests"
 _UNIT = 2.0**-24
 _ROWS, _SIZE, _STEPS = 96, 16, 4

@@ -23,8 +23,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["Part", "Record", "check", "main", "parts"]
-
 SCHEMA = 1
 _LEAST_SECONDS = 1.0  # that a part is started for
 _ROOT = Path(__file__).parents[1]

@@ -11,8 +11,6 @@ from typing import Any
 from benchmarks.device_parts import absent_package
 from benchmarks.timing import measure, worker
 
-__all__ = ["main"]
-
 _HEAVY = ("reading", "inception", "lite0", "end-to-end")
 
 
@@ -20,7 +18,8 @@ def main(arguments: list[str]) -> int:
     """Measures, and writes a row a kernel."""
     (scale,) = arguments
     try:
-        from benchmarks.kernels import KERNELS, OURS
+        from benchmarks.kernel import OURS
+        from benchmarks.kernels import KERNELS
     except ImportError as error:
         _tell({"name": "kernels", "skipped": f"{absent_package(error)} is not installed"})
         return 0

@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PARTS", "absent_package", "main", "peaks", "run_comparisons"]
-
 Tell = Callable[[dict[str, Any]], None]
 
 

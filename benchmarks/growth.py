@@ -23,8 +23,6 @@ from jaxeval import ops
 from jaxeval.files import local_path
 from jaxeval.ops import image_quality
 
-__all__ = ["Curve", "draw", "exponent", "main", "measure"]
-
 _ROOT = Path(__file__).parents[1]
 
 

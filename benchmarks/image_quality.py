@@ -29,8 +29,6 @@ from jaxtyping import Float32
 from jaxeval.files import local_path
 from jaxeval.pairs import PAIR_MEASURES
 
-__all__ = ["PEERS", "Timing", "growth", "images", "main", "peers_of", "timed"]
-
 Batch = Float32[np.ndarray, "n h w c"]
 Call = Callable[[], Any]
 

@@ -24,8 +24,6 @@ from jaxeval.errors import WeightsMissingError
 from jaxeval.files import local_path
 from jaxeval.pairs import PAIR_MEASURES, PairMeasure
 
-__all__ = ["DISTORTIONS", "PHOTOGRAPHS", "Row", "distorted", "main", "photograph", "rank", "report"]
-
 PHOTOGRAPHS = (
     "astronaut",
     "coffee",

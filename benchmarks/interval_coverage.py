@@ -17,8 +17,8 @@ from jaxeval.evaluation.measures import copying, frechet, sliced
 from jaxeval.evaluation.measures import manifold as manifold_measures
 from jaxeval.evaluation.measures.measure import Features, Number, Pair
 from jaxeval.evaluation.protocols import PROTOCOLS
-from jaxeval.evaluation.reading.statistics import StatisticsAccumulator
 from jaxeval.ops import Interval
+from jaxeval.statistics import StatisticsAccumulator
 
 REPEATS = 200
 TRUTH_DRAWS = 400

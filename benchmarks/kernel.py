@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-__all__ = ["OURS", "Goal", "Kernel", "Rate", "Run", "Size"]
-
 OURS = "jaxeval"
 
 Size = Mapping[str, int]

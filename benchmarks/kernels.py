@@ -1,9 +1,7 @@
 """What is measured: for every kernel its inputs, who computes it, how much work that is, and how fast it has to be."""
 
 from benchmarks import kernels_of_features, kernels_of_images, kernels_whole_path
-from benchmarks.kernel import OURS, Goal, Kernel, Size
-
-__all__ = ["KERNELS", "OURS", "Goal", "Kernel", "Size", "chosen"]
+from benchmarks.kernel import Kernel
 
 KERNELS: dict[str, Kernel] = {
     kernel.name: kernel

@@ -10,8 +10,6 @@ from benchmarks.kernel import OURS, Goal, Kernel, Run, Size
 from benchmarks.peers import torch_module
 from jaxeval import ops
 
-__all__ = ["KERNELS", "features", "statistics"]
-
 
 def features(rows: int, size: int, seed: int) -> np.ndarray:
     """Rows like a network's: float32, variances that fall by a factor of 1,000, correlated, not centred."""

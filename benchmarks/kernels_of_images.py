@@ -16,8 +16,6 @@ from jaxeval.extractors import WeightsStore, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.ops import image_quality
 
-__all__ = ["KERNELS", "pictures", "random_weights"]
-
 
 def pictures(count: int, height: int, width: int, seed: int) -> np.ndarray:
     """Images with the spectrum of photographs, [count, height, width, 3] uint8."""

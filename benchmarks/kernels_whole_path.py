@@ -14,8 +14,6 @@ from benchmarks.kernel import OURS, Goal, Kernel, Run, Size
 from benchmarks.kernels_of_images import import_random_weights, pictures, random_weights
 from benchmarks.peers import FidelityCommand, save_torch_checkpoint
 
-__all__ = ["KERNELS"]
-
 
 def _folders(size: Size, base: Path) -> tuple[Path, Path]:
     from PIL import Image

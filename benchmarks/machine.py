@@ -14,8 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["describe", "measure_rates"]
-
 _PACKAGES = ("jax", "jaxlib", "numpy", "scipy")
 _VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
 

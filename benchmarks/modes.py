@@ -28,8 +28,6 @@ from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, load_extractor
 from jaxeval.files import local_path
 
-__all__ = ["MODES", "features_in_float64", "inception_and_images", "main", "measure", "with_precision"]
-
 MODES = {
     "highest": jax.lax.Precision.HIGHEST,
     "high": jax.lax.Precision.HIGH,

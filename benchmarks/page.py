@@ -21,8 +21,6 @@ from benchmarks.results import achieved, disagreement, ratio, reached
 from benchmarks.timing import median, spread
 from jaxeval.files import local_path
 
-__all__ = ["main", "page"]
-
 _ROOT = Path(__file__).parents[1]
 RESULTS = _ROOT / "benchmarks" / "results"
 

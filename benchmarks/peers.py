@@ -10,16 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = [
-    "PACKAGES",
-    "FidelityCommand",
-    "missing",
-    "save_torch_checkpoint",
-    "torch_device",
-    "torch_module",
-    "version",
-]
-
 # Contender -> the packages that it needs, the one whose version is stated first.
 PACKAGES: dict[str, tuple[str, ...]] = {
     "torch-fidelity": ("torch_fidelity", "torch"),

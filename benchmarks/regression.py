@@ -18,8 +18,6 @@ from benchmarks.results import achieved
 from benchmarks.timing import median, spread
 from jaxeval.files import local_path
 
-__all__ = ["Change", "compare", "main"]
-
 _LEAST = 0.05
 _NOISES = 3.0
 

@@ -7,8 +7,6 @@ from typing import Any
 from benchmarks.kernel import OURS, Kernel, Size
 from benchmarks.timing import Measured, median, spread
 
-__all__ = ["achieved", "disagreement", "lines", "ratio", "reached", "row_of", "verdict"]
-
 
 def row_of(
     kernel: Kernel,

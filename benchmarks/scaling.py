@@ -23,8 +23,6 @@ from jaxeval.extractors import load_extractor
 from jaxeval.files import local_path
 from jaxeval.metrics import FrechetDistance, KernelDistance, Manifold
 
-__all__ = ["DEVICES", "PROGRAMS", "Work", "main", "measure"]
-
 DEVICES = (1, 2, 4, 8)
 _AXIS = "batch"
 

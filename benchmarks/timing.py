@@ -13,8 +13,6 @@ from typing import Any
 
 from benchmarks.kernel import Kernel, Size
 
-__all__ = ["ContenderError", "Measured", "Worker", "measure", "median", "spread", "worker"]
-
 
 @dataclasses.dataclass
 class Measured:

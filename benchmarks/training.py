@@ -26,8 +26,6 @@ from models.data import Batches, DataSet, prefetch
 from models.training import make_trainer
 from models.training_config import GanTraining, RunConfig, VaeTraining
 
-__all__ = ["CONFIGS", "DEVICES", "Throughput", "main", "measure"]
-
 DEVICES = (1, 4)
 _BATCH = 64
 _DATA = "noise of Fashion-MNIST's shape"

@@ -15,8 +15,6 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
-__all__ = ["float64_on_the_host", "in_float64"]
-
 _WIDER = {np.dtype(np.float32): np.dtype(np.float64), np.dtype(np.complex64): np.dtype(np.complex128)}
 _CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # where a call of another program keeps it
 

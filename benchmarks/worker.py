@@ -17,9 +17,6 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["main"]
-
-
 _LEAST_SECONDS = 0.5
 
 

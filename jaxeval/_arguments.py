@@ -191,8 +191,8 @@ def _on_error(name: str, value: Any) -> Any:
 def _progress(name: str, progress: Any) -> Any:
     if isinstance(progress, type) or not isinstance(progress, Progress):
         raise InputError(
-            f"{name} is {shown(progress)}; give an object with the methods begin, advance and end, such as "
-            "jaxeval.report.progress_for(rich.console.Console(stderr=True)), or None"
+            f"{name} is {shown(progress)}; give an object with the methods begin, advance and end, or None "
+            "(docs/evaluation.md#progress has one that is ready)"
         )
     return progress
 

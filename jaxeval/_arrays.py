@@ -11,8 +11,6 @@ from jaxtyping import Array, Float, Real
 
 from jaxeval.errors import InputError
 
-__all__ = ["AnyArray", "Numbers", "as_float64", "check_shape", "contract", "on_host", "replicate"]
-
 AnyArray = Array | np.ndarray
 # Shapes are left open where a wrong one is a user's mistake, which has to reach them as an InputError.
 Numbers = Real[AnyArray, "..."]

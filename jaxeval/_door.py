@@ -19,8 +19,6 @@ from jaxtyping import AbstractArray
 
 from jaxeval.errors import InputError
 
-__all__ = ["as_array", "native", "native_or_numbers", "takes_arrays"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 Reader = Callable[[str, Any], Any]

@@ -8,8 +8,6 @@ from typing import Any
 
 from jaxeval.errors import InputError, JaxevalError, OutOfMemoryError, lack_of_memory
 
-__all__ = ["finished_before", "keep_finished", "memory_said", "reason_of"]
-
 
 @contextlib.contextmanager
 def memory_said(what: str, advice: str) -> Iterator[None]:
@@ -53,5 +51,5 @@ def keep_finished(error: BaseException, finished: Any) -> None:
 
 
 def finished_before(error: BaseException) -> Any:
-    """What was finished before an exception, an `Evaluation` or a `Comparison`; None if nothing was kept."""
+    """The record that `keep_finished` gave an exception; None if nothing was kept."""
     return getattr(error, "partial", None)

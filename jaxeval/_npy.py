@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["ArrayHeader", "read_header"]
-
 
 class ArrayHeader(NamedTuple):
     """What an array says of itself."""

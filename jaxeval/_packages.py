@@ -8,8 +8,6 @@ from typing import Any
 
 from jaxeval.errors import InputError, MissingPackageError
 
-__all__ = ["needed", "object_at", "user_cache_folder"]
-
 
 def needed(module: str, purpose: str, *, package: str | None = None) -> Any:
     """A module that is imported when it is first used.

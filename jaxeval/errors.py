@@ -1,7 +1,6 @@
 """The exceptions that jaxeval raises on purpose.
 
-Each message is one sentence that names the offending file or value and says what to do; the command line prints it
-as it stands.
+Each message is one sentence that names the offending file or value and says what to do, to be printed as it stands.
 """
 
 import errno
@@ -27,9 +26,9 @@ class JaxevalError(Exception):
     """Base of every error that a user can mend.
 
     Attributes:
-      exit_code: the command line's.
-      partial: what had been finished before the error, if anything: an `Evaluation` of `evaluate`, a `Comparison` of
-        `compare`, with the numbers there are.
+      exit_code: with which a program that the error ends should exit.
+      partial: what had been finished before the error, a record like that of the whole with the numbers there are; None
+        if there are none.
       said_elsewhere: whether another process of the same run tells the user.
     """
 

@@ -34,7 +34,7 @@ class Document(abc.ABC):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Those of `not_computed` that were asked for by name, or that a fault cost; the command line exits with 4."""
+        """Those of `not_computed` that were asked for by name, or that a fault cost."""
         return tuple(str(one["sentence"]) for one in self.manifest["not_computed"] if one["missing"])
 
     @abc.abstractmethod

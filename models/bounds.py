@@ -21,8 +21,6 @@ from models.training_config import VaeTraining
 from models.vae_training import network_input
 from models.vaes import Autoencoder
 
-__all__ = ["Bounds", "bounds_of", "bounds_of_run"]
-
 _BATCH = 250
 _TOGETHER = 10  # draws in one program
 

@@ -5,8 +5,6 @@ from typing import Any
 
 from jaxeval.errors import InputError
 
-__all__ = ["GanConfig", "VaeConfig", "network_config"]
-
 
 @dataclasses.dataclass(frozen=True)
 class GanConfig:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["curves_png"]
-
 # What shares a panel: its title and the columns that it draws, where they are there.
 _PANELS: dict[str, tuple[str, ...]] = {
     "adversarial losses": ("discriminator_loss", "generator_loss", "penalty"),

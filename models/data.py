@@ -19,8 +19,6 @@ from jaxeval.errors import InputError
 from jaxeval.images import Preparation, open_source, read_batches
 from models.fashion_mnist import find_fashion_mnist
 
-__all__ = ["Batches", "DataSet", "Splits", "TrainingBatch", "load_splits", "on_mesh", "place_rows", "prefetch"]
-
 _READ = 256  # images decoded at a time
 _AHEAD = 2  # batches that wait on the devices
 

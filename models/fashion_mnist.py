@@ -17,8 +17,6 @@ import numpy as np
 import platformdirs
 from jaxtyping import Int, UInt8
 
-__all__ = ["FashionMnist", "find_fashion_mnist"]
-
 _INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 
 

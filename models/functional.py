@@ -13,8 +13,6 @@ from safetensors.numpy import load, save
 
 from jaxeval.errors import InputError
 
-__all__ = ["Weights", "average_weights", "call", "from_bytes", "is_finite", "split_module", "structure", "to_bytes"]
-
 
 class Weights(NamedTuple):
     """What a module is made of, apart from its structure: a pytree.

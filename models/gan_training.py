@@ -17,8 +17,6 @@ from models.functional import Weights, average_weights, call, is_finite, split_m
 from models.gans import make_discriminator, make_generator
 from models.training_config import GanTraining, make_optimizer
 
-__all__ = ["GanState", "GanTrainer"]
-
 
 class GanState(NamedTuple):
     """Everything that a step changes: a pytree.

@@ -14,8 +14,6 @@ from jaxtyping import Array, Float, Int
 from models.config import GanConfig
 from models.layers import GroupedConv, SpectralNorm, Upsample, leaky_relu, one_hot, with_labels
 
-__all__ = ["make_discriminator", "make_generator"]
-
 Images = Float[Array, "n h w c"]
 Labels = Int[Array, " n"] | None
 

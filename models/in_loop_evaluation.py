@@ -26,8 +26,6 @@ from models.functional import Weights
 from models.training_config import EvaluationConfig
 from models.vae_training import VaeTrainer, network_input
 
-__all__ = ["AutoencoderEvaluation", "SampleEvaluation"]
-
 _BATCH = 250
 _SSIM_WINDOW = 11  # pixels: smaller images have no SSIM
 Draw = Callable[[int, int], UInt8[np.ndarray, "n h w c"]]

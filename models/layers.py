@@ -8,8 +8,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-__all__ = ["GroupedConv", "SpectralNorm", "Upsample", "leaky_relu", "one_hot", "with_labels"]
-
 # Which of the four taps of a kernel's row (last axis) meets the input's row above, at and below (first axis), in an
 # output row of even and of odd number (second axis).
 _TAPS = np.zeros((3, 2, 4), np.float32)

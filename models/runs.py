@@ -25,8 +25,6 @@ from jaxeval.files import local_path, replace_file
 from models.functional import from_bytes, to_bytes
 from models.training_config import RunConfig, run_config
 
-__all__ = ["Run", "image_grid"]
-
 _MOST_JSON = 2**20
 
 

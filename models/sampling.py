@@ -22,8 +22,6 @@ from models.functional import Weights, call, structure
 from models.gans import make_generator
 from models.vaes import Autoencoder
 
-__all__ = ["Sampler", "from_run"]
-
 
 class Sampler:
     """Draws from a network.

@@ -24,8 +24,6 @@ from models.sampling import from_run
 from models.training import DivergedError, train
 from models.training_config import EvaluationConfig, GanTraining, RunConfig, VaeTraining
 
-__all__ = ["Trial", "app", "main", "sweep", "trials_of"]
-
 Settings = dict[str, Any]
 _MOST_TRIALS = 1000
 

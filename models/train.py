@@ -16,8 +16,6 @@ from jaxeval.errors import JaxevalError
 from models.config import GanConfig, VaeConfig
 from models.training_config import EvaluationConfig, GanTraining, RunConfig, VaeTraining
 
-__all__ = ["app", "main"]
-
 _HELP = {
     "architecture": "dense, convolutional, or for a GAN r3gan.",
     "image_shape": "Height, width and channels.",

@@ -23,8 +23,6 @@ from models.sampling import Sampler
 from models.training_config import GanTraining, RunConfig, VaeTraining
 from models.vae_training import VaeTrainer
 
-__all__ = ["DivergedError", "Listener", "make_trainer", "train"]
-
 _GRID = 60
 _SAMPLE_SEED = 0
 Listener = Callable[[int, dict[str, float]], None]

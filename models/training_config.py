@@ -10,8 +10,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops.losses import ADVERSARIAL_LOSSES
 from models.config import GanConfig, VaeConfig, network_config
 
-__all__ = ["EvaluationConfig", "GanTraining", "RunConfig", "VaeTraining", "make_optimizer", "run_config"]
-
 _SCHEDULES = ("constant", "cosine", "linear")
 
 

@@ -17,8 +17,6 @@ from models.functional import Weights, average_weights, is_finite, split_module,
 from models.training_config import VaeTraining, make_optimizer
 from models.vaes import Autoencoder
 
-__all__ = ["VaeState", "VaeTrainer", "network_input"]
-
 
 class VaeState(NamedTuple):
     """Everything that a step changes: a pytree; the attributes are those of `GanState`, with one network."""

@@ -14,8 +14,6 @@ from jaxeval.ops import losses
 from models.config import VaeConfig
 from models.layers import Upsample, leaky_relu, with_labels
 
-__all__ = ["Autoencoder"]
-
 Images = Float[Array, "n h w c"]
 Labels = Int[Array, " n"] | None
 _LOG_VARIANCE = (-12.0, 4.0)  # beyond them a float32 density overflows, and no 8-bit image needs it

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from jaxeval.evaluation import MEASURES
 
-__all__ = ["TABLES", "main", "with_tables"]
-
 ROOT = Path(__file__).parents[1]
 _MARKED = re.compile(r"(<!-- (?P<name>[a-z]+): made by scripts/docs_tables\.py[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -8,8 +8,6 @@ import re
 import tomllib
 from pathlib import Path
 
-__all__ = ["lowest_pins", "main"]
-
 
 def lowest_pins(requirements: list[str]) -> list[str]:
     """`name==version` of each requirement that names a lowest version; an exact one stays as it is.

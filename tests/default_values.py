@@ -14,8 +14,6 @@ from compilation import quick_compilation
 
 from jaxeval.errors import InputError
 
-__all__ = ["Default", "Example", "assert_complete", "assert_default", "defaults_of"]
-
 
 class Default(NamedTuple):
     """A documented value.

@@ -4,8 +4,6 @@ import numpy as np
 import scipy.special
 from numpy.lib.stride_tricks import sliding_window_view
 
-__all__ = ["clip_image", "clip_text", "dinov2", "inception", "lite0", "random_state_dict", "vgg"]
-
 
 def random_state_dict(shapes, seed):
     """Random tensors of these shapes; batch statistics away from (0, 1)."""

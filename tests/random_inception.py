@@ -14,8 +14,6 @@ import numpy as np
 
 from jaxeval.extractors import WeightsStore
 
-__all__ = ["random_inception_for_both", "random_inception_state_dict", "save_random_inception"]
-
 
 def _block_a(inputs, pool):
     return [

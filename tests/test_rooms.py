@@ -2,25 +2,32 @@
 
 import ast
 import functools
+import importlib
+import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import jaxeval
+
 ROOT = Path(__file__).parents[1]
 # A room imports from those before it; what stands in one row does not know of its neighbours.
 FLOORS = (
     ("base",),
-    ("ops",),
-    ("metrics", "images", "distributed"),
+    ("ops", "tensor_files"),
+    ("images", "distributed"),
+    ("statistics",),
+    ("metrics",),
     ("extractors",),
     ("evaluation", "pairs"),
     ("report",),
     ("cli",),
 )
-# A state from a file of statistics, whose formats evaluation reads: imported where it is called, and to be moved below.
-ARROWS_UP = {("jaxeval.metrics.frechet_distance", "jaxeval.evaluation.reading.foreign_statistics")}
 HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+# Modules that users import by themselves, and that are their own faces.
+OPEN = {f"jaxeval.{name}" for name in ("errors", "files", "ops.compensated", "progress", "records")}
 BASE = {path.stem for path in (ROOT / "jaxeval").glob("*.py")} - {"__init__", "__main__"}
 
 
@@ -31,17 +38,25 @@ def room_of(module: str) -> str:
 
 
 @functools.cache
+def sources() -> dict[Path, tuple[str, ast.Module]]:
+    """By file of the repository, the name of its module and what it says."""
+    files = [path for folder in ("jaxeval", "models", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    return {
+        path: (
+            ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"),
+            ast.parse(path.read_text(encoding="utf-8")),
+        )
+        for path in files
+    }
+
+
+@functools.cache
 def imports() -> dict[str, set[str]]:
     """By module of the repository, the modules of the package that it imports, inside functions too."""
-    files = [path for folder in ("jaxeval", "models", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
-    known, found = set(names.values()), {}
-    for path, name in names.items():
+    known, found = {name for name, _ in sources().values()}, {}
+    for name, tree in sources().values():
         found[name] = {
-            module
-            for asked in _asked(ast.parse(path.read_text(encoding="utf-8")))
-            for module in asked
-            if module in known and module.startswith("jaxeval.")
+            module for asked in _asked(tree) for module in asked if module in known and module.startswith("jaxeval.")
         } - {name}
     return found
 
@@ -67,7 +82,7 @@ def test_rooms_import_from_below(room):
         for module, others in imports().items()
         if module.startswith("jaxeval.") and room_of(module) == room
         for other in others
-        if (module, other) not in ARROWS_UP and room_of(other) != room and HEIGHTS[room_of(other)] >= HEIGHTS[room]
+        if room_of(other) != room and HEIGHTS[room_of(other)] >= HEIGHTS[room]
     ]
     assert wrong == []
 
@@ -99,3 +114,40 @@ def test_private_modules_are_their_rooms_own():
         if name.startswith("_") and name != "_version" and not f"{module}.".startswith(f"{parent}.")
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", [room for room in HEIGHTS if HEIGHTS[room] < HEIGHTS["metrics"]])
+def test_rooms_do_not_speak_of_those_above(room):
+    """Neither docstrings nor messages: what they need is said in words of their own, or is in the docs."""
+    wrong = [
+        f"{name} names {found[0]}"
+        for path, (name, _) in sources().items()
+        if name.startswith("jaxeval.") and name != "jaxeval.__main__" and room_of(name) == room
+        for found in re.finditer(r"\bjaxeval\.(\w+)", path.read_text(encoding="utf-8"))
+        if HEIGHTS.get(found[1], 0) > HEIGHTS[room]
+    ]
+    assert wrong == []
+
+
+def test_only_faces_list_their_names():
+    """A name that no face has is imported from where it is defined."""
+    listing = {
+        name
+        for path, (name, tree) in sources().items()
+        if path.name != "__init__.py"
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    }
+    assert listing == OPEN
+
+
+def test_no_name_of_a_package_hides_a_module():
+    """`import jaxeval.ops.kid as m` would give a function `kid` of the face in the place of a module `kid`."""
+    hidden = []
+    for info in pkgutil.walk_packages(jaxeval.__path__, "jaxeval."):
+        parent, _, name = info.name.rpartition(".")
+        if name != "__main__":
+            module = importlib.import_module(info.name)
+            if getattr(importlib.import_module(parent), name) is not module:
+                hidden.append(info.name)
+    assert hidden == []

@@ -1,5 +1,5 @@
 """The command line: thin, and quick to answer; the rooms do the work."""
 
-from jaxeval.cli.main import main
+from jaxeval.cli._main import main
 
 __all__ = ["main"]

@@ -13,8 +13,6 @@ from jaxeval.cli.progress import progress_on_stderr
 from jaxeval.cli.several_processes import several_processes
 from jaxeval.errors import IncompleteError, InputError
 
-__all__ = ["compare", "evaluate", "explain", "stats"]
-
 
 def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that turns images into features."""

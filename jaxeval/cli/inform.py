@@ -2,8 +2,6 @@
 
 import click
 
-__all__ = ["metrics", "protocols"]
-
 
 @click.command(short_help="List the protocols and what they pin.")
 def protocols() -> None:

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-__all__ = ["NativeOutput"]
-
 _HEADER = re.compile(rb"[IWEF]\d{4} \d\d:\d\d:\d\d")  # of a message of absl's logging
 _OF_COORDINATION = re.compile(
     rb"coordination_service|preemption_sync|client\.h:|distributed_runtime|Check failure stack"

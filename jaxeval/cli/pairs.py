@@ -7,8 +7,6 @@ import click
 from jaxeval.cli.paths import LOCAL_PATH
 from jaxeval.cli.progress import progress_on_stderr
 
-__all__ = ["pairs"]
-
 
 def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     """Prints what `--metrics` takes."""

@@ -8,8 +8,6 @@ import click
 from jaxeval.errors import InputError
 from jaxeval.files import local_name
 
-__all__ = ["LOCAL_PATH"]
-
 
 class _LocalPath(click.ParamType):
     """A path or a `file://` URL, which becomes the path that it means; other URLs are refused before any work."""

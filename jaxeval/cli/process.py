@@ -20,8 +20,6 @@ from typing import Any
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 
-__all__ = ["compiled_programs", "cpu_computes", "keep_freed_memory"]
-
 # Parameters of glibc's mallopt, from <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _NEVER = 2**31 - 1

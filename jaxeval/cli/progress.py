@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["progress_on_stderr"]
-
 
 @contextlib.contextmanager
 def progress_on_stderr(quiet: bool) -> Iterator[Any]:

@@ -17,8 +17,6 @@ from typing import Any
 from jaxeval.cli.native_output import NativeOutput
 from jaxeval.errors import JaxevalError
 
-__all__ = ["leave_if_broken", "several_processes"]
-
 # Seconds that the main thread has to come back from an exchange by itself, with what was finished before.
 _GRACE = 10.0
 # Seconds from an abort of the runtime to word of the process that was lost; the runtime may have been the first to see.
@@ -70,7 +68,7 @@ def _take_leave() -> None:
 
 def leave_if_broken(code: int) -> None:
     """Ends the process with `code` where an orderly end, which waits for the others, would not come."""
-    module: Any = sys.modules.get("jaxeval.distributed.peers")
+    module: Any = sys.modules.get("jaxeval.distributed")
     watch = None if module is None else module.peers.watch
     if watch is not None and (watch.lost is not None or not watch.ended):
         _leave(code)

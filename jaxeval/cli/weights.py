@@ -6,8 +6,6 @@ import click
 
 from jaxeval.cli.paths import LOCAL_PATH
 
-__all__ = ["weights"]
-
 
 @click.group(short_help="List, import, download and verify network weights.")
 def weights() -> None:

@@ -1,5 +1,6 @@
 """Several devices and several hosts: JAX's multi-controller runtime, with what a metric needs around it."""
 
+from jaxeval.distributed._peers import exchange, peers
 from jaxeval.distributed.agreement import (
     agree_on,
     any_process,
@@ -11,7 +12,6 @@ from jaxeval.distributed.agreement import (
 )
 from jaxeval.distributed.checkpoint import Checkpointer, Saved
 from jaxeval.distributed.mesh import batch_mesh, pad_batch, replicate_on, shard_batch
-from jaxeval.distributed.peers import exchange, peers
 from jaxeval.distributed.preemption import preemption_notice
 from jaxeval.distributed.startup import Processes, current_processes, start
 

@@ -13,19 +13,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Int, Shaped
 
-from jaxeval.distributed.peers import exchange
+from jaxeval.distributed._peers import exchange
 from jaxeval.errors import InputError, JaxevalError
-
-__all__ = [
-    "agree_on",
-    "any_process",
-    "gather_bytes",
-    "gather_rows",
-    "largest",
-    "process_mesh",
-    "sum_over_processes",
-    "together",
-]
 
 _AXIS = "process"
 _EXPONENTS = 2048  # makes the binary exponent of any float64 positive

@@ -16,12 +16,10 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxeval.distributed._peers import exchange
 from jaxeval.distributed.agreement import gather_bytes, largest, process_mesh
-from jaxeval.distributed.peers import exchange
 from jaxeval.errors import InputError, ProcessLostError
 from jaxeval.files import local_path
-
-__all__ = ["Checkpointer", "Saved"]
 
 _KEPT = 2  # the last one, and the one before in case that the last cannot be read
 _FORMAT = 1

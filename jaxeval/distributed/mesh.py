@@ -10,8 +10,6 @@ from jaxtyping import Array, Bool, Num
 
 from jaxeval.errors import InputError
 
-__all__ = ["batch_mesh", "pad_batch", "replicate_on", "shard_batch"]
-
 
 def batch_mesh(devices: Sequence[Any] | None = None, *, axis_name: str = "batch", explicit: bool = False) -> Mesh:
     """A mesh of one axis over which the rows of a batch are split.

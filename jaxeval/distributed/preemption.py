@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["preemption_notice"]
-
 
 @contextlib.contextmanager
 def preemption_notice() -> Iterator[Callable[[], bool]]:

@@ -21,8 +21,6 @@ from typing import Any
 
 from jaxeval.errors import InputError
 
-__all__ = ["LostProcess", "Watch", "roll_call"]
-
 Say = Callable[[str], None]
 
 _REPEAT = 30.0  # seconds between two sentences about who is missing

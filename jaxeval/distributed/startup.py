@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from jaxeval.distributed.peers import peers
+from jaxeval.distributed._peers import peers
 from jaxeval.distributed.roll_call import roll_call
 from jaxeval.errors import InputError
-
-__all__ = ["Processes", "current_processes", "start"]
 
 _JOINING = 60  # seconds that JAX's runtime has to start once all processes are there
 

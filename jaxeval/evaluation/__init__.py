@@ -9,8 +9,8 @@ from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.measures.own import own_measure
 from jaxeval.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, get_protocols
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 from jaxeval.evaluation.results import SCHEMA_VERSION, Evaluation, Result
+from jaxeval.statistics import FeatureStatistics, load_statistics, save_statistics
 
 __all__ = [
     "DEFAULT_PROTOCOL",

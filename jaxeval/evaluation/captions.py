@@ -9,8 +9,6 @@ from jaxeval import _arguments
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 
-__all__ = ["load_captions"]
-
 
 def load_captions(path: str | Path) -> dict[str, str]:
     """Captions by image name (the path within its set, with forward slashes).

@@ -7,8 +7,6 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.protocols import PRDC_MANIFOLD, ManifoldRule, Protocol, SplitRule, SubsetRule
 
-__all__ = ["Choices"]
-
 # The measures that each choice is about.
 _ABOUT = {
     "kid_subset_size": ("kd",),

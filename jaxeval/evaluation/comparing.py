@@ -22,8 +22,6 @@ from jaxeval.evaluation.results import SCHEMA_VERSION, Result
 from jaxeval.ops import Interval
 from jaxeval.records import Document
 
-__all__ = ["Comparison", "Difference", "contrasts_of", "difference_of"]
-
 _NO_DIFFERENCE = "of no difference, by the standard error of the interval"
 
 

@@ -17,8 +17,6 @@ from jaxtyping import Bool, Float, Int, UInt8
 from jaxeval.errors import InputError
 from jaxeval.images import DIGEST_BYTES
 
-__all__ = ["Copies", "CopyFinder", "ImageSet", "Role"]
-
 Role = Literal["reference", "held out", "generated"]
 What = Literal["pixels", "features", "content"]
 

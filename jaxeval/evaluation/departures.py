@@ -6,11 +6,9 @@ from typing import Any
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.protocols import Protocol, get_protocols
-from jaxeval.evaluation.reading.statistics import load_statistics
 from jaxeval.images import ReadReport, remarks
 from jaxeval.images.report import STRETCHED, WIDE_CLIPPED, WIDE_COLOUR, WIDE_GRAY
-
-__all__ = ["departures", "reduction_matters", "report_in_file", "sampling_remarks", "statistics_remarks"]
+from jaxeval.statistics import load_statistics
 
 
 def departures(protocol: Protocol, reduction: str, reports: Mapping[str, ReadReport | None]) -> Iterator[str]:

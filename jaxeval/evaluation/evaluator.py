@@ -17,7 +17,6 @@ from jaxeval.evaluation.preparing import one_network, prepare, reader_for, spec_
 from jaxeval.evaluation.reading.features import Wanted
 from jaxeval.evaluation.reading.reader import checkpoint_label
 from jaxeval.evaluation.reading.sets import one_set
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, save_statistics, too_few_images
 from jaxeval.evaluation.reading.whole_batches import in_whole_batches
 from jaxeval.evaluation.request import Comparing, Evaluating, FeaturesOf, StatisticsOf, asked_as
 from jaxeval.evaluation.results import Evaluation, Result
@@ -25,6 +24,7 @@ from jaxeval.extractors import Extractor
 from jaxeval.files import local_path
 from jaxeval.images import SampledSource, Source
 from jaxeval.records import versions
+from jaxeval.statistics import FeatureStatistics, save_statistics, too_few_images
 
 
 @asked_as(Evaluating)

@@ -22,14 +22,12 @@ from jaxeval.evaluation.preparing import prepare
 from jaxeval.evaluation.protocols import Protocol, get_protocols
 from jaxeval.evaluation.reading.data_set import DataSet
 from jaxeval.evaluation.reading.features import FeatureSpec
-from jaxeval.evaluation.reading.statistics import too_few_images
 from jaxeval.evaluation.request import Explaining, asked_as
 from jaxeval.evaluation.results import SCHEMA_VERSION
 from jaxeval.extractors import Precision
 from jaxeval.ops.reference_roots import frechet_distance_by_reference
 from jaxeval.records import Document
-
-__all__ = ["Explanation", "Step", "explain"]
+from jaxeval.statistics import too_few_images
 
 # Values are rounded to so many bits below the largest, so that sums and differences of them are exact in float64.
 _BITS = 44

@@ -12,8 +12,8 @@ from jaxeval.evaluation.reading.data_set import DataSet
 from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
 from jaxeval.evaluation.reading.kept import Found, KeptSet
 from jaxeval.evaluation.reading.reader import Reader, checkpoint_label
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, statistics_of_features
 from jaxeval.images import ReadReport, SampledSource, Source, remarks
+from jaxeval.statistics import FeatureStatistics, statistics_of_features
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,6 @@ from jaxeval.evaluation.jobs import (
 from jaxeval.evaluation.measures import choose_measures
 from jaxeval.evaluation.protocols import Protocol, get_protocols
 from jaxeval.evaluation.reading.batches import Networks, fitted_batch_size
-from jaxeval.evaluation.reading.block_sums import blocks_of
 from jaxeval.evaluation.reading.cache import FeatureCache
 from jaxeval.evaluation.reading.data_set import DataSet
 from jaxeval.evaluation.reading.features import FeatureSpec, feature_spec
@@ -36,6 +35,7 @@ from jaxeval.evaluation.run import Run
 from jaxeval.extractors import Extractor, Precision, load_extractor
 from jaxeval.files import local_path
 from jaxeval.images import Source
+from jaxeval.statistics import blocks_of
 
 
 class _Sets(NamedTuple):

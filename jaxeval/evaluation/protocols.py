@@ -15,17 +15,6 @@ from jaxeval.extractors import Extractor, Normalisation
 from jaxeval.images import Preparation, ResizeKind
 from jaxeval.ops.reference_roots import RootRule
 
-__all__ = [
-    "DEFAULT_PROTOCOL",
-    "PROTOCOLS",
-    "DirectionRule",
-    "ManifoldRule",
-    "Protocol",
-    "SplitRule",
-    "SubsetRule",
-    "get_protocols",
-]
-
 _UNIT_128 = Normalisation(offset=128.0, scale=1 / 128)  # y = (x - 128) / 128, as in the 2015 TensorFlow graph
 _UNIT_127 = Normalisation(offset=127.5, scale=1 / 127.5)  # y = 2 (x / 255) - 1, as in torchvision's Inception
 

@@ -47,7 +47,7 @@ def asked_as(
         `Args` of the function's documentation.
     """
     signature = _in_order(inspect.signature(make))
-    checks: Mapping[str, Check] = {**_CHECKS, **make.checks}
+    checks: Mapping[str, Check] = {**_CHECKS, **vars(make).get("checks", {})}
 
     def decorate(function: Callable[[_Request], _Found]) -> Callable[_Parameters, _Found]:
         @functools.wraps(function)

@@ -8,8 +8,6 @@ from jaxeval.evaluation.measures.intervals import Debiased
 from jaxeval.ops import Interval
 from jaxeval.records import Document
 
-__all__ = ["SCHEMA_VERSION", "Evaluation", "Result"]
-
 SCHEMA_VERSION = 2
 
 

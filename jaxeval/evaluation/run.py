@@ -21,11 +21,11 @@ from jaxeval.evaluation.measures.measure import Contrast, Measure, Number, Pair
 from jaxeval.evaluation.reading.data_set import DataSet
 from jaxeval.evaluation.reading.features import FeatureSpec
 from jaxeval.evaluation.reading.reader import Reader
-from jaxeval.evaluation.reading.statistics import too_few_images
 from jaxeval.evaluation.results import Result
 from jaxeval.extractors import Clip, Precision
 from jaxeval.images import contrasts
 from jaxeval.records import device_name, versions
+from jaxeval.statistics import too_few_images
 
 _Found = TypeVar("_Found")
 

@@ -14,8 +14,6 @@ from jaxtyping import Array, Float
 
 from jaxeval.extractors.layers import Convolution, convolve, max_pool_3x3
 
-__all__ = ["ALEXNET", "AlexNetPlan", "AlexNetTrunk"]
-
 _POOLED = 6  # side of the last map at 224 x 224, where torchvision's adaptive average pool does nothing
 
 

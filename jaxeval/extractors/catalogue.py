@@ -19,10 +19,8 @@ from jaxeval.extractors.efficientnet_lite import lite0_shapes
 from jaxeval.extractors.inception import inception_shapes
 from jaxeval.extractors.quality_files import read_libsvm, read_niqe
 from jaxeval.extractors.squeezenet import SQUEEZENET
-from jaxeval.extractors.tensor_files import read_tensors
 from jaxeval.extractors.vgg import VGG16, VGG19
-
-__all__ = ["CATALOGUE", "KnownWeights", "Layout", "check_tensors", "known_weights", "tensors_of"]
+from jaxeval.tensor_files import read_tensors
 
 _LITE = "pip install 'jaxeval[lite]'"
 _LPIPS_MAPS = {

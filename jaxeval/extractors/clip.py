@@ -22,8 +22,6 @@ from jaxeval.extractors.precision import Precision, check_precision, contraction
 from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.store import WeightsStore
 
-__all__ = ["CLIPS", "Clip", "load_clip"]
-
 CLIPS = {"clip-vit-b-32": (CLIP_B32, "ViT-B/32"), "clip-vit-l-14-336": (CLIP_L14_336, "ViT-L/14 at 336 pixels")}
 _VOCABULARY = "clip-vocabulary"
 _TEXTS_AT_A_TIME = 64

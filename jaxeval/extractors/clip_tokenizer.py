@@ -19,8 +19,6 @@ from jaxtyping import Int32, UInt8
 
 from jaxeval.errors import InputError, WeightsError
 
-__all__ = ["MERGES", "ClipTokenizer", "read_vocabulary", "stored_merges"]
-
 MERGES = 48_894  # of the published vocabulary: the file goes on, but CLIP stops at 49,408 tokens
 _END_OF_WORD = "</w>"
 _START, _END = "<|startoftext|>", "<|endoftext|>"

@@ -16,8 +16,6 @@ from jaxtyping import Array, Float, Int
 from jaxeval.extractors.precision import network_precision
 from jaxeval.extractors.transformer import BlockTensors, LayerNorm, TransformerBlock, embed_patches, quick_gelu
 
-__all__ = ["CLIP_B32", "CLIP_L14_336", "ClipPlan", "ImageTower", "TextTower", "from_hugging_face"]
-
 _EPSILON = 1e-5
 
 

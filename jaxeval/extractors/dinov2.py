@@ -22,8 +22,6 @@ from jaxeval.extractors.transformer import (
     embed_patches,
 )
 
-__all__ = ["DINOV2_B14", "DINOV2_L14", "DINOV2_SIZE", "DINOv2", "DINOv2Plan", "from_hugging_face", "resample_positions"]
-
 DINOV2_SIZE = (224, 224)
 _EPSILON = 1e-6
 _A = -0.75  # of torch's bicubic kernel

@@ -26,8 +26,6 @@ from jaxeval.extractors.layers import (
     same_padding,
 )
 
-__all__ = ["LITE0_SIZE", "LITE0_TAPS", "EfficientNetLite0", "lite0_shapes"]
-
 LITE0_SIZE = (224, 224)
 LITE0_TAPS: dict[str, int] = {"1280": 1280, "logits": 1000}
 _EPSILON = 1e-3

@@ -20,8 +20,6 @@ from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.precision import Precision, check_precision, contractions_at
 
-__all__ = ["Extractor", "from_function"]
-
 # Any shape: `apply` checks it itself, and says more about it than a type can.
 Images = Num[Array, "*shape"] | Num[np.ndarray, "*shape"]
 Features = dict[str, Float[Array, "b _"]]

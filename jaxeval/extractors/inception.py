@@ -31,8 +31,6 @@ from jaxeval.extractors.layers import (
 )
 from jaxeval.extractors.precision import network_precision
 
-__all__ = ["INCEPTION_LEAST_SIDE", "INCEPTION_SIZE", "INCEPTION_TAPS", "InceptionV3", "inception_shapes"]
-
 INCEPTION_SIZE = (299, 299)
 INCEPTION_LEAST_SIDE = 75  # of which the last convolutions without padding leave one pixel
 INCEPTION_TAPS: dict[str, int] = {

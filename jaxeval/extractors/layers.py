@@ -16,19 +16,6 @@ from jaxtyping import Array, Float
 
 from jaxeval.extractors.precision import network_precision
 
-__all__ = [
-    "Convolution",
-    "Linear",
-    "average_pool_3x3",
-    "convolve",
-    "depthwise",
-    "fold_batch_norm",
-    "max_pool_2x2",
-    "max_pool_3x3",
-    "pointwise",
-    "same_padding",
-]
-
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
 

@@ -6,8 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["CLIP_NORMALISATION", "IMAGENET_NORMALISATION", "Normalisation"]
-
 Channels = tuple[float, float, float]
 
 

@@ -28,8 +28,6 @@ from jaxeval.extractors.vgg import VGG16
 from jaxeval.ops.image_quality import LpipsConvention, dists_distance, lpips_distance
 from jaxeval.ops.image_quality.batches import Scores, check_choice, image_pair
 
-__all__ = ["DISTS_CHANNELS", "LPIPS_NETWORKS", "PerceptualDistance", "load_dists", "load_lpips", "lpips_names"]
-
 # Each network's trunk, weights of its heads, and maps.
 LPIPS_NETWORKS = {
     "alex": ("alexnet", "lpips-alex", ("relu1", "relu2", "relu3", "relu4", "relu5")),

@@ -17,8 +17,6 @@ from jax import lax
 from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 
-__all__ = ["PRECISIONS", "Precision", "check_precision", "contractions_at", "in_float32", "network_precision"]
-
 Precision = Literal["default", "high", "highest"]
 PRECISIONS: tuple[Precision, ...] = ("default", "high", "highest")
 

@@ -12,8 +12,6 @@ from jaxtyping import UInt8
 from jaxeval._packages import needed
 from jaxeval.errors import InputError
 
-__all__ = ["ShortSideCrop", "SquareCrop"]
-
 _FILTERS = ("bilinear", "bicubic")  # as Pillow names them, in capitals
 
 

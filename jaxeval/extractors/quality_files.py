@@ -8,8 +8,6 @@ import scipy.io
 from jaxeval.errors import WeightsError
 from jaxeval.ops.image_quality import NiqeConvention
 
-__all__ = ["NIQE_NAMES", "read_libsvm", "read_niqe", "read_ranges"]
-
 _FEATURES = 36
 NIQE_NAMES: dict[NiqeConvention, tuple[str, str]] = {
     "matlab": ("mu_prisparam", "cov_prisparam"),

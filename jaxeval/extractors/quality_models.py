@@ -22,7 +22,6 @@ from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.clip import Clip
 from jaxeval.extractors.quality_files import NIQE_NAMES, read_libsvm, read_niqe, read_ranges
 from jaxeval.extractors.store import WeightsStore
-from jaxeval.extractors.tensor_files import read_tensors
 from jaxeval.files import local_path
 from jaxeval.ops.image_quality import (
     CLIP_IQA_PROMPTS,
@@ -31,8 +30,7 @@ from jaxeval.ops.image_quality import (
     NiqeModel,
 )
 from jaxeval.ops.image_quality.batches import check_choice
-
-__all__ = ["ScoreHead", "embed_prompts", "load_brisque", "load_niqe", "load_score_head"]
+from jaxeval.tensor_files import read_tensors
 
 Activation = Literal["none", "relu"]
 

@@ -27,8 +27,6 @@ from jaxeval.extractors.trunk import Trunk
 from jaxeval.extractors.vgg import VGG, VGG16, VGG19, VGG_SIZE, VGGPlan
 from jaxeval.extractors.weightless import pixels, random_convolutions
 
-__all__ = ["extractor_names", "load_extractor", "load_trunk", "trunk_names"]
-
 _WITHOUT_WEIGHTS = ("pixels", "random-conv")
 
 

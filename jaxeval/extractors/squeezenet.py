@@ -15,8 +15,6 @@ from jaxtyping import Array, Float
 
 from jaxeval.extractors.layers import Convolution, convolve, max_pool_3x3, pointwise
 
-__all__ = ["SQUEEZENET", "SqueezeNetPlan", "SqueezeNetTrunk"]
-
 
 class _Fire(NamedTuple):
     """One module: its tensors' prefix, its map's name if it has one, and whether a pool comes before."""

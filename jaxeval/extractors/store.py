@@ -25,8 +25,6 @@ from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, known_weights, tensors_of
 from jaxeval.files import local_path, replace_file
 
-__all__ = ["LoadedWeights", "WeightsRow", "WeightsStore"]
-
 _INDEX = "index.json"
 _CONVERTER = 1  # raised when the stored form changes, so that older files are converted again
 _MAX_FILE_BYTES = 2 * 2**30

@@ -13,8 +13,6 @@ from jaxtyping import Array, Float
 from jaxeval.extractors.layers import Linear
 from jaxeval.extractors.precision import network_precision
 
-__all__ = ["BlockTensors", "LayerNorm", "TransformerBlock", "embed_patches", "quick_gelu"]
-
 Pair = tuple[np.ndarray, np.ndarray]  # weight and bias, in torch's layout
 
 

@@ -15,8 +15,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.extractors.normalisation import Normalisation
 
-__all__ = ["Trunk"]
-
 Images = Num[Array, "*shape"] | Num[np.ndarray, "*shape"]
 Maps = dict[str, Float[Array, "b _ _ _"]]
 

@@ -19,8 +19,6 @@ from jaxtyping import Array, Float
 
 from jaxeval.extractors.layers import Convolution, Linear, convolve, max_pool_2x2
 
-__all__ = ["VGG", "VGG16", "VGG19", "VGG_SIZE", "VGGPlan", "VGGTrunk"]
-
 VGG_SIZE = (224, 224)
 _POOLED = 7  # side of the last map at 224 x 224, where torchvision's adaptive average pool does nothing
 

@@ -14,8 +14,6 @@ from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.precision import in_float32, network_precision
 
-__all__ = ["pixels", "random_convolutions"]
-
 # (channels, kernel side, stride) of each layer: 64 x 64 -> 32 -> 16 -> 8 -> 4.
 _LAYERS = ((32, 5, 2), (64, 3, 2), (128, 3, 2), (256, 3, 2))
 _IMAGE_SIZE = (64, 64)

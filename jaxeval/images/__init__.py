@@ -1,5 +1,7 @@
 """Images: sources, decoding, resizing, and batches with masks."""
 
+from jaxeval.images._remarks import contrasts as contrasts
+from jaxeval.images._remarks import remarks as remarks
 from jaxeval.images.batches import Batch as Batch
 from jaxeval.images.batches import read_batches as read_batches
 from jaxeval.images.compositing import PixelRules as PixelRules
@@ -18,8 +20,6 @@ from jaxeval.images.parts import ChosenPart as ChosenPart
 from jaxeval.images.parts import SourcePart as SourcePart
 from jaxeval.images.preparation import Preparation as Preparation
 from jaxeval.images.preparation import prepare as prepare
-from jaxeval.images.remarks import contrasts as contrasts
-from jaxeval.images.remarks import remarks as remarks
 from jaxeval.images.report import ReadReport as ReadReport
 from jaxeval.images.resizing import ResizeKind as ResizeKind
 from jaxeval.images.resizing import resize as resize

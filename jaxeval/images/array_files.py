@@ -15,8 +15,6 @@ from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
-__all__ = ["ArrayFileSource"]
-
 _PREFERRED_KEYS = ("arr_0", "images", "samples")
 _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
 

@@ -8,18 +8,6 @@ import numpy as np
 from jaxeval.errors import InputError
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
-__all__ = [
-    "ArraySource",
-    "Layout",
-    "array_layout",
-    "as_array",
-    "check_layout",
-    "check_out_of_range",
-    "check_own_range",
-    "check_value_range",
-    "image_layouts",
-]
-
 Layout = Literal["NHWC", "NCHW", "NHW"]
 
 _CHANNELS = (1, 3, 4)

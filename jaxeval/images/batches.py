@@ -18,8 +18,6 @@ from jaxeval.images.preparation import Preparation, levels_of, prepare
 from jaxeval.images.report import WIDE_CLIPPED, ReadReport
 from jaxeval.images.source import Item, Source
 
-__all__ = ["Batch", "read_batches"]
-
 _MOST_THREADS = 32
 
 

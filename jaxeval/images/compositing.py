@@ -12,18 +12,6 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.wide import HALVED
 
-__all__ = [
-    "PixelRules",
-    "converted",
-    "has_alpha",
-    "laid_over",
-    "orientation_of",
-    "png_gray_and_alpha",
-    "turned",
-    "with_alpha_of_8_bits",
-    "with_alpha_of_16_bits",
-]
-
 _ALPHA = {"drop": report.ALPHA, "white": report.ALPHA_OVER_WHITE, "black": report.ALPHA_OVER_BLACK}
 _EXIF = {"ignore": report.EXIF, "apply": report.EXIF_APPLIED}
 _ORIENTATION = 0x0112

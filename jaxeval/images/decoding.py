@@ -23,18 +23,6 @@ from jaxeval.images.ranges import level_notes, range_notes, rounded_levels, to_l
 from jaxeval.images.source import Item
 from jaxeval.images.wide import gray_samples, png_samples, rescaled, stretched, unused_bits, whole_planes
 
-__all__ = [
-    "DECODING_VERSION",
-    "MAX_PIXELS",
-    "Decoded",
-    "Reduction",
-    "check_size",
-    "decode",
-    "decode_file",
-    "has_more_frames",
-    "open_file",
-]
-
 Reduction = Literal["scale", "pillow"]
 """How files of more than 8 bits a value become 8 bits: their range is scaled, or as Pillow's `convert("RGB")` does."""
 

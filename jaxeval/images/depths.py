@@ -4,8 +4,6 @@ from typing import Any
 
 from PIL import Image
 
-__all__ = ["bits_of"]
-
 _BITS_PER_SAMPLE = 258  # a TIFF's tag
 _PNG_BITS = 24  # the place in a PNG
 _CODESTREAM = b"\xff\x4f\xff\x51"  # a JPEG 2000's start and its SIZ

@@ -8,8 +8,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.images.resizing import ROUNDED_KINDS, ResizeKind, check_size, resize_weights
 
-__all__ = ["resize_on_device"]
-
 
 @takes_arrays
 def resize_on_device(

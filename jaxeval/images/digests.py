@@ -17,8 +17,6 @@ from jaxtyping import Float, UInt8, UInt64
 
 from jaxeval.images.preparation import quantised
 
-__all__ = ["DIGEST_BYTES", "pixel_digest"]
-
 DIGEST_BYTES = 16
 """Length of a digest."""
 

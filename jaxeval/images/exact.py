@@ -29,8 +29,6 @@ from jaxeval.images.headers import loaded_size, significant_bits, tiff_orientati
 from jaxeval.images.source import Item
 from jaxeval.images.wide import HALVED, gray_samples, png_samples, stretched
 
-__all__ = ["PixelLayout", "StoredImage", "decode_exact", "pixel_layout", "stored_image"]
-
 _GRAY_MODES = ("1", "L", "LA", "La")
 _MODE_NOTES = {"P": report.PALETTE, "PA": report.PALETTE, "CMYK": report.CMYK, "YCbCr": report.YCBCR}
 _GRAY_WITH_ALPHA = "LA;16B"  # a raw mode of PNGs, which Pillow makes RGBA

@@ -11,8 +11,6 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.source import MAX_FILE_BYTES, Item, Source, classify_name, no_images
 
-__all__ = ["FileSource", "FolderSource"]
-
 
 class FileSource(Source):
     """Image files, each with a name, in the given order."""

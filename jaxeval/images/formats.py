@@ -24,8 +24,6 @@ try:
 except ImportError:  # Pillow before 11.3
     AvifImagePlugin = None
 
-__all__ = ["EXTENSIONS", "UNREAD_EXTENSIONS", "extensions_read", "reader_of"]
-
 EXTENSIONS = frozenset(
     {
         ".avif",

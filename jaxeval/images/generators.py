@@ -9,8 +9,6 @@ from jaxeval.errors import InputError
 from jaxeval.images.arrays import Layout, array_item, array_layout, as_array, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
-__all__ = ["GeneratorSource"]
-
 _CHUNK = 64
 
 

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from PIL import Image
 
-__all__ = ["loaded_size", "readable_gray", "significant_bits", "tiff_orientation", "white_is_zero"]
-
 _ORIENTATION = 0x0112
 _WIDTH, _HEIGHT = 256, 257
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _PLANAR = 258, 262, 277, 284

@@ -16,8 +16,6 @@ from jaxeval.images.files import printable, read_file
 from jaxeval.images.formats import EXTENSIONS
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
-__all__ = ["ListSource", "describe", "is_image", "is_image_file"]
-
 
 def is_image(thing: Any, layout: Layout | None = None) -> bool:
     """Whether an item of a list is an image and not a set of images.

@@ -28,8 +28,6 @@ from jaxeval.images.tars import TAR_SUFFIXES, TarSource
 from jaxeval.images.tfds import TfdsSource
 from jaxeval.images.zips import ZipSource
 
-__all__ = ["matching_files", "open_source"]
-
 _ARRAY_OPTIONS = ("key", "layout", "range")
 _TFDS_OPTIONS = ("data_dir", "image_key", "layout", "range")
 _MOST_NAMES = 1_000_000

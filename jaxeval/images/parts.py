@@ -10,8 +10,6 @@ from jaxtyping import Int
 from jaxeval.errors import InputError
 from jaxeval.images.source import Item, Source
 
-__all__ = ["ChosenPart", "SourcePart"]
-
 _Found = TypeVar("_Found")
 
 

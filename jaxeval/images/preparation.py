@@ -10,8 +10,6 @@ from jaxeval.errors import InputError
 from jaxeval.images.decoding import Decoded, Reduction
 from jaxeval.images.resizing import ResizeKind, check_kind, check_size, resize
 
-__all__ = ["Preparation", "Quantise", "levels_of", "prepare", "quantised"]
-
 Quantise = Literal["round", "truncate"]
 
 

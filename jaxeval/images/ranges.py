@@ -9,8 +9,6 @@ from jaxeval.images import report
 from jaxeval.images.source import OutOfRange, ValueRange
 from jaxeval.images.wide import unused_bits
 
-__all__ = ["level_notes", "range_notes", "rounded_levels", "to_levels"]
-
 _ROUNDING = 1e-5
 _WIDE = frozenset((1 << bits) - 1 for bits in range(9, 17))  # upper ends of ranges of more than 8 bits
 # Of 255 levels: what 0 to 1 are in a range of 0 to 255, and -1 to 1 in -128 to 127.

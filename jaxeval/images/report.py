@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ReadReport", "Sizes"]
-
 # The keys of `ReadReport.notes`. Each is counted once an image (or once a file, for the ignored ones).
 ALPHA = "alpha dropped"
 ALPHA_OVER_BLACK = "alpha over black"

@@ -26,8 +26,6 @@ from PIL import Image
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 
-__all__ = ["ROUNDED_KINDS", "ResizeKind", "check_kind", "check_size", "resize", "resize_weights"]
-
 ResizeKind = Literal[
     "tf1-bilinear",
     "bilinear",

@@ -12,8 +12,6 @@ from jaxeval.errors import InputError
 from jaxeval.images.generators import GeneratorSource
 from jaxeval.images.source import Item, Source
 
-__all__ = ["SampledSource", "Sampling"]
-
 _UNIFORM = "uniform, without replacement, in the set's order"
 _FIRST = "the first"
 

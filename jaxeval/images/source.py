@@ -16,8 +16,6 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.formats import EXTENSIONS, UNREAD_EXTENSIONS, extensions_read
 
-__all__ = ["MAX_FILE_BYTES", "Item", "Source", "combined_digest"]
-
 ValueRange = tuple[float | int, float | int]
 
 OutOfRange = Literal["fail", "clip"]

@@ -13,8 +13,6 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.source import MAX_FILE_BYTES, Item, Source, check_entry_name, classify_name, no_images
 
-__all__ = ["TAR_SUFFIXES", "TarSource"]
-
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 _READ_ERRORS = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError)

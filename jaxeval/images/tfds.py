@@ -12,8 +12,6 @@ from jaxeval.files import local_path
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
-__all__ = ["TfdsSource"]
-
 _CHUNK = 64
 # For a side that differs from image to image: not a number of channels.
 _UNKNOWN = 64

@@ -14,8 +14,6 @@ from jaxeval.images.exact import PixelLayout
 from jaxeval.images.files import printable
 from jaxeval.images.y4m import open_y4m
 
-__all__ = ["VIDEO_EXTENSIONS", "Video", "is_video", "open_video"]
-
 VIDEO_EXTENSIONS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".y4m"})
 
 

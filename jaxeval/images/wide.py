@@ -11,8 +11,6 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.headers import white_is_zero
 
-__all__ = ["HALVED", "WideGray", "gray_samples", "png_samples", "rescaled", "stretched", "unused_bits", "whole_planes"]
-
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _FILL_ORDER = 258, 262, 266  # tags of a TIFF
 _SAMPLES_PER_PIXEL, _PLANAR, _EXTRA_SAMPLES = 277, 284, 338
 _RGB = 2

@@ -14,8 +14,6 @@ from jaxeval.files import local_path
 from jaxeval.images.decoding import MAX_PIXELS
 from jaxeval.images.files import printable
 
-__all__ = ["Y4MVideo", "open_y4m", "to_rgb"]
-
 _LONGEST_LINE = 4096
 _CHROMA = {  # width and height of a chroma sample in pixels
     "mono": None,

@@ -12,8 +12,6 @@ from jaxeval.errors import InputError
 from jaxeval.images import report
 from jaxeval.images.source import MAX_FILE_BYTES, Item, Source, check_entry_name, classify_name, no_images
 
-__all__ = ["ZipSource"]
-
 # Image files hardly shrink; what shrinks a hundredfold and is large is there to fill the memory.
 _BOMB_BYTES = 64 * 2**20
 _BOMB_RATIO = 100

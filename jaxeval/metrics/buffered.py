@@ -20,8 +20,6 @@ from jaxeval.metrics.keywords import own_input, require_input
 from jaxeval.metrics.metric import AxisName, Metric, check_whole, copied, on_host, placed, shards_on
 from jaxeval.metrics.value import MetricValue
 
-__all__ = ["BufferedMetric", "BufferedState", "DeviceRows"]
-
 
 class BufferedState(NamedTuple):
     """The buffers of both sides: a pytree.

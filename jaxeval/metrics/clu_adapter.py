@@ -14,8 +14,6 @@ from jaxeval.metrics.collection import Collection
 from jaxeval.metrics.keywords import own_input, renamed
 from jaxeval.metrics.metric import Metric
 
-__all__ = ["to_clu"]
-
 
 def to_clu(metric: Metric, *, value: str | None = None, names: Mapping[str, str] | None = None) -> type:
     """A `clu.metrics.Metric` class of a metric, for use by itself or as a field of a `clu.metrics.Collection`.

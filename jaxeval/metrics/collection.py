@@ -24,8 +24,6 @@ from jaxeval.metrics.value_range import (
     value_range_doubt,
 )
 
-__all__ = ["Collection", "FeatureExtractor"]
-
 _IMAGES = {"reference": "reference_images", "generated": "images"}
 _RANGES = "image_ranges"  # in the states, the range of each side's pixels
 States = dict[str, Any]

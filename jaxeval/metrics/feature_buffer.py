@@ -28,8 +28,6 @@ from jaxeval._arrays import AnyArray
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName, counted_rows, vary_over
 
-__all__ = ["FeatureBuffer", "FeatureBufferState"]
-
 _EMPTY = np.uint32(0xFFFFFFFF)  # the priority of a place without a row; as a Python constant it initialises no backend
 
 

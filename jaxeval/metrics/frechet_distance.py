@@ -29,8 +29,6 @@ from jaxeval.ops.moments import (
     reduce_moments,
 )
 
-__all__ = ["FrechetDistance", "FrechetState"]
-
 
 class FrechetState(NamedTuple):
     """Moments of both sides: a pytree.
@@ -130,7 +128,7 @@ class FrechetDistance(Metric[FrechetState]):
 
         Args:
           statistics: a file of statistics or of features, jaxeval's own or another tool's (docs/statistics.md), or what
-            has its `mean`, `covariance` (over count - 1) and `count`, such as `jaxeval.evaluation.FeatureStatistics`.
+            has its `mean`, `covariance` (over count - 1) and `count`, such as `jaxeval.statistics.FeatureStatistics`.
           count: of how many images, where the statistics do not say. Without it their reference is complete: `compute`
             gives no `n_reference`, and refuses a state whose reference got further rows.
 
@@ -214,7 +212,7 @@ def _moments_of(statistics: Any, feature_size: int, ddof: int, count: int | None
         count = whole_number("count", count, ddof + 1, UNKNOWN_COUNT - 1)
     if isinstance(statistics, str | os.PathLike):
         # Only here does a metric read a file, as the user asks it to; without one, the readers are not loaded.
-        from jaxeval.evaluation.reading.foreign_statistics import statistics_in
+        from jaxeval.statistics import statistics_in
 
         statistics = statistics_in(statistics, feature_size)
     for said in getattr(statistics, "warnings", ()):

@@ -35,8 +35,6 @@ from jaxeval.ops.moments import (
     reduce_moments,
 )
 
-__all__ = ["PSNR", "SSIM", "ImageQuality", "MsSsim", "PairScores", "PooledPSNR"]
-
 
 class PairScores(NamedTuple):
     """What pairs of images have given so far: a pytree.

@@ -19,8 +19,6 @@ from jaxeval.metrics.metric import AxisName, Metric, check_whole, counted_rows, 
 from jaxeval.metrics.value import MetricValue
 from jaxeval.ops.compensated import CompensatedSum, add_terms, empty_sum, merge_sums, reduce_sum, sum_on_host
 
-__all__ = ["InceptionScore", "InceptionScoreState"]
-
 _SUM_TOLERANCE = 1e-3  # of probabilities, as `ops.inception_score` takes them
 
 

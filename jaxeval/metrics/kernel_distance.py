@@ -9,11 +9,9 @@ from jaxtyping import Array, Float
 from jaxeval.metrics.buffered import BufferedMetric, DeviceRows
 from jaxeval.metrics.metric import AxisName
 from jaxeval.metrics.value import MetricValue
+from jaxeval.ops import kid_full
 from jaxeval.ops.kernels import Polynomial
-from jaxeval.ops.mmd import kid_full
 from jaxeval.ops.ring import kernel_distance_on_device
-
-__all__ = ["KernelDistance"]
 
 
 @dataclasses.dataclass(frozen=True)

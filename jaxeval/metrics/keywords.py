@@ -6,8 +6,6 @@ from typing import Any
 
 from jaxeval.errors import InputError
 
-__all__ = ["check_spelling", "keywords_of", "own_input", "renamed", "require_input"]
-
 _SIDES = ("reference", "generated")
 _PER_ROW = ("mask", "index")
 # From the longer names on, so much alike is a slip of the pen; "generated_images" is still no "generated_mask" (0.867).

@@ -14,8 +14,6 @@ from jaxeval.ops.manifold import PRDC, prdc
 from jaxeval.ops.neighbours import Tie
 from jaxeval.ops.ring import ManifoldShares, manifold_on_device
 
-__all__ = ["Manifold"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Manifold(BufferedMetric):

@@ -22,8 +22,6 @@ from jaxeval.ops.moments import (
     reduce_moments,
 )
 
-__all__ = ["Mean"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Mean(Metric[Moments]):

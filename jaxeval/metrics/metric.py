@@ -19,20 +19,6 @@ from jaxeval._arrays import AnyArray, Numbers
 from jaxeval._door import native_or_numbers, takes_arrays
 from jaxeval.errors import InputError
 
-__all__ = [
-    "AxisName",
-    "Metric",
-    "check_whole",
-    "copied",
-    "counted_rows",
-    "emptied",
-    "on_device",
-    "on_host",
-    "placed",
-    "shards_on",
-    "vary_over",
-]
-
 AxisName = str | tuple[str, ...]
 State = TypeVar("State")
 

@@ -11,8 +11,6 @@ from jax.sharding import Mesh
 from jaxeval.metrics.keywords import renamed
 from jaxeval.metrics.metric import AxisName, Metric
 
-__all__ = ["NnxMetric", "to_nnx"]
-
 
 class NnxMetric(nnx.Metric):
     """A metric together with its state, which `update` changes in place; made by `to_nnx`.

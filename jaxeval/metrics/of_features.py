@@ -13,8 +13,6 @@ from jaxeval.metrics.buffered import BufferedMetric, BufferedState, DeviceRows
 from jaxeval.metrics.metric import AxisName, check_whole, on_host
 from jaxeval.metrics.value import MetricValue
 
-__all__ = ["OfFeatures"]
-
 
 @dataclasses.dataclass(frozen=True)
 class OfFeatures(BufferedMetric):

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["MetricValue"]
-
 
 @dataclasses.dataclass(frozen=True)
 class MetricValue:

@@ -17,18 +17,6 @@ from jaxeval._arrays import AnyArray
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName
 
-__all__ = [
-    "SeenRange",
-    "checked_value_range",
-    "data_range_doubt",
-    "merge_ranges",
-    "no_range",
-    "reduce_range",
-    "seen_range",
-    "to_extractor_range",
-    "value_range_doubt",
-]
-
 _ROUNDING = 1e-3  # of a range's width: what resizing and rounding may add at its ends
 
 

@@ -15,8 +15,6 @@ from jax import lax
 
 from jaxeval.ops._derivatives import Arrays, linear
 
-__all__ = ["differ", "sum_over"]
-
 AxisName = str | tuple[str, ...]
 
 

@@ -22,8 +22,6 @@ from jaxtyping import Array
 
 from jaxeval._arrays import AnyArray
 
-__all__ = ["Arrays", "Tangents", "filled", "linear", "sloped"]
-
 Arrays = tuple[Array, ...]
 Tangents = tuple[Array | None, ...]  # None: zero, whatever happens
 Map = Callable[[Arrays, Arrays], Arrays]

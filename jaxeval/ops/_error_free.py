@@ -14,8 +14,6 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import AnyArray
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
 
-__all__ = ["fast_two_sum", "settled", "two_sum"]
-
 
 def settled(value: Float[AnyArray, "..."]) -> Float[Array, "..."]:
     """A product or quotient as one definite float32 number, its lowest bit cleared; the derivative is the identity.

@@ -12,18 +12,6 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval.errors import InputError
 
-__all__ = [
-    "common_centre",
-    "device_rows",
-    "feature_pair",
-    "feature_rows",
-    "feature_trio",
-    "padded_size",
-    "row_blocks",
-    "squared_deviations",
-    "unit_rows",
-]
-
 # Rows converted to float64 at a time: 1 MB, which stays in a core's cache.
 _BLOCK_ELEMENTS = 1 << 17
 _LARGEST = float(np.finfo(np.float32).max)

@@ -15,8 +15,6 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import contract
 
-__all__ = ["orthonormalised", "polar_factor"]
-
 # Of the Frobenius norm: the rounding of the product of two factors of 2,048 rows leaves singular values down to this.
 _LEAST = 1e-12
 _STABLE = 1.69770248526  # Chen and Chow's bound: one is taken to 0.1 and not nearer to zero, where it would lose digits

@@ -5,8 +5,6 @@ from jaxtyping import Float, Int
 
 from jaxeval.errors import InputError
 
-__all__ = ["torch_normal", "torch_permutation"]
-
 _GROUP = 16  # numbers that torch makes of one another: eight radii and eight angles
 
 

@@ -17,8 +17,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import common_centre, feature_pair, row_blocks, squared_deviations
 from jaxeval.ops.frechet import frechet_distance_from_features
 
-__all__ = ["ClassFrechet", "ClassificationAccuracy", "class_frechet", "classification_accuracy_score"]
-
 _ITERATIONS = 500
 
 

@@ -18,8 +18,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.ops._features import feature_pair
 from jaxeval.ops.neighbours import ball_counts, check_neighbours, nearest, prepare_rows
 
-__all__ = ["ClippedDensityCoverage", "clipped_density_coverage", "expected_clipped_coverage"]
-
 
 class ClippedDensityCoverage(NamedTuple):
     """The shares of generated samples that are as good as reference samples, both from 0 to 1 (unless not cut).

@@ -6,8 +6,6 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-__all__ = ["cluster_labels"]
-
 
 def cluster_labels(
     rows: Float[Array, "n d"],

@@ -20,8 +20,6 @@ from jaxeval.ops.clusters import cluster_labels
 from jaxeval.ops.moments import covariance, host_moments
 from jaxeval.ops.neighbours import nearest, prepare_rows
 
-__all__ = ["DataCopying", "c_t_score"]
-
 _RUNS = 10
 
 

@@ -19,20 +19,11 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_pair, feature_rows, square_block, unit_rows
+from jaxeval.ops._mmd import across_parts, chosen_kernel, covariance_part, standard_error, within_parts
 from jaxeval.ops.kernels import Kernel, pair_sums, prepare
 from jaxeval.ops.manifold import manifold_counts, prdc, prdc_of_counts
-from jaxeval.ops.mmd import across_parts, chosen_kernel, covariance_part, standard_error, within_parts
 from jaxeval.ops.neighbours import Tie
 from jaxeval.ops.resampling import Difference, permutation_p_value, subsampling, two_sided_p_value
-
-__all__ = [
-    "PRDCDifference",
-    "cmmd_difference",
-    "inception_score_difference",
-    "mean_difference",
-    "mmd_difference",
-    "prdc_difference",
-]
 
 
 class PRDCDifference(NamedTuple):

@@ -18,8 +18,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_rows, row_blocks, square_block, unit_rows
 from jaxeval.ops.kernels import Exponential, pair_sums, prepare
 
-__all__ = ["ClassDiversity", "class_diversity", "rke", "vendi_score", "vendi_score_of_similarities"]
-
 
 class ClassDiversity(NamedTuple):
     """Mean distances between two samples.

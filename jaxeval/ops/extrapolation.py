@@ -17,8 +17,6 @@ from jaxeval.ops._features import feature_pair, feature_rows
 from jaxeval.ops.frechet import frechet_distance_between
 from jaxeval.ops.gaussian import Gaussian, gaussian_from_features
 
-__all__ = ["ExtrapolatedFrechet", "fd_infinity"]
-
 _LARGEST_FIRST_SIZE = 5000
 
 

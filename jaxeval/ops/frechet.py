@@ -29,8 +29,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.gaussian import Gaussian, covariance_factor, gaussian_from_features, semidefinite_covariance
 
-__all__ = ["frechet_distance", "frechet_distance_between", "frechet_distance_from_features"]
-
 _potrf, _sygst = scipy.linalg.get_lapack_funcs(("potrf", "sygst"), dtype=np.float64)
 
 _EPSILON = float(np.finfo(np.float64).eps)

@@ -25,12 +25,9 @@ from jaxeval._arrays import Numbers, check_shape, contract, replicate
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
+from jaxeval.ops._matrix_sqrt import matrix_sqrt
 from jaxeval.ops._polar import orthonormalised, polar_factor
-from jaxeval.ops.matrix_sqrt import matrix_sqrt
 from jaxeval.ops.moments import Moments, covariance, device_mean_and_rows, moments_on_device
-
-__all__ = ["frechet_distance_on_device"]
-
 
 # Above this many rows and columns cuSOLVER has no Jacobi method, and `svd` falls to one that is far slower.
 _LARGEST_JACOBI = 1024

@@ -29,15 +29,6 @@ from jaxeval.ops.gaussian import Gaussian, gaussian_factor, gaussian_from_moment
 from jaxeval.ops.moments import Moments, covariance, host_moments, merge_moments, moments_on_host
 from jaxeval.ops.resampling import Difference, group_numbers, jackknife_of_replicates, permutation_p_value
 
-__all__ = [
-    "FrechetJackknife",
-    "frechet_difference",
-    "frechet_jackknife",
-    "frechet_jackknife_of_groups",
-    "frechet_witness",
-]
-
-
 _ROUNDING = 1e-12  # of a sum of squares after most of it has been subtracted
 
 

@@ -25,16 +25,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.moments import Moments, covariance, host_moments, moments_on_host
 
-__all__ = [
-    "Gaussian",
-    "SemidefiniteCovariance",
-    "covariance_factor",
-    "gaussian_factor",
-    "gaussian_from_features",
-    "gaussian_from_moments",
-    "semidefinite_covariance",
-]
-
 _potrf, _pstrf = scipy.linalg.get_lapack_funcs(("potrf", "pstrf"), dtype=np.float64)
 
 _FLOAT64 = float(np.finfo(np.float64).eps)

@@ -21,18 +21,6 @@ from jaxtyping import Array, Float, Int
 from jaxeval.errors import InputError
 from jaxeval.ops._features import common_centre, device_rows, padded_size, square_block
 
-__all__ = [
-    "OVERFLOW",
-    "Exponential",
-    "Kernel",
-    "PairSums",
-    "Polynomial",
-    "PreparedSets",
-    "deviations",
-    "pair_sums",
-    "prepare",
-]
-
 _LARGEST = float(np.finfo(np.float32).max)
 OVERFLOW = "the kernel's values overflow float32 on these features; scale the features or lower gamma"
 

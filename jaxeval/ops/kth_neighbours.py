@@ -28,8 +28,6 @@ from jaxeval.ops.neighbours import (
     within_reach,
 )
 
-__all__ = ["kth_squared_distances"]
-
 _TILE_ROWS = 1024  # on a CPU, whose caches hold such a tile
 _ON_ACCELERATORS = 4  # times as many where the launch of a program costs more than the memory of a tile
 # With less, compiling a larger program (half a second to a second more) costs more than half of the products does.

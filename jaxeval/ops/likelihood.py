@@ -26,8 +26,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import common_centre, feature_trio, row_blocks, squared_deviations
 from jaxeval.ops.neighbours import PreparedRows, exact_pairs, float32_pairs, pair_strips, prepare_rows, strip_arrays
 
-__all__ = ["FeatureLikelihood", "fld"]
-
 _LEARNING_RATE = 0.5
 _ADAM = optax.adam(_LEARNING_RATE)
 _EPOCHS = 50

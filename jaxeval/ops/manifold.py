@@ -37,8 +37,6 @@ from jaxeval.ops.neighbours import (
     strip_arrays,
 )
 
-__all__ = ["PRDC", "Membership", "manifold_counts", "membership", "prdc", "prdc_of_counts", "rarity", "realism"]
-
 
 class PRDC(NamedTuple):
     """Precision, recall and coverage, from 0 to 1, and density, about 1 for the reference's own distribution.

@@ -29,8 +29,6 @@ from jaxeval.ops.neighbours import (
     strip_arrays,
 )
 
-__all__ = ["MemorisationInformedFrechet", "authenticity", "memorisation_distance", "mifid"]
-
 # The published code's, so that a set of copies has a finite score.
 _LEAST_DISTANCE = 10e-15
 # Of the product of a unit row with itself: a smaller distance is that.

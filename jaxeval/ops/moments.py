@@ -29,19 +29,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._collectives import differ, sum_over
 from jaxeval.ops._error_free import fast_two_sum, settled, two_sum
 
-__all__ = [
-    "Moments",
-    "covariance",
-    "device_mean_and_rows",
-    "empty_moments",
-    "feature_moments",
-    "host_moments",
-    "merge_moments",
-    "moments_on_device",
-    "moments_on_host",
-    "reduce_moments",
-]
-
 _syrk, _syr = scipy.linalg.get_blas_funcs(("syrk", "syr"), dtype=np.float64)
 
 # A block of rows converted to float64: 32 MB, large enough for the multiplication to run at full speed.

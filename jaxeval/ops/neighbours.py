@@ -25,27 +25,6 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval.errors import InputError
 from jaxeval.ops._features import common_centre, device_rows, row_blocks
 
-__all__ = [
-    "TINY",
-    "BallCounts",
-    "Neighbours",
-    "PreparedRows",
-    "Tie",
-    "ball_counts",
-    "check_neighbours",
-    "device_radii",
-    "exact_pairs",
-    "float32_pairs",
-    "nearest",
-    "own_pairs",
-    "pair_strips",
-    "places",
-    "prepare_rows",
-    "squared_distances",
-    "strip_arrays",
-    "within_reach",
-]
-
 Tie = Literal["inclusive", "exclusive"]
 
 # A strip of float32 distances: 32 MB whatever N is.

@@ -16,8 +16,6 @@ from jaxeval.ops._features import feature_pair
 from jaxeval.ops.clusters import cluster_labels
 from jaxeval.ops.neighbours import prepare_rows
 
-__all__ = ["PRDCurve", "prd_curve", "prd_f_scores", "precision_recall_distribution"]
-
 _EDGE = 1e-10  # angle from either end, where the slope is 0 or infinite
 
 

@@ -28,8 +28,6 @@ from jaxeval.ops.neighbours import (
     strip_arrays,
 )
 
-__all__ = ["ProbabilisticPrecisionRecall", "probabilistic_precision_recall"]
-
 # Pairs so near that float32 knows their distance to less than one part in this go to the host.
 _NEAR = 1024.0
 

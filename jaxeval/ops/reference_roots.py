@@ -13,8 +13,6 @@ from jaxtyping import Float
 
 from jaxeval.ops.gaussian import Gaussian
 
-__all__ = ["RootRule", "frechet_distance_by_reference"]
-
 RootRule = Literal["sqrtm", "sqrtm-offset", "eigenvalues", "eigenvalues-float32"]
 """How a root's trace is found.
 

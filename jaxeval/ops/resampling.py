@@ -27,22 +27,6 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 
-__all__ = [
-    "Difference",
-    "Interval",
-    "Jackknife",
-    "Subsampling",
-    "group_numbers",
-    "interval",
-    "jackknife",
-    "jackknife_of_replicates",
-    "mean_interval",
-    "permutation_p_value",
-    "share_interval",
-    "subsampling",
-    "two_sided_p_value",
-]
-
 
 class Interval(NamedTuple):
     """Where the expectation of an estimate lies with a given confidence.

@@ -26,8 +26,6 @@ from jaxeval.ops.compensated import CompensatedSum, add_terms, empty_sum, reduce
 from jaxeval.ops.kernels import Polynomial, deviations
 from jaxeval.ops.neighbours import Tie
 
-__all__ = ["ManifoldShares", "kernel_distance_on_device", "manifold_on_device"]
-
 AxisName = str | tuple[str, ...]
 Tree = TypeVar("Tree")
 

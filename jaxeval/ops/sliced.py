@@ -21,8 +21,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops._features import common_centre, device_rows, feature_pair
 from jaxeval.ops._torch_random import torch_normal, torch_permutation
 
-__all__ = ["MindRule", "SlicedDistance", "mind", "sliced_costs", "sliced_wasserstein"]
-
 MindRule = Literal["quantiles", "torch-fidelity"]
 
 # Directions projected at a time: N x 128 numbers on the device, sorted on the host.

@@ -13,8 +13,6 @@ from jaxeval.images import Item, PixelLayout, PixelRules, decode_exact
 from jaxeval.pairs.learned import LoadedOp
 from jaxeval.pairs.measures import PairMeasure
 
-__all__ = ["MOST_PIXELS", "Chosen", "Task", "WideValues", "batches_of", "score_batch", "score_tasks"]
-
 MOST_PIXELS = 1 << 24  # in a batch; larger images come one by one
 
 

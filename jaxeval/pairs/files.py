@@ -11,8 +11,6 @@ from typing import Any
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.pairs.results import PairScores, plain_number
 
-__all__ = ["save_scores"]
-
 _FIELDS = ("set", "image", "height", "width", "channels", "bits")
 
 

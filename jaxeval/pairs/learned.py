@@ -12,8 +12,6 @@ from jaxtyping import Float
 from jaxeval.extractors import PerceptualDistance, WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
 from jaxeval.ops import image_quality as iq
 
-__all__ = ["LoadedOp", "Op", "brisque_op", "dists_op", "lpips_op", "niqe_op"]
-
 Op = Callable[..., Any]
 Folder = str | os.PathLike[str] | None
 

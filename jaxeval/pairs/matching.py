@@ -10,8 +10,6 @@ from jaxeval.files import local_path
 from jaxeval.images import Item, open_source
 from jaxeval.images.formats import EXTENSIONS
 
-__all__ = ["ImageSet", "Matching", "match_pairs", "open_images"]
-
 _NAMED = 3  # in messages
 
 

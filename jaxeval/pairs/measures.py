@@ -10,8 +10,6 @@ from jaxeval.errors import InputError
 from jaxeval.ops import image_quality as iq
 from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, dists_op, lpips_op, niqe_op
 
-__all__ = ["PAIR_MEASURES", "PairMeasure", "pair_measures"]
-
 Better = Literal["lower", "higher"]
 
 _ANY = (-math.inf, math.inf)

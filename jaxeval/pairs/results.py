@@ -13,8 +13,6 @@ from jaxeval.ops import Interval
 from jaxeval.pairs.measures import PAIR_MEASURES
 from jaxeval.records import Document
 
-__all__ = ["PAIRS_SCHEMA_VERSION", "PairDifference", "PairMean", "PairScores", "PairsEvaluation", "plain_number"]
-
 PAIRS_SCHEMA_VERSION = 1
 
 

@@ -20,8 +20,6 @@ from jaxeval.pairs.summary import summarise
 from jaxeval.pairs.videos import score_videos
 from jaxeval.progress import Progress
 
-__all__ = ["score_pairs"]
-
 _MOST_THREADS = 32
 _MANY_SHAPES = 8
 

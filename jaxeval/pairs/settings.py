@@ -12,8 +12,6 @@ from jaxeval.images import PixelLayout, PixelRules
 from jaxeval.pairs.batches import Chosen
 from jaxeval.pairs.measures import PairMeasure, pair_measures
 
-__all__ = ["PairSettings", "choose_conventions"]
-
 
 class PairSettings:
     """What the user asked for, checked once for images and videos alike.

@@ -20,8 +20,6 @@ from jaxeval.pairs.results import (
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.records import device_name, versions
 
-__all__ = ["summarise"]
-
 
 def summarise(
     scores: Sequence[PairScores],

@@ -14,8 +14,6 @@ from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
 from jaxeval.progress import Progress
 
-__all__ = ["frame_name", "score_videos"]
-
 
 def score_videos(
     reference: str,

@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.pairs import PAIR_MEASURES, PairsEvaluation
 
-__all__ = ["draw_curves"]
-
 
 def draw_curves(evaluation: PairsEvaluation, path: str | Path) -> Path:
     """Draws each measure over the frames, a panel a measure and a line a video, as a PNG.

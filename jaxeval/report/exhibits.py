@@ -21,8 +21,6 @@ from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
 from jaxeval.report.table import format_value
 
-__all__ = ["Maps", "difference_maps", "draw_exhibits", "worst_first"]
-
 _PANEL, _GAP, _LABEL, _HEAD = (300, 260), 8, 24, 64
 _WINDOW = 11
 _BRIGHT = 0.995  # share of the pixels of a map whose differences its colours tell apart

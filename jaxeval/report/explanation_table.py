@@ -10,8 +10,6 @@ from rich.text import Text
 from jaxeval.evaluation import Explanation
 from jaxeval.report.table import print_warnings
 
-__all__ = ["print_explanation"]
-
 _WIDTH = 80
 _DIGITS = 6  # significant ones of the largest value
 

@@ -10,8 +10,6 @@ from rich.text import Text
 from jaxeval.pairs import PAIR_MEASURES, PairMean, PairsEvaluation
 from jaxeval.report.table import format_count, format_value, interval_text, print_warnings
 
-__all__ = ["print_pairs"]
-
 _MOST_COLUMNS = 4
 _ARROWS = {"lower": " \u2193", "higher": " \u2191", None: ""}
 

@@ -5,8 +5,6 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["BarProgress", "LineProgress", "progress_for"]
-
 
 def progress_for(console: Console) -> "BarProgress | LineProgress":
     """Bars where the console is a terminal, lines where it is a file or a pipe."""

@@ -12,17 +12,6 @@ from rich.text import Text
 
 from jaxeval.evaluation import Comparison, Difference, Result
 
-__all__ = [
-    "format_count",
-    "format_interval",
-    "format_value",
-    "interval_text",
-    "output_console",
-    "print_comparison",
-    "print_results",
-    "print_warnings",
-]
-
 _FILE_WIDTH = 200
 _MOST_COLUMNS = 4
 _MOST_WIDTH = 100_000

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import pytest
 
-from jaxeval.distributed.peers import Peers
+from jaxeval.distributed._peers import Peers
 from jaxeval.distributed.roll_call import LostProcess, Watch, roll_call
 from jaxeval.errors import InputError, JaxevalError, ProcessLostError
 

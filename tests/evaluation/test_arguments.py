@@ -65,7 +65,7 @@ EVALUATE = [
     (
         "progress",
         True,
-        "progress is True; give an object with the methods begin, advance and end, such as .*progress_for",
+        r"progress is True; give an object with the methods begin, advance and end, .*\(docs/evaluation.md#progress",
     ),
     ("progress", Deaf(), "progress is an object of type Deaf"),
     ("progress", Deaf, "progress is the class Deaf"),

@@ -17,9 +17,9 @@ from jaxeval.cli import main
 from jaxeval.errors import InputError, PreemptedError
 from jaxeval.evaluation import load_statistics, save_statistics
 from jaxeval.evaluation.copies import Copies, CopyFinder, ImageSet
-from jaxeval.evaluation.reading import statistics as statistics_files
 from jaxeval.extractors import Extractor
 from jaxeval.images import pixel_digest
+from jaxeval.statistics import feature_statistics as statistics_files
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 

@@ -16,8 +16,8 @@ from jaxeval.evaluation.comparing import contrasts_of, difference_of
 from jaxeval.evaluation.measures import MEASURES, classes, copying, frechet, kernels, manifold, sliced
 from jaxeval.evaluation.measures.measure import Features, Pair
 from jaxeval.evaluation.protocols import PROTOCOLS
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, StatisticsAccumulator
 from jaxeval.evaluation.results import Result
+from jaxeval.statistics import FeatureStatistics, StatisticsAccumulator
 
 
 def features(name, rows, labels=None):

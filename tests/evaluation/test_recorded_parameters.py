@@ -12,7 +12,7 @@ from jaxeval import ops
 from jaxeval.evaluation import PROTOCOLS
 from jaxeval.evaluation.measures import MEASURES
 from jaxeval.evaluation.measures.measure import Features, Pair
-from jaxeval.ops.inception_score import SHUFFLED
+from jaxeval.ops.split_rules import SHUFFLED
 
 RNG = np.random.default_rng(0)
 ROWS = {name: RNG.standard_normal((count, 6)).astype(np.float32) for name, count in (("real", 240), ("made", 230))}

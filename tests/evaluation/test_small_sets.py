@@ -207,7 +207,7 @@ def test_splits_of_few_images_are_warned_of(count, splits, smallest):
 
 def test_a_short_last_split_is_warned_of():
     """ADM's splits have 5,000 images, the last what is left."""
-    from jaxeval.ops.inception_score import split_sizes
+    from jaxeval.ops.split_rules import split_sizes
 
     assert split_sizes(10_003, rule="adm") == (5000, 5000, 3)
     assert split_sizes(12, splits=10, rule="torchmetrics") == (2,) * 6

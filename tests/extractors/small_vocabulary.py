@@ -3,8 +3,6 @@
 import collections
 import itertools
 
-__all__ = ["SENTENCES", "byte_symbols", "learned_merges", "numbered_tokens", "vocabulary_text"]
-
 SENTENCES = (
     "a photo of a cat sitting on the mat",
     "a photo of two dogs playing in the snow near the old house",

@@ -13,7 +13,7 @@ from jaxeval.errors import WeightsError
 from jaxeval.extractors import ClipTokenizer, WeightsStore, clip, load_clip
 from jaxeval.extractors.catalogue import CATALOGUE, check_tensors
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, ImageTower, TextTower, from_hugging_face
-from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.tensor_files import read_tensors
 
 pytestmark = pytest.mark.parity
 

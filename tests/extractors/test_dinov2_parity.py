@@ -8,7 +8,7 @@ from parity_stub import torchvision_stub
 from jaxeval.extractors import WeightsStore, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE, check_tensors
 from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOv2, DINOv2Plan, from_hugging_face, resample_positions
-from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.tensor_files import read_tensors
 
 pytestmark = pytest.mark.parity
 

@@ -7,7 +7,7 @@ from random_inception import random_inception_state_dict
 
 from jaxeval.errors import WeightsError
 from jaxeval.extractors import Normalisation, WeightsStore, load_extractor
-from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.tensor_files import read_tensors
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
 

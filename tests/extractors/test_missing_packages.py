@@ -11,7 +11,7 @@ import jaxeval
 from jaxeval._packages import needed
 from jaxeval.errors import InputError
 from jaxeval.extractors import ShortSideCrop, WeightsStore
-from jaxeval.extractors.tensor_files import read_tensors
+from jaxeval.tensor_files import read_tensors
 
 LATER = {"PIL", "platformdirs", "safetensors", "tensorflow_datasets", "array_record"}
 MODULES = [

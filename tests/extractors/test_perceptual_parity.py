@@ -14,8 +14,8 @@ from random_trunks import PLANS, keep
 from jaxeval.extractors import load_dists, load_lpips
 from jaxeval.extractors.alexnet import ALEXNET
 from jaxeval.extractors.squeezenet import SQUEEZENET
-from jaxeval.extractors.tensor_files import read_tensors
 from jaxeval.ops.image_quality import LpipsConvention
+from jaxeval.tensor_files import read_tensors
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning:torchvision")]
 

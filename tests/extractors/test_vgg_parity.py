@@ -6,10 +6,10 @@ import pytest
 from parity_stub import torchvision_stub
 
 from jaxeval.extractors import WeightsStore, load_extractor
-from jaxeval.extractors.tensor_files import read_tensors
 from jaxeval.extractors.vgg import VGG16, VGG19, VGGPlan, VGGTrunk
 from jaxeval.images import Preparation
 from jaxeval.images.preparation import prepare
+from jaxeval.tensor_files import read_tensors
 
 pytestmark = pytest.mark.parity
 

@@ -24,7 +24,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 import jaxeval.ops.image_quality as iq
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors import load_brisque, load_niqe
-from jaxeval.ops.image_quality.niqe import NiqeModel
+from jaxeval.ops.image_quality import NiqeModel
 
 GAMMA = scipy.special.gamma
 AT = np.arange(-3, 4)

@@ -1,7 +1,6 @@
 """What every full-reference op promises, in every way of running it."""
 
 import functools
-import importlib
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ from jaxpr_checks import contractions
 from quality_ops import FULL_REFERENCE, QUICK, one_by_one, small_pairs, sorted_median
 
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality import batches
+from jaxeval.ops.image_quality import batches, phase_congruency
 
 EVERY = pytest.mark.parametrize("op", FULL_REFERENCE.values(), ids=FULL_REFERENCE.keys())
 
@@ -158,7 +157,6 @@ def test_every_op_and_its_gradient_vary_over_the_axes_of_a_shard_map(name):
 def test_gradients_are_those_of_finite_differences(name, monkeypatch):
     # Steps that do not reach the kinks of maxima, medians and absolute values, at which float32 sees only rounding.
     monkeypatch.setattr(batches, "_each_image", one_by_one)
-    phase_congruency = importlib.import_module("jaxeval.ops.image_quality.phase_congruency")
     monkeypatch.setattr(phase_congruency, "lower_median", sorted_median)  # the op's own reads the bits of float32
     op = FULL_REFERENCE[name]
     with quick_compilation(), jax.enable_x64(True):

@@ -1,7 +1,5 @@
 """Forward and second derivatives of every image op and structure loss."""
 
-import importlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +8,14 @@ from compilation import quick_compilation
 from photographs import photograph
 from quality_ops import FULL_REFERENCE, Op, one_by_one, sorted_median
 
-from jaxeval.ops.image_quality import _moments_of_windows, batches, brisque_features, niqe_features, ssim
+from jaxeval.ops.image_quality import (
+    _moments_of_windows,
+    batches,
+    brisque_features,
+    niqe_features,
+    phase_congruency,
+    ssim,
+)
 
 
 def inner_pair(op: Op) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +79,6 @@ def assert_second_derivatives(total, pair, rtol: float) -> None:
 )
 def test_products_with_the_hessian_are_differences_of_gradients(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_each_image", one_by_one)
-    phase_congruency = importlib.import_module("jaxeval.ops.image_quality.phase_congruency")
     monkeypatch.setattr(phase_congruency, "lower_median", sorted_median)  # the op's own reads the bits of float32
     op = FULL_REFERENCE[name]
     with quick_compilation(), jax.enable_x64(True):

@@ -15,8 +15,6 @@ from default_values import Default, Example
 
 from jaxeval import ops
 
-__all__ = ["DEFAULTS", "INPUTS"]
-
 INPUTS = {"inception_score": frozenset({"logits", "probabilities"})}
 """Optional arguments that are no values but data, one in place of another."""
 

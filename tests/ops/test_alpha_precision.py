@@ -7,7 +7,7 @@ from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 
 from jaxeval.errors import InputError
-from jaxeval.ops.alpha_precision import alpha_precision
+from jaxeval.ops import alpha_precision
 
 
 def published(x, y, steps=30):

@@ -8,7 +8,7 @@ from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cosine
 
 from jaxeval.errors import InputError
-from jaxeval.ops.clip_score import clip_score
+from jaxeval.ops import clip_score
 
 
 def embeddings(count=40, width=12, seed=0):

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 from jaxeval.errors import InputError
+from jaxeval.ops import cmmd, inception_score, kid_full, mmd
 from jaxeval.ops.differences import (
     cmmd_difference,
     inception_score_difference,
@@ -18,9 +19,7 @@ from jaxeval.ops.differences import (
     mmd_difference,
     prdc_difference,
 )
-from jaxeval.ops.inception_score import inception_score
 from jaxeval.ops.manifold import prdc
-from jaxeval.ops.mmd import cmmd, kid_full, mmd
 from jaxeval.ops.resampling import group_numbers, interval
 
 

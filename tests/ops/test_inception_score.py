@@ -10,7 +10,7 @@ from scipy.special import softmax
 from scipy.stats import entropy
 
 from jaxeval.errors import InputError
-from jaxeval.ops.inception_score import inception_score, inception_score_error
+from jaxeval.ops import inception_score, inception_score_error
 
 # torch.manual_seed(3); torch.randperm(23), torch 2.13
 TORCH_PERMUTATION = [12, 9, 0, 10, 6, 17, 3, 2, 1, 16, 15, 14, 13, 22, 11, 20, 7, 5, 18, 19, 4, 8, 21]

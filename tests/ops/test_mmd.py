@@ -1,6 +1,5 @@
 """Kernel discrepancies against plain NumPy in float64, closed forms, and exact enumeration."""
 
-import importlib
 import itertools
 import math
 from typing import Any
@@ -18,8 +17,7 @@ from ops_defaults import DEFAULTS
 from scipy.spatial.distance import cdist
 
 from jaxeval.errors import InputError
-from jaxeval.ops import kernels
-from jaxeval.ops.mmd import cmmd, kid_full, median_distance, mmd
+from jaxeval.ops import _mmd, cmmd, kernels, kid_full, median_distance, mmd
 from jaxeval.ops.ring import kernel_distance_on_device
 
 
@@ -45,7 +43,7 @@ def expected(kernel, x, y, biased, **options):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    for module in (kernels, importlib.import_module("jaxeval.ops.mmd")):
+    for module in (kernels, _mmd):
         monkeypatch.setattr(module, "square_block", lambda: 16)
 
 

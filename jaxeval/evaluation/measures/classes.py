@@ -27,8 +27,6 @@ from jaxeval.evaluation.measures.measure import (
 )
 from jaxeval.evaluation.measures.number_name import POSITIVE, UNIT, NumberName
 
-__all__ = ["MEASURES"]
-
 _CLASS_FD = NumberName("class-fd", "Class FD", "lower", "Class FID", range=POSITIVE)
 _CLASS_ACCURACY = NumberName(
     "class-accuracy", "Class accuracy", "higher", range=UNIT, mean_over="reference", share=True

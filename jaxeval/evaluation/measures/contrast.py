@@ -11,8 +11,6 @@ from jaxeval import ops
 from jaxeval.evaluation.measures.measure import FEW, Contrast, Pair
 from jaxeval.evaluation.measures.number_name import NumberName
 
-__all__ = ["CLOSED", "LEAST_ROWS", "PERMUTED", "contrast_of", "fewest", "rows_of"]
-
 PERMUTED = "9,999 permutations of images between both sets"
 LEAST_ROWS = 4  # a set, for the closed form
 CLOSED = "closed form over all pairs, the reference shared"

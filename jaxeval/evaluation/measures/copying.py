@@ -9,8 +9,6 @@ from jaxeval.evaluation.measures.demands import need_images, need_neighbours, va
 from jaxeval.evaluation.measures.measure import Measure, Number, Pair, Sets, all_copied, subsampled, with_held_out
 from jaxeval.evaluation.measures.number_name import NumberName
 
-__all__ = ["MEASURES"]
-
 _AUTHENTICITY = NumberName(
     "authenticity", "Authentic %", "higher", range=(0.0, 100.0), mean_over="generated", share=True
 )

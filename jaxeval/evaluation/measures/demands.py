@@ -13,8 +13,6 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation.measures.measure import Features
 from jaxeval.evaluation.reading.features import Rows
 
-__all__ = ["need_classes", "need_directions", "need_images", "need_neighbours", "need_width", "one_class", "varying"]
-
 
 def need_images(least: int, what: str, *sides: Features) -> None:
     """Refuses a set of fewer images.

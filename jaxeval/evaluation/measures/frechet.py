@@ -28,10 +28,8 @@ from jaxeval.evaluation.measures.measure import (
 from jaxeval.evaluation.measures.number_name import POSITIVE, UNIT, NumberName
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading.features import Wanted
-from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.ops import Interval
-
-__all__ = ["FD", "MEASURES", "debiased", "gaussian_of"]
+from jaxeval.statistics import FeatureStatistics
 
 FD = NumberName("fd", "FD", "lower", "FID", range=POSITIVE)
 _FD_INFINITY = NumberName("fd-infinity", "FD-infinity", "lower", "FID-infinity", range=POSITIVE)

@@ -13,15 +13,6 @@ from jaxeval import ops
 from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.ops import Interval
 
-__all__ = [
-    "Debiased",
-    "difference_interval",
-    "half_widths",
-    "interval_about",
-    "no_difference",
-    "spread",
-]
-
 _FEWEST = 60  # images a side; a third of them is 20
 
 

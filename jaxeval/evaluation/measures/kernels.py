@@ -13,8 +13,6 @@ from jaxeval.evaluation.measures.measure import FEW, NO_SPREAD, Contrast, Measur
 from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.ops import Interval
 
-__all__ = ["MEASURES"]
-
 _KD = NumberName("kd", "KD", "lower", "KID")
 _KD_FULL = NumberName("kd-full", "KD-full", "lower", "KID-full")
 _MMD_RBF = NumberName("mmd-rbf", "MMD-RBF", "lower")

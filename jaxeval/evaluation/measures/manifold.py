@@ -14,8 +14,6 @@ from jaxeval.evaluation.measures.measure import FEW, Contrast, Measure, Number, 
 from jaxeval.evaluation.measures.number_name import POSITIVE, UNIT, NumberName
 from jaxeval.evaluation.protocols import PRDC_MANIFOLD
 
-__all__ = ["MEASURES"]
-
 _PRECISION = NumberName("precision", "Precision", "higher", range=UNIT, mean_over="generated", share=True)
 _RECALL = NumberName("recall", "Recall", "higher", range=UNIT, mean_over="reference", share=True)
 _DENSITY = NumberName("density", "Density", "higher", range=POSITIVE, mean_over="generated")

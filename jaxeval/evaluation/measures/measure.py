@@ -16,29 +16,9 @@ from jaxeval.evaluation.measures.intervals import Debiased, half_widths, interva
 from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.evaluation.protocols import Protocol
 from jaxeval.evaluation.reading.features import Rows, Wanted
-from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.extractors import Extractor
 from jaxeval.ops import Interval
-
-__all__ = [
-    "DEVIATIONS",
-    "FEW",
-    "NO_SPREAD",
-    "SAME",
-    "Contrast",
-    "Debiased",
-    "Features",
-    "Measure",
-    "Number",
-    "Pair",
-    "Sets",
-    "all_copied",
-    "attempted",
-    "normal_interval",
-    "same_rows",
-    "subsampled",
-    "with_held_out",
-]
+from jaxeval.statistics import FeatureStatistics
 
 DEVIATIONS = 1.959964
 """Of a normal distribution, on either side of its mean, that 95% of it are within."""

@@ -6,8 +6,6 @@ from typing import Literal
 
 from jaxeval.extractors import Extractor
 
-__all__ = ["POSITIVE", "UNIT", "Better", "NumberName"]
-
 Better = Literal["lower", "higher"]
 
 _ANY = (-math.inf, math.inf)

@@ -14,8 +14,6 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation.measures.measure import Measure, Number, Pair, Sets, subsampled, with_held_out
 from jaxeval.evaluation.measures.number_name import Better, NumberName
 
-__all__ = ["own_measure"]
-
 _GIVEN = ("reference", "generated", "held_out", "seed")
 
 

@@ -10,9 +10,7 @@ from jaxeval.evaluation.measures.demands import need_directions, need_images, ne
 from jaxeval.evaluation.measures.measure import Contrast, Measure, Number, Pair, Sets, normal_interval, subsampled
 from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.evaluation.protocols import SplitRule
-from jaxeval.ops.inception_score import SHUFFLED, split_sizes
-
-__all__ = ["MEASURES"]
+from jaxeval.ops.split_rules import SHUFFLED, split_sizes
 
 _IS = NumberName("is", "IS", "higher", "IS", range=(1.0, math.inf))
 _CLIP_SCORE = NumberName("clip-score", "CLIPScore", "higher", range=(0.0, 2.5), mean_over="generated")

@@ -16,8 +16,6 @@ from jaxeval.evaluation.measures.measure import (
 from jaxeval.evaluation.measures.number_name import POSITIVE, NumberName
 from jaxeval.evaluation.protocols import DirectionRule
 
-__all__ = ["MEASURES"]
-
 _SW2 = NumberName("sw2", "SW2", "lower", range=POSITIVE)
 _MIND = NumberName("mind", "MIND", "lower", range=POSITIVE)
 

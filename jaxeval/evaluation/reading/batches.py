@@ -20,14 +20,6 @@ from jaxeval.extractors import Extractor, Normalisation, Precision
 from jaxeval.images import Batch, Preparation, ReadReport, Source, read_batches
 from jaxeval.progress import Progress
 
-__all__ = [
-    "FeatureBatch",
-    "Networks",
-    "ReadOptions",
-    "feature_batches",
-    "fitted_batch_size",
-]
-
 _DEFAULT_BATCH, _LARGEST_DEFAULT = 32, 256
 _BYTES_AN_IMAGE = 128 * 2**20
 

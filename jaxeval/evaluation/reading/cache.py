@@ -20,8 +20,8 @@ from jaxtyping import Float
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.reading.features import Rows
-from jaxeval.evaluation.reading.statistics import FeatureStatistics, load_statistics, save_statistics
 from jaxeval.files import check_writable, local_path, write_atomically
+from jaxeval.statistics import FeatureStatistics, load_statistics, save_statistics
 
 _ENTRY_VERSION = 2
 

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.reading.features import FeatureSpec, Rows
-from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.images import ReadReport, Source
+from jaxeval.statistics import FeatureStatistics
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,6 @@ from jaxeval.evaluation.protocols import Protocol
 from jaxeval.extractors import Extractor, Normalisation, Precision
 from jaxeval.images import Preparation
 
-__all__ = ["FeatureSpec", "Rows", "Wanted", "feature_spec"]
-
 Rows = Float[np.ndarray, "n d"]
 
 

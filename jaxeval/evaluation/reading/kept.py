@@ -17,12 +17,9 @@ from jaxtyping import UInt8
 from jaxeval.errors import InputError
 from jaxeval.evaluation.departures import reduction_matters, report_in_file, sampling_remarks
 from jaxeval.evaluation.reading.features import FeatureSpec, Rows
-from jaxeval.evaluation.reading.foreign_statistics import KEPT_SUFFIXES, FileContent, Part, Tool, read_kept
-from jaxeval.evaluation.reading.statistics import FeatureStatistics
 from jaxeval.files import local_name, local_path
 from jaxeval.images import ReadReport, Sampling, Source, matching_files
-
-__all__ = ["Found", "KeptSet", "open_kept"]
+from jaxeval.statistics import KEPT_SUFFIXES, FeatureStatistics, FileContent, Part, Tool, read_kept
 
 # What of an identity differs from one file of features of a set to the next.
 _OF_EACH_FILE = (

@@ -7,18 +7,16 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from jaxeval.distributed import gather_bytes, gather_rows, largest, sum_over_processes
-from jaxeval.evaluation.reading.block_sums import moments_of_blocks
-from jaxeval.evaluation.reading.statistics import (
+from jaxeval.images import ReadReport
+from jaxeval.statistics import (
     FeatureStatistics,
     StatisticsAccumulator,
     in_order,
+    moments_of_blocks,
     statistics_of_moments,
     statistics_of_rows,
     too_few_images,
 )
-from jaxeval.images import ReadReport
-
-__all__ = ["merge_digests", "merge_reports", "merge_rows", "merge_statistics"]
 
 # Rows of 2,048 features: 32 MB from each process at a time.
 _ROWS_AT_A_TIME = 4096

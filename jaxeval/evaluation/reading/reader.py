@@ -38,7 +38,6 @@ from jaxeval.evaluation.reading.data_set import DataSet
 from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
 from jaxeval.evaluation.reading.merging import merge_digests, merge_reports, merge_rows, merge_statistics
 from jaxeval.evaluation.reading.state import STATE_FORMAT, ReadingState, RowFiles
-from jaxeval.evaluation.reading.statistics import in_order, too_few_images
 from jaxeval.images import (
     DECODING_VERSION,
     ChosenPart,
@@ -50,6 +49,7 @@ from jaxeval.images import (
     remarks,
 )
 from jaxeval.progress import Progress
+from jaxeval.statistics import in_order, too_few_images
 
 # Batches between two agreements to go on: an exchange of three numbers, which should cost nothing beside them.
 _ROUND = 8

@@ -9,8 +9,6 @@ from jaxtyping import Float
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable
 
-__all__ = ["RowStore"]
-
 _ROWS_AT_A_TIME = 4096
 
 

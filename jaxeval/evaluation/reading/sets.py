@@ -12,8 +12,6 @@ from jaxeval.images import Sampling, Source, open_source
 from jaxeval.images.arrays import check_layout
 from jaxeval.images.lists import describe, is_image
 
-__all__ = ["NamedSet", "SetOptions", "named_sets", "one_set"]
-
 
 @dataclasses.dataclass(frozen=True)
 class NamedSet:

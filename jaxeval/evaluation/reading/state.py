@@ -16,14 +16,11 @@ from jaxtyping import Int
 
 from jaxeval.distributed import Saved
 from jaxeval.evaluation.reading.batches import FeatureBatch
-from jaxeval.evaluation.reading.block_sums import block_size, blocks_of
 from jaxeval.evaluation.reading.cache import CacheWriter
 from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
 from jaxeval.evaluation.reading.row_store import RowStore
-from jaxeval.evaluation.reading.statistics import SAMPLE, StatisticsAccumulator
 from jaxeval.images import DIGEST_BYTES, ReadReport
-
-__all__ = ["STATE_FORMAT", "ReadingState", "RowFiles", "Wanted"]
+from jaxeval.statistics import SAMPLE, StatisticsAccumulator, block_size, blocks_of
 
 STATE_FORMAT = 3
 """Of what `ReadingState.to_bytes` gives."""

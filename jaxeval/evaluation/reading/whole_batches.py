@@ -5,8 +5,6 @@ from typing import Any
 from jaxeval.errors import InputError
 from jaxeval.images import SampledSource, Source
 
-__all__ = ["WholeBatches", "in_whole_batches"]
-
 
 class WholeBatches(SampledSource):
     """The images of a source that fill whole batches, its last ones left out; it says how many were dropped.

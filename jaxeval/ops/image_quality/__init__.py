@@ -5,32 +5,41 @@ grad and on sharded batches; gradients are finite also at identical images and o
 shapes and values that are not finite are InputErrors wherever values can be looked at.
 """
 
-from jaxeval.ops.image_quality.brisque import BrisqueConvention as BrisqueConvention
-from jaxeval.ops.image_quality.brisque import BrisqueModel as BrisqueModel
-from jaxeval.ops.image_quality.brisque import brisque as brisque
-from jaxeval.ops.image_quality.brisque import brisque_features as brisque_features
-from jaxeval.ops.image_quality.clip_iqa import CLIP_IQA_PROMPTS as CLIP_IQA_PROMPTS
-from jaxeval.ops.image_quality.clip_iqa import clip_iqa as clip_iqa
+from jaxeval.ops.image_quality._brisque import BrisqueConvention as BrisqueConvention
+from jaxeval.ops.image_quality._brisque import BrisqueModel as BrisqueModel
+from jaxeval.ops.image_quality._brisque import brisque as brisque
+from jaxeval.ops.image_quality._brisque import brisque_features as brisque_features
+from jaxeval.ops.image_quality._clip_iqa import CLIP_IQA_PROMPTS as CLIP_IQA_PROMPTS
+from jaxeval.ops.image_quality._clip_iqa import clip_iqa as clip_iqa
+from jaxeval.ops.image_quality._cw_ssim import cw_ssim as cw_ssim
+from jaxeval.ops.image_quality._fsim import fsim as fsim
+from jaxeval.ops.image_quality._gmsd import gms as gms
+from jaxeval.ops.image_quality._gmsd import gmsd as gmsd
+from jaxeval.ops.image_quality._gmsd import ms_gmsd as ms_gmsd
+from jaxeval.ops.image_quality._haarpsi import haarpsi as haarpsi
+from jaxeval.ops.image_quality._iw_ssim import iw_ssim as iw_ssim
+from jaxeval.ops.image_quality._mdsi import mdsi as mdsi
+from jaxeval.ops.image_quality._ms_ssim import MS_SSIM_WEIGHTS as MS_SSIM_WEIGHTS
+from jaxeval.ops.image_quality._ms_ssim import MsSsimConvention as MsSsimConvention
+from jaxeval.ops.image_quality._ms_ssim import ms_ssim as ms_ssim
+from jaxeval.ops.image_quality._niqe import NiqeConvention as NiqeConvention
+from jaxeval.ops.image_quality._niqe import NiqeModel as NiqeModel
+from jaxeval.ops.image_quality._niqe import niqe as niqe
+from jaxeval.ops.image_quality._niqe import niqe_features as niqe_features
+from jaxeval.ops.image_quality._nlpd import nlpd as nlpd
+from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs as psnr_hvs
+from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs_m as psnr_hvs_m
+from jaxeval.ops.image_quality._sr_sim import sr_sim as sr_sim
+from jaxeval.ops.image_quality._ssim import SsimConvention as SsimConvention
+from jaxeval.ops.image_quality._ssim import SsimTerms as SsimTerms
+from jaxeval.ops.image_quality._ssim import ssim as ssim
+from jaxeval.ops.image_quality._ssim import ssim_terms as ssim_terms
+from jaxeval.ops.image_quality._vif import vif as vif
+from jaxeval.ops.image_quality._vsi import vsi as vsi
 from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
 from jaxeval.ops.image_quality.colour import rgb_to_ycbcr as rgb_to_ycbcr
-from jaxeval.ops.image_quality.cw_ssim import cw_ssim as cw_ssim
 from jaxeval.ops.image_quality.frames import frame_scores as frame_scores
-from jaxeval.ops.image_quality.fsim import fsim as fsim
-from jaxeval.ops.image_quality.gmsd import gms as gms
-from jaxeval.ops.image_quality.gmsd import gmsd as gmsd
-from jaxeval.ops.image_quality.gmsd import ms_gmsd as ms_gmsd
-from jaxeval.ops.image_quality.haarpsi import haarpsi as haarpsi
-from jaxeval.ops.image_quality.iw_ssim import iw_ssim as iw_ssim
-from jaxeval.ops.image_quality.mdsi import mdsi as mdsi
-from jaxeval.ops.image_quality.ms_ssim import MS_SSIM_WEIGHTS as MS_SSIM_WEIGHTS
-from jaxeval.ops.image_quality.ms_ssim import MsSsimConvention as MsSsimConvention
-from jaxeval.ops.image_quality.ms_ssim import ms_ssim as ms_ssim
-from jaxeval.ops.image_quality.niqe import NiqeConvention as NiqeConvention
-from jaxeval.ops.image_quality.niqe import NiqeModel as NiqeModel
-from jaxeval.ops.image_quality.niqe import niqe as niqe
-from jaxeval.ops.image_quality.niqe import niqe_features as niqe_features
-from jaxeval.ops.image_quality.nlpd import nlpd as nlpd
 from jaxeval.ops.image_quality.no_reference import Exposure as Exposure
 from jaxeval.ops.image_quality.no_reference import colourfulness as colourfulness
 from jaxeval.ops.image_quality.no_reference import entropy as entropy
@@ -44,15 +53,6 @@ from jaxeval.ops.image_quality.pixel_errors import mae as mae
 from jaxeval.ops.image_quality.pixel_errors import mse as mse
 from jaxeval.ops.image_quality.pixel_errors import psnr as psnr
 from jaxeval.ops.image_quality.pixel_errors import rmse as rmse
-from jaxeval.ops.image_quality.psnr_hvs import psnr_hvs as psnr_hvs
-from jaxeval.ops.image_quality.psnr_hvs import psnr_hvs_m as psnr_hvs_m
-from jaxeval.ops.image_quality.sr_sim import sr_sim as sr_sim
-from jaxeval.ops.image_quality.ssim import SsimConvention as SsimConvention
-from jaxeval.ops.image_quality.ssim import SsimTerms as SsimTerms
-from jaxeval.ops.image_quality.ssim import ssim as ssim
-from jaxeval.ops.image_quality.ssim import ssim_terms as ssim_terms
-from jaxeval.ops.image_quality.vif import vif as vif
-from jaxeval.ops.image_quality.vsi import vsi as vsi
 
 __all__ = [
     "CLIP_IQA_PROMPTS",

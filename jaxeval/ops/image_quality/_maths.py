@@ -6,19 +6,6 @@ from jaxtyping import Array, Complex, Float
 
 from jaxeval._arrays import AnyArray, contract
 
-__all__ = [
-    "absolute",
-    "filtered",
-    "magnitude",
-    "map_mean",
-    "map_sum",
-    "power",
-    "root",
-    "similarity",
-    "stretched",
-    "weighted_similarity",
-]
-
 Map = Float[Array, "*shape"]
 
 

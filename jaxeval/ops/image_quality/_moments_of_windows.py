@@ -29,8 +29,6 @@ from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
 from jaxeval.ops.image_quality._maths import map_mean
 from jaxeval.ops.image_quality.windows import Taps, blur, columns, fenced, rows
 
-__all__ = ["Losses", "WindowMoments", "losses_by_channel", "window_moments"]
-
 Pixels = Float[Array, "_ _ _"]
 Rows = Float[Array, "_ _"]
 Channels = Float[Array, " c"]

@@ -22,8 +22,6 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import AnyArray, Numbers
 from jaxeval.errors import InputError
 
-__all__ = ["Scores", "check_choice", "check_data_range", "check_images", "each_image", "image_pair"]
-
 Scores = Float[Array, "*n"]  # one value an image
 
 # Of one batch at once off the CPU. The gradient of FSIM, the hungriest, keeps 135 maps of this size: 4.3 GiB.

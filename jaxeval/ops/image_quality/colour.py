@@ -16,21 +16,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality.batches import check_data_range, check_images, each_image
 
-__all__ = [
-    "LHM",
-    "LMN",
-    "YIQ",
-    "View",
-    "check_view",
-    "lab",
-    "luma_yiq",
-    "rgb_to_y",
-    "rgb_to_ycbcr",
-    "rounded_mix",
-    "transform",
-    "view",
-]
-
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 View = Literal["all", "y", "y-rounded"]

@@ -10,8 +10,6 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 
-__all__ = ["frame_scores"]
-
 
 @takes_arrays
 def frame_scores(

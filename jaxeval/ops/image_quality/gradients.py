@@ -6,8 +6,6 @@ from jaxtyping import Array, Float
 from jaxeval.ops.image_quality._maths import magnitude
 from jaxeval.ops.image_quality.windows import Taps, columns, rows
 
-__all__ = ["prewitt", "scharr"]
-
 Plane = Float[Array, "h w"]
 
 _DIFFERENCE: Taps = (-1.0, 0.0, 1.0)

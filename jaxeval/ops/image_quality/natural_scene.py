@@ -20,8 +20,6 @@ from jaxtyping import Array, Float
 from jaxeval.ops.image_quality._maths import map_mean, map_sum, root
 from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
-__all__ = ["SHIFTS", "SkewedFit", "contrast_normalised", "neighbours", "shape_of_symmetric", "skewed_fit"]
-
 Plane = Float[Array, "_ _"]
 Scalar = Float[Array, ""]
 

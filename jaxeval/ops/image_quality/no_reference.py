@@ -12,8 +12,6 @@ from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, map_
 from jaxeval.ops.image_quality.batches import Scores, check_choice, check_data_range, check_images, each_image
 from jaxeval.ops.image_quality.colour import luma_yiq
 
-__all__ = ["Exposure", "colourfulness", "entropy", "exposure", "sharpness", "total_variation"]
-
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
 

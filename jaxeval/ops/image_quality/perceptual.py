@@ -1,7 +1,7 @@
 """Distances of feature maps: LPIPS and DISTS, given the maps that a trunk has of both images.
 
-The networks and their weights are elsewhere (`jaxeval.extractors.load_lpips`, `load_dists`); here is what is done with
-their maps. Both are exactly 0 for identical maps, and their gradients are finite everywhere.
+The networks and their weights are elsewhere (docs/image_quality.md); here is what is done with their maps. Both are
+exactly 0 for identical maps, and their gradients are finite everywhere.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import root
 from jaxeval.ops.image_quality.batches import Scores, check_choice
-
-__all__ = ["LpipsConvention", "check_maps", "dists_distance", "lpips_distance", "spatial_mean"]
 
 Maps = Float[Array, "_ _ _ _"]
 Channels = Float[Array, " _"]

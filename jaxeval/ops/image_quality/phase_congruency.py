@@ -11,8 +11,6 @@ from jaxtyping import Array, Float
 
 from jaxeval.ops.image_quality._maths import filtered, magnitude, map_mean
 
-__all__ = ["lower_median", "phase_congruency"]
-
 Plane = Float[Array, "h w"]
 
 _SCALES, _ORIENTATIONS = 4, 4

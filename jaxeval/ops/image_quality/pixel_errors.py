@@ -9,8 +9,6 @@ from jaxeval.ops.image_quality._maths import absolute, map_mean, root
 from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import View, check_view, view
 
-__all__ = ["mae", "mse", "psnr", "rmse"]
-
 _DECIBELS = 4.342944819032518  # 10 / ln 10
 
 

@@ -9,8 +9,6 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import contract
 
-__all__ = ["bilinear", "cubic", "resampled"]
-
 Weights = Float[np.ndarray, "_ _"]  # of rows and of columns, whose sizes are their own
 
 

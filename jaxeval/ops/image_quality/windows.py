@@ -15,17 +15,6 @@ from jaxtyping import Array, Float
 
 from jaxeval.ops._derivatives import Arrays, linear
 
-__all__ = [
-    "blur",
-    "columns",
-    "fenced",
-    "gaussian_taps",
-    "pad_image",
-    "pool",
-    "rows",
-    "uniform_taps",
-]
-
 Taps = tuple[float, ...]
 Rows = Float[Array, "_ _"]
 

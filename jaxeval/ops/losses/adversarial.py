@@ -15,17 +15,6 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 
-__all__ = [
-    "ADVERSARIAL_LOSSES",
-    "AdversarialLosses",
-    "hinge",
-    "least_squares",
-    "minimax",
-    "non_saturating",
-    "relativistic",
-    "wasserstein",
-]
-
 
 class AdversarialLosses(NamedTuple):
     """What the two players minimise: float32 scalars, means over the batch.

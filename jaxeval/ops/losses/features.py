@@ -1,7 +1,8 @@
 """Losses of feature maps: content, style, and Johnson's perceptual loss of both, given a trunk's maps of both images.
 
-`jaxeval.extractors.load_trunk` gives the maps by name; its `apply` is pure, so that a train step differentiates through
-it. Every loss has one value an image, [N]; take the mean over the batch yourself.
+Maps go by their layers' names (docs/image_quality.md has trunks that give them). Where a pure function of the images
+makes them, a train step differentiates through it. Every loss has one value an image, [N]; take the mean over the
+batch yourself.
 """
 
 from collections.abc import Mapping
@@ -15,8 +16,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality.batches import check_choice
 from jaxeval.ops.image_quality.perceptual import spatial_mean
-
-__all__ = ["ContentReduction", "StyleNormalisation", "content_loss", "gram_matrix", "perceptual_loss", "style_loss"]
 
 Maps = Mapping[str, Float[Array, "_ _ _ _"]]
 Weights = Mapping[str, float]

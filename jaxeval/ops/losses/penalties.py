@@ -10,8 +10,6 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 
-__all__ = ["gradient_norms", "gradient_penalty", "r1_penalty", "r2_penalty"]
-
 Discriminator = Callable[[Float[Array, "n ..."]], Float[Array, " n"]]
 
 

@@ -4,12 +4,8 @@ from typing import Literal
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
+from jaxeval.ops.image_quality import MS_SSIM_WEIGHTS, gms, ms_ssim, ssim
 from jaxeval.ops.image_quality.batches import Scores, check_choice
-from jaxeval.ops.image_quality.gmsd import gms
-from jaxeval.ops.image_quality.ms_ssim import MS_SSIM_WEIGHTS, ms_ssim
-from jaxeval.ops.image_quality.ssim import ssim
-
-__all__ = ["StructureSimilarity", "structure_loss"]
 
 StructureSimilarity = Literal["ssim", "ms-ssim", "gradient"]
 _SIMILARITIES: tuple[StructureSimilarity, ...] = ("ssim", "ms-ssim", "gradient")

@@ -10,17 +10,6 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 
-__all__ = [
-    "bernoulli_nll",
-    "elbo",
-    "free_bits",
-    "gaussian_kl",
-    "gaussian_log_density",
-    "gaussian_nll",
-    "importance_weighted_bound",
-    "l1_error",
-]
-
 _LOG_2PI = math.log(2 * math.pi)
 
 

@@ -1,0 +1,67 @@
+"""Feature similarity (FSIM, FSIMc): phase congruency and gradients compared where there is a feature."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
+from jaxeval.ops.image_quality._maths import power, similarity, weighted_similarity
+from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
+from jaxeval.ops.image_quality.colour import YIQ, transform
+from jaxeval.ops.image_quality.gradients import scharr
+from jaxeval.ops.image_quality.phase_congruency import phase_congruency
+from jaxeval.ops.image_quality.windows import pool
+
+Pixels = Float[Array, "_ _ _"]
+
+_PHASE, _GRADIENT, _CHROMA = 0.85, 160.0, 200.0  # constants of the similarities, for values from 0 to 255
+_CHROMA_POWER = 0.03
+
+
+@takes_arrays
+def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = True) -> Scores:
+    """Feature similarity of each pair of images, as in piq and the authors' code.
+
+    Images whose least side is much above 256 are first averaged in squares of round(side / 256) pixels.
+
+    Args:
+      x: RGB images, [N, H, W, 3], any real dtype; for `chromatic=False` also gray ones, [N, H, W, 1].
+      y: as x.
+      data_range: width of the values' range, such as 1.0 or 255.
+      chromatic: FSIMc, which compares chroma (I and Q) too; otherwise FSIM, of the luma alone.
+
+    Returns:
+      [N], in [0, 1]; exactly 1 for identical images, and the same for (y, x).
+
+    Raises:
+      InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are gray for
+        FSIMc.
+
+    Reference: Zhang, Zhang, Mou, Zhang, "FSIM: a feature similarity index for image quality assessment", IEEE TIP
+    20(8), 2011.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.fsim(x, y, data_range=1.0).shape
+      (4,)
+    """
+    peak = image_pair("fsim", x, y, data_range, least_side=4, colours=(3,) if chromatic else (1, 3))
+    return each_image(_fsim, x, y, data_range=peak, chromatic=chromatic)
+
+
+def _fsim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool) -> Float[Array, ""]:
+    x, y = (_prepared(i * (255.0 / data_range), chromatic) for i in (x, y))
+    luma_x, luma_y = x[..., 0], y[..., 0]
+    phase_x, phase_y = phase_congruency(luma_x), phase_congruency(luma_y)
+    similar = similarity(phase_x, phase_y, _PHASE) * similarity(scharr(luma_x), scharr(luma_y), _GRADIENT)
+    if chromatic:
+        chroma = similarity(x[..., 1], y[..., 1], _CHROMA) * similarity(x[..., 2], y[..., 2], _CHROMA)
+        similar = similar * power(jnp.abs(chroma), _CHROMA_POWER)
+    return weighted_similarity(similar, jnp.maximum(phase_x, phase_y))
+
+
+def _prepared(x: Pixels, chromatic: bool) -> Pixels:
+    x = x if x.shape[-1] == 1 else transform(x, YIQ if chromatic else YIQ[:1])
+    return pool(x, max(1, round(min(x.shape[:2]) / 256)))

@@ -1,0 +1,126 @@
+"""Multi-scale structural similarity (MS-SSIM), as each reference implementation computes it.
+
+The product over scales, each half as large as the last, of the mean contrast-structure term to the power of the scale's
+weight; at the coarsest scale, of mean SSIM. Negative means count as 0. Conventions:
+
+| convention     | halves an odd side by                      | borders  | channels                            |
+|----------------|--------------------------------------------|----------|-------------------------------------|
+| pytorch-msssim | zeros on both ends of it                   | cut      | a product each, then their mean     |
+| piq            | a copied pixel before each side, if one is odd | cut  | a product each, then their mean     |
+| torchmetrics   | dropping the last pixel                    | reflected | averaged first                     |
+| pyiqa          | zeros on both ends of it                   | cut      | luma of YIQ in whole numbers; contrast-structure below 0 counts as 0 in each window |
+
+Reference: Wang, Simoncelli, Bovik, "Multiscale structural similarity for image quality assessment", Asilomar 2003.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxeval._arrays import Numbers
+from jaxeval._door import takes_arrays
+from jaxeval.errors import InputError
+from jaxeval.ops.image_quality._maths import power
+from jaxeval.ops.image_quality._moments_of_windows import losses_by_channel
+from jaxeval.ops.image_quality._ssim import K1, K2, prepared, window_of
+from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, image_pair
+from jaxeval.ops.image_quality.colour import View, check_view
+from jaxeval.ops.image_quality.windows import pad_image, pool
+
+Pixels = Float[Array, "_ _ _"]
+
+MsSsimConvention = Literal["pytorch-msssim", "piq", "torchmetrics", "pyiqa"]
+CONVENTIONS: tuple[MsSsimConvention, ...] = ("pytorch-msssim", "piq", "torchmetrics", "pyiqa")
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+@takes_arrays
+def ms_ssim(
+    x: Numbers,
+    y: Numbers,
+    *,
+    data_range: float | None = None,
+    convention: MsSsimConvention = "pytorch-msssim",
+    weights: tuple[float, ...] = MS_SSIM_WEIGHTS,
+    channels: View = "all",
+    crop_border: int = 0,
+) -> Scores:
+    """Multi-scale structural similarity of each pair of images.
+
+    Args:
+      x: images, [N, H, W, C], any real dtype.
+      y: as x.
+      data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
+      convention: the implementation whose number it is; the module lists how they differ.
+      weights: exponents, from the finest scale to the coarsest; fewer of them take smaller images.
+      channels: "all"; "y", the luma of `rgb_to_y`; or "y-rounded", rounded to 8 bits as in MATLAB.
+      crop_border: pixels left out along every edge, before anything else.
+
+    Returns:
+      [N], in [0, 1]; exactly 1 for identical images, and the same for (y, x).
+
+    Raises:
+      InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small
+        for that many scales: with five, sides of at least 161 (torchmetrics: 176) pixels are needed.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
+      >>> x, y = np.random.default_rng(0).uniform(size=(2, 4, 32, 32, 3))
+      >>> image_quality.ms_ssim(x, y, data_range=1.0, weights=(0.5, 0.5)).shape
+      (4,)
+    """
+    check_choice("ms_ssim", "convention", convention, CONVENTIONS)
+    weights = tuple(float(w) for w in weights)
+    if not weights or min(weights) <= 0:
+        raise InputError(f"ms_ssim: weights={weights} must be positive numbers, one a scale")
+    scales = len(weights)
+    least = 11 * max(1, scales - 1) ** 2 if convention == "torchmetrics" else 10 * 2 ** (scales - 1) + 1
+    peak = image_pair("ms_ssim", x, y, data_range, colours=(1, 3) if convention == "pyiqa" else ())
+    check_view("ms_ssim", x, channels, crop_border, max(least, 2**scales))
+    return each_image(
+        _ms_ssim,
+        x,
+        y,
+        data_range=peak,
+        convention=convention,
+        weights=weights,
+        channels=channels,
+        crop_border=crop_border,
+    )
+
+
+def _ms_ssim(
+    x: Pixels, y: Pixels, *, data_range: float, convention: MsSsimConvention, weights: tuple[float, ...], **options
+) -> Float[Array, ""]:
+    # Of SSIM's preparations only pyiqa's is MS-SSIM's too: piq does not shrink images first here.
+    colour = "pyiqa" if convention == "pyiqa" else "scikit-image"
+    x, peak = prepared(x, data_range=data_range, convention=colour, **options)
+    y, _ = prepared(y, data_range=data_range, convention=colour, **options)
+    taps = window_of("scikit-image")
+    margin = len(taps) // 2 if convention == "torchmetrics" else 0
+    similarities = []
+    for scale in range(len(weights)):
+        if scale > 0:
+            x, y = _halved(x, convention), _halved(y, convention)
+        windows = [pad_image(i, (margin, margin), (margin, margin), "reflect") for i in (x, y)]
+        losses = losses_by_channel(
+            *windows, taps, (K1 * peak) ** 2, (K2 * peak) ** 2, clip=convention == "pyiqa", margin=margin
+        )
+        loss = losses.ssim if scale == len(weights) - 1 else losses.contrast_structure
+        similarities.append(1.0 - (loss.mean(keepdims=True) if convention == "torchmetrics" else loss))
+    product = jnp.ones_like(similarities[0])
+    for similarity, weight in zip(similarities, weights, strict=True):
+        product = product * power(similarity, weight)
+    return product.mean()
+
+
+def _halved(x: Pixels, convention: MsSsimConvention) -> Pixels:
+    """Means of 2 x 2 squares, with a convention's way with odd sides."""
+    odd = (x.shape[0] % 2, x.shape[1] % 2)
+    if convention in ("pytorch-msssim", "pyiqa"):
+        x = pad_image(x, odd, odd, "constant")
+    if convention == "piq":
+        x = pad_image(x, (max(odd), max(odd)), (0, 0), "edge")
+    return pool(x, 2)
