@@ -7,7 +7,7 @@ __all__ = ["metrics", "protocols"]
 
 @click.command(short_help="List the protocols and what they pin.")
 def protocols() -> None:
-    """List the protocols: whose definition of the Frechet distance each follows, and what it pins."""
+    """List the protocols: whose definition of the Fréchet distance each follows, and what it pins."""
     from rich import box
     from rich.table import Table
 

@@ -44,7 +44,7 @@ def test_json_is_alone_on_stdout(folders, capfd):
     [
         (["--metrics", "beauty"], "metric 'beauty' of pairs is not known"),
         (["--worst", "-1"], "--worst is -1"),
-        (["--alpha", "grey"], "alpha 'grey' is not known; choose from drop, white, black"),
+        (["--alpha", "gray"], "alpha 'gray' is not known; choose from drop, white, black"),
         (["--exif", "yes"], "exif 'yes' is not known; choose from ignore, apply"),
         (["--worst-by", "beauty"], "--worst-by 'beauty' is not a metric"),
         (["--on-error", "ask"], "on_error 'ask' must be 'fail' or 'skip'"),
