@@ -114,7 +114,7 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What may be chosen in the place of a protocol's own rules."""
+    """The options that replace a protocol's own rules, such as the number of splits."""
     options = (
         click.option(
             "--kid-subset-size", type=int, metavar="N", help="Images in each subset of kd. [default: the protocol's]"

@@ -11,7 +11,7 @@ __all__ = ["pairs"]
 
 
 def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    """Prints what `--metrics` takes."""
+    """Prints the table of the measures that `--metrics` takes."""
     if not wanted:
         return
     from rich import box

@@ -138,7 +138,7 @@ def _rows(
             except InputError as error:
                 if on_error == "fail":
                     advice = "mend or remove it, or have such images skipped and counted (--on-error skip)"
-                    raise InputError(f"{str(error).rstrip('.')}; {advice}") from error
+                    raise InputError(f"{error}; {advice}") from error
                 report.skipped.append((item.name, str(error)))
                 continue
             report.count += 1
@@ -201,7 +201,7 @@ def _batches(
         for what, times in source.notes.items():
             report.note(what, times)
     if first is None and not empty_ok:
-        reason = f"; the first: {report.skipped[0][1]}" if report.skipped else "."
+        reason = f"; the first: {report.skipped[0][1]}" if report.skipped else ""
         raise InputError(f"none of the {len(report.skipped)} images of {source.name} could be read{reason}")
 
 

@@ -91,7 +91,7 @@ def print_warnings(warnings: Sequence[str], console: Console) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """What a column, or a row, shows of each set."""
+    """What a column or a row of the table shows of each set: a metric under a protocol."""
 
     metric: str
     protocol: str
@@ -101,11 +101,11 @@ class _Kind:
 
     @classmethod
     def of(cls, result: Result, *, debiased: bool = False) -> "_Kind":
-        """That of a result, or of the same less its bias."""
+        """The kind of a result, or of the same result less its bias."""
         return cls(result.metric, result.protocol, result.label, result.better, debiased)
 
     def heading(self, extractor: str = "") -> str:
-        """Its name, without the extractor's if that is given, and the direction that is better."""
+        """The number's name, without the extractor's if that is given, and the direction that is better."""
         name = self.label.removesuffix(f"-{extractor}") if extractor else self.label
         arrow = {None: "", "lower": " \u2193", "higher": " \u2191"}[self.better]
         return name + (" less bias" if self.debiased else "") + arrow
