@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxeval.errors import said_by
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("jaxeval", "models", "benchmarks", "scripts")
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
@@ -127,3 +129,11 @@ def test_names_are_spelt_one_way() -> None:
         lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
         found[path] = [number for number, line in enumerate(lines, 1) if MISSPELT.search(line)]
     assert {path: lines for path, lines in found.items() if lines and not path.startswith(SPELLING_LEFT_OUT)} == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [("File is not a zip file.", "File is not a zip file"), ("\nno data...\nat line 2.", "no data"), (" ", "OSError")],
+)
+def test_other_libraries_messages_become_part_of_a_sentence(message: str, said: str) -> None:
+    assert said_by(OSError(message)) == said

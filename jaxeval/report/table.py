@@ -14,7 +14,6 @@ from jaxeval.evaluation import Comparison, Difference, Result
 
 __all__ = [
     "format_count",
-    "format_interval",
     "format_value",
     "interval_text",
     "output_console",
@@ -49,13 +48,8 @@ def format_count(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
-def format_interval(result: Result) -> str:
-    """An interval with as many digits as tell its ends apart; empty where there is none."""
-    return interval_text(result.interval)
-
-
 def interval_text(interval: tuple[float, float] | None) -> str:
-    """Two ends with as many digits as tell them apart; empty for None."""
+    """An interval, its ends with as many digits as tell them apart; empty where there is none."""
     if interval is None:
         return ""
     low, high = interval

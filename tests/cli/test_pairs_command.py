@@ -68,7 +68,7 @@ def test_the_list_names_every_metric(capfd):
     assert all(name in out for name in PAIR_MEASURES)
 
 
-def test_what_was_done_to_images_is_one_line_each(folders, tmp_path, capfd):
+def test_what_was_done_to_images_is_one_line_each(tmp_path, capfd):
     reference, distorted = tmp_path / "r", tmp_path / "d"
     for folder, level in ((reference, 10), (distorted, 30)):
         folder.mkdir()

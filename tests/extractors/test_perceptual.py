@@ -109,7 +109,7 @@ def test_dists(tmp_path, monkeypatch):
         assert np.isfinite(slope(dists.params, image, y)).all()
 
 
-def test_bad_calls_say_what_to_do(alex, weights_dir, tmp_path):
+def test_bad_calls_say_what_to_do(alex, weights_dir):
     x, y = pairs()
     with pytest.raises(InputError, match="lpips-alex: data_range is missing"):
         alex(x, y)

@@ -14,12 +14,10 @@ from metric_cases import frechet_by_scipy
 
 from jaxeval.errors import InputError
 from jaxeval.evaluation.reading.statistics import save_statistics, statistics_of_features
-from jaxeval.extractors import from_function
 from jaxeval.metrics import Collection, FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean, Metric, to_nnx
 
 RNG = np.random.default_rng(3)
 X, Y = (RNG.normal(size=(64, 5)).astype(np.float32) + shift for shift in (0.0, 0.3))
-MEANS = from_function(lambda images: images.mean((1, 2)), name="means", feature_size=3)
 METRICS: dict[str, Metric] = {
     "frechet": FrechetDistance(5),
     "kernel": KernelDistance(5, 128),
