@@ -78,7 +78,7 @@ CURVES: dict[str, Curve] = {
     f"moments, d = {_WIDTH}": Curve(_COUNTS, "rows", 1, _moments),
     f"KID over all pairs, d = {_WIDTH}": Curve(_COUNTS, "rows", 2, _kid),
     f"precision/recall/density/coverage, d = {_WIDTH}": Curve(_COUNTS, "rows", 2, _prdc),
-    "Frechet distance": Curve((64, 128, 256, 512, 1024, 2048, 4096), "features", 3, _frechet),
+    "Fréchet distance": Curve((64, 128, 256, 512, 1024, 2048, 4096), "features", 3, _frechet),
     "SSIM of one pair": Curve((64, 128, 256, 512, 1024, 2048, 4096), "pixels on a side", 2, _ssim),
 }
 

@@ -185,7 +185,7 @@ def _pairs_work(size: Size) -> float:
 KERNELS = (
     Kernel(
         name="frechet",
-        title="Frechet distance of two {d}-d statistics",
+        title="Fréchet distance of two {d}-d statistics",
         sizes={"small": {"d": 512}, "paper": {"d": 2048}},
         contenders={OURS: _frechet, "torch-fidelity": _frechet_fidelity, "scipy sqrtm": _frechet_scipy},
         work=lambda size: (1 / 3 + 1 + 4 / 3) * size["d"] ** 3,  # Cholesky, L^T S L, tridiagonal reduction
@@ -195,7 +195,7 @@ KERNELS = (
     ),
     Kernel(
         name="frechet-singular",
-        title="Frechet distance of 2 x {n} rows of {d} features: fewer rows than features",
+        title="Fréchet distance of 2 x {n} rows of {d} features: fewer rows than features",
         sizes={"small": {"n": 150, "d": 512}, "paper": {"n": 500, "d": 2048}},
         contenders={OURS: _singular, "torch-fidelity": _singular_fidelity, "scipy sqrtm": _singular_scipy},
         work=lambda size: 2.0 * size["n"] ** 2 * size["d"] + 8 / 3 * size["n"] ** 3,  # a product, bidiagonalisation

@@ -170,7 +170,7 @@ def _modes(modes: Mapping[str, Any] | None, note: str | None) -> str:
         return head + (
             "No accelerator was at hand for these figures. `python -m benchmarks` and `python -m benchmarks.modes` "
             "run on one as they are: the former on the device, the latter with float32 products at full precision "
-            "(what jaxeval asks for) and in the tensor cores' modes, with the error of each mode in the Frechet "
+            "(what jaxeval asks for) and in the tensor cores' modes, with the error of each mode in the Fréchet "
             "distance against float64 on the host."
         )
     lines = [f"{modes['machine']['device']}, jax {modes['machine']['versions']['jax']}.", ""]

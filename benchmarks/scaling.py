@@ -77,7 +77,7 @@ def manifold(devices: int, rows: int = 8192, feature_size: int = 256) -> Any:
 
 PROGRAMS: dict[str, Callable[[int], Any]] = {
     "extractor, 64 images": extractor_step,
-    "Frechet distance, update by 1,024 x 1,024": frechet_step,
+    "Fréchet distance, update by 1,024 x 1,024": frechet_step,
     "KID, 8,192 x 256 on both sides": kernel_distance,
     "precision/recall, 8,192 x 256 on both sides": manifold,
 }

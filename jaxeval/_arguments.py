@@ -140,17 +140,17 @@ def checked(**checks: Check) -> Callable[[Callable[_Parameters, _Found]], Callab
 
 
 def optional(check: Check) -> Check:
-    """The same check, which lets None pass."""
+    """A check that lets None pass and otherwise does what `check` does."""
     return lambda name, value: None if value is None else check(name, value)
 
 
 def or_automatic(check: Check) -> Check:
-    """The same check, which lets `auto` pass."""
+    """A check that lets `auto` pass and otherwise does what `check` does."""
     return lambda name, value: value if isinstance(value, str) and value == "auto" else check(name, value)
 
 
 def several(check: Check) -> Check:
-    """The same check of a single value, or of each of several."""
+    """A check of a single value, or of each value of a list, tuple or other collection."""
 
     def check_all(name: str, value: Any) -> Any:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
@@ -161,12 +161,12 @@ def several(check: Check) -> Check:
 
 
 def a_text(form: str) -> Check:
-    """Any text; `form` tells what to give."""
+    """A check for text; `form` tells in the message what to give."""
     return lambda name, value: text(name, value, form)
 
 
 def at_least(least: int, most: int | None = None, *, enforce: bool = True) -> Check:
-    """A whole number in a range."""
+    """A check for a whole number between `least` and `most`."""
     return lambda name, value: whole_number(name, value, least, most, enforce=enforce)
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import AbstractArray
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,7 +58,7 @@ def as_array(name: str, value: Any) -> Any:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} is {_described(value)}, which NumPy cannot read: {_first_line(error)}") from error
+        raise InputError(f"{name} is {_described(value)}, which NumPy cannot read: {said_by(error)}") from error
     if array.dtype == object:
         raise InputError(f"{name} is {_described(value)}; an array of numbers is expected")
     return native(name, array)
@@ -93,7 +93,7 @@ def native_or_numbers(name: str, value: Any) -> Any:
 
 
 def _reader(annotation: Any) -> Reader:
-    """What reads an argument of this type."""
+    """The function that turns an argument of this annotated type into what the op takes."""
     parts = [part for part in _members(annotation) if part is not types.NoneType]
     of_arrays = [part for part in parts if isinstance(part, type) and issubclass(part, AbstractArray)]
     if of_arrays and all(part in of_arrays or _is_record_type(part) for part in parts):
@@ -118,7 +118,7 @@ def _members(annotation: Any) -> tuple[Any, ...]:
 
 
 def _on_device(name: str, value: Any) -> Any:
-    """`as_array` where the op takes arrays of JAX alone."""
+    """`as_array` for ops that take JAX arrays alone: NumPy arrays become JAX arrays too."""
     array = as_array(name, value)
     return jnp.asarray(array) if isinstance(array, np.ndarray) else array
 
@@ -146,7 +146,3 @@ def _is_record_type(kind: Any) -> bool:
 def _described(value: Any) -> str:
     kind = type(value)
     return f"a {kind.__name__}" if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__name__}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -32,7 +32,7 @@ def memory_said(what: str, advice: str) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a number could not be computed, for whoever asked for it."""
+    """The sentence that tells the user why a number could not be computed."""
     if isinstance(error, InputError):
         return str(error)
     detail = lack_of_memory(error)

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class ArrayHeader(NamedTuple):
-    """What an array says of itself."""
+    """What the header of a .npy file says of its array: shape, dtype and order."""
 
     shape: tuple[int, ...]
     dtype: np.dtype

@@ -17,6 +17,7 @@ __all__ = [
     "WeightsError",
     "WeightsMissingError",
     "lack_of_memory",
+    "said_by",
 ]
 
 _LONGEST = 160  # letters of another library's message that are repeated
@@ -81,6 +82,15 @@ class WeightsMissingError(WeightsError):
     """An extractor's weights are not in the cache folder."""
 
     exit_code = 3
+
+
+def said_by(error: BaseException) -> str:
+    """What an exception of another library says, for a sentence of ours: its first line, without a final period.
+
+    Of one that says nothing it is the name of its type.
+    """
+    lines = str(error).strip().splitlines() or [""]
+    return lines[0].rstrip(". ") or type(error).__name__
 
 
 def lack_of_memory(error: BaseException) -> str | None:

@@ -10,10 +10,10 @@ class Progress(Protocol):
     """Who is told how far a long run has come."""
 
     def begin(self, name: str, total: int, unit: str = "images") -> None:
-        """A data set of that many images is about to be read, or its metrics to be computed (`unit` says which)."""
+        """Told that a data set of `total` images is about to be read, or its metrics computed (`unit` says which)."""
 
     def advance(self, count: int) -> None:
-        """So many more of them are done."""
+        """Told that `count` more images (or other units) are done."""
 
     def end(self, note: str = "") -> None:
-        """All are done."""
+        """Told that the data set is read, or its metrics are computed."""

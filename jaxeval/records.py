@@ -39,7 +39,7 @@ class Document(abc.ABC):
 
     @abc.abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document."""
+        """The JSON document as a dictionary of plain values."""
 
     def to_json(self) -> str:
         """The JSON document as text; every number in it is finite."""

@@ -14,12 +14,12 @@ _PANELS: dict[str, tuple[str, ...]] = {
     "bound in nats": ("elbo", "elbo_train", "elbo_validation"),
     "KL divergence in nats": ("kl", "kl_train", "kl_validation"),
     "reconstruction SSIM": ("ssim_train", "ssim_validation"),
-    "Frechet distance": ("fd_train", "fd_validation"),
+    "Fréchet distance": ("fd_train", "fd_validation"),
     "kernel distance": ("kd_train", "kd_validation"),
     "precision and recall": ("precision", "recall", "density", "coverage"),
 }
 _COLUMNS = 3
-_LOG = {"Frechet distance", "kernel distance", "length of the gradient"}
+_LOG = {"Fréchet distance", "kernel distance", "length of the gradient"}
 
 
 def curves_png(rows: Sequence[Mapping[str, float]], title: str) -> bytes:

@@ -1,6 +1,7 @@
 """What a run is judged by as it goes: jaxeval's streaming metrics over features computed on the training mesh.
 
-The same generated images are compared with training images and with validation images that were not trained on; the
+Images become the network's input as the default protocol has it, so that features are those of `jaxeval.features`. The
+same generated images are compared with training images and with validation images that were not trained on; the
 difference of the two distances is the over-fitting gap, in which what so few images cost cancels.
 """
 
@@ -13,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Float32, UInt8
 
 from jaxeval.distributed import pad_batch, replicate_on
+from jaxeval.evaluation import DEFAULT_PROTOCOL, PROTOCOLS
 from jaxeval.extractors import load_extractor
-from jaxeval.images import resize_on_device
+from jaxeval.images import prepare, resize_on_device
+from jaxeval.images.resizing import ROUNDED_KINDS
 from jaxeval.metrics import Collection, FrechetDistance, KernelDistance, Manifold, Mean
 from jaxeval.ops import losses
 from jaxeval.ops.image_quality import ssim
@@ -48,9 +51,12 @@ class SampleEvaluation:
         self._batch = -(-min(_BATCH, self.count) // mesh.size) * mesh.size
         capacity = -(-self.count // self._batch) * self._batch
         self._network = load_extractor(config.extractor)
+        protocol = PROTOCOLS[DEFAULT_PROTOCOL]
+        self._preparation = protocol.preparation(self._network)
+        self._normalisation = protocol.normalisation_for(self._network)
         self._params = replicate_on(mesh, self._network.params)
-        image = jax.ShapeDtypeStruct((1, *splits.train.images.shape[1:]), np.uint8)
-        size = jax.eval_shape(self._extract, self._params, image).shape[1]
+        shape = (*(self._preparation.size or splits.train.images.shape[1:3]), 3)
+        size = jax.eval_shape(self._extract, self._params, jax.ShapeDtypeStruct((1, *shape), np.uint8)).shape[1]
         self._frechet, self._kernel = FrechetDistance(size), KernelDistance(size, capacity)
         self._manifold = Manifold(size, capacity, k=5)
         # The manifold's rows are the kernel distance's: one pair of buffers.
@@ -96,14 +102,21 @@ class SampleEvaluation:
         return state
 
     def _rows(self, images: UInt8[np.ndarray, "n h w c"]) -> tuple[Array, Array]:
-        padded, mask = pad_batch(images, self._batch)
+        prepared = self._rounded(images) if self._preparation.resize in ROUNDED_KINDS else images
+        padded, mask = pad_batch(prepared, self._batch)
         return self._features(self._params, place_rows(self.mesh, padded)), place_rows(self.mesh, mask)
+
+    def _rounded(self, images: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n out_h out_w 3"]:
+        """Images resized on the host, where alone the kinds that round between their passes can be had."""
+        coloured = np.broadcast_to(images, (*images.shape[:3], 3))
+        return np.stack([prepare(image, self._preparation) for image in coloured])
 
     def _extract(self, params: Any, images: Array) -> Array:
         levels = jnp.broadcast_to(images.astype(jnp.float32), (*images.shape[:3], 3))
-        if self._network.image_size is not None:
-            levels = resize_on_device(levels, self._network.image_size, "antialiased-bilinear")
-        return self._network.apply(params, levels)[self._network.default_tap]
+        size = self._preparation.size
+        if size is not None and levels.shape[1:3] != size:
+            levels = resize_on_device(levels, size, self._preparation.resize)
+        return self._network.apply(params, levels, normalisation=self._normalisation)[self._network.default_tap]
 
 
 def _similarity(pictures: Array, originals: Array) -> Array:

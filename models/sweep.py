@@ -243,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except JaxevalError as error:
-        print(f"models.sweep: {str(error).rstrip('.')}", file=sys.stderr)
+        print(f"models.sweep: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -182,7 +182,7 @@ def main(arguments: typing.Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except JaxevalError as error:
-        print(f"models.train: {str(error).rstrip('.')}", file=sys.stderr)
+        print(f"models.train: {error}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         print("models.train: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)

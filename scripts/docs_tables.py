@@ -1,9 +1,10 @@
 """`python scripts/docs_tables.py`: writes the tables of the docs that are made from records, between their marks."""
 
+import functools
 import re
 from pathlib import Path
 
-from jaxeval.evaluation import MEASURES
+from jaxeval.evaluation import MEASURES, PROTOCOLS
 
 ROOT = Path(__file__).parents[1]
 _MARKED = re.compile(r"(<!-- (?P<name>[a-z]+): made by scripts/docs_tables\.py[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
@@ -22,7 +23,22 @@ def _metrics() -> list[str]:
     return rows
 
 
-TABLES = {"metrics": (Path("docs/evaluation.md"), _metrics)}
+def _protocols(*headings: str) -> list[str]:
+    rows = [f"| {' | '.join(['protocol', *headings])} |", f"|{'---|' * (1 + len(headings))}"]
+    for protocol in PROTOCOLS.values():
+        cells = [f"`{protocol.name}`", *(protocol.words[heading] for heading in headings)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+_OF_IMAGES = ("follows", "levels of x in -1 to 1", "resize", "resize of", "Inception's input", "images")
+_OF_NUMBERS = ("covariance", "root", "kernel distance", "Inception score", "precision, recall", "remarks")
+
+TABLES = {
+    "metrics": (Path("docs/evaluation.md"), _metrics),
+    "preparations": (Path("docs/evaluation.md"), functools.partial(_protocols, *_OF_IMAGES)),
+    "rules": (Path("docs/evaluation.md"), functools.partial(_protocols, *_OF_NUMBERS)),
+}
 
 
 def with_tables(text: str) -> str:

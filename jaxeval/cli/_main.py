@@ -87,5 +87,5 @@ def _usage(error: click.ClickException) -> str:
 def _say(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"jaxeval: {message.rstrip('.')}", file=sys.stderr)
+    print(f"jaxeval: {message}", file=sys.stderr)
     return code

@@ -112,7 +112,7 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What may be chosen in the place of a protocol's own rules."""
+    """The options that replace a protocol's own rules, such as the number of splits."""
     options = (
         click.option(
             "--kid-subset-size", type=int, metavar="N", help="Images in each subset of kd. [default: the protocol's]"
@@ -138,7 +138,7 @@ def _rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--metrics",
     metavar="NAME,...",
-    help="Names, or all that can be had; see `jaxeval metrics`. [default: the Frechet distance]",
+    help="Names, or all that can be had; see `jaxeval metrics`. [default: the Fréchet distance]",
 )
 @click.option("--held-out", metavar="DATA", help="Real images the generator has not seen; for fld and c-t.")
 @click.option(
@@ -227,7 +227,7 @@ def compare(out: str | None, as_json: bool, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document, and nothing else, on stdout.")
 @_reading_options
 def explain(out: str | None, as_json: bool, **options: Any) -> None:
-    """Tell where the difference of the Frechet distance of GENERATED from REFERENCE under two protocols comes from.
+    """Tell where the difference of the Fréchet distance of GENERATED from REFERENCE under two protocols comes from.
 
     One rule after the other is replaced, levels, resize, network input, precision, dropped images, covariance, root;
     each step's share is what that changes. --precision takes two here, as in default,highest.
@@ -314,7 +314,7 @@ def _run(
 def stats(data: str, path: str, **options: Any) -> None:
     """Compute the feature statistics of DATA once, for `evaluate` to use in the place of the images.
 
-    Without --features they are a mean and a covariance, for the Frechet distance.
+    Without --features they are a mean and a covariance, for the Fréchet distance.
     """
     from pathlib import Path
 

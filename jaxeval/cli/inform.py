@@ -5,23 +5,22 @@ import click
 
 @click.command(short_help="List the protocols and what they pin.")
 def protocols() -> None:
-    """List the protocols: whose definition of the Frechet distance each follows, and what it pins."""
+    """List the protocols: whose definition of the Fréchet distance each follows, and what it pins."""
     from rich import box
     from rich.table import Table
 
     from jaxeval.evaluation import PROTOCOLS
     from jaxeval.report import output_console
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("protocol", "follows", "resize", "float to uint8", "covariance"):
-        table.add_column(heading)
-    for protocol in PROTOCOLS.values():
-        divisor = "over N" if protocol.ddof == 0 else f"over N-{protocol.ddof}"
-        resize = (
-            f"{protocol.resize} to 299" if protocol.size == "network" else "none (jax-fid@HxW: " + protocol.resize + ")"
-        )
-        table.add_row(protocol.name, protocol.follows, resize, protocol.quantise, divisor)
-    output_console().print(table)
+    of_images = ("follows", "resize", "levels of x in -1 to 1", "covariance")
+    of_numbers = ("kernel distance", "Inception score", "precision, recall")
+    for headings in (of_images, of_numbers):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("protocol", *headings):
+            table.add_column(heading)
+        for protocol in PROTOCOLS.values():
+            table.add_row(*(protocol.words[heading] for heading in ("protocol", *headings)))
+        output_console().print(table)
 
 
 @click.command(short_help="List the metrics and what they need.")
@@ -34,7 +33,7 @@ def metrics() -> None:
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("--metrics", "numbers", "over Inception", "better", "needs"):
+    for heading in ("--metrics", "numbers", "over Inception", "what they are", "better", "needs"):
         table.add_column(heading)
     for measure in MEASURES.values():
         numbers = measure.numbers
@@ -42,6 +41,7 @@ def metrics() -> None:
             measure.name,
             ", ".join(number.label for number in numbers),
             ", ".join(number.inception for number in numbers if number.inception),
+            measure.what,
             ", ".join(measure.directions),
             ", ".join(measure.needs),
         )

@@ -90,7 +90,7 @@ def _reopened(descriptor: int, like: TextIO) -> TextIO:
 
 
 def _lines(pipe: Any) -> Iterator[bytes]:
-    """Lines as soon as they are there."""
+    """Yields what arrives in a pipe line by line, each as soon as it is whole."""
     rest = b""
     while content := pipe.read(65536):
         *whole, rest = (rest + content).split(b"\n")

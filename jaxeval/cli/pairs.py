@@ -9,7 +9,7 @@ from jaxeval.cli.progress import progress_on_stderr
 
 
 def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    """Prints what `--metrics` takes."""
+    """Prints the table of the measures that `--metrics` takes."""
     if not wanted:
         return
     from rich import box

@@ -1,4 +1,4 @@
-"""Progress of a command on stderr."""
+"""The progress of a command, shown on stderr."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def progress_on_stderr(quiet: bool) -> Iterator[Any]:
-    """Progress on stderr, which gives the terminal back whatever happens."""
+    """Shows progress on stderr, and gives the terminal back whatever happens."""
     if quiet:
         yield None
         return

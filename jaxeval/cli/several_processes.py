@@ -95,7 +95,7 @@ class _Ending:
 
     @contextlib.contextmanager
     def aborts_answered(self) -> Iterator[None]:
-        """Within the context an abort by JAX's runtime, because a process is lost, becomes our end."""
+        """Within the context, an abort by JAX's runtime because a process is lost becomes an orderly end."""
         from jaxeval.distributed import peers
 
         try:

@@ -49,11 +49,11 @@ class Peers:
         self._lock = threading.Lock()
 
     def lost(self) -> LostProcess | None:
-        """The process that has gone, if one has."""
+        """The process that has gone away, or None while all are there."""
         return None if self.watch is None else self.watch.lost
 
     def error(self, lost: LostProcess | None) -> ProcessLostError:
-        """What the user is told."""
+        """The error that tells the user which process has gone, and how to go on."""
         gone = "another process of the run went away" if lost is None else str(lost)
         if self.saved is None:
             return ProcessLostError(
@@ -66,7 +66,7 @@ class Peers:
 
     @contextlib.contextmanager
     def during_exchange(self) -> Iterator[None]:
-        """See `exchange`."""
+        """The context of an exchange with other processes; `exchange` says what it does."""
         lost = self.lost()
         if lost is not None:
             raise self.error(lost)

@@ -173,7 +173,7 @@ def _stack(part: Shaped[np.ndarray, "1 ..."]) -> jax.Array:
 
 
 def _gather(value: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "p ..."]:
-    """Every process's value, of at most 32 bits an element, stacked."""
+    """The arrays of all processes (at most 32 bits an element), stacked along a new first axis."""
     narrow = value.astype(np.int32) if value.dtype == np.int64 else value
     with exchange():
         together = jax.jit(jnp.asarray, out_shardings=_everywhere())(_stack(narrow[None]))
@@ -181,7 +181,7 @@ def _gather(value: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "p ..."]:
 
 
 def _int32_sum(value: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
-    """The sum of every process's integers."""
+    """The element-wise sum of every process's int32 values."""
     if jax.process_count() == 1:
         return value
     with exchange():

@@ -118,7 +118,7 @@ class Checkpointer:
         return None
 
     def close(self) -> None:
-        """Lets go of the folder."""
+        """Closes the folder of checkpoints; nothing can be saved afterwards."""
         self._manager.close()
 
     def _sharding(self) -> NamedSharding:

@@ -90,7 +90,7 @@ class Watch:
         return self._lost
 
     def wait(self, timeout: float | None = None) -> LostProcess | None:
-        """`lost`, once there is one or the time is over."""
+        """Waits for a process to go away, and gives it; None if none has when the time is over."""
         self._noticed.wait(timeout)
         return self._lost
 
@@ -136,7 +136,7 @@ class Watch:
 
 
 class _Line:
-    """A connection to another process."""
+    """A connection to another process, which carries messages of JSON."""
 
     def __init__(self, connection: socket.socket):
         self.socket = connection
@@ -187,7 +187,7 @@ class _Meeting:
         self.next_sentence = self.begun
 
     def held(self) -> Watch:
-        """Process 0's part."""
+        """Waits, on process 0, until all other processes have come, and starts to watch them."""
         lines: dict[int, _Line] = {}
         hosts = {0: socket.gethostname()}
         with self._listener() as listener, selectors.DefaultSelector() as selector:
@@ -235,7 +235,7 @@ class _Meeting:
                 del lines[index], hosts[index]
 
     def attended(self) -> Watch:
-        """The part of every other process."""
+        """Goes, on a process other than 0, to process 0, and starts to watch it."""
         line = self._reached()
         while True:
             line.socket.settimeout(max(self._left(), 0.01))
@@ -313,7 +313,7 @@ _ADVICE = "start all of them with the same command, or wait longer with --start-
 
 
 def _numbers(processes: Sequence[int]) -> str:
-    """Which they are, of many the first ones."""
+    """The processes' numbers as text; of many only the first eight."""
     shown = [f"{index}" for index in processes[:8]]
     more = [f"{len(processes) - 8} more"] if len(processes) > 8 else []
     *before, last = [*shown, *more]

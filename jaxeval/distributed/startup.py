@@ -27,7 +27,7 @@ class Processes:
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes the report."""
+        """Whether this process is the one that writes the report."""
         return self.index == 0
 
 

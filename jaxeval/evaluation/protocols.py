@@ -12,11 +12,28 @@ from typing import Literal
 from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 from jaxeval.extractors import Extractor, Normalisation
+from jaxeval.extractors.inception import INCEPTION_SIZE
 from jaxeval.images import Preparation, ResizeKind
 from jaxeval.ops.reference_roots import RootRule
 
 _UNIT_128 = Normalisation(offset=128.0, scale=1 / 128)  # y = (x - 128) / 128, as in the 2015 TensorFlow graph
 _UNIT_127 = Normalisation(offset=127.5, scale=1 / 127.5)  # y = 2 (x / 255) - 1, as in torchvision's Inception
+
+# What the fields' values mean, in the words of `jaxeval protocols` and of the docs' tables. Levels are of x in -1 to 1.
+_LEVELS = {"round": "127.5 x + 128, clipped, cut", "truncate": "127.5 (x + 1), clipped, cut"}
+_ROOTS: dict[RootRule, str] = {
+    "sqrtm": "SciPy's, real part",
+    "sqrtm-offset": "SciPy's, offset if not finite",
+    "eigenvalues": "of eigenvalues",
+    "eigenvalues-float32": "of eigenvalues, rounded to float32",
+}
+_SPLITS = {
+    "torch-fidelity": "{} splits, shuffled by seed 2020",
+    "torchmetrics": "{} of torch's chunks, shuffled by its seed 2020; deviation over N - 1",
+    "stylegan3": "{} splits, not shuffled",
+    "dgm-eval": "{0} splits of floor(N / {0}), shuffled by seed 2020, the remainder left out",
+    "adm": "splits of 5,000, not shuffled",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +57,12 @@ class SubsetRule:
         """Whether a set smaller than a subset is an error; the others shrink the subsets."""
         return self.rule != "clean-fid"
 
+    @property
+    def words(self) -> str:
+        """The rule in words."""
+        shrinking = "" if self.needs_size else "; smaller sets shrink them"
+        return f"{self.subsets:,} subsets of {self.size:,}, drawn as by {self.rule}{shrinking}"
+
 
 @dataclasses.dataclass(frozen=True)
 class SplitRule:
@@ -54,6 +77,11 @@ class SplitRule:
     rule: str
     splits: int = 10
     departs: str = ""
+
+    @property
+    def words(self) -> str:
+        """The rule in words."""
+        return _SPLITS[self.rule].format(self.splits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +100,15 @@ class ManifoldRule:
     of: str = ""
     departs: str = ""
 
+    @property
+    def words(self) -> str:
+        """The rule in words."""
+        surface = {"inclusive": "inside", "exclusive": "outside"}[self.tie]
+        return f"k = {self.k}, surface {surface}" + (f" ({self.of})" if self.of else "")
+
+
+DEFAULT_SPLITS = SplitRule("torch-fidelity")
+"""For protocols that have no Inception score of their own."""
 
 PRDC_MANIFOLD = ManifoldRule(5, "exclusive", of="the package prdc")
 """For protocols that have no precision and recall of their own."""
@@ -119,6 +156,7 @@ class Protocol:
       difference: what the reference does that cannot be seen in its number beyond rounding, and jaxeval leaves out.
       by_pillow: whether the reference reads image files as Pillow's `convert("RGB")` gives them, which clips gray of
         more than 8 bits at 255; the others take arrays of 8 bits, or refuse such files.
+      remark: what else a reader should know of the reference, or of how it was read.
       exact: whether it is followed where jaxeval departs from that for the better, scaling such files to 8 bits.
 
     Example:
@@ -146,7 +184,41 @@ class Protocol:
     root: RootRule = "sqrtm"
     difference: str = ""
     by_pillow: bool = False
+    remark: str = ""
     exact: bool = False
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What it pins, in words, by the headings of `jaxeval protocols` and of the docs' tables."""
+        splits = self.splits or DEFAULT_SPLITS
+        divisor = f"over N - {self.ddof}" if self.ddof else "over N"
+        return {
+            "protocol": self.name,
+            "follows": self.follows,
+            "levels of x in -1 to 1": _LEVELS[self.quantise],
+            "resize": self._resize(),
+            "resize of": ", ".join(self.networks) or "all networks",
+            "Inception's input": self._input(),
+            "images": "all" if self.whole_batches is None else f"whole batches of {self.whole_batches}",
+            "covariance": divisor if self.mean == "float64" else f"{divisor}, mean in {self.mean}",
+            "root": _ROOTS[self.root],
+            "remarks": "; ".join(filter(None, (self.remark, self.difference))),
+            "kernel distance": "all pairs" if self.subsets is None else self.subsets.words,
+            "Inception score": splits.words if self.splits else f"{splits.words} ({splits.rule}'s)",
+            "precision, recall": (self.manifold or PRDC_MANIFOLD).words,
+        }
+
+    def _resize(self) -> str:
+        if self.size == "own":
+            return f"none ({self.name}@HEIGHTxWIDTH: {self.resize})"
+        height, width = INCEPTION_SIZE if self.size == "network" else self.size
+        return f"{self.resize} to {height} x {width}"
+
+    def _input(self) -> str:
+        offset, scale = self.normalisation.offset, self.normalisation.scale
+        if isinstance(offset, tuple) or isinstance(scale, tuple):
+            return "by channel"
+        return f"(level - {offset:g}) / {1 / scale:g}"
 
     def preparation(self, extractor: Extractor) -> Preparation:
         """How an image becomes the extractor's input under this protocol."""
@@ -260,6 +332,7 @@ _ALL = (
         quantise="truncate",
         root="sqrtm-offset",
         difference="its Inception score adds 1e-10 in logarithms (below 1e-6 relative)",
+        remark="takes values of 0 to 1, as 255 x; its root was not seen, SciPy's is assumed",
     ),
     Protocol(
         name="jax-fid",
@@ -270,6 +343,7 @@ _ALL = (
         whole_batches=50,
         mean="float32",
         root="sqrtm-offset",
+        remark="reads files only: float images are rounded here",
         difference="its mean is summed in float32 too; a product that is not finite gets 1e-6 on the diagonal",
     ),
 )

@@ -73,7 +73,7 @@ class AlexNetPlan(NamedTuple):
         return shapes
 
     def trunk(self, state: Mapping[str, np.ndarray]) -> "AlexNetTrunk":
-        """The trunk with these weights."""
+        """The convolutional trunk built from a checkpoint's tensors."""
         return AlexNetTrunk(state)
 
 

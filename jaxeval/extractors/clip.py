@@ -77,12 +77,12 @@ class Clip(Extractor):
 
     @property
     def text_params(self) -> Any:
-        """The text network's parameters."""
+        """The parameters of the text network, for `apply_text`."""
         return self._text[0]
 
     @functools.cached_property
     def tokenizer(self) -> ClipTokenizer:
-        """The tokenizer."""
+        """The tokenizer that turns text into the token numbers of `apply_text`."""
         return self.open_tokenizer()
 
     @functools.cached_property

@@ -178,7 +178,7 @@ def _unpacked(content: bytes, source: str) -> bytes:
 
 
 def _numbered(merges: Sequence[Merge]) -> list[str]:
-    """Every token in CLIP's order."""
+    """The number of every token, in CLIP's order."""
     symbols = sorted(_printable_bytes(), key=lambda symbol: (ord(symbol) > 255, ord(symbol)))
     return [*symbols, *(symbol + _END_OF_WORD for symbol in symbols), *map("".join, merges), _START, _END]
 

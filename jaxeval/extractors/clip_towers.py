@@ -20,7 +20,7 @@ _EPSILON = 1e-5
 
 
 class ClipPlan(NamedTuple):
-    """Shape of both networks."""
+    """The shape of CLIP's image and text networks."""
 
     image_side: int
     patch: int
@@ -35,12 +35,12 @@ class ClipPlan(NamedTuple):
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width of the images."""
+        """Height and width of the images that the image network takes."""
         return self.image_side, self.image_side
 
     @property
     def taps(self) -> dict[str, int]:
-        """Size of each tap of the image network."""
+        """The image network's taps: the feature size of each, by name."""
         return {"embedding": self.embedding}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

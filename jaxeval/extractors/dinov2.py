@@ -38,7 +38,7 @@ class DINOv2Plan(NamedTuple):
 
     @property
     def taps(self) -> dict[str, int]:
-        """Size of each tap."""
+        """The network's taps: the feature size of each, by name."""
         return {"cls": self.width}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -57,7 +57,7 @@ class Linear(nnx.Module):
         self.bias = nnx.Param(jax.device_put(bias))
 
     def product(self, features: Float[Array, "*b i"]) -> Float[Array, "*b o"]:
-        """The matrix product without the bias."""
+        """The features times the layer's kernel, without the bias."""
         return jnp.matmul(features, self.kernel[...], precision=network_precision())
 
 

@@ -22,7 +22,7 @@ class Normalisation:
     scale: float | Channels
 
     def __call__(self, images: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """Normalised images."""
+        """The images after the offset and the scale."""
         offset, scale = (
             jnp.asarray(np.asarray(part, np.float32)) if isinstance(part, tuple) else part
             for part in (self.offset, self.scale)

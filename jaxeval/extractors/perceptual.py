@@ -113,7 +113,7 @@ class PerceptualDistance:
 
 
 def lpips_names() -> tuple[str, ...]:
-    """Every network that `load_lpips` knows."""
+    """The names of all networks that `load_lpips` knows."""
     return tuple(LPIPS_NETWORKS)
 
 

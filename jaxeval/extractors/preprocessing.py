@@ -35,7 +35,7 @@ class ShortSideCrop:
             raise InputError(f"a crop of {self.size} pixels does not fit a short side of {self.short_side}")
 
     def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "s s 3"]:
-        """The prepared image, `[size, size, 3]`."""
+        """The image resized and cropped, `[size, size, 3]`."""
         height, width = image.shape[:2]
         short = min(height, width)
         # The long side is cut down to whole pixels, and the crop's margin rounded half to even, as there.
@@ -63,7 +63,7 @@ class SquareCrop:
             raise InputError(f"a side of {self.size} pixels: use 1 or more")
 
     def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "s s 3"]:
-        """The prepared image, `[size, size, 3]`."""
+        """The image cropped and resized, `[size, size, 3]`."""
         height, width = image.shape[:2]
         short = min(height, width)
         top, left = (height - short) // 2, (width - short) // 2

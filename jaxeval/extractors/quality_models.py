@@ -247,7 +247,7 @@ class ScoreHead:
 
     @takes_arrays
     def __call__(self, embeddings: Numbers) -> Float[Array, " n"]:
-        """`apply` with this head's parameters."""
+        """The scores that `apply` gives with this head's own parameters."""
         return self.apply(self.params, embeddings)
 
 

@@ -1,4 +1,4 @@
-"""Extractors and trunks by name."""
+"""The registry: extractors and convolutional trunks, loaded by name."""
 
 import dataclasses
 import os
@@ -118,7 +118,7 @@ def extractor_names() -> tuple[str, ...]:
 
 
 def trunk_names() -> tuple[str, ...]:
-    """Every name that `load_trunk` knows."""
+    """The names of all trunks that `load_trunk` knows."""
     return tuple(_TRUNKS)
 
 

@@ -81,7 +81,7 @@ class SqueezeNetPlan(NamedTuple):
         return shapes | {"classifier.1.weight": (self.classes, inputs, 1, 1), "classifier.1.bias": (self.classes,)}
 
     def trunk(self, state: Mapping[str, np.ndarray]) -> "SqueezeNetTrunk":
-        """The trunk with these weights."""
+        """The convolutional trunk built from a checkpoint's tensors."""
         return SqueezeNetTrunk(state)
 
 

@@ -69,7 +69,7 @@ class LoadedWeights:
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """One name's line in the index."""
+    """What the weights folder's index says of one network's file."""
 
     sha256: str
     source_sha256: str

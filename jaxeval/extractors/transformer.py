@@ -30,7 +30,7 @@ class LayerNorm(nnx.Module):
         self.bias = nnx.Param(jax.device_put(tensors[1]))
 
     def __call__(self, features: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-        """Normalised features."""
+        """The features after the norm, scaled and shifted."""
         centred = features - features.mean(-1, keepdims=True)
         variance = (centred * centred).mean(-1, keepdims=True)
         return centred * lax.rsqrt(variance + self.epsilon) * self.scale[...] + self.bias[...]

@@ -43,11 +43,11 @@ class VGGPlan(NamedTuple):
 
     @property
     def taps(self) -> dict[str, int]:
-        """Size of each tap of the classifier."""
+        """The classifier's taps: the feature size of each, by name."""
         return {"fc2": self.hidden, "fc2_relu": self.hidden, "logits": self.classes}
 
     def layers(self) -> list["_Layer"]:
-        """The convolutions in order."""
+        """The convolutions, in the order in which an image meets them."""
         layers, index, inputs = [], 0, 3
         for block, (count, outputs) in enumerate(zip(self.convolutions, self.channels, strict=True)):
             for number in range(1, count + 1):
@@ -69,7 +69,7 @@ class VGGPlan(NamedTuple):
         return shapes
 
     def trunk(self, state: Mapping[str, np.ndarray]) -> "VGGTrunk":
-        """The trunk with these weights."""
+        """The convolutional trunk built from a checkpoint's tensors."""
         return VGGTrunk(state, self)
 
 

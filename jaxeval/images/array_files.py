@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxeval._npy import read_header
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
@@ -65,7 +65,7 @@ class ArrayFileSource(Source):
         return self._shape[0]
 
     def items(self) -> Iterator[Item]:
-        """The images in order, named by index."""
+        """The images in the array's order, each named by its index."""
         return self._read(range(self._shape[0]))
 
     def select(self, places: Int[np.ndarray, " n"]) -> Iterator[Item]:
@@ -96,7 +96,7 @@ class ArrayFileSource(Source):
             with zipfile.ZipFile(self._path) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         except _READ_ERRORS as error:
-            raise InputError(f"{self.name} is not a readable .npz file: {error}") from error
+            raise InputError(f"{self.name} is not a readable .npz file: {said_by(error)}") from error
         if key is not None:
             if key not in names:
                 raise InputError(f"{self.name} holds no array {key!r}; it holds {', '.join(names) or 'none'}")
@@ -127,7 +127,7 @@ class ArrayFileSource(Source):
         except _READ_ERRORS as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{self._label} cannot be read: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{self._label} cannot be read: {said_by(error)}") from error
 
 
 def _plain_header(stream: Any) -> tuple[tuple[int, ...], np.dtype]:

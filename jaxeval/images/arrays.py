@@ -5,7 +5,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
 
 Layout = Literal["NHWC", "NCHW", "NHW"]
@@ -52,7 +52,7 @@ class ArraySource(Source):
         return len(self._array)
 
     def items(self) -> Iterator[Item]:
-        """One view an image, named by its index."""
+        """The images, views of the array, each named by its index."""
         for index, pixels in enumerate(self._array):
             yield array_item(pixels, index, self._layout, self._range, self.name, self._out_of_range)
 
@@ -84,8 +84,7 @@ def as_array(thing: Any, name: str) -> np.ndarray:
     try:
         return np.asarray(thing)
     except Exception as error:  # each library raises its own types
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InputError(f"{name} cannot be read as an array of NumPy: {reason}") from error
+        raise InputError(f"{name} cannot be read as an array of NumPy: {said_by(error)}") from error
 
 
 def check_layout(layout: str | None) -> Layout | None:

@@ -156,7 +156,7 @@ def _rows(
             except InputError as error:
                 if on_error == "fail":
                     advice = "mend or remove it, or have such images skipped and counted (--on-error skip)"
-                    raise InputError(f"{str(error).rstrip('.')}; {advice}") from error
+                    raise InputError(f"{error}; {advice}") from error
                 tally.since.skipped.append((item.name, str(error)))
                 continue
             tally.since.count += 1

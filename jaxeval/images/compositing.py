@@ -43,12 +43,12 @@ class PixelRules:
 
     @property
     def alpha_note(self) -> str:
-        """What is noted of an image with alpha."""
+        """The note, a key of `ReadReport.notes`, that an image with alpha gets."""
         return _ALPHA[self.alpha]
 
     @property
     def exif_note(self) -> str:
-        """What is noted of an image with an orientation."""
+        """The note, a key of `ReadReport.notes`, that an image with an orientation gets."""
         return _EXIF[self.exif]
 
 

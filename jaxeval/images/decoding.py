@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageFile
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.images import report
 from jaxeval.images.compositing import converted, has_alpha, orientation_of
 from jaxeval.images.depths import bits_of
@@ -103,7 +103,7 @@ def decode_file(data: bytes, where: str, reduction: Reduction = "scale") -> Deco
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise a dozen types on damaged files
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise InputError(f"{where} cannot be decoded: {said_by(error)}") from error
 
 
 def _decode_image(image: Image.Image, where: str, reduction: Reduction) -> Decoded:
@@ -114,7 +114,7 @@ def _decode_image(image: Image.Image, where: str, reduction: Reduction) -> Decod
     except (InputError, MemoryError):
         raise
     except Exception as error:  # as above
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise InputError(f"{where} cannot be decoded: {said_by(error)}") from error
 
 
 def open_file(data: bytes, where: str) -> ImageFile.ImageFile:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image, ImageFile
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.images import report
 from jaxeval.images.compositing import (
     PixelRules,
@@ -53,7 +53,7 @@ class PixelLayout:
 
     @property
     def data_range(self) -> int:
-        """The largest value: 255 or 65,535."""
+        """The largest value that a pixel can have: 255 or 65,535."""
         return (1 << self.bits) - 1
 
     def __str__(self) -> str:
@@ -132,7 +132,7 @@ def decode_exact(
         except InputError:
             raise
         except Exception as error:  # Pillow's readers raise a dozen types on damaged files
-            raise InputError(f"{item.where} cannot be decoded: {str(error) or type(error).__name__}") from error
+            raise InputError(f"{item.where} cannot be decoded: {said_by(error)}") from error
     if pixels.shape != (layout.height, layout.width, layout.channels):
         raise InputError(f"{item.where} is {layout} by its header, but its pixels have shape {list(pixels.shape)}")
     return turned(pixels, orientation)
@@ -178,7 +178,7 @@ def _opened(data: bytes, where: str) -> ImageFile.ImageFile:
     except InputError:
         raise
     except Exception as error:  # as above
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise InputError(f"{where} cannot be decoded: {said_by(error)}") from error
     check_size(image.size, where)
     return image
 
@@ -187,14 +187,14 @@ def _orientation(image: ImageFile.ImageFile, data: bytes, where: str) -> int:
     try:
         return orientation_of(image, data)
     except Exception as error:  # as above: a PNG whose pixels lie before its orientation
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise InputError(f"{where} cannot be decoded: {said_by(error)}") from error
 
 
 def _layout(image: ImageFile.ImageFile, data: bytes, where: str) -> PixelLayout:
     try:
         width, height = loaded_size(image)
     except Exception as error:  # as above: a damaged directory of tags
-        raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise InputError(f"{where} cannot be decoded: {said_by(error)}") from error
     wide_gray = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
     bits = bits_of(image, data)
     if wide_gray and bits == 16:

@@ -25,7 +25,7 @@ class FileSource(Source):
 
     @property
     def notes(self) -> Mapping[str, int]:
-        """Files that were left out."""
+        """How many files were left out, by the reason."""
         return self._notes
 
     def items(self) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Images that a function makes."""
+"""Images that a function of the user's draws, as a source."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.files import local_path
 from jaxeval.images.arrays import Layout, array_item, as_array, check_value_range, image_layouts
 from jaxeval.images.files import printable, read_file
@@ -101,7 +101,7 @@ class ListSource(Source):
         return len(self._images)
 
     def items(self) -> Iterator[Item]:
-        """The images in the list's order."""
+        """The images, in the order of the list."""
         for index, thing in enumerate(self._images):
             if isinstance(thing, np.ndarray):
                 layout = "NHW" if thing.ndim == 2 else self._layout
@@ -118,7 +118,7 @@ class ListSource(Source):
             with self._lock:
                 image.load()
         except Exception as error:  # Pillow's readers raise a dozen types on damaged files
-            raise InputError(f"{where} cannot be decoded: {str(error) or type(error).__name__}") from error
+            raise InputError(f"{where} cannot be decoded: {said_by(error)}") from error
         return image
 
 

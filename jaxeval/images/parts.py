@@ -42,7 +42,7 @@ class SourcePart(Source):
         self._with_notes = with_notes
 
     def __len__(self) -> int:
-        """Number of items in the part."""
+        """The number of items in the part."""
         return len(range(len(self._source))[self._start : self._stop : self._step])
 
     def items(self) -> Iterator[Item]:
@@ -50,7 +50,7 @@ class SourcePart(Source):
         return itertools.islice(self._source.items(), self._start, self._stop, self._step)
 
     def names(self) -> Iterator[str]:
-        """The names of the part's items."""
+        """The names of the images in the part."""
         return itertools.islice(self._source.names(), self._start, self._stop, self._step)
 
     @property
@@ -76,7 +76,7 @@ class ChosenPart(Source):
         self._with_notes = with_notes
 
     def __len__(self) -> int:
-        """Number of items in the part."""
+        """The number of items in the part."""
         return len(self._places)
 
     def items(self) -> Iterator[Item]:
@@ -86,7 +86,7 @@ class ChosenPart(Source):
         return self._at_places(self._source.items())  # to the end, for the notes to be complete
 
     def names(self) -> Iterator[str]:
-        """The names of the part's items."""
+        """The names of the images in the part."""
         return self._at_places(self._source.names())
 
     @property

@@ -56,11 +56,11 @@ class Sizes:
     counts: dict[str, int] | None = dataclasses.field(default_factory=dict)
 
     def add(self, height: int, width: int) -> None:
-        """Counts one more image of this size."""
+        """Counts one more image, of the given height and width."""
         self.merge(Sizes((height, width), (height, width), {f"{height} x {width}": 1}))
 
     def merge(self, other: "Sizes") -> None:
-        """Takes the images of another reading in."""
+        """Adds the sizes that another reading counted."""
         if other.least is None or other.most is None:
             return
         least, most = self.least or other.least, self.most or other.most
@@ -75,7 +75,7 @@ class Sizes:
             self.counts = None
 
     def copy(self) -> "Sizes":
-        """One that changes by itself."""
+        """A copy that later counting in this one does not change."""
         return Sizes(self.least, self.most, None if self.counts is None else dict(self.counts))
 
 
@@ -103,7 +103,7 @@ class ReadReport:
             self.notes[what] = self.notes.get(what, 0) + times
 
     def note_all(self, whats: Iterable[str]) -> None:
-        """Counts each of `whats` once more."""
+        """Counts each of the notes `whats` as having happened once more."""
         for what in whats:
             self.note(what)
 
@@ -117,7 +117,7 @@ class ReadReport:
         self.colourless += other.colourless
 
     def copy(self) -> "ReadReport":
-        """One that grows by itself."""
+        """A copy that later reading does not change."""
         return ReadReport(self.count, list(self.skipped), dict(self.notes), self.sizes.copy(), self.colourless)
 
     @staticmethod

@@ -113,7 +113,7 @@ class SampledSource(Source):
         return self._source.select(self._chosen)
 
     def names(self) -> Iterator[str]:
-        """The names of the sample's images."""
+        """The names of the images in the sample."""
         if self._chosen is None:
             return itertools.islice(self._source.names(), self._limit)
         chosen = set(self._chosen.tolist())
@@ -121,7 +121,7 @@ class SampledSource(Source):
 
     @property
     def notes(self) -> Mapping[str, int]:
-        """What the whole source left out."""
+        """How many files the whole source left out, by the reason."""
         return self._source.notes
 
     def describe(self) -> dict[str, Any]:

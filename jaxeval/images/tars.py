@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.images import report
 from jaxeval.images.source import MAX_FILE_BYTES, Item, Source, check_entry_name, classify_name, no_images
 
@@ -109,7 +109,7 @@ def _opened(path: Path) -> Iterator["_Archive"]:
     except _READ_ERRORS as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is not a readable tar archive, or is cut short: {error}") from error
+        raise InputError(f"{path} is not a readable tar archive, or is cut short: {said_by(error)}") from error
 
 
 class _Archive:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.files import local_path
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
@@ -88,7 +88,9 @@ class TfdsSource(Source):
             try:
                 records = self._records.__getitems__(list(indices))
             except Exception as error:  # ArrayRecord's readers raise types of their own
-                raise InputError(f"{self.name}: records from {indices[0]} on cannot be read: {error}") from error
+                raise InputError(
+                    f"{self.name}: records from {indices[0]} on cannot be read: {said_by(error)}"
+                ) from error
             for index, record in zip(indices, records, strict=True):
                 content = record[self._key]
                 if isinstance(content, bytes):
@@ -151,6 +153,6 @@ def _data_source(builder: Any, split: str, key: str, encoded: bool, name: str) -
         ) from error
     except Exception as error:  # an unknown split or missing shards: TFDS raises many types
         raise InputError(
-            f"{name}: split {split!r} cannot be read ({str(error).splitlines()[0]}); "
+            f"{name}: split {split!r} cannot be read ({said_by(error)}); "
             f"the splits are {', '.join(sorted(builder.info.splits))}"
         ) from error

@@ -48,7 +48,7 @@ class Video:
 
 
 def is_video(path: str | Path) -> bool:
-    """Whether the name is that of a video."""
+    """Whether a path has the extension of a video."""
     return Path(path).suffix.lower() in VIDEO_EXTENSIONS and not local_path(path).is_dir()
 
 
@@ -99,5 +99,5 @@ def _by_ffmpeg(path: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         for frame in imageio.v3.imiter(local_path(path), plugin="FFMPEG"):
             yield np.asarray(frame, np.uint8)
     except Exception as error:  # imageio and ffmpeg raise many types
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(". ")
         raise InputError(f"{printable(path)} cannot be decoded: {reason}") from error

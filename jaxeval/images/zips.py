@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.images import report
 from jaxeval.images.source import MAX_FILE_BYTES, Item, Source, check_entry_name, classify_name, no_images
 
@@ -33,7 +33,7 @@ class ZipSource(Source):
         try:
             self._archive = zipfile.ZipFile(path)
         except _READ_ERRORS as error:
-            raise InputError(f"{name} is not a readable zip archive: {error}") from error
+            raise InputError(f"{name} is not a readable zip archive: {said_by(error)}") from error
         tally = report.ReadReport()
         entries = [info for info in self._archive.infolist() if _wanted(name, info, tally)]
         self._entries = sorted(entries, key=lambda info: info.filename.encode("utf-8", "surrogateescape"))
@@ -47,7 +47,7 @@ class ZipSource(Source):
 
     @property
     def notes(self) -> Mapping[str, int]:
-        """Entries that were left out."""
+        """How many entries were left out, by the reason."""
         return self._notes
 
     def items(self) -> Iterator[Item]:
@@ -61,7 +61,7 @@ class ZipSource(Source):
             with self._lock, self._archive.open(info) as entry:
                 return entry.read(info.file_size)  # never more than the entry declared, whatever it unpacks to
         except _READ_ERRORS as error:
-            raise InputError(f"{self.name}: entry {info.filename!r} cannot be unpacked: {error}") from error
+            raise InputError(f"{self.name}: entry {info.filename!r} cannot be unpacked: {said_by(error)}") from error
 
 
 def _wanted(archive: str, info: zipfile.ZipInfo, tally: report.ReadReport) -> bool:

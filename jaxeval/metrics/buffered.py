@@ -111,7 +111,7 @@ class BufferedMetric(Metric[BufferedState]):
         return self.buffer.insert(state, inputs[side], side=side, mask=mask, index=index, axis_name=axis_name)
 
     def merge(self, a: BufferedState, b: BufferedState) -> BufferedState:
-        """The state of both, shard by shard."""
+        """The state of both sets of data together, shard by shard."""
         return BufferedState(*(self.buffer.merge(one, other) for one, other in zip(a, b, strict=True)))
 
     def reduce(self, state: BufferedState, axis_name: AxisName) -> BufferedState:
@@ -182,13 +182,13 @@ class BufferedMetric(Metric[BufferedState]):
     @property
     @abc.abstractmethod
     def least_rows(self) -> int:
-        """How many rows each side must have."""
+        """The least number of rows that each side needs for a value."""
 
     @abc.abstractmethod
     def _compute_on_host(
         self, *, reference: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"]
     ) -> MetricValue:
-        """The value of host rows, in float64."""
+        """The metric's value from rows on the host, in float64."""
 
     @abc.abstractmethod
     def _compute_rows(self, reference: DeviceRows, generated: DeviceRows, axis_name: AxisName | None) -> Any:

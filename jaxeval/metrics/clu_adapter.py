@@ -44,7 +44,7 @@ def to_clu(metric: Metric, *, value: str | None = None, names: Mapping[str, str]
     own_names = dict(names or {})
 
     class CluMetric(clu_metrics.Metric):
-        """A jaxeval metric as a clu metric."""
+        """The given jaxeval metric as a class of `clu.metrics.Metric`."""
 
         state: Any
 

@@ -292,16 +292,16 @@ class Collection(Metric[States]):
         return found
 
     def _wanted_range(self) -> tuple[float, float] | None:
-        """Of the images as the extractor takes them; None where it does not say."""
+        """The range of values that the extractor takes images in; None where it does not say."""
         return getattr(self.extractor, "value_range", None)
 
     def merge(self, a: States, b: States) -> States:
-        """The states of both."""
+        """The states of both sets of data together."""
         states = {name: metric.merge(a[name], b[name]) for name, metric in self._own().items()}
         return states | self._ranges(lambda: self._merged_ranges(a[_RANGES], on_device(b[_RANGES])))
 
     def reduce(self, state: States, axis_name: AxisName) -> States:
-        """The states of all devices."""
+        """The states of all devices together, inside `shard_map` or `pmap`."""
         states = {name: metric.reduce(state[name], axis_name) for name, metric in self._own().items()}
         return states | self._ranges(
             lambda: {side: reduce_range(seen, axis_name) for side, seen in state[_RANGES].items()}
@@ -324,7 +324,7 @@ class Collection(Metric[States]):
         return states | self._ranges(lambda: placed(on_host(state[_RANGES]), mesh, specs[_RANGES]))
 
     def state_specs(self, axis_name: AxisName) -> States:
-        """The layout of every state on a mesh."""
+        """How every state lies on a mesh; see `Metric.state_specs`."""
         states = {name: metric.state_specs(axis_name) for name, metric in self._own().items()}
         return states | self._ranges(lambda: jax.tree.map(lambda _: PartitionSpec(), self._no_ranges()))
 

@@ -86,7 +86,7 @@ class FrechetDistance(Metric[FrechetState]):
             raise InputError(f"ddof is {self.ddof}; it is 1, or 0 to divide by the count")
 
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> FrechetState:
-        """The state of no rows."""
+        """The state of no data."""
         del shards
         # Made twice: a donated state must not hold one array in two places.
         return vary_over(FrechetState(*(empty_moments(self.feature_size) for _ in self.inputs)), axis_name)
@@ -109,11 +109,11 @@ class FrechetDistance(Metric[FrechetState]):
         return merge_moments(on_device(moments), feature_moments(rows, mask))
 
     def merge(self, a: FrechetState, b: FrechetState) -> FrechetState:
-        """The state of both."""
+        """The state of both sets of data together."""
         return FrechetState(*map(merge_moments, on_device(a), on_device(b)))
 
     def reduce(self, state: FrechetState, axis_name: AxisName) -> FrechetState:
-        """The state of all devices, by sums."""
+        """The state of all devices together, by sums, inside `shard_map` or `pmap`."""
         return FrechetState(*(reduce_moments(moments, axis_name) for moments in state))
 
     def keep_reference(self, state: FrechetState) -> FrechetState:

@@ -82,7 +82,7 @@ class _Pairs(Metric[PairScores]):
     _width = 1  # numbers a pair
 
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> PairScores:
-        """The state of no pairs."""
+        """The state of no data."""
         del shards
         empty = PairScores(empty_moments(self._width), jnp.zeros((), jnp.int32), no_range())
         return vary_over(empty, axis_name)
@@ -135,12 +135,12 @@ class _Pairs(Metric[PairScores]):
         return mask
 
     def merge(self, a: PairScores, b: PairScores) -> PairScores:
-        """The state of both."""
+        """The state of both sets of pairs together."""
         a, b = on_device(a), on_device(b)
         return PairScores(merge_moments(a.finite, b.finite), a.infinite + b.infinite, merge_ranges(a.values, b.values))
 
     def reduce(self, state: PairScores, axis_name: AxisName) -> PairScores:
-        """The state of all devices."""
+        """The state of all devices together, inside `shard_map` or `pmap`."""
         return PairScores(
             reduce_moments(state.finite, axis_name),
             lax.psum(state.infinite, axis_name),
@@ -165,7 +165,7 @@ class _Pairs(Metric[PairScores]):
 
     @abc.abstractmethod
     def _value(self, moments: Moments, infinite: int) -> MetricValue:
-        """From float64 moments of at least one pair, finite or not."""
+        """The metric's value from float64 moments of at least one pair, finite or not."""
 
     def compute_on_device(
         self, state: PairScores, *, axis_name: AxisName | None = None, mesh: Mesh | None = None
@@ -181,7 +181,7 @@ class _Pairs(Metric[PairScores]):
     def _value_on_device(
         self, finite: Bool[Array, ""], mean: Float[Array, " w"], infinite: Int[Array, ""]
     ) -> Float[Array, ""]:
-        """From whether there are pairs of finite score, what is kept of them on average, and how many others are."""
+        """The value, from whether any score is finite, the mean of what is kept of those, and how many are not."""
 
 
 def _blanked(images: Any, mask: Array | None) -> AnyArray:

@@ -90,7 +90,7 @@ class InceptionScore(Metric[InceptionScoreState]):
             raise InputError(f"probabilities is {shown(self.probabilities)}; give True or False")
 
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> InceptionScoreState:
-        """The state of no samples."""
+        """The state of no data."""
         del shards
         sums = empty_sum((self.splits, self.num_classes)), empty_sum((self.splits,))
         counts = jnp.zeros((self.splits,), jnp.int32), jnp.zeros((), jnp.int32)
@@ -155,7 +155,7 @@ class InceptionScore(Metric[InceptionScoreState]):
         return index % self.splits
 
     def merge(self, a: InceptionScoreState, b: InceptionScoreState) -> InceptionScoreState:
-        """The state of both."""
+        """The state of both sets of data together."""
         return InceptionScoreState(
             a.samples + b.samples,
             merge_sums(a.probabilities, b.probabilities),
@@ -164,7 +164,7 @@ class InceptionScore(Metric[InceptionScoreState]):
         )
 
     def reduce(self, state: InceptionScoreState, axis_name: AxisName) -> InceptionScoreState:
-        """The state of all devices, by sums."""
+        """The state of all devices together, by sums, inside `shard_map` or `pmap`."""
         return InceptionScoreState(
             lax.psum(state.samples, axis_name),
             reduce_sum(state.probabilities, axis_name),

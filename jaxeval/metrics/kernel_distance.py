@@ -52,7 +52,7 @@ class KernelDistance(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """Each side needs two rows, for a pair."""
+        """Two rows on each side, since a kernel distance averages over pairs."""
         return 2
 
     def _compute_on_host(

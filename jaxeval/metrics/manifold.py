@@ -59,7 +59,7 @@ class Manifold(BufferedMetric):
 
     @property
     def least_rows(self) -> int:
-        """Each side needs a row and its k neighbours."""
+        """A row and its k neighbours on each side."""
         return self.k + 1
 
     def _compute_on_host(

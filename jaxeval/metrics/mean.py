@@ -61,7 +61,7 @@ class Mean(Metric[Moments]):
         object.__setattr__(self, "inputs", tuple(self.inputs) or (self.name,))
 
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> Moments:
-        """The state of no samples."""
+        """The state of no data."""
         del shards
         return vary_over(empty_moments(1), axis_name)
 
@@ -96,11 +96,11 @@ class Mean(Metric[Moments]):
         return merge_moments(on_device(state), feature_moments(rows, keep))
 
     def merge(self, a: Moments, b: Moments) -> Moments:
-        """The state of both."""
+        """The state of both sets of data together."""
         return merge_moments(on_device(a), on_device(b))
 
     def reduce(self, state: Moments, axis_name: AxisName) -> Moments:
-        """The state of all devices, by sums."""
+        """The state of all devices together, by sums, inside `shard_map` or `pmap`."""
         return reduce_moments(state, axis_name)
 
     def compute(self, state: Moments) -> MetricValue:

@@ -196,7 +196,7 @@ class Metric(abc.ABC, Generic[State]):
 
 @functools.lru_cache(maxsize=128)
 def _initialiser(metric: Metric[State], mesh: Mesh, axis_name: AxisName) -> Callable[[], State]:
-    """Kept, as a training loop asks for an empty state before every evaluation."""
+    """A compiled function that makes the empty state on a mesh, kept for the next evaluation."""
     shardings = jax.tree.map(lambda spec: NamedSharding(mesh, spec), metric.state_specs(axis_name))
     return jax.jit(functools.partial(metric.init, shards=shards_on(mesh, axis_name)), out_shardings=shardings)
 

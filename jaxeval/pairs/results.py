@@ -97,7 +97,7 @@ class PairMean:
 
     @property
     def label(self) -> str:
-        """The measure's name as it is printed."""
+        """The measure's name as tables print it."""
         return PAIR_MEASURES[self.metric].label
 
     def __str__(self) -> str:
@@ -178,7 +178,7 @@ class PairsEvaluation(Document):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the measures, in order."""
+        """The names of the measures, in the order in which they were asked for."""
         return tuple(dict.fromkeys(mean.metric for mean in self.means))
 
     @property
@@ -205,7 +205,7 @@ def plain_number(value: float) -> float | str:
 
 
 def _interval(values: Float[np.ndarray, " n"], limits: tuple[float, float]) -> Interval | None:
-    """Student's, within what the mean can be; None where the values are too few, or all alike, to tell their spread."""
+    """Student's interval of a mean, within what the mean can be; None where the values are too few or all alike."""
     if values.size < 2 or np.ptp(values) == 0:
         return None
     return ops.mean_interval(values).within(float(values.mean()), limits)

@@ -25,7 +25,7 @@ _MANY_SHAPES = 8
 
 
 def _sets_given(name: str, distorted: Any) -> Any:
-    """One path, or several, perhaps by name."""
+    """Checks the distorted sets: one path, several, or several by name."""
     if isinstance(distorted, Mapping):
         return {own: path(name, one) for own, one in distorted.items()}
     return several(path)(name, distorted)
@@ -210,7 +210,7 @@ class _HeaderReader:
         return found.layout
 
     def notes(self, item: Item) -> tuple[str, ...]:
-        """What is done to an image that was read."""
+        """The notes of what is done to an image's pixels as it is read."""
         return self._notes.get(id(item), ())
 
     def report(
@@ -274,7 +274,7 @@ def _disagreement(
     """Why two images cannot be compared; None if they can."""
     for layout in (known, own):
         if isinstance(layout, InputError):
-            return str(layout).rstrip(".")
+            return str(layout)
     return None if known == own else f"{distorted.where} is {own}, but {reference.where} is {known}"
 
 
@@ -287,7 +287,7 @@ def _turning(known: PixelLayout | InputError, own: PixelLayout | InputError) -> 
 
 
 def _example(tasks: Sequence[Task]) -> dict[PixelLayout, str]:
-    """An image of each layout, for messages."""
+    """The place of one image of each layout, to be named in messages."""
     return {task.layout: task.distorted.where for task in reversed(tasks)}
 
 

@@ -96,7 +96,7 @@ class PairSettings:
         return None
 
     def record(self) -> dict[str, Any]:
-        """As plain values."""
+        """The settings as plain values, for the manifest."""
         return {
             "metrics": [measure.name for measure in self.measures],
             "conventions": self.conventions,

@@ -96,7 +96,7 @@ def _plain(report: ReadReport) -> dict[str, Any]:
 
 
 def _record(one: Chosen) -> dict[str, Any]:
-    """Whose number a measure is, as plain values."""
+    """By whose definition a measure was computed, as plain values for the manifest."""
     return {
         "definition": one.measure.definition,
         "better": one.measure.better,

@@ -110,7 +110,7 @@ def _scored(
     crop_border: int,
     batch_size: int,
 ) -> Iterator[dict[str, float]]:
-    """The values of each frame by measure."""
+    """The scores of each frame, by measure."""
     layout = video.layout
     size = max(1, min(batch_size, MOST_PIXELS // (layout.height * layout.width)))
     first = True

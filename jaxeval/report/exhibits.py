@@ -128,7 +128,7 @@ def draw_exhibits(
 
 
 def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The reference and the distorted image of each name, read again."""
+    """The pixels of each name's reference and distorted image, read again."""
     reference, distorted = evaluation.manifest["reference"], evaluation.manifest["distorted"][set_name]
     settings = evaluation.manifest["settings"]
     if evaluation.manifest["kind"] == "images":
@@ -143,7 +143,7 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
 
 
 def _values(score: PairScores, metric: str) -> str:
-    """The measure that orders the sheet first, then the others."""
+    """The values of a pair as text: the measure that orders the sheet first, then the others."""
     names = [metric, *(name for name in score.values if name != metric and not PAIR_MEASURES[name].alone)]
     return "   ".join(f"{PAIR_MEASURES[name].label} {_text(score.values[name])}" for name in names[:5])
 
@@ -153,7 +153,7 @@ def _text(value: float) -> str:
 
 
 class _Sheet:
-    """Rows of panels under a title."""
+    """A picture made of rows of panels under a title."""
 
     _HEADINGS = ("reference", "distorted", "absolute difference", "1 - SSIM")
 

@@ -82,7 +82,7 @@ def _heading(metric: str) -> str:
 
 
 def _settings(found: dict[tuple[str, str], PairMean], sets: Sequence[str], metric: str) -> str:
-    """Whose number it is, where that is a choice."""
+    """The convention and channels of a measure, where there is a choice of them."""
     mean = next(found[own, metric] for own in sets if (own, metric) in found)
     channels = mean.parameters.get("channels", "all")
     parts = [mean.parameters.get("convention", ""), "" if channels == "all" else f"of {channels}"]

@@ -21,7 +21,7 @@ class BarProgress:
         self._tally = _Tally("", 0, "images")
 
     def begin(self, name: str, total: int, unit: str = "images") -> None:
-        """Starts the bar of a data set."""
+        """Draws the bar of a data set."""
         self._tally = _Tally(name, total, unit)
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -36,13 +36,13 @@ class BarProgress:
         self._bars.start()
 
     def advance(self, count: int) -> None:
-        """Moves the bar."""
+        """Moves the bar of the data set that is being read."""
         self._tally.done += count
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, advance=count, rate=self._tally.rate())
 
     def end(self, note: str = "") -> None:
-        """Takes the bar away and leaves a line."""
+        """Takes the bar away and leaves one line in its place."""
         self.close()
         self._console.print(self._tally.summary(note), highlight=False, soft_wrap=True, markup=False)
 
@@ -64,7 +64,7 @@ class LineProgress:
         self._spoken = 0.0
 
     def begin(self, name: str, total: int, unit: str = "images") -> None:
-        """Starts a data set."""
+        """Prints the line that a data set is begun with."""
         self._tally = _Tally(name, total, unit)
         self._spoken = time.monotonic()
 
@@ -79,18 +79,18 @@ class LineProgress:
             )
 
     def end(self, note: str = "") -> None:
-        """Says how it went."""
+        """Prints the line that a data set is ended with: the count and the rate."""
         self._say(self._tally.summary(note))
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Does nothing: lines leave the terminal as it was."""
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 class _Tally:
-    """How much is done, and how fast."""
+    """How much of a data set is done, and how fast."""
 
     def __init__(self, name: str, total: int, unit: str):
         self.name = name

@@ -38,13 +38,8 @@ def format_count(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
 
 
-def format_interval(result: Result) -> str:
-    """An interval with as many digits as tell its ends apart; empty where there is none."""
-    return interval_text(result.interval)
-
-
 def interval_text(interval: tuple[float, float] | None) -> str:
-    """Two ends with as many digits as tell them apart; empty for None."""
+    """An interval, its ends with as many digits as tell them apart; empty where there is none."""
     if interval is None:
         return ""
     low, high = interval
@@ -80,7 +75,7 @@ def print_warnings(warnings: Sequence[str], console: Console) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """What a column, or a row, shows of each set."""
+    """What a column or a row of the table shows of each set: a metric under a protocol."""
 
     metric: str
     protocol: str
@@ -90,11 +85,11 @@ class _Kind:
 
     @classmethod
     def of(cls, result: Result, *, debiased: bool = False) -> "_Kind":
-        """That of a result, or of the same less its bias."""
+        """The kind of a result, or of the same result less its bias."""
         return cls(result.metric, result.protocol, result.label, result.better, debiased)
 
     def heading(self, extractor: str = "") -> str:
-        """Its name, without the extractor's if that is given, and the direction that is better."""
+        """The number's name, without the extractor's if that is given, and the direction that is better."""
         name = self.label.removesuffix(f"-{extractor}") if extractor else self.label
         arrow = {None: "", "lower": " \u2193", "higher": " \u2191"}[self.better]
         return name + (" less bias" if self.debiased else "") + arrow

@@ -53,13 +53,13 @@ class _Dtype:
 
 
 class ArrayPickleReader(PickleReader):
-    """The stack machine, with arrays."""
+    """A reader of pickles (a stack machine) that knows NumPy's arrays besides plain values."""
 
     what = "pickle"
     most_bytes = _MOST_BYTES
 
     def step(self, name: str, argument: Any) -> None:
-        """Runs one opcode."""
+        """Carries out one opcode of the pickle."""
         if name in _PUSHED_ARGUMENT:
             self.stack.append(argument)
         elif name in _MORE_HANDLERS:
@@ -68,14 +68,14 @@ class ArrayPickleReader(PickleReader):
             super().step(name, argument)
 
     def refuse(self, what: str) -> NoReturn:
-        """Names what is not known here."""
+        """Raises the error that names what the pickle asks for and this reader does not know."""
         raise WeightsError(
             f"{self.source} was refused, because it asks for {what}, of which mean, covariance and features have no "
             "need; nothing was executed: save them as arrays in an .npz"
         )
 
     def knows(self, module: str, name: str) -> bool:
-        """Whether a global may occur."""
+        """Whether a pickle may name this class or function."""
         return (module, name) in _GLOBALS or super().knows(module, name)
 
     def fill(self, target: dict[Any, Any], items: list[Any]) -> None:
@@ -89,7 +89,7 @@ class ArrayPickleReader(PickleReader):
             target[key] = item[1]
 
     def reduce(self, argument: Any) -> None:
-        """What a call would give, for the calls that make arrays."""
+        """Replaces a function and its arguments on the stack by the result, for calls that make arrays."""
         if len(self.stack) < 2 or not isinstance(self.stack[-2], Global) or self.stack[-2].name not in _GLOBALS:
             super().reduce(argument)
             return
@@ -110,7 +110,7 @@ class ArrayPickleReader(PickleReader):
             raise MalformedError(f"{'.'.join(function)} is called in an unknown way")
 
     def build(self, argument: Any) -> None:
-        """Fills an array or completes a dtype."""
+        """Fills an array with its elements, or completes a dtype, from the state on the stack."""
         if len(self.stack) > 1 and isinstance(self.stack[-2], PickledArray):
             state = self.pop()
             self.stack[-1].value = _elements(state)
@@ -123,17 +123,17 @@ class ArrayPickleReader(PickleReader):
             super().build(argument)
 
     def new_object(self, argument: Any) -> None:
-        """An instance of a class: of none that statistics are kept in."""
+        """Refuses to make an instance of a class: statistics need none."""
         self.pop()
         kind = self.pop()
         self.refuse(f"an object of {'.'.join(kind.name)}" if isinstance(kind, Global) else "an object of its own")
 
     def list_to_mark(self) -> None:
-        """A list from what lies above a mark."""
+        """Replaces what lies above the last mark of the stack by a list of it."""
         self.stack.append(self.pop_to_mark())
 
     def dict_to_mark(self) -> None:
-        """A dictionary from what lies above a mark."""
+        """Replaces what lies above the last mark of the stack by a dictionary of it."""
         items = self.pop_to_mark()
         if len(items) % 2:
             raise MalformedError("a dictionary key has no value")
@@ -149,7 +149,7 @@ def _dtype(arguments: tuple[Any, ...]) -> _Dtype:
 
 
 def _raw(value: Any) -> bytes | bytearray:
-    """Bytes, which Python 2 wrote as text."""
+    """The bytes of a value that is bytes, or text as Python 2 wrote bytes."""
     if isinstance(value, str):
         return value.encode("latin-1")
     if not isinstance(value, bytes | bytearray):

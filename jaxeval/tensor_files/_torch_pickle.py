@@ -118,7 +118,7 @@ class PickleReader:
         raise WeightsError(f"{self.source}: damaged {self.what} (its index has no end): get the file again")
 
     def step(self, name: str, argument: Any) -> None:
-        """Runs one opcode."""
+        """Carries out one opcode of the pickle."""
         if name in _PUSHED_ARGUMENT:
             self.stack.append(argument)
         elif name in _CONSTANTS:
@@ -140,13 +140,13 @@ class PickleReader:
             getattr(self, handler)(argument)
 
     def top(self) -> Any:
-        """What the stack has on top."""
+        """The topmost value of the stack, which stays there."""
         if not self.stack or self.stack[-1] is _MARK:
             raise MalformedError("an operand is missing")
         return self.stack[-1]
 
     def pop(self) -> Any:
-        """Takes what the stack has on top."""
+        """Takes the topmost value off the stack."""
         value = self.top()
         self.stack.pop()
         return value
@@ -161,45 +161,45 @@ class PickleReader:
         raise MalformedError("a mark is missing")
 
     def refuse(self, what: str) -> NoReturn:
-        """Names what is not known here."""
+        """Raises the error that names what the pickle asks for and this reader does not know."""
         raise WeightsError(
             f"{self.source}: refused, because it asks for {what}, which a state dict has no need of; nothing was "
             f"executed: save the plain state dict with safetensors, or get the file from its publisher"
         )
 
     def ignore(self, argument: Any) -> None:
-        """PROTO and FRAME say nothing that matters here."""
+        """Passes over the opcodes PROTO and FRAME, which say nothing that matters here."""
 
     def mark(self, argument: Any) -> None:
-        """A mark."""
+        """Puts a mark on the stack, up to which a later opcode collects values."""
         self.stack.append(_MARK)
 
     def tuple_of(self, size: int) -> None:
-        """A tuple of so many values."""
+        """Replaces the topmost `size` values of the stack by a tuple of them."""
         items = [self.pop() for _ in range(size)]
         self.stack.append(tuple(reversed(items)))
 
     def tuple_to_mark(self, argument: Any) -> None:
-        """A tuple of what lies above a mark."""
+        """Replaces what lies above the last mark of the stack by a tuple of it."""
         self.stack.append(tuple(self.pop_to_mark()))
 
     def append(self, argument: Any) -> None:
-        """One value more for a list."""
+        """Appends the topmost value to the list below it."""
         value = self.pop()
         self.expect(list).append(value)
 
     def appends(self, argument: Any) -> None:
-        """More values for a list."""
+        """Appends what lies above the last mark to the list below it."""
         values = self.pop_to_mark()
         self.expect(list).extend(values)
 
     def set_item(self, argument: Any) -> None:
-        """One item more for a dictionary."""
+        """Adds the topmost key and value to the dictionary below them."""
         value, key = self.pop(), self.pop()
         self.fill(self.expect(dict), [(key, value)])
 
     def set_items(self, argument: Any) -> None:
-        """More items for a dictionary."""
+        """Adds the keys and values above the last mark to the dictionary below it."""
         items = self.pop_to_mark()
         if len(items) % 2:
             raise MalformedError("a dictionary key has no value")
@@ -214,30 +214,30 @@ class PickleReader:
             target[item[0]] = item[1]
 
     def expect(self, kind: type) -> Any:
-        """What the stack has on top, which must be of a kind."""
+        """The topmost value of the stack; an error unless it is of the expected kind."""
         if not isinstance(self.top(), kind):
             raise MalformedError(f"a {kind.__name__} was expected")
         return self.top()
 
     def global_name(self, argument: Any) -> None:
-        """A global by its name in the opcode."""
+        """Puts on the stack the class or function that the opcode names."""
         self.push_global(*argument.split(" ", 1))
 
     def stack_global(self, argument: Any) -> None:
-        """A global by its name on the stack."""
+        """Puts on the stack the class or function whose module and name lie there."""
         name, module = self.pop(), self.pop()
         if not isinstance(name, str) or not isinstance(module, str):
             raise MalformedError("a global has no name")
         self.push_global(module, name)
 
     def push_global(self, module: str, name: str) -> None:
-        """A token for a global, if it may occur."""
+        """Puts a token for a class or function on the stack, if the pickle may name it; else refuses."""
         if not self.knows(module, name):
             self.refuse(f"the global {module}.{name}")
         self.stack.append(Global((module, name)))
 
     def knows(self, module: str, name: str) -> bool:
-        """Whether a global may occur."""
+        """Whether a pickle may name this class or function."""
         return (module, name) in _GLOBALS or module.split(".")[0] == _SCRIPT
 
     def persistent(self, argument: Any) -> None:
@@ -255,7 +255,7 @@ class PickleReader:
         self.stack.append(Storage(key, STORAGE_DTYPES[kind.name[1]], numel))
 
     def reduce(self, argument: Any) -> None:
-        """What a call would give, for the calls that are known."""
+        """Replaces a function and its arguments on the stack by the result, for the calls that are known."""
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, Global) or not isinstance(arguments, tuple):
             raise MalformedError("a call has no function or no arguments")
@@ -288,7 +288,7 @@ class PickleReader:
 
 
 def is_count(value: Any) -> bool:
-    """Whether a value can count elements."""
+    """Whether a value is a whole number of 0 or more, as a number of elements is."""
     return type(value) is int and 0 <= value < 2**48
 
 

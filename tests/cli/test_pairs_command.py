@@ -44,7 +44,7 @@ def test_json_is_alone_on_stdout(folders, capfd):
     [
         (["--metrics", "beauty"], "metric 'beauty' of pairs is not known"),
         (["--worst", "-1"], "--worst is -1"),
-        (["--alpha", "grey"], "alpha 'grey' is not known; choose from drop, white, black"),
+        (["--alpha", "gray"], "alpha 'gray' is not known; choose from drop, white, black"),
         (["--exif", "yes"], "exif 'yes' is not known; choose from ignore, apply"),
         (["--worst-by", "beauty"], "--worst-by 'beauty' is not a metric"),
         (["--on-error", "ask"], "on_error 'ask' is not known; choose 'fail' or 'skip'"),
@@ -68,7 +68,7 @@ def test_the_list_names_every_metric(capfd):
     assert all(name in out for name in PAIR_MEASURES)
 
 
-def test_what_was_done_to_images_is_one_line_each(folders, tmp_path, capfd):
+def test_what_was_done_to_images_is_one_line_each(tmp_path, capfd):
     reference, distorted = tmp_path / "r", tmp_path / "d"
     for folder, level in ((reference, 10), (distorted, 30)):
         folder.mkdir()

@@ -169,7 +169,7 @@ def test_classes_are_the_folders(tmp_path, network):
     assert values["class-fd-mine"] == pytest.approx(np.mean(per_class), rel=1e-6)
 
 
-def test_a_statistics_file_stands_for_what_it_can(tmp_path, images, network):
+def test_a_statistics_file_stands_for_what_it_can(tmp_path, images):
     path = tmp_path / "reference.npz"
     jaxeval.reference_statistics(images[0], path, extractor="pixels")
     results = jaxeval.evaluate(path, images[1], extractor="pixels", metrics="all").results

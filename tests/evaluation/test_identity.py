@@ -44,7 +44,7 @@ def test_a_function_is_none_of_the_networks_whatever_its_name(name):
         jaxeval.evaluate(images(0), images(1), extractor=network, metrics="fid")
 
 
-def test_captions_with_a_function_of_that_name_are_refused_in_words(tmp_path):
+def test_captions_with_a_function_of_that_name_are_refused_in_words():
     with pytest.raises(InputError, match="it is defined over clip features"):
         jaxeval.evaluate(
             images(0), images(1), extractor=mean_colours("clip-mine"), metrics="clip-score", captions={"a.png": "a"}

@@ -61,9 +61,9 @@ def test_identity_symmetry_gray_and_bytes(alex):
     x, y = pairs()
     np.testing.assert_array_equal(alex(x, x, data_range=1.0), [0, 0])
     np.testing.assert_allclose(alex(x, y, data_range=1.0), alex(y, x, data_range=1.0), rtol=1e-6)
-    grey = [i[..., :1] for i in (x, y)]
-    colour = [np.repeat(i, 3, -1) for i in grey]
-    np.testing.assert_allclose(alex(*grey, data_range=1.0), alex(*colour, data_range=1.0), rtol=1e-6)
+    gray = [i[..., :1] for i in (x, y)]
+    colour = [np.repeat(i, 3, -1) for i in gray]
+    np.testing.assert_allclose(alex(*gray, data_range=1.0), alex(*colour, data_range=1.0), rtol=1e-6)
     codes = [np.rint(255 * i).astype(np.uint8) for i in (x, y)]
     floats = [i.astype(np.float32) for i in codes]
     np.testing.assert_array_equal(alex(*codes, data_range=255), alex(*floats, data_range=255))
@@ -109,7 +109,7 @@ def test_dists(tmp_path, monkeypatch):
         assert np.isfinite(slope(dists.params, image, y)).all()
 
 
-def test_bad_calls_say_what_to_do(alex, weights_dir, tmp_path):
+def test_bad_calls_say_what_to_do(alex, weights_dir):
     x, y = pairs()
     with pytest.raises(InputError, match="lpips-alex: data_range is missing"):
         alex(x, y)

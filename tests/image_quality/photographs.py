@@ -8,7 +8,7 @@ import skimage.data
 from PIL import Image
 
 COLOUR = ("astronaut", "coffee", "chelsea", "rocket", "immunohistochemistry", "hubble_deep_field", "retina")
-GREY = ("camera", "moon", "coins", "page", "brick", "grass")
+GRAY = ("camera", "moon", "coins", "page", "brick", "grass")
 
 
 def photograph(name: str, height: int | None = None, width: int | None = None) -> np.ndarray:

@@ -83,6 +83,6 @@ def test_ycbcr_is_scikit_images(scale):
     assert np.abs(rounded - codes).max() < 1e-3
 
 
-def test_grey_images_are_their_own_luma():
+def test_gray_images_are_their_own_luma():
     x, y = photograph("camera", 20, 20)[None], photograph("moon", 20, 20)[None]
     np.testing.assert_array_equal(psnr(x, y, data_range=255, channels="y"), psnr(x, y, data_range=255))

@@ -213,7 +213,7 @@ def test_notes_are_those_of_the_header():
 
 
 def test_other_words_are_refused():
-    with pytest.raises(InputError, match="alpha 'grey' is not known; choose from drop, white, black"):
-        PixelRules("grey")
+    with pytest.raises(InputError, match="alpha 'gray' is not known; choose from drop, white, black"):
+        PixelRules("gray")
     with pytest.raises(InputError, match="exif 'turn' is not known; choose from ignore, apply"):
         PixelRules(exif="turn")

@@ -157,7 +157,7 @@ def test_where_an_array_lies_in_memory_does_not_count():
     assert pixel_digest(picture[:, ::-1]) == pixel_digest(picture[:, ::-1].copy())
 
 
-def test_neither_preparation_nor_batch_decides_a_digest(tmp_path):
+def test_neither_preparation_nor_batch_decides_a_digest():
     pictures = np.stack([noise(6, 6, 3, seed=seed) for seed in range(5)])
     expected = b"".join(map(pixel_digest, pictures))
     preparations = (

@@ -13,13 +13,11 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from metric_cases import frechet_by_scipy
 
 from jaxeval.errors import InputError
-from jaxeval.extractors import from_function
 from jaxeval.metrics import Collection, FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean, Metric, to_nnx
 from jaxeval.statistics import save_statistics, statistics_of_features
 
 RNG = np.random.default_rng(3)
 X, Y = (RNG.normal(size=(64, 5)).astype(np.float32) + shift for shift in (0.0, 0.3))
-MEANS = from_function(lambda images: images.mean((1, 2)), name="means", feature_size=3)
 METRICS: dict[str, Metric] = {
     "frechet": FrechetDistance(5),
     "kernel": KernelDistance(5, 128),

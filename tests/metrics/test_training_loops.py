@@ -116,7 +116,7 @@ def _train_on_a_mesh(example: str, devices: int, capsys: pytest.CaptureFixture[s
     check_values(given, pairs, capsys.readouterr().out)
 
 
-def test_the_readme_trains_and_evaluates_with_pmap(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_the_readme_trains_and_evaluates_with_pmap(capsys: pytest.CaptureFixture[str]):
     devices, adam = jax.local_device_count(), optax.adam(0.05)
     graph, initial = nnx.split(Generator(nnx.Rngs(0)))
     made = jax.jit(lambda weights, noise: nnx.merge(graph, weights)(noise))

@@ -1,4 +1,4 @@
-"""Bias and standard error of the Frechet distance against derivatives, many draws, closed forms and a jackknife."""
+"""Bias and standard error of the Fréchet distance against derivatives, many draws, closed forms and a jackknife."""
 
 from typing import NamedTuple
 

@@ -312,7 +312,7 @@ def test_what_a_measure_does_not_take_is_left_out_of_groups_only(folders):
         ({"data_range": 0.0}, "data range 0.0"),
         ({"data_range": 1.0, "metrics": "mae"}, "give 255 for 8 bits"),
         ({"unmatched": "ask"}, "'ask' must be 'error' or 'skip'"),
-        ({"alpha": "grey"}, "alpha 'grey' is not known; choose from drop, white, black"),
+        ({"alpha": "gray"}, "alpha 'gray' is not known; choose from drop, white, black"),
         ({"exif": "turn"}, "exif 'turn' is not known; choose from ignore, apply"),
         ({"on_error": "ask"}, "on_error 'ask' is not known; choose 'fail' or 'skip'"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -76,7 +76,7 @@ def total_variation(x: Numbers, *, data_range: float | None = None, norm: str = 
 def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
     """Variance of the Laplacian of the luma, for values from 0 to 255: low for blurred images.
 
-    The Laplacian is 4-connected with the border mirrored, as in `cv2.Laplacian(grey, cv2.CV_64F).var()`.
+    The Laplacian is 4-connected with the border mirrored, as in `cv2.Laplacian(gray, cv2.CV_64F).var()`.
 
     Args:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 2 x 2 pixels.
