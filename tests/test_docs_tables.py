@@ -3,8 +3,8 @@
 import runpy
 
 import pytest
-from jaxeval.cli.main import main
 
+from jaxeval.cli import main
 from jaxeval.evaluation import MEASURES, PROTOCOLS, get_protocols
 
 SCRIPT = runpy.run_path("scripts/docs_tables.py")

@@ -1,7 +1,7 @@
 """Why two protocols give two numbers for the same sets: one difference after the other, each with its share.
 
 Starting from one protocol, its rules are replaced by those of the other in the order in which an image meets them.
-After each the Frechet distance is computed again; what it changes by is the step's share. A share depends on what was
+After each the Fréchet distance is computed again; what it changes by is the step's share. A share depends on what was
 replaced before it, as all such divisions do: the order is part of the answer.
 """
 
@@ -41,7 +41,7 @@ class Step:
       name: `levels`, `resize`, `network input`, `precision`, `dropped images`, `covariance` or `root`.
       first: the rule of the first protocol, in words.
       second: that of the second.
-      value: the Frechet distance once it is replaced.
+      value: the Fréchet distance once it is replaced.
       share: by how much that changed it; the shares of all steps sum to the whole difference, without rounding.
 
     Example:
@@ -113,7 +113,7 @@ class Explanation(Document):
 
 @asked_as(Explaining)
 def explain(request: Explaining) -> Explanation:
-    """Tells why the Frechet distance of two sets is another under another protocol, step by step.
+    """Tells why the Fréchet distance of two sets is another under another protocol, step by step.
 
     The steps: how values become levels, the resize, the network's input, the precision of its contractions, images that
     a reference drops, mean and covariance, and the root that the reference takes of the covariances' product.

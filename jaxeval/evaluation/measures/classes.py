@@ -1,4 +1,4 @@
-"""Numbers of labelled sets: class-conditional Frechet distance, classification accuracy, diversity of classes."""
+"""Numbers of labelled sets: class-conditional Fréchet distance, classification accuracy, diversity of classes."""
 
 import dataclasses
 from typing import Any
@@ -36,7 +36,7 @@ _DIVERSITY_BETWEEN = NumberName("diversity-between", "Diversity between classes"
 
 
 def by_class(pair: Pair) -> list[Number]:
-    """Class-conditional Frechet distance and classification accuracy."""
+    """Class-conditional Fréchet distance and classification accuracy."""
     assert pair.reference.labels is not None
     assert pair.generated.labels is not None
     given = {
@@ -63,7 +63,7 @@ def _accuracy_of_classes(pair: Pair, given: Sets) -> Number:
 
 
 def _distance_of_classes(pair: Pair, given: Sets) -> Number:
-    """The class-conditional Frechet distance, and without its bias where every class has more images than features."""
+    """The class-conditional Fréchet distance, and without its bias where every class has more images than features."""
     need_classes(2, pair.reference, pair.generated)
     distances = ops.class_frechet(**given)
     parts = [
@@ -71,7 +71,7 @@ def _distance_of_classes(pair: Pair, given: Sets) -> Number:
         for label in distances.classes
     ]
     value = 0.0 if all(same_rows(*part) for part in parts) else distances.mean
-    definition = "mean over the classes of the Frechet distance of their images"
+    definition = "mean over the classes of the Fréchet distance of their images"
     number = Number(_CLASS_FD, value, definition, None, SAME, {"classes": len(parts)})
     if value == 0 or not pair.with_intervals:
         return number

@@ -1,4 +1,4 @@
-"""Frechet distances: of fitted Gaussians, extrapolated, informed by memorisation, and over spatial features."""
+"""Fréchet distances: of fitted Gaussians, extrapolated, informed by memorisation, and over spatial features."""
 
 import dataclasses
 import math
@@ -54,13 +54,13 @@ _GROUPS, _FEWEST_GROUPS = 20, 5
 
 
 def frechet(pair: Pair, name: NumberName = FD, what: str = "Gaussians fitted to the features") -> list[Number]:
-    """Frechet distance of fitted Gaussians."""
+    """Fréchet distance of fitted Gaussians."""
     ours, theirs = pair.reference.statistics, pair.generated.statistics
     assert ours is not None
     assert theirs is not None
     ddof = pair.protocol.ddof
     mean = "" if pair.protocol.mean == "float64" else f"mean in {pair.protocol.mean}, "
-    definition = f"Frechet distance between {what}, {mean}covariance over N - {ddof}, as in {pair.protocol.follows}"
+    definition = f"Fréchet distance between {what}, {mean}covariance over N - {ddof}, as in {pair.protocol.follows}"
     if _same_statistics(ours, theirs, ddof):
         return [Number(name, 0.0, definition, None, SAME, {"ddof": ddof})]
     value = ops.frechet_distance_between(*(gaussian_of(one, pair.protocol) for one in (ours, theirs)))
@@ -100,7 +100,7 @@ def gaussian_of(statistics: FeatureStatistics, protocol: Protocol) -> ops.Gaussi
 
 
 def debiased(name: NumberName, value: float, found: ops.FrechetUncertainty, note: str = "") -> Debiased:
-    """A Frechet distance without its bias, with the uncertainty of that.
+    """A Fréchet distance without its bias, with the uncertainty of that.
 
     The interval grows without a step as images become few: downwards by what the bias may be more than what is known
     of it.
@@ -154,12 +154,12 @@ def _uncertainty(pair: Pair) -> ops.FrechetUncertainty | None:
 
 
 def frechet_infinity(pair: Pair) -> list[Number]:
-    """Frechet distance extrapolated in 1/M."""
+    """Fréchet distance extrapolated in 1/M."""
     need_images(3, "the line through distances of growing sets", pair.generated)
     options: dict[str, Any] = {"points": 15, "seed": pair.seed}
     found = ops.fd_infinity(**pair.rows(), **options)
     single = _uncertainty(pair)
-    definition = "Frechet distance extrapolated to infinitely many generated images (Chong and Forsyth, 2020)"
+    definition = "Fréchet distance extrapolated to infinitely many generated images (Chong and Forsyth, 2020)"
     parameters = options | {"points": len(found.counts), "slope": found.slope}
     if single is None:
         return [Number(_FD_INFINITY, found.value, definition, None, _NO_SAMPLE, parameters)]
@@ -170,7 +170,7 @@ def frechet_infinity(pair: Pair) -> list[Number]:
 
 
 def mifd(pair: Pair) -> list[Number]:
-    """Memorisation-informed Frechet distance, and the memorisation distance."""
+    """Memorisation-informed Fréchet distance, and the memorisation distance."""
 
     def compute(rows: Sets) -> dict[str, float]:
         return {"memorisation": ops.memorisation_distance(**rows)}
@@ -178,7 +178,7 @@ def mifd(pair: Pair) -> list[Number]:
     need_directions(pair.reference, pair.generated)
     meaning = "mean over generated images of the least 1 - |cosine| to a reference image"
     memorisation = subsampled(pair, compute, {_MEMORISATION: meaning}, {})
-    definition = f"Frechet distance over the memorisation distance where that is below {_THRESHOLD} (Bai et al., 2021)"
+    definition = f"Fréchet distance over the memorisation distance where that is below {_THRESHOLD} (Bai et al., 2021)"
     parameters: dict[str, Any] = {"threshold": _THRESHOLD}
     mine = Number(_MIFD, 0.0, definition, None, SAME, parameters)
     if pair.family not in (None, "inception"):
@@ -199,12 +199,12 @@ def mifd(pair: Pair) -> list[Number]:
 
 
 def frechet_of_space(pair: Pair) -> list[Number]:
-    """Frechet distance over features that keep where things are."""
+    """Fréchet distance over features that keep where things are."""
     return frechet(pair, _SFD, "Gaussians fitted to spatial features")
 
 
 def frechet_contrast(first: Pair, second: Pair, name: NumberName = FD) -> list[Contrast]:
-    """Of Frechet distances."""
+    """Of Fréchet distances."""
     if first.reference.rows is not None:
         reference = first.reference.rows
     else:
@@ -225,7 +225,7 @@ def frechet_contrast(first: Pair, second: Pair, name: NumberName = FD) -> list[C
 
 
 def frechet_of_space_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of Frechet distances over features that keep where things are."""
+    """Of Fréchet distances over features that keep where things are."""
     return frechet_contrast(first, second, _SFD)
 
 

@@ -134,7 +134,7 @@ def realism(pair: Pair) -> list[Number]:
         return {"realism": float(ops.realism(**rows, k=k).mean())}
 
     definition = (
-        f"mean over generated images of the largest radius over distance of a reference ball (Kynkaanniemi, 2019){note}"
+        f"mean over generated images of the largest radius over distance of a reference ball (Kynkäänniemi, 2019){note}"
     )
     undefined = {
         "realism": f"an image of {pair.generated.name!r} is a copy of one of {pair.reference.name!r}, whose realism is "
