@@ -9,7 +9,7 @@ from jaxeval.evaluation.copies import Role
 from jaxeval.evaluation.jobs import Job, Opened, lacks_rows
 from jaxeval.evaluation.measures.measure import Measure
 from jaxeval.evaluation.reading.data_set import DataSet
-from jaxeval.evaluation.reading.features import FeatureSpec, Wanted
+from jaxeval.evaluation.reading.features import Balls, FeatureSpec, Wanted
 from jaxeval.evaluation.reading.kept import Found, KeptSet
 from jaxeval.evaluation.reading.reader import Reader, checkpoint_label
 from jaxeval.images import ReadReport, SampledSource, Source, remarks
@@ -52,7 +52,17 @@ class Gathering:
         """
         begun = time.perf_counter()
         data = self._kept(opened, index, role) if isinstance(opened, KeptSet) else self._read_of(opened, index, role)
-        return dataclasses.replace(data, seconds=time.perf_counter() - begun)
+        return dataclasses.replace(data, seconds=time.perf_counter() - begun, balls=self._balls(role))
+
+    def _balls(self, role: Role) -> dict[FeatureSpec, Balls]:
+        """Which neighbours all measures want of a set, so that they are searched once."""
+        found: dict[FeatureSpec, Balls] = {}
+        for job in self.jobs:
+            of_reference, of_generated = job.measure.balls(job.protocol)
+            balls = {"reference": of_reference, "generated": of_generated}.get(role)
+            if balls is not None:
+                found[job.spec] = found[job.spec] | balls if job.spec in found else balls
+        return found
 
     def _read_of(self, source: Source, index: int, role: Role) -> DataSet:
         wanted: dict[FeatureSpec, Wanted] = {}

@@ -100,9 +100,11 @@ class Job:
         classes: tuple[str, ...] = (),
     ) -> Features:
         """What the measure needs of a set's features."""
+        known = data.known.setdefault(self.spec, {})
         if self.spec in data.apart and not self.measure.wanted.rows:
-            return Features(data.name, data.apart[self.spec], None, labels, texts, classes)
-        return Features(data.name, data.statistics.get(self.spec), data.rows.get(self.spec), labels, texts, classes)
+            return Features(data.name, data.apart[self.spec], None, labels, texts, classes, known=known)
+        rows, balls = data.rows.get(self.spec), data.balls.get(self.spec)
+        return Features(data.name, data.statistics.get(self.spec), rows, labels, texts, classes, balls, known)
 
     def count(self, data: DataSet) -> int | None:
         """Images of a set that counted; None where a statistics file does not say."""

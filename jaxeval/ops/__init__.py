@@ -15,8 +15,8 @@ functions on features, in groups, each with what it returns:
 - Kernel distances: `kid`, `KernelDistance`, `kid_full`, `mmd`, `Discrepancy`, `cmmd`, `median_distance`.
 - Sliced distances: `sliced_wasserstein`, `mind`, `sliced_costs`, `SlicedDistance`.
 - Inception score: `inception_score`, `InceptionScore`, `inception_score_error`.
-- Neighbours and manifold: `prdc`, `PRDC`, `membership`, `Membership`, `realism`, `rarity`,
-  `clipped_density_coverage`, `ClippedDensityCoverage`, `probabilistic_precision_recall`,
+- Neighbours and manifold: `own_neighbours`, `OwnNeighbours`, `prdc`, `PRDC`, `membership`, `Membership`, `realism`,
+  `rarity`, `clipped_density_coverage`, `ClippedDensityCoverage`, `probabilistic_precision_recall`,
   `ProbabilisticPrecisionRecall`, `alpha_precision`, `AlphaPrecision`.
 - Precision and recall of clusters: `precision_recall_distribution`, `prd_curve`, `prd_f_scores`, `PRDCurve`.
 - Diversity: `vendi_score`, `vendi_score_of_similarities`, `rke`, `class_diversity`, `ClassDiversity`.
@@ -48,6 +48,8 @@ from jaxeval.ops._mmd import cmmd as cmmd
 from jaxeval.ops._mmd import kid_full as kid_full
 from jaxeval.ops._mmd import median_distance as median_distance
 from jaxeval.ops._mmd import mmd as mmd
+from jaxeval.ops._own_neighbours import OwnNeighbours as OwnNeighbours
+from jaxeval.ops._own_neighbours import own_neighbours as own_neighbours
 from jaxeval.ops.class_conditional import ClassFrechet as ClassFrechet
 from jaxeval.ops.class_conditional import ClassificationAccuracy as ClassificationAccuracy
 from jaxeval.ops.class_conditional import class_frechet as class_frechet
@@ -148,6 +150,7 @@ __all__ = [
     "Membership",
     "MemorisationInformedFrechet",
     "Moments",
+    "OwnNeighbours",
     "PRDCDifference",
     "PRDCurve",
     "ProbabilisticPrecisionRecall",
@@ -200,6 +203,7 @@ __all__ = [
     "mmd_difference",
     "moments_on_device",
     "moments_on_host",
+    "own_neighbours",
     "permutation_p_value",
     "prd_curve",
     "prd_f_scores",

@@ -17,7 +17,7 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._features import common_centre, feature_pair, row_blocks
-from jaxeval.ops.kth_neighbours import kth_squared_distances
+from jaxeval.ops._own_neighbours import OwnNeighbours, kth_or_known
 from jaxeval.ops.neighbours import check_neighbours, nearest, prepare_rows
 
 
@@ -52,7 +52,14 @@ class AlphaPrecision(NamedTuple):
 
 
 @takes_arrays
-def alpha_precision(*, reference: Numbers, generated: Numbers, steps: int = 30, signed: bool = False) -> AlphaPrecision:
+def alpha_precision(
+    *,
+    reference: Numbers,
+    generated: Numbers,
+    steps: int = 30,
+    signed: bool = False,
+    reference_neighbours: OwnNeighbours | None = None,
+) -> AlphaPrecision:
     """Alpha-precision and beta-recall of features, without training.
 
     alpha-precision: share of generated samples no farther from the reference's mean than the alpha-quantile of the
@@ -70,6 +77,7 @@ def alpha_precision(*, reference: Numbers, generated: Numbers, steps: int = 30, 
       steps: how many levels, evenly spaced from 0 to 1.
       signed: True to count area where a curve lies above the diagonal as negative, so that scores go beyond 1. Near
         1 the scores' own spread is that of noise folded over and understates how much they vary; this one's does not.
+      reference_neighbours: of the reference, where `own_neighbours` has found them already.
 
     Raises:
       InputError: a shape, dtype or value is wrong, fewer than two reference samples, or fewer than two steps.
@@ -92,7 +100,7 @@ def alpha_precision(*, reference: Numbers, generated: Numbers, steps: int = 30, 
     precision_curve = (others[:, None] <= np.quantile(own, levels)).mean(0)
     x, y = prepare_rows(*rows)
     found = nearest(x, y, 1)
-    covered = found.squared_distances[:, 0] <= kth_squared_distances(x, 1)
+    covered = found.squared_distances[:, 0] <= kth_or_known("reference", x, 1, reference_neighbours)
     remote = _distances(rows[1], generated_centre)[found.indices[:, 0]]
     recall_curve = (covered[:, None] & (remote[:, None] <= np.quantile(remote, levels))).mean(0)
     return AlphaPrecision(

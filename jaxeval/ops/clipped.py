@@ -16,7 +16,8 @@ from scipy.special import gammaln
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops._features import feature_pair
-from jaxeval.ops.neighbours import ball_counts, check_neighbours, nearest, prepare_rows
+from jaxeval.ops._own_neighbours import OwnNeighbours, nearest_or_known
+from jaxeval.ops.neighbours import ball_counts, check_neighbours, prepare_rows
 
 
 class ClippedDensityCoverage(NamedTuple):
@@ -41,7 +42,12 @@ class ClippedDensityCoverage(NamedTuple):
 
 @takes_arrays
 def clipped_density_coverage(
-    *, reference: Numbers, generated: Numbers, k: int = 5, cut: bool = True
+    *,
+    reference: Numbers,
+    generated: Numbers,
+    k: int = 5,
+    cut: bool = True,
+    reference_neighbours: OwnNeighbours | None = None,
 ) -> ClippedDensityCoverage:
     """Clipped density and clipped coverage of generated samples.
 
@@ -58,6 +64,7 @@ def clipped_density_coverage(
       cut: False to leave both as they are beyond 1, coverage along its calibration's last slope. A sample of the
         data's own distribution is above 1 half of the time; the spread of the values that were cut understates how
         much they vary.
+      reference_neighbours: of the reference, with their lists, where `own_neighbours` has found them already.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has no more than k rows.
@@ -74,7 +81,7 @@ def clipped_density_coverage(
     rows = feature_pair(reference, generated)
     check_neighbours(k, reference=len(rows[0]), generated=len(rows[1]))
     centres, points = prepare_rows(*rows)
-    own = nearest(centres, centres, k)
+    own = nearest_or_known("reference", centres, k, reference_neighbours)
     squared = own.squared_distances[:, -1]
     radii = np.sqrt(squared)
     # The median may be one of the radii: then its own square is used, so that ties on its surface stay ties.

@@ -56,16 +56,27 @@ def kth_squared_distances(rows: PreparedRows, k: int) -> Float[np.ndarray, " n"]
       rows: from `prepare_rows`, with more than k rows.
       k: which neighbour.
     """
+    return several_kth_squared_distances(rows, (k,))[0]
+
+
+def several_kth_squared_distances(rows: PreparedRows, ks: tuple[int, ...]) -> Float[np.ndarray, "k n"]:
+    """The same for several k, each bit as for it alone, from one search of the pairs.
+
+    Args:
+      rows: from `prepare_rows`, with more rows than the largest k.
+      ks: which neighbours.
+    """
     count = len(rows.original)
-    copied = np.bincount(rows.firsts, minlength=count)[rows.firsts] > k  # k copies at least: the distance is 0
-    distances, decided = np.zeros(count), copied
+    copies = np.bincount(rows.firsts, minlength=count)[rows.firsts]
+    copied = copies > np.asarray(ks)[:, None]  # k copies at least: the distance is 0
+    distances, decided = np.zeros((len(ks), count)), copied
     # Copies are ties, which only strips can tell apart.
     mostly_distinct = len(np.unique(rows.firsts)) > 0.9 * count
     if count > (_LEAST_TILES - 1) * _tile_rows() and rows.original.shape[1] >= _LEAST_WIDTH and mostly_distinct:
-        found, sure = _by_tiles(rows, k)
+        found, sure = _by_tiles(rows, ks)
         distances, decided = np.where(sure & ~copied, found, distances), sure | copied
     if not decided.all():
-        _by_strips(rows, k, distances, ~decided)
+        _by_strips(rows, ks, distances, ~decided)
     return distances
 
 
@@ -74,54 +85,69 @@ def _tile_rows() -> int:
     return _TILE_ROWS if jax.default_backend() == "cpu" else _ON_ACCELERATORS * _TILE_ROWS
 
 
-def _by_strips(rows: PreparedRows, k: int, distances: Float[np.ndarray, " n"], wanted: Bool[np.ndarray, " n"]) -> None:
+def _by_strips(
+    rows: PreparedRows, ks: tuple[int, ...], distances: Float[np.ndarray, "k n"], wanted: Bool[np.ndarray, "k n"]
+) -> None:
     """Fills in the distances of the rows that are wanted, from all pairs of the strips that they are in."""
-    largest = np.asarray(rows.norms)[: len(wanted)].max()
-    compute = functools.partial(_kth_strip, arrays=strip_arrays(rows, rows), slack=rows.slack, largest=largest, k=k)
-    for start, stop, (nearer, mask) in pair_strips(rows, compute, wanted):
-        mask = mask[: stop - start] & wanted[start:stop, None]
-        for part, row, _, exact in exact_pairs(mask, start, rows, rows):
-            order = np.lexsort((exact, row))
-            at = np.flatnonzero(wanted[part])
-            first = np.searchsorted(row, part.start + at)
-            place = k - 1 - nearer[part.start - start : part.stop - start][at]
-            distances[part.start + at] = exact[order[first + place]]
+    largest = np.asarray(rows.norms)[: len(rows.original)].max()
+    arrays = strip_arrays(rows, rows)
+    compute = functools.partial(_kth_strip, arrays=arrays, slack=rows.slack, largest=largest, ks=ks)
+    for start, stop, found in pair_strips(rows, compute, np.asarray(wanted.any(0))):
+        for k, (nearer, mask), own, needed in zip(ks, found, distances, wanted, strict=True):
+            mask = mask[: stop - start] & needed[start:stop, None]
+            for part, row, _, exact in exact_pairs(mask, start, rows, rows):
+                order = np.lexsort((exact, row))
+                at = np.flatnonzero(needed[part])
+                first = np.searchsorted(row, part.start + at)
+                place = k - 1 - nearer[part.start - start : part.stop - start][at]
+                own[part.start + at] = exact[order[first + place]]
 
 
-@functools.partial(jax.jit, static_argnames=("k", "block"))
+@functools.partial(jax.jit, static_argnames=("ks", "block"))
 def _kth_strip(
     start: Int[Array, ""] | np.int32,
     *,
     arrays: tuple[Float[Array, "p d"], Float[Array, " p"], Float[Array, "q d"], Float[Array, " q"]],
     slack: Float[Array, ""] | float,
     largest: Float[Array, ""] | np.float32,
-    k: int,
+    ks: tuple[int, ...],
     block: int,
-) -> tuple[Int[Array, " b"], Bool[Array, "b q"]]:
-    """For each row of a strip, how many columns are surely nearer than its k-th nearest, and which may be that one."""
+) -> tuple[tuple[Int[Array, " b"], Bool[Array, "b q"]], ...]:
+    """For each k and row, how many columns are surely nearer than its k-th nearest, and which may be that one."""
     distances, error = float32_pairs(start, arrays, slack, block)
     own = own_pairs(start, distances)
     upper, lower = jnp.where(own, jnp.inf, distances + error), jnp.where(own, jnp.inf, distances - error)
-    reach = within_reach(upper, k)
     # No pair of the row is known worse than this. Where the reach is the k-th smallest bound, and not beyond it because
     # of bounds that are equal, the k-th distance is therefore at least the reach less twice as much; `_slack` has room
     # for the rounding of that difference.
     worst = slack * (lax.dynamic_slice_in_dim(arrays[1], start, block) + largest) + TINY
-    tied = (upper < reach[:, None]).sum(1) >= k
-    surely = (upper < (reach - 2 * worst)[:, None]) & ~tied[:, None]
-    return surely.sum(1), ~surely & (lower <= reach[:, None])
+    found = []
+    for k in ks:
+        reach = within_reach(upper, k)
+        tied = (upper < reach[:, None]).sum(1) >= k
+        surely = (upper < (reach - 2 * worst)[:, None]) & ~tied[:, None]
+        found.append((surely.sum(1), ~surely & (lower <= reach[:, None])))
+    return tuple(found)
 
 
-def _by_tiles(rows: PreparedRows, k: int) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+def _by_tiles(rows: PreparedRows, ks: tuple[int, ...]) -> tuple[Float[np.ndarray, "k n"], Bool[np.ndarray, "k n"]]:
     """Distances from each pair once, and the rows whose distance is decided by that."""
     count, size = len(rows.original), rows.rows.shape[0]
-    tiles = -(-size // _tile_rows())
-    nearest = _Nearest(
-        jnp.full((size, k + _SPARE), jnp.inf, jnp.float32), jnp.full((size, k + _SPARE), _NO_INDEX, jnp.int32)
-    )
+    tiles, kept = -(-size // _tile_rows()), max(ks) + _SPARE
+    nearest = _Nearest(jnp.full((size, kept), jnp.inf, jnp.float32), jnp.full((size, kept), _NO_INDEX, jnp.int32))
     for tile in range(tiles):
         nearest = _absorb_tiles(np.int32(tile), nearest, rows.rows, rows.norms, side=-(-size // tiles))
     distances = np.asarray(nearest.distances)[:count].astype(np.float64)
+    indices = np.asarray(nearest.indices)[:count]
+    decided = [_decided(rows, distances, indices, k) for k in ks]
+    return np.stack([found for found, _ in decided]), np.stack([sure for _, sure in decided])
+
+
+def _decided(
+    rows: PreparedRows, distances: Float[np.ndarray, "n m"], indices: Int[np.ndarray, "n m"], k: int
+) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """The distance to the k-th of each row's nearest, which float32 has put in order, and where it is sure."""
+    count = len(distances)
     norms = np.asarray(rows.norms)[:count].astype(np.float64)
     # Every pair of the row is known at least so well, and therefore its k-th distance, too.
     worst = (rows.slack * (norms + norms.max()) + TINY)[:, None]
@@ -129,7 +155,7 @@ def _by_tiles(rows: PreparedRows, k: int) -> tuple[Float[np.ndarray, " n"], Bool
     sure = distances[:, -1] > (kth + 2 * worst)[:, 0]
     nearer = (distances < kth - 2 * worst).sum(1)
     row, place = np.nonzero((np.abs(distances - kth) <= 2 * worst) & sure[:, None])
-    exact = squared_distances(rows.original, row, rows.original, np.asarray(nearest.indices)[row, place])
+    exact = squared_distances(rows.original, row, rows.original, indices[row, place])
     found, at = np.zeros(count), np.flatnonzero(sure)
     order = np.lexsort((exact, row))
     found[at] = exact[order[np.searchsorted(row, at) + k - 1 - nearer[at]]]

@@ -21,7 +21,7 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_pair
-from jaxeval.ops.kth_neighbours import kth_squared_distances
+from jaxeval.ops._own_neighbours import OwnNeighbours, kth_or_known
 from jaxeval.ops.neighbours import (
     BallCounts,
     PreparedRows,
@@ -77,7 +77,15 @@ class Membership(NamedTuple):
 
 
 @takes_arrays
-def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str = "exclusive") -> PRDC:
+def prdc(
+    *,
+    reference: Numbers,
+    generated: Numbers,
+    k: int = 5,
+    tie: Tie | str = "exclusive",
+    reference_neighbours: OwnNeighbours | None = None,
+    generated_neighbours: OwnNeighbours | None = None,
+) -> PRDC:
     """Precision, recall, density and coverage of generated samples by nearest-neighbour balls.
 
     precision: share of generated samples in at least one reference ball; recall: share of reference samples in at
@@ -91,6 +99,8 @@ def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str =
       k: which neighbour a ball reaches to, not counting the sample itself; 5 in the package prdc, 3 elsewhere.
       tie: whether a sample on the surface is inside: "exclusive" in prdc and dgm-eval, "inclusive" in torch-fidelity,
         StyleGAN3 and ADM.
+      reference_neighbours: of the reference, where `own_neighbours` has found them already.
+      generated_neighbours: the same of the generated set.
 
     Raises:
       InputError: a shape, dtype or value is wrong, or a set has no more than k rows.
@@ -102,7 +112,8 @@ def prdc(*, reference: Numbers, generated: Numbers, k: int = 5, tie: Tie | str =
       >>> ops.prdc(reference=reference, generated=generated, k=5)
       PRDC(precision=0.94, recall=0.94, density=1.092, coverage=0.99)
     """
-    return prdc_of_counts(manifold_counts(reference, generated, k, tie), k)
+    counts = manifold_counts(reference, generated, k, tie, reference_neighbours, generated_neighbours)
+    return prdc_of_counts(counts, k)
 
 
 @takes_arrays
@@ -131,7 +142,9 @@ def membership(*, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie |
 
 
 @takes_arrays
-def realism(*, reference: Numbers, generated: Numbers, k: int = 3) -> Float[np.ndarray, " m"]:
+def realism(
+    *, reference: Numbers, generated: Numbers, k: int = 3, reference_neighbours: OwnNeighbours | None = None
+) -> Float[np.ndarray, " m"]:
     """Realism of each generated sample: the largest ratio of a ball's radius to the distance from its centre.
 
     Only balls smaller than the median ball take part (and larger than a point). At least 1 means inside such a ball;
@@ -141,6 +154,7 @@ def realism(*, reference: Numbers, generated: Numbers, k: int = 3) -> Float[np.n
       reference: shape [N, D].
       generated: shape [M, D].
       k: which neighbour a ball reaches to.
+      reference_neighbours: of the reference, where `own_neighbours` has found them already.
 
     Returns:
       Shape [M], float64; NaN if no ball is smaller than the median one.
@@ -156,7 +170,7 @@ def realism(*, reference: Numbers, generated: Numbers, k: int = 3) -> Float[np.n
       >>> ops.realism(reference=reference, generated=generated).round(1)
       array([1.5, 0.1])
     """
-    centres, points, radii = _reference_balls(reference, generated, k)
+    centres, points, radii = _reference_balls(reference, generated, k, reference_neighbours)
     eligible = (radii > 0) & (np.sqrt(radii) < np.median(np.sqrt(radii)))
     if not eligible.any():
         return np.full(len(points.original), np.nan)
@@ -168,7 +182,12 @@ def realism(*, reference: Numbers, generated: Numbers, k: int = 3) -> Float[np.n
 
 @takes_arrays
 def rarity(
-    *, reference: Numbers, generated: Numbers, k: int = 3, tie: Tie | str = "exclusive"
+    *,
+    reference: Numbers,
+    generated: Numbers,
+    k: int = 3,
+    tie: Tie | str = "exclusive",
+    reference_neighbours: OwnNeighbours | None = None,
 ) -> Float[np.ndarray, " m"]:
     """Rarity of each generated sample: the radius of the smallest reference ball that holds it.
 
@@ -179,6 +198,7 @@ def rarity(
       generated: shape [M, D].
       k: which neighbour a ball reaches to.
       tie: whether a sample on a ball's surface is inside.
+      reference_neighbours: of the reference, where `own_neighbours` has found them already.
 
     Returns:
       Shape [M], float64, in units of the features; NaN for a sample that no ball holds.
@@ -195,7 +215,7 @@ def rarity(
       array([ 1.,  4., nan])
     """
     tie = _checked_tie(tie)
-    centres, points, radii = _reference_balls(reference, generated, k)
+    centres, points, radii = _reference_balls(reference, generated, k, reference_neighbours)
     rank = np.empty(len(radii), np.int64)
     rank[np.argsort(radii, kind="stable")] = np.arange(len(radii))
     ranks = np.zeros(centres.rows.shape[0], np.int32)
@@ -213,7 +233,14 @@ def rarity(
     return np.append(np.sqrt(np.sort(radii)), np.nan)[smallest]
 
 
-def manifold_counts(reference: Numbers, generated: Numbers, k: int, tie: Tie | str) -> BallCounts:
+def manifold_counts(
+    reference: Numbers,
+    generated: Numbers,
+    k: int,
+    tie: Tie | str,
+    reference_neighbours: OwnNeighbours | None = None,
+    generated_neighbours: OwnNeighbours | None = None,
+) -> BallCounts:
     """The counts that precision, recall, density and coverage are made of; arguments as for `prdc`."""
     rows = feature_pair(reference, generated)
     check_neighbours(k, reference=len(rows[0]), generated=len(rows[1]))
@@ -222,8 +249,8 @@ def manifold_counts(reference: Numbers, generated: Numbers, k: int, tie: Tie | s
     return ball_counts(
         centres,
         points,
-        centre_radii=kth_squared_distances(centres, k),
-        point_radii=kth_squared_distances(points, k),
+        centre_radii=kth_or_known("reference", centres, k, reference_neighbours),
+        point_radii=kth_or_known("generated", points, k, generated_neighbours),
         tie=tie,
     )
 
@@ -239,12 +266,12 @@ def prdc_of_counts(counts: BallCounts, k: int) -> PRDC:
 
 
 def _reference_balls(
-    reference: Numbers, generated: Numbers, k: int
+    reference: Numbers, generated: Numbers, k: int, known: OwnNeighbours | None
 ) -> tuple[PreparedRows, PreparedRows, Float[np.ndarray, " n"]]:
     rows = feature_pair(reference, generated)
     check_neighbours(k, reference=len(rows[0]))
     centres, points = prepare_rows(*rows)
-    return centres, points, kth_squared_distances(centres, k)
+    return centres, points, kth_or_known("reference", centres, k, known)
 
 
 def _checked_tie(tie: Tie | str) -> Tie:

@@ -18,8 +18,8 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_pair, unit_rows
+from jaxeval.ops._own_neighbours import OwnNeighbours, kth_or_known
 from jaxeval.ops.frechet import frechet_distance_from_features
-from jaxeval.ops.kth_neighbours import kth_squared_distances
 from jaxeval.ops.neighbours import (
     check_neighbours,
     nearest,
@@ -133,7 +133,7 @@ def mifid(
 
 
 @takes_arrays
-def authenticity(*, reference: Numbers, generated: Numbers) -> float:
+def authenticity(*, reference: Numbers, generated: Numbers, reference_neighbours: OwnNeighbours | None = None) -> float:
     """AuthPct: percentage of generated samples that are farther from their nearest training sample than its fellows.
 
     A sample is authentic if the training sample nearest to it has another training sample nearer to itself. Copies
@@ -143,6 +143,7 @@ def authenticity(*, reference: Numbers, generated: Numbers) -> float:
     Args:
       reference: the training set, shape [N, D], any real dtype, NumPy or JAX.
       generated: shape [M, D].
+      reference_neighbours: of the reference, where `own_neighbours` has found them already.
 
     Returns:
       From 0 to 100.
@@ -162,7 +163,7 @@ def authenticity(*, reference: Numbers, generated: Numbers) -> float:
     rows = feature_pair(reference, generated)
     check_neighbours(1, reference=len(rows[0]))
     x, y = prepare_rows(*rows)
-    fellow = kth_squared_distances(x, 1)
+    fellow = kth_or_known("reference", x, 1, reference_neighbours)
     found = nearest(y, x, 1)
     return float(100 * (fellow[found.indices[:, 0]] < found.squared_distances[:, 0]).mean())
 

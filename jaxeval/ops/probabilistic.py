@@ -17,7 +17,7 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops._features import feature_pair
-from jaxeval.ops.kth_neighbours import kth_squared_distances
+from jaxeval.ops._own_neighbours import OwnNeighbours, kth_or_known
 from jaxeval.ops.neighbours import (
     PreparedRows,
     check_neighbours,
@@ -50,7 +50,14 @@ class ProbabilisticPrecisionRecall(NamedTuple):
 
 @takes_arrays
 def probabilistic_precision_recall(
-    *, reference: Numbers, generated: Numbers, k: int = 4, stretch: float = 1.2, strict: bool = True
+    *,
+    reference: Numbers,
+    generated: Numbers,
+    k: int = 4,
+    stretch: float = 1.2,
+    strict: bool = True,
+    reference_neighbours: OwnNeighbours | None = None,
+    generated_neighbours: OwnNeighbours | None = None,
 ) -> ProbabilisticPrecisionRecall:
     """P-precision and P-recall of two sets, whose samples belong to each other's manifolds by degrees.
 
@@ -65,6 +72,8 @@ def probabilistic_precision_recall(
       stretch: positive factor.
       strict: whether a set in which every row has k copies, so that R is 0, is an error. If not, the number that
         needs this R, P-precision for the reference and P-recall for the generated set, is NaN.
+      reference_neighbours: of the reference, where `own_neighbours` has found them already.
+      generated_neighbours: the same of the generated set.
 
     Raises:
       InputError: a shape, dtype or value is wrong, a set has no more than k rows, or (if strict) all its rows coincide.
@@ -83,13 +92,13 @@ def probabilistic_precision_recall(
         raise InputError(f"stretch is {stretch}; it must be a positive number")
     x, y = prepare_rows(*rows)
     return ProbabilisticPrecisionRecall(
-        precision=_soft_membership(y, x, stretch * _mean_radius("reference", x, k, strict)),
-        recall=_soft_membership(x, y, stretch * _mean_radius("generated", y, k, strict)),
+        precision=_soft_membership(y, x, stretch * _mean_radius("reference", x, k, strict, reference_neighbours)),
+        recall=_soft_membership(x, y, stretch * _mean_radius("generated", y, k, strict, generated_neighbours)),
     )
 
 
-def _mean_radius(name: str, rows: PreparedRows, k: int, strict: bool) -> float:
-    radius = float(np.sqrt(kth_squared_distances(rows, k)).mean())
+def _mean_radius(name: str, rows: PreparedRows, k: int, strict: bool, known: OwnNeighbours | None) -> float:
+    radius = float(np.sqrt(kth_or_known(name, rows, k, known)).mean())
     if strict and not radius > 0:
         raise InputError(f"every row of {name} has {k} copies, so its samples have no distance to compare with")
     return radius

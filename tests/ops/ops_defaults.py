@@ -15,7 +15,19 @@ from default_values import Default, Example
 
 from jaxeval import ops
 
-INPUTS = {"inception_score": frozenset({"logits", "probabilities"})}
+_OF_NEIGHBOURS = (
+    "alpha_precision",
+    "authenticity",
+    "clipped_density_coverage",
+    "prdc",
+    "probabilistic_precision_recall",
+    "rarity",
+    "realism",
+)
+INPUTS = {
+    "inception_score": frozenset({"logits", "probabilities"}),
+    **dict.fromkeys(_OF_NEIGHBOURS, frozenset({"reference_neighbours", "generated_neighbours"})),
+}
 """Optional arguments that are no values but data, one in place of another."""
 
 
@@ -244,6 +256,9 @@ DEFAULTS = {
             "permutations": ALL_PERMUTATIONS,
             "seed": ANY_SEED,
         },
+    ),
+    "own_neighbours": Example(
+        ops.own_neighbours, {"rows": rows(20, 3, 0), "ks": (2,)}, {"lists": Default(False, (True,))}
     ),
     "permutation_p_value": Example(
         ops.permutation_p_value, SCORES, {"permutations": ALL_PERMUTATIONS, "seed": ANY_SEED}

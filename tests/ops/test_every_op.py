@@ -108,6 +108,7 @@ DEVICE: dict[str, Callable[[int], Any]] = {
     "mmd": of_both("mmd"),
     "mmd_difference": of_generators("mmd_difference"),
     "moments_on_host": lambda rows: ops.moments_on_host(moments(rows)),
+    "own_neighbours": of_reference("own_neighbours", ks=(2, 3)),
     "prdc": of_both("prdc"),
     "prdc_difference": of_generators("prdc_difference", k=1),
     "precision_recall_distribution": of_both("precision_recall_distribution", clusters=3, runs=1, angles=11),

@@ -138,9 +138,9 @@ def test_kth_distances_by_tiles(small_tiles, monkeypatch, n, k):
     left = []
     by_strips = kth_neighbours._by_strips
 
-    def counting(rows, k, distances, wanted):
+    def counting(rows, ks, distances, wanted):
         left.append(int(wanted.sum()))
-        by_strips(rows, k, distances, wanted)
+        by_strips(rows, ks, distances, wanted)
 
     monkeypatch.setattr(kth_neighbours, "_by_strips", counting)
     rng = np.random.default_rng(n + k)
@@ -158,9 +158,9 @@ def test_kth_distances_by_tiles(small_tiles, monkeypatch, n, k):
 def test_tiles_give_the_bits_of_strips(small_tiles):
     x = np.random.default_rng(2).standard_normal((200, 40)).astype(np.float32)
     (rows,) = prepare_rows(x)
-    distances = np.zeros(200)
-    kth_neighbours._by_strips(rows, 3, distances, np.ones(200, bool))
-    found, sure = kth_neighbours._by_tiles(rows, 3)
+    distances = np.zeros((2, 200))
+    kth_neighbours._by_strips(rows, (3, 5), distances, np.ones((2, 200), bool))
+    found, sure = kth_neighbours._by_tiles(rows, (3, 5))
     assert sure.mean() > 0.95
     np.testing.assert_array_equal(found[sure], distances[sure])
 
@@ -220,9 +220,9 @@ def test_what_float32_cannot_tell_is_left_to_float64(small_strips, small_tiles):
     assert np.abs(rounded - squares).max() > np.median(squares[squares < 1]) / 10  # float32 alone would be wrong
     a, b = prepare_rows(x, y)
     np.testing.assert_array_equal(kth_squared_distances(a, k), kth_by_brute_force(x, k))
-    distances = np.zeros(98)
-    kth_neighbours._by_strips(a, k, distances, np.ones(98, bool))
-    np.testing.assert_array_equal(distances, kth_by_brute_force(x, k))
+    distances = np.zeros((1, 98))
+    kth_neighbours._by_strips(a, (k,), distances, np.ones((1, 98), bool))
+    np.testing.assert_array_equal(distances[0], kth_by_brute_force(x, k))
     found = nearest(b, a, k)
     order = np.argsort(exact_squares(y, x), axis=1, kind="stable")[:, :k]
     np.testing.assert_array_equal(found.indices, order)
@@ -238,8 +238,8 @@ def test_most_neighbours_are_only_counted():
     (rows,) = prepare_rows(np.random.default_rng(0).standard_normal((400, 256)))
     arrays = neighbours.strip_arrays(rows, rows)
     largest = np.asarray(rows.norms).max()
-    counted, left = kth_neighbours._kth_strip(
-        np.int32(0), arrays=arrays, slack=rows.slack, largest=largest, k=40, block=rows.strip
+    ((counted, left),) = kth_neighbours._kth_strip(
+        np.int32(0), arrays=arrays, slack=rows.slack, largest=largest, ks=(40,), block=rows.strip
     )
     assert np.mean(counted) > 38.5
     assert np.sum(left, axis=1).mean() < 2.5

@@ -8,6 +8,7 @@ from jaxeval.errors import InputError
 from jaxeval.evaluation.measures.demands import need_images, need_neighbours, varying
 from jaxeval.evaluation.measures.measure import Measure, Number, Pair, Sets, all_copied, subsampled, with_held_out
 from jaxeval.evaluation.measures.number_name import NumberName
+from jaxeval.evaluation.reading.features import Balls
 
 _AUTHENTICITY = NumberName(
     "authenticity", "Authentic %", "higher", range=(0.0, 100.0), mean_over="generated", share=True
@@ -31,7 +32,7 @@ def authenticity(pair: Pair) -> list[Number]:
         return {"authenticity": ops.authenticity(**rows)}
 
     definition = "per cent of generated images whose nearest reference image has a nearer fellow (Alaa et al., 2022)"
-    return subsampled(pair, compute, {_AUTHENTICITY: definition}, {})
+    return subsampled(pair, compute, {_AUTHENTICITY: definition}, {}, known=pair.neighbours("reference"))
 
 
 def likelihood(pair: Pair) -> list[Number]:
@@ -89,6 +90,7 @@ MEASURES = (
         "authenticity",
         (_AUTHENTICITY,),
         authenticity,
+        balls=lambda protocol: (Balls(frozenset([1])), None),
         what="per cent of images that are not copies",
         blind_to="depends on the dimension: compare with held-out images",
     ),

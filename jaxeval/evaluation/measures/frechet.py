@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -143,13 +144,17 @@ def _uncertainty(pair: Pair) -> ops.FrechetUncertainty | None:
     ours, theirs = pair.reference.statistics, pair.generated.statistics
     if ours is None or theirs is None or theirs.sample is None or theirs.count is None or len(theirs.sample) < 2:
         return None
-    return ops.frechet_uncertainty(
-        reference=ours.gaussian(),
-        generated=theirs.gaussian(),
-        reference_rows=ours.sample,
-        generated_rows=theirs.sample,
-        n_reference=None if ours.sample is None else ours.count,
-        n_generated=theirs.count,
+    reference, rows, count = ours, theirs.sample, theirs.count
+    return pair.once(
+        ("uncertainty", id(ours), id(theirs)),  # of a file's own mean and covariance, or of the features
+        lambda: ops.frechet_uncertainty(
+            reference=reference.gaussian(),
+            generated=theirs.gaussian(),
+            reference_rows=reference.sample,
+            generated_rows=rows,
+            n_reference=None if reference.sample is None else reference.count,
+            n_generated=count,
+        ),
     )
 
 
@@ -176,17 +181,16 @@ def mifd(pair: Pair) -> list[Number]:
         return {"memorisation": ops.memorisation_distance(**rows)}
 
     need_directions(pair.reference, pair.generated)
-    meaning = "mean over generated images of the least 1 - |cosine| to a reference image"
-    memorisation = subsampled(pair, compute, {_MEMORISATION: meaning}, {})
     definition = f"Fréchet distance over the memorisation distance where that is below {_THRESHOLD} (Bai et al., 2021)"
     parameters: dict[str, Any] = {"threshold": _THRESHOLD}
     mine = Number(_MIFD, 0.0, definition, None, SAME, parameters)
     if pair.family not in (None, "inception"):
         reason = f"its threshold of {_THRESHOLD} was chosen for inception features and says nothing of others"
-        return [mine.without_meaning(reason), *memorisation]
+        return [mine.without_meaning(reason), *_memorisation(pair)]
     if pair.same_rows():
-        return [mine, *memorisation]
+        return [mine, *_memorisation(pair)]
     found = ops.mifid(**pair.rows(), **parameters)
+    memorisation = _memorisation(pair, {"memorisation": found.memorisation_distance})
     if found.memorisation_distance < _COPIES:
         reason = "every generated image has the direction of a reference image, so that it is a distance over 0"
         return [mine.without_meaning(reason), *memorisation]
@@ -196,6 +200,16 @@ def mifd(pair: Pair) -> list[Number]:
     how = "influence of single images; of the value with its bias"
     interval, method = normal_interval(_MIFD, found.value, error, how)
     return [Number(_MIFD, found.value, definition, interval, method, parameters), *memorisation]
+
+
+def _memorisation(pair: Pair, values: Mapping[str, float] | None = None) -> list[Number]:
+    """The memorisation distance, with its value where that is known."""
+
+    def compute(rows: Sets) -> dict[str, float]:
+        return {"memorisation": ops.memorisation_distance(**rows)}
+
+    meaning = "mean over generated images of the least 1 - |cosine| to a reference image"
+    return subsampled(pair, compute, {_MEMORISATION: meaning}, {}, values=values)
 
 
 def frechet_of_space(pair: Pair) -> list[Number]:

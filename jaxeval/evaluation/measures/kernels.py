@@ -31,7 +31,7 @@ def kernel_distance(pair: Pair) -> list[Number]:
             "kd-full is over all pairs, however few" + _smaller_subsets(len(few.rows))
         )
     need_images(2, "a kernel distance", pair.reference, pair.generated)
-    full = ops.kid_full(**pair.rows())
+    full = _kid_full(pair)
     if rule is None:
         return [_full(_KD, full, pair)]
     size = min(rule.size, *map(len, pair.rows().values()))
@@ -56,7 +56,11 @@ def _smaller_subsets(count: int) -> str:
 def kernel_distance_full(pair: Pair) -> list[Number]:
     """Kernel distance over all pairs."""
     need_images(2, "a kernel distance", pair.reference, pair.generated)
-    return [_full(_KD_FULL, ops.kid_full(**pair.rows()), pair)]
+    return [_full(_KD_FULL, _kid_full(pair), pair)]
+
+
+def _kid_full(pair: Pair) -> ops.Discrepancy:
+    return pair.once("kid_full", lambda: ops.kid_full(**pair.rows()))
 
 
 def _full(name: NumberName, found: ops.Discrepancy, pair: Pair) -> Number:

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from jaxeval.evaluation.measures.contrast import PERMUTED, contrast_of, fewest, 
 from jaxeval.evaluation.measures.demands import need_neighbours
 from jaxeval.evaluation.measures.measure import FEW, Contrast, Measure, Number, Pair, Sets, subsampled
 from jaxeval.evaluation.measures.number_name import POSITIVE, UNIT, NumberName
-from jaxeval.evaluation.protocols import PRDC_MANIFOLD
+from jaxeval.evaluation.protocols import PRDC_MANIFOLD, Protocol
+from jaxeval.evaluation.reading.features import Balls
 
 _PRECISION = NumberName("precision", "Precision", "higher", range=UNIT, mean_over="generated", share=True)
 _RECALL = NumberName("recall", "Recall", "higher", range=UNIT, mean_over="reference", share=True)
@@ -54,7 +56,7 @@ def manifold(pair: Pair) -> list[Number]:
         _COVERAGE: f"share of reference balls with a generated image; {k}",
     }
     warnings = (f"precision, recall, density and coverage are as in {whose}",) if rule.departs else ()
-    return subsampled(pair, compute, definitions, options, warnings=warnings)
+    return subsampled(pair, compute, definitions, options, warnings=warnings, known=pair.neighbours())
 
 
 def clipped(pair: Pair) -> list[Number]:
@@ -68,7 +70,8 @@ def clipped(pair: Pair) -> list[Number]:
 
     whose = f"calibrated to the share of good images (Salvy et al., 2026){note}"
     definitions = {_CLIPPED_DENSITY: f"fidelity, {whose}", _CLIPPED_COVERAGE: f"coverage, {whose}"}
-    return subsampled(pair, compute, definitions, {"k": k}, uncut=functools.partial(compute, cut=False))
+    uncut, known = functools.partial(compute, cut=False), pair.neighbours("reference")
+    return subsampled(pair, compute, definitions, {"k": k}, uncut=uncut, known=known)
 
 
 def probabilistic(pair: Pair) -> list[Number]:
@@ -88,7 +91,7 @@ def probabilistic(pair: Pair) -> list[Number]:
         "p-precision": alike.format(pair.reference.name),
         "p-recall": alike.format(pair.generated.name),
     }
-    return subsampled(pair, compute, definitions, options, undefined=undefined)
+    return subsampled(pair, compute, definitions, options, undefined=undefined, known=pair.neighbours())
 
 
 def curves(pair: Pair) -> list[Number]:
@@ -122,7 +125,8 @@ def alpha(pair: Pair) -> list[Number]:
 
     whose = "integrated over its levels, balls about the features' means (after Alaa et al., 2022)"
     definitions = {_ALPHA_PRECISION: f"alpha-precision {whose}", _BETA_RECALL: f"beta-recall {whose}"}
-    return subsampled(pair, compute, definitions, options, uncut=functools.partial(compute, signed=True))
+    uncut, known = functools.partial(compute, signed=True), pair.neighbours("reference")
+    return subsampled(pair, compute, definitions, options, uncut=uncut, known=known)
 
 
 def realism(pair: Pair) -> list[Number]:
@@ -140,7 +144,8 @@ def realism(pair: Pair) -> list[Number]:
         "realism": f"an image of {pair.generated.name!r} is a copy of one of {pair.reference.name!r}, whose realism is "
         f"infinite, or no ball of {pair.reference.name!r} is smaller than their median"
     }
-    return subsampled(pair, compute, {_REALISM: definition}, {"k": k}, undefined=undefined)
+    known = pair.neighbours("reference")
+    return subsampled(pair, compute, {_REALISM: definition}, {"k": k}, undefined=undefined, known=known)
 
 
 def rarity(pair: Pair) -> list[Number]:
@@ -157,13 +162,34 @@ def rarity(pair: Pair) -> list[Number]:
         "mean radius of the smallest reference ball around a generated image, over those in one (Han et al., 2023)"
     )
     undefined = {"rarity": f"no image of {pair.generated.name!r} lies in a ball of {pair.reference.name!r}"}
-    return subsampled(pair, compute, {_RARITY: definition + note}, {"k": k}, undefined=undefined)
+    known = pair.neighbours("reference")
+    return subsampled(pair, compute, {_RARITY: definition + note}, {"k": k}, undefined=undefined, known=known)
 
 
 def _neighbours(pair: Pair, own: int) -> tuple[int, str]:
     """The k of a metric whose own is given, and in words how the user's choice departs from it."""
-    chosen = pair.protocol.neighbours
-    return (own, "") if chosen in (None, own) else (chosen, f", but for k = {chosen} where it has {own}")
+    chosen = _k(pair.protocol, own)
+    return chosen, "" if chosen == own else f", but for k = {chosen} where it has {own}"
+
+
+def _k(protocol: Protocol, own: int) -> int:
+    """The user's k, or a metric's own."""
+    return own if protocol.neighbours is None else protocol.neighbours
+
+
+def _balls(own: int, *, both: bool = False, lists: bool = False) -> Callable[[Protocol], tuple[Balls, Balls | None]]:
+    """Those of a metric whose own k is given: of the reference, or of both sets."""
+
+    def wanted(protocol: Protocol) -> tuple[Balls, Balls | None]:
+        ks = frozenset([_k(protocol, own)])
+        return Balls(ks, lists), Balls(ks) if both else None
+
+    return wanted
+
+
+def _balls_of_rule(protocol: Protocol) -> tuple[Balls, Balls]:
+    balls = Balls(frozenset([(protocol.manifold or PRDC_MANIFOLD).k]))
+    return balls, balls
 
 
 def manifold_contrast(first: Pair, second: Pair) -> list[Contrast]:
@@ -185,6 +211,7 @@ MEASURES = (
         _PRDC,
         manifold,
         manifold_contrast,
+        balls=_balls_of_rule,
         what="precision, recall, density, coverage by balls to the k-th neighbour",
         blind_to=(
             "how far outside a ball an image lies; precision and density rise when diversity falls; one outlier "
@@ -196,6 +223,7 @@ MEASURES = (
         "clipped",
         (_CLIPPED_DENSITY, _CLIPPED_COVERAGE),
         clipped,
+        balls=_balls(5, lists=True),
         what="clipped density, clipped coverage",
         blind_to="nothing of the outlier of `prdc`; differences within the share of good images",
     ),
@@ -203,6 +231,7 @@ MEASURES = (
         "p-precision-recall",
         (_P_PRECISION, _P_RECALL),
         probabilistic,
+        balls=_balls(4, both=True),
         what="precision and recall with soft balls",
         blind_to="as `prdc`, less jumpy",
     ),
@@ -217,14 +246,23 @@ MEASURES = (
         "alpha-beta",
         (_ALPHA_PRECISION, _BETA_RECALL),
         alpha,
+        balls=lambda protocol: (Balls(frozenset([1])), None),
         what="integrated alpha-precision, beta-recall",
         blind_to="shape: balls about one centre; even ideal samples have a beta-recall of about .5",
     ),
-    Measure("realism", (_REALISM,), realism, what="mean realism of single images", blind_to="diversity"),
+    Measure(
+        "realism",
+        (_REALISM,),
+        realism,
+        balls=_balls(3),
+        what="mean realism of single images",
+        blind_to="diversity",
+    ),
     Measure(
         "rarity",
         (_RARITY,),
         rarity,
+        balls=_balls(3),
         what="mean rarity of single images",
         blind_to="images in no ball, which have none and are left out",
     ),

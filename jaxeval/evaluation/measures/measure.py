@@ -6,18 +6,19 @@ A measure takes features and knows nothing of images, files or processes.
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxeval import ops
 from jaxeval.errors import InputError
 from jaxeval.evaluation.measures.intervals import Debiased, half_widths, interval_about
 from jaxeval.evaluation.measures.number_name import NumberName
 from jaxeval.evaluation.protocols import Protocol
-from jaxeval.evaluation.reading.features import Rows, Wanted
+from jaxeval.evaluation.reading.features import Balls, Rows, Wanted
 from jaxeval.extractors import Extractor
-from jaxeval.ops import Interval
+from jaxeval.ops import Interval, OwnNeighbours
 from jaxeval.statistics import FeatureStatistics
 
 DEVIATIONS = 1.959964
@@ -27,6 +28,8 @@ FEW = "none: there are too few images"
 SAME = "none: both sets have the same features, which say nothing of chance"
 NO_SPREAD = "none: the images show no spread, so that nothing tells how far the number may be off"
 """Why there is no interval where the standard error comes out as 0, or as rounding."""
+
+_Found = TypeVar("_Found")
 
 Sets = Mapping[str, Any]
 """Arrays of one row an image, by the names that `jaxeval.ops` has for them; they become its keywords."""
@@ -43,6 +46,8 @@ class Features:
       labels: class of each row, as integers that mean the same in all sets; None where the images have none.
       texts: embedding of each image's caption; None where there are none.
       classes: names of the classes, in the order of the integers; nothing where they are not known.
+      balls: the neighbours that all measures of a run want of these features.
+      known: what measures have found of them, for others.
     """
 
     name: str
@@ -51,6 +56,22 @@ class Features:
     labels: Int[np.ndarray, " n"] | None = None
     texts: Rows | None = None
     classes: tuple[str, ...] = ()
+    balls: Balls | None = None
+    known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, what: Any, work: Callable[[], _Found]) -> _Found:
+        """What the work gives, done by the first measure that asks for it; `what` names it with all it depends on."""
+        if what not in self.known:
+            self.known[what] = work()
+        return self.known[what]
+
+    def neighbours(self) -> OwnNeighbours | None:
+        """Of all rows among themselves, for all measures of the run; None where they want none, or rows are too few."""
+        balls = self.balls
+        if balls is None or self.rows is None or not (ks := [k for k in balls.ks if k < len(self.rows)]):
+            return None
+        rows = self.rows
+        return self.once(("neighbours", balls), lambda: ops.own_neighbours(rows, ks, lists=balls.lists))
 
     def count(self) -> int | None:
         """Number of images; None where a statistics file does not say."""
@@ -93,6 +114,15 @@ class Pair:
         """Both sides' features, under the names that `jaxeval.ops` has for them."""
         assert self.reference.rows is not None
         return {"reference": self.reference.rows, "generated": self.generated_rows()}
+
+    def neighbours(self, *sides: str) -> dict[str, Any]:
+        """Both sides' neighbours among themselves, or those of one, under the names that `jaxeval.ops` has for them."""
+        known = {"reference": self.reference, "generated": self.generated}
+        return {f"{name}_neighbours": known[name].neighbours() for name in sides or known}
+
+    def once(self, what: Any, work: Callable[[], _Found]) -> _Found:
+        """What the work gives, done by the first measure over this pair that asks for it, as `Features.once`."""
+        return self.generated.once((id(self.reference.known), what), work)
 
     def counts(self) -> dict[str, int]:
         """Images of both sides, as far as they are known."""
@@ -208,6 +238,7 @@ class Measure:
       needs_held_out: whether it needs a third set.
       needs_labels: whether it needs classes.
       needs_captions: whether it needs captions of the generated images.
+      balls: which neighbours of the reference's and the generated features it wants, under a protocol.
       draws: standard errors of the differences of two generators, by stem, over what the definition draws at random and
         all subsets of the images share; None where there is nothing of that kind.
 
@@ -228,6 +259,7 @@ class Measure:
     needs_held_out: bool = False
     needs_labels: bool = False
     needs_captions: bool = False
+    balls: Callable[[Protocol], tuple[Balls | None, Balls | None]] = lambda protocol: (None, None)
     draws: Callable[[Pair, Pair], dict[str, float]] | None = None
     what: str = ""
     blind_to: str = ""
@@ -277,6 +309,7 @@ def subsampled(
     labelled: bool = False,
     warnings: tuple[str, ...] = (),
     undefined: Mapping[str, str] | None = None,
+    known: Mapping[str, Any] | None = None,
     values: Mapping[str, float] | None = None,
     uncut: Callable[[Sets], dict[str, float]] | None = None,
     drawing_errors: Mapping[str, float] | None = None,
@@ -294,6 +327,7 @@ def subsampled(
       labelled: whether the labels do.
       warnings: what a reader should know of each number.
       undefined: by stem, why there may be no finite value.
+      known: what `compute` takes beside the arrays of all images, where it has been found already.
       values: those of all images, where they are known already.
       uncut: the same values where numbers end at an edge, beyond which these go on; their spread is taken then.
       drawing_errors: by stem, standard errors over what the definition draws at random, which all subsets share.
@@ -308,7 +342,7 @@ def subsampled(
             assert side.labels is not None
             rows[f"{name}_labels"] = side.labels
     if values is None:
-        values = (uncut if pair.for_spread and uncut is not None else compute)(rows)
+        values = (uncut if pair.for_spread and uncut is not None else compute)({**rows, **(known or {})})
     reaches = (_reach(uncut or compute, rows, pair.seed) if pair.with_intervals else None) or {}
     reasons, drawn, largest = undefined or {}, drawing_errors or {}, most or {}
     numbers = []

@@ -41,7 +41,7 @@ def sliced(pair: Pair) -> list[Number]:
     def compute(rows: Sets) -> dict[str, float]:
         return numbers(_costs(rows, rule, pair))
 
-    costs = _costs(pair.rows(), rule, pair)
+    costs = _costs_of_all(rule, pair)
     errors = _direction_errors(factor * costs, _of_root(costs))
     return subsampled(pair, compute, definitions, parameters, values=numbers(costs), drawing_errors=errors)
 
@@ -49,9 +49,14 @@ def sliced(pair: Pair) -> list[Number]:
 def sliced_draws(first: Pair, second: Pair) -> dict[str, float]:
     """Standard errors of differences of sliced distances over the directions, which are the same on both sides."""
     rule = first.protocol.directions or DirectionRule("quantiles")
-    sides = [_costs(pair.rows(), rule, pair) for pair in (first, second)]
+    sides = [_costs_of_all(rule, pair) for pair in (first, second)]
     factor = 3 * first.generated_rows().shape[1]
     return _direction_errors(factor * (sides[0] - sides[1]), _of_root(sides[0]) - _of_root(sides[1]))
+
+
+def _costs_of_all(rule: DirectionRule, pair: Pair) -> np.ndarray:
+    """Of all rows of a pair, which both its numbers and a comparison with another need."""
+    return pair.once(("costs along", rule), lambda: _costs(pair.rows(), rule, pair))
 
 
 def _costs(rows: Sets, rule: DirectionRule, pair: Pair) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jaxeval.errors import InputError
-from jaxeval.evaluation.reading.features import FeatureSpec, Rows
+from jaxeval.evaluation.reading.features import Balls, FeatureSpec, Rows
 from jaxeval.images import ReadReport, Source
 from jaxeval.statistics import FeatureStatistics
 
@@ -36,6 +36,8 @@ class DataSet:
         more than them.
       missing: by measure and feature, why a file has not what the measure needs.
       once: by measure and feature, the one protocol under which numbers from a file are given.
+      balls: which neighbours among themselves the measures of a run want of its features, by kind.
+      known: what measures have found of its features, by kind, for others.
       taken: what to tell of the images that were taken of it, by the `whole_batches` of features.
     """
 
@@ -54,6 +56,8 @@ class DataSet:
     apart: Mapping[FeatureSpec, FeatureStatistics] = dataclasses.field(default_factory=dict)
     missing: Mapping[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
     once: Mapping[tuple[str, FeatureSpec], str] = dataclasses.field(default_factory=dict)
+    balls: Mapping[FeatureSpec, Balls] = dataclasses.field(default_factory=dict)
+    known: dict[FeatureSpec, dict[Any, Any]] = dataclasses.field(default_factory=dict)
     taken: Mapping[int | None, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:

@@ -63,6 +63,23 @@ class Wanted:
         return Wanted(self.statistics or other.statistics, self.rows or other.rows)
 
 
+@dataclasses.dataclass(frozen=True)
+class Balls:
+    """What measures want of a set's neighbours among themselves.
+
+    Attributes:
+      ks: to which of the nearest balls reach.
+      lists: whether the neighbours themselves are wanted, beside their distances.
+    """
+
+    ks: frozenset[int]
+    lists: bool = False
+
+    def __or__(self, other: "Balls") -> "Balls":
+        """What serves both."""
+        return Balls(self.ks | other.ks, self.lists or other.lists)
+
+
 def feature_spec(protocol: Protocol, network: Extractor, tap: str, precision: Precision = "highest") -> FeatureSpec:
     """The features of a network's layer under a protocol, at a precision of the network's contractions."""
     return FeatureSpec(
