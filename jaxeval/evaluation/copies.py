@@ -63,7 +63,7 @@ class ImageSet:
     fingerprint: str | None = None
 
     def __str__(self) -> str:
-        """As a sentence calls it."""
+        """What a sentence calls the set, its role included."""
         return {"reference": "the reference ", "held out": "the held-out set ", "generated": ""}[self.role] + self.name
 
     @functools.cached_property
@@ -127,15 +127,15 @@ class Copies:
 
     @property
     def roles(self) -> tuple[Role, Role]:
-        """Of both sets."""
+        """The roles of both sets in the run."""
         return self.images.role, self.among.role
 
     def __str__(self) -> str:
-        """What a reader is told."""
+        """The sentence that a reader is told."""
         return self._fact() + ("" if self.same else self._consequence())
 
     def to_dict(self) -> dict[str, Any]:
-        """For the manifest."""
+        """The record of the copies for the manifest, as plain values."""
         return {
             "images": self.images.name,
             "among": self.among.name,

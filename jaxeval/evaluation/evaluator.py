@@ -117,7 +117,7 @@ def compare(request: Comparing) -> Comparison:
 
 
 def _incomplete(error: BaseException) -> dict[str, str]:
-    """For the manifest of what was finished before an exception."""
+    """What the manifest adds where a run ended early: the exception, in words."""
     return {"incomplete": str(error) or type(error).__name__}
 
 

@@ -102,7 +102,7 @@ class Explanation(Document):
     manifest: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON document."""
+        """Gives the JSON document as plain values."""
         return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
 
     def __str__(self) -> str:
@@ -264,7 +264,7 @@ def _input(spec: FeatureSpec) -> str:
 
 
 def _gaussians(job: Job, *sides: DataSet) -> tuple[ops.Gaussian, ops.Gaussian]:
-    """Of both sets, as a protocol has them."""
+    """The Gaussians of both sets, as a protocol fits them."""
     found = []
     for side in sides:
         reason = side.missing.get((job.measure.name, job.spec))

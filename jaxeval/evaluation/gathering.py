@@ -89,7 +89,7 @@ class Gathering:
         return data
 
     def _names(self, source: Source, report: ReadReport | None) -> Sequence[str]:
-        """Of the images that counted, where a measure needs them."""
+        """Names of the images that were read without fault, where a measure needs names."""
         needed = any(job.measure.needs_labels or job.measure.needs_captions for job in self.jobs)
         return self.reader.names(source, report) if needed and report is not None else ()
 

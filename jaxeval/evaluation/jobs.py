@@ -50,7 +50,7 @@ class NotComputed:
         return f"{', '.join(self.labels)}{of}: {self.reason}"
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Gives the record for the manifest, as plain values."""
         return {
             "metric": self.metric,
             "numbers": list(self.numbers or (self.metric,)),
@@ -85,7 +85,7 @@ class Job:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The same as they are printed."""
+        """Its numbers as tables print them."""
         return tuple(name.label_over(self.spec.extractor) for name in self.measure.numbers if self.gives(name.stem))
 
     def gives(self, stem: str) -> bool:
@@ -107,7 +107,7 @@ class Job:
         return Features(data.name, data.statistics.get(self.spec), rows, labels, texts, classes, balls, known)
 
     def count(self, data: DataSet) -> int | None:
-        """Images of a set that counted; None where a statistics file does not say."""
+        """Number of images of a set that take part; None where a statistics file does not say."""
         return self.features(data).count()
 
     def feature_size(self, data: DataSet) -> int | None:
@@ -159,7 +159,7 @@ def make_jobs(
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
-    """What is computed.
+    """The measures that were asked for, and how much of them.
 
     Attributes:
       measures: by name.

@@ -46,7 +46,7 @@ class _Sets(NamedTuple):
     held_out: Opened | None
 
     def sources(self) -> list[Source]:
-        """Of images, those that a file keeps beside features among them."""
+        """All sources of images, those that a file keeps beside features among them."""
         known = [one for one in (self.reference, self.held_out, *self.generated) if one is not None]
         images = [one.images if isinstance(one, KeptSet) else one for one in known]
         return [source for source in images if source is not None]
@@ -69,11 +69,11 @@ class Prepared:
     sets: _Sets
 
     def reference(self) -> DataSet:
-        """The real images."""
+        """Reads the real images."""
         return self.gathering.data_set(self.sets.reference, 0, "reference")
 
     def held_out(self) -> DataSet | None:
-        """The real images that no generator has seen, if there are any."""
+        """Reads the real images that no generator has seen, if there are any."""
         opened = self.sets.held_out
         return None if opened is None else self.gathering.data_set(opened, 1, "held out")
 
@@ -89,7 +89,7 @@ def prepare(
     *,
     comparison: bool = False,
 ) -> Prepared:
-    """A run of what is asked.
+    """Makes a run of what is asked.
 
     Args:
       request: the sets, and what is asked of them.

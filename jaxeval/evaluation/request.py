@@ -93,7 +93,7 @@ def _attributes_of(cls: type) -> dict[str, str]:
 
 
 def _one_extractor(name: str, extractor: Any) -> Any:
-    """A name, or an `Extractor`."""
+    """Lets a name or an `Extractor` pass."""
     form = "an Extractor, or the name of one, such as 'inception' (`jaxeval weights list` has them)"
     if isinstance(extractor, str | Extractor):
         return extractor
@@ -106,7 +106,7 @@ def _one_extractor(name: str, extractor: Any) -> Any:
 
 
 def _one_protocol(name: str, protocol: Any) -> Any:
-    """A name, or a `Protocol`."""
+    """Lets a name or a `Protocol` pass."""
     if isinstance(protocol, str | Protocol):
         return protocol
     raise InputError(f"{name} is {shown(protocol)}; give a Protocol, or the name of one: {', '.join(PROTOCOLS)}")

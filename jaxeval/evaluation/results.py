@@ -26,7 +26,7 @@ class Result:
       protocol: whose definition was followed; `definition` says it in words, `parameters` holds its numbers.
       extractor, tap, weights: the network, its layer, and the SHA-256 of its weights (None for weightless ones).
       reference, generated: the data sets as the user named them.
-      n_reference, n_generated: images that counted; None where a statistics file does not say.
+      n_reference, n_generated: number of images that took part; None where a statistics file does not say.
       skipped_reference, skipped_generated: files that could not be read and were left out (`on_error="skip"`).
       feature_size: length of the feature vectors.
       resize, quantise, normalisation: the image preparation; offset and scale, perhaps one for each channel.

@@ -82,7 +82,7 @@ class Run:
             return [], [NotComputed(job.keys[0], job.protocol.name, name, reason, job.labels, job.keys, missing, error)]
 
     def _look_for_copies(self, reference: DataSet, held_out: DataSet | None, *generated: DataSet) -> None:
-        """In all sets that have not been looked at yet."""
+        """Looks for copies in all sets that have not been looked at yet."""
         sides: list[tuple[DataSet | None, Role]] = [(reference, "reference"), (held_out, "held out")]
         for side in generated:
             sides.append((side, "generated"))

@@ -51,7 +51,7 @@ class FeatureStatistics:
       pixels: a digest of the pixels of each item of the data set, zero for those that were skipped
         (`jaxeval.images.pixel_digest`); for copies to be found. None where a file has none.
       features: shape [count, d], float32, those of every image, in the data set's order; None where they are not kept.
-      names: of the images that counted, in the same order; None where they are not kept.
+      names: of the images, in the same order; None where they are not kept.
 
     Example:
       >>> import numpy as np

@@ -140,7 +140,7 @@ def _spread(gaussian: ops.Gaussian) -> np.ndarray:
 
 
 def _uncertainty(pair: Pair) -> ops.FrechetUncertainty | None:
-    """Of the distance of the two sets; None where the generated features are not at hand."""
+    """Bias and standard error of the distance of two sets; None where the generated features are not at hand."""
     ours, theirs = pair.reference.statistics, pair.generated.statistics
     if ours is None or theirs is None or theirs.sample is None or theirs.count is None or len(theirs.sample) < 2:
         return None
@@ -218,7 +218,7 @@ def frechet_of_space(pair: Pair) -> list[Number]:
 
 
 def frechet_contrast(first: Pair, second: Pair, name: NumberName = FD) -> list[Contrast]:
-    """Of Fréchet distances."""
+    """How well a difference of two Fréchet distances is known."""
     if first.reference.rows is not None:
         reference = first.reference.rows
     else:
@@ -239,7 +239,7 @@ def frechet_contrast(first: Pair, second: Pair, name: NumberName = FD) -> list[C
 
 
 def frechet_of_space_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of Fréchet distances over features that keep where things are."""
+    """How well a difference of two Fréchet distances over spatial features is known."""
     return frechet_contrast(first, second, _SFD)
 
 

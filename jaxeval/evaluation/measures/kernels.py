@@ -103,22 +103,22 @@ def cmmd(pair: Pair) -> list[Number]:
 
 
 def kernel_distance_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of kernel distances; the error is that of all pairs, to which that of the choice of subsets comes."""
+    """How well a difference of two kernel distances is known: the error over all pairs, and that of drawn subsets."""
     return _kernel(first, second, _KD, "polynomial")
 
 
 def kernel_distance_full_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of kernel distances over all pairs."""
+    """How well a difference of two kernel distances over all pairs is known."""
     return _kernel(first, second, _KD_FULL, "polynomial")
 
 
 def rbf_discrepancy_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of maximum mean discrepancies with a Gaussian kernel, as wide as the median distance in all three sets."""
+    """How well a difference of two discrepancies is known, with one Gaussian kernel for all three sets."""
     return _kernel(first, second, _MMD_RBF, "rbf")
 
 
 def cmmd_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of CMMDs."""
+    """How well a difference of two CMMDs is known."""
     if fewest(first, second) < LEAST_ROWS:
         return [Contrast(_CMMD, None, math.inf, FEW)]
     found = ops.cmmd_difference(**rows_of(first, second), seed=first.seed)

@@ -193,7 +193,7 @@ def _balls_of_rule(protocol: Protocol) -> tuple[Balls, Balls]:
 
 
 def manifold_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of precision, recall, density and coverage."""
+    """How well differences of precision, recall, density and coverage are known."""
     rule = first.protocol.manifold or PRDC_MANIFOLD
     if fewest(first, second) // 3 <= rule.k:  # a third of the images has no k-th neighbours
         return [Contrast(name, None, math.inf, FEW) for name in _PRDC]

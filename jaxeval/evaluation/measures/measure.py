@@ -66,7 +66,7 @@ class Features:
         return self.known[what]
 
     def neighbours(self) -> OwnNeighbours | None:
-        """Of all rows among themselves, for all measures of the run; None where they want none, or rows are too few."""
+        """How near all rows are to one another; None where no measure of the run asks, or there are too few rows."""
         balls = self.balls
         if balls is None or self.rows is None or not (ks := [k for k in balls.ks if k < len(self.rows)]):
             return None
@@ -82,7 +82,7 @@ class Features:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """What a measure is given.
+    """Two sets of features, and what else a measure is given.
 
     Attributes:
       reference: the real images.
@@ -187,7 +187,7 @@ class Number:
 
     @property
     def stem(self) -> str:
-        """Of its name."""
+        """The short name of the number, without the network."""
         return self.name.stem
 
     def without_meaning(self, why: str) -> "Number":
@@ -282,7 +282,7 @@ class Measure:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Of the names of its numbers."""
+        """The short names of its numbers, without the network."""
         return tuple(name.stem for name in self.numbers)
 
     def tap_of(self, extractor: Extractor) -> str:

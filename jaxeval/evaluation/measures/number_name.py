@@ -47,6 +47,6 @@ class NumberName:
         return own or f"{self.stem}-{extractor.name}"
 
     def label_over(self, extractor: Extractor) -> str:
-        """The same as it is printed: `FID`, `FD-lite0`."""
+        """What tables call the number over an extractor: `FID`, `FD-lite0`."""
         own = self.inception if extractor.family == "inception" else None
         return own or f"{self.label}-{extractor.name}"

@@ -98,7 +98,7 @@ def rke(pair: Pair) -> list[Number]:
 
 
 def inception_score_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of Inception scores, each over all images at once."""
+    """How well a difference of two Inception scores is known, each over all images at once."""
     found = ops.inception_score_difference(
         first=first.generated_rows(), second=second.generated_rows(), seed=first.seed
     )
@@ -106,7 +106,7 @@ def inception_score_contrast(first: Pair, second: Pair) -> list[Contrast]:
 
 
 def caption_score_contrast(first: Pair, second: Pair) -> list[Contrast]:
-    """Of CLIPScores."""
+    """How well a difference of two CLIPScores is known."""
     scores = []
     for pair in (first, second):
         assert pair.generated.texts is not None

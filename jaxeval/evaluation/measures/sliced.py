@@ -55,7 +55,7 @@ def sliced_draws(first: Pair, second: Pair) -> dict[str, float]:
 
 
 def _costs_of_all(rule: DirectionRule, pair: Pair) -> np.ndarray:
-    """Of all rows of a pair, which both its numbers and a comparison with another need."""
+    """Costs along all directions of all rows of a pair, which its numbers and a comparison both need."""
     return pair.once(("costs along", rule), lambda: _costs(pair.rows(), rule, pair))
 
 
@@ -73,7 +73,7 @@ def _of_root(costs: np.ndarray) -> np.ndarray:
 
 
 def _direction_errors(mind: np.ndarray, root: np.ndarray) -> dict[str, float]:
-    """Of the means of values of single directions."""
+    """Standard errors of the means of values that belong to single directions."""
     return {stem: float(one.std(ddof=1) / np.sqrt(len(one))) for stem, one in (("mind", mind), ("sw2", root))}
 
 

@@ -61,7 +61,7 @@ class DataSet:
     taken: Mapping[int | None, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Gives the record for the manifest, as plain values."""
         report = None if self.report is None else dataclasses.asdict(self.report)
         return {
             "name": self.name,

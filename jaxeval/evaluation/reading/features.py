@@ -59,7 +59,7 @@ class Wanted:
     rows: bool = False
 
     def __or__(self, other: "Wanted") -> "Wanted":
-        """What serves both."""
+        """Joins two wishes into one that serves both."""
         return Wanted(self.statistics or other.statistics, self.rows or other.rows)
 
 
@@ -76,7 +76,7 @@ class Balls:
     lists: bool = False
 
     def __or__(self, other: "Balls") -> "Balls":
-        """What serves both."""
+        """Joins two wishes into one that serves both."""
         return Balls(self.ks | other.ks, self.lists or other.lists)
 
 

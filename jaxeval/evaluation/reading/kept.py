@@ -90,7 +90,7 @@ class KeptSet:
 
     @property
     def fingerprint(self) -> str | None:
-        """Of the images that the features are of, where the file says."""
+        """Fingerprint of the images that the features are of, where the file says."""
         return None if self.identity is None else self.identity.get("data")
 
     def names_at(self, places: Collection[int]) -> list[str]:

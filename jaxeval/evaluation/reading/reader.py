@@ -288,7 +288,7 @@ class Reader:
         return ChosenPart(source, state.places[state.position :], with_notes=not noted)
 
     def _note_saved(self, state: ReadingState) -> None:
-        """For the sentence of a run that ends because another process has gone."""
+        """Notes what is saved, for the sentence of a run that ends because another process has gone."""
         if self.checkpoints is not None and self.processes.count > 1:
             images = int(sum_over_processes(np.asarray(float(state.position))))
             peers.saved = f"{images:,} images of {state.name!r} are saved in {str(self.checkpoints.folder)!r}"

@@ -13,7 +13,7 @@ _ROWS_AT_A_TIME = 4096
 
 
 class RowStore:
-    """Grows by batches of rows.
+    """Rows of one kind of feature, which come in batches.
 
     Args:
       capacity: how many rows there can be at most; memory is taken as they come.

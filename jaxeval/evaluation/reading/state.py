@@ -39,7 +39,7 @@ class RowFiles:
     wanted: Mapping[FeatureSpec, Wanted]
 
     def path(self, spec: FeatureSpec, process: int) -> Path:
-        """Of one process's rows of one kind."""
+        """The file of one process's rows of one kind."""
         return self.folder / f"rows-{list(self.wanted).index(spec)}-process-{process}.f32"
 
 
@@ -101,7 +101,7 @@ class ReadingState:
 
     @property
     def report(self) -> ReadReport:
-        """Of the reading so far."""
+        """The report of the reading so far."""
         return self._report
 
     def row_places(self) -> Int[np.ndarray, " n"]:
