@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from jaxeval.cli.common_options import compilation_cache_option, quiet_option
 from jaxeval.cli.paths import LOCAL_PATH
 from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
@@ -99,14 +100,8 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             envvar="JAXEVAL_WEIGHTS",
             help="Where weights are kept.",
         ),
-        click.option(
-            "--compilation-cache",
-            type=LOCAL_PATH,
-            metavar="DIR|off",
-            envvar="JAXEVAL_COMPILATION_CACHE",
-            help="Keep compiled programs in DIR. [default: in the user's cache folder]",
-        ),
-        click.option("--quiet", is_flag=True, help="No progress on stderr."),
+        compilation_cache_option,
+        quiet_option,
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import click
 
+from jaxeval.cli.common_options import compilation_cache_option, quiet_option
 from jaxeval.cli.paths import LOCAL_PATH
+from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
 
 
@@ -85,7 +87,8 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--threads", type=int, metavar="N", help="That decode images. [default: one per processor]")
 @click.option("--weights-dir", type=LOCAL_PATH, metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else, on stdout.")
-@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@compilation_cache_option
+@quiet_option
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the metrics and leave."
 )
@@ -96,6 +99,7 @@ def pairs(
     worst: int,
     worst_by: str | None,
     as_json: bool,
+    compilation_cache: str | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -117,7 +121,7 @@ def pairs(
         raise click.UsageError(f"--worst-by {worst_by!r} is not a metric")
     if out is not None:
         check_writable(out)
-    with progress_on_stderr(quiet) as progress:
+    with compiled_programs(compilation_cache), progress_on_stderr(quiet) as progress:
         evaluation = score_pairs(reference, distorted, progress=progress, **options)
     written, missing = [], None
     if out is not None:

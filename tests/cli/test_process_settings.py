@@ -64,6 +64,28 @@ def test_programs_are_kept_and_found_again(every_program_is_kept, folders, tmp_p
     assert programs(kept) == found
 
 
+def test_pairs_keeps_its_programs_too(every_program_is_kept, folders, tmp_path, capfd, caplog):
+    images = write_pngs(tmp_path / "sharp", crops(2, (24, 20), 1)), write_pngs(tmp_path / "soft", crops(2, (24, 20), 2))
+    command = [
+        "pairs",
+        *map(str, images),
+        "--metrics",
+        "gmsd",
+        "--quiet",
+        "--compilation-cache",
+        str(tmp_path / "kept"),
+    ]
+    jax.clear_caches()
+    assert main(command) == 0
+    first, found = capfd.readouterr().out, programs(tmp_path / "kept")
+    assert any(name.startswith("jit__each_image-") for name in found)
+    jax.clear_caches()
+    with caplog.at_level("DEBUG", logger="jax._src.compiler"):
+        assert main(command) == 0
+    assert "Persistent compilation cache hit for 'jit__each_image'" in caplog.text
+    assert capfd.readouterr().out == first
+
+
 def test_it_can_be_turned_off_and_leaves_jax_as_it_was(every_program_is_kept, folders, tmp_path, monkeypatch, capfd):
     home = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
