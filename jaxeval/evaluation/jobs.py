@@ -118,8 +118,23 @@ class Job:
         return None if features.statistics is None else features.statistics.feature_size
 
 
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """The measures that were asked for, and how much of them.
+
+    Attributes:
+      measures: by name.
+      everything: whether what cannot be had is left out with the reason; otherwise it is an error.
+      numbers: those of the measures' numbers that are given; all if None.
+    """
+
+    measures: Sequence[Measure]
+    everything: bool
+    numbers: frozenset[str] | None = None
+
+
 def make_jobs(
-    chosen: "Chosen",
+    chosen: Chosen,
     protocols: Sequence[Protocol],
     networks: Sequence[Extractor],
     *,
@@ -155,21 +170,6 @@ def make_jobs(
     if not jobs:
         raise InputError("none of the metrics can be computed; " + "; ".join(map(str, without)))
     return jobs, without
-
-
-@dataclasses.dataclass(frozen=True)
-class Chosen:
-    """The measures that were asked for, and how much of them.
-
-    Attributes:
-      measures: by name.
-      everything: whether what cannot be had is left out with the reason; otherwise it is an error.
-      numbers: those of the measures' numbers that are given; all if None.
-    """
-
-    measures: Sequence[Measure]
-    everything: bool
-    numbers: frozenset[str] | None = None
 
 
 # What ADM's evaluator prints: FID, sFID, Inception score, precision and recall.
