@@ -1,5 +1,7 @@
 """VGG against torchvision and torch-fidelity: narrow trunks at every map, the whole network once, the preparation."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
