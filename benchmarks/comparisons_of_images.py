@@ -13,6 +13,7 @@ from benchmarks.kernels_of_images import pictures
 from benchmarks.wide import in_float64
 from jaxeval.ops import image_quality as quality
 from jaxeval.ops import losses
+from jaxeval.pairs import PAIR_MEASURES
 
 _AGAINST = "the op in float64 on the host"
 
@@ -58,6 +59,11 @@ _OPS: dict[str, _Op] = {
     "brisque_features": _Op(_of(quality.brisque_features), 64, 2e-3, 1),
     "niqe_features": _Op(_of(quality.niqe_features), 193, 2e-3, 1),
     "iw_ssim": _Op(_of(quality.iw_ssim), 161),
+}
+_OPS |= {
+    name: _Op(_of(measure.load()), max(9, measure.least_side), images=1 if measure.alone else 2)
+    for measure in PAIR_MEASURES.values()
+    if not measure.weights and (name := measure.name.replace("-", "_")) in quality.__all__ and name not in _OPS
 }
 
 _SLOW = ("brisque_features", "iw_ssim", "niqe_features")  # to compile

@@ -8,7 +8,7 @@ import click
 
 from jaxeval._version import __version__
 from jaxeval.cli.evaluate import compare, evaluate, explain, stats
-from jaxeval.cli.inform import metrics, protocols
+from jaxeval.cli.inform import extractors, metrics, protocols
 from jaxeval.cli.pairs import pairs
 from jaxeval.cli.process import keep_freed_memory
 from jaxeval.cli.several_processes import leave_if_broken
@@ -30,7 +30,7 @@ def app() -> None:
     """Measure generated images against real ones, by a definition that is named."""
 
 
-for command in (evaluate, compare, explain, pairs, stats, weights, protocols, metrics):
+for command in (evaluate, compare, explain, pairs, stats, weights, protocols, metrics, extractors):
     app.add_command(command)
 
 

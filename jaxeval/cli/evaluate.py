@@ -23,8 +23,7 @@ def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="inception",
             show_default=True,
             metavar="NAME,...",
-            help="inception, lite0, vgg16, dinov2-vit-b-14, dinov2-vit-l-14, clip-vit-b-32, clip-vit-l-14-336, pixels "
-            "or random-conv.",
+            help="Networks, such as inception, lite0 or clip-vit-l-14-336; see `jaxeval extractors`.",
         ),
         click.option(
             "--batch-size",

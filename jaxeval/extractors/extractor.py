@@ -17,6 +17,7 @@ from jaxeval._arguments import shown, text, whole_number
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.extractors.catalogue import CATALOGUE
+from jaxeval.extractors.networks import NETWORKS
 from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.precision import Precision, check_precision, contractions_at
 
@@ -231,7 +232,7 @@ def from_function(
         image_size = whole_number("image_size", image_size[0], 1), whole_number("image_size", image_size[1], 1)
     if feature_size is not None:
         whole_number("feature_size", feature_size, 1)
-    if name in CATALOGUE or name == "pixels" or re.fullmatch(r"random-conv(-\d+)?", name):
+    if name in CATALOGUE or name in NETWORKS or name == "pixels" or re.fullmatch(r"random-conv(-\d+)?", name):
         raise InputError(f"extractor name {name!r} is that of a network of jaxeval's; choose another one")
     if not name or not all(character.isalnum() or character in "-_." for character in name):
         raise InputError(f"extractor name {name!r}: use letters, digits, '-', '_' and '.' only")

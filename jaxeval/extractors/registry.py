@@ -1,12 +1,9 @@
 """The registry: extractors and convolutional trunks, loaded by name."""
 
-import dataclasses
 import os
 import re
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -14,89 +11,18 @@ from jaxeval._arguments import text
 from jaxeval.errors import InputError
 from jaxeval.extractors.alexnet import ALEXNET, AlexNetPlan
 from jaxeval.extractors.clip import CLIPS, load_clip
-from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOV2_SIZE, DINOv2, DINOv2Plan
-from jaxeval.extractors.efficientnet_lite import LITE0_SIZE, LITE0_TAPS, EfficientNetLite0
 from jaxeval.extractors.extractor import Extractor
-from jaxeval.extractors.inception import INCEPTION_LEAST_SIDE, INCEPTION_SIZE, INCEPTION_TAPS, InceptionV3
-from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION, Normalisation
+from jaxeval.extractors.networks import NETWORKS, Network
+from jaxeval.extractors.normalisation import IMAGENET_NORMALISATION
 from jaxeval.extractors.precision import in_float32
-from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.squeezenet import SQUEEZENET, SqueezeNetPlan
-from jaxeval.extractors.store import LoadedWeights, WeightsStore
+from jaxeval.extractors.store import WeightsStore
 from jaxeval.extractors.trunk import Trunk
-from jaxeval.extractors.vgg import VGG, VGG16, VGG19, VGG_SIZE, VGGPlan
+from jaxeval.extractors.vgg import VGG16, VGG19, VGGPlan
 from jaxeval.extractors.weightless import pixels, random_convolutions
 
 _WITHOUT_WEIGHTS = ("pixels", "random-conv")
 
-
-@dataclasses.dataclass(frozen=True)
-class _Network:
-    """What makes an extractor of a network's weights; `facts` are the extractor's own attributes."""
-
-    build: Callable[[Mapping[str, np.ndarray]], nnx.Module]
-    taps: Mapping[str, int]
-    facts: Mapping[str, Any]
-
-
-def _dinov2(plan: DINOv2Plan, title: str) -> _Network:
-    return _Network(
-        build=lambda tensors: DINOv2(tensors, plan),
-        taps=plan.taps,
-        facts={
-            "default_tap": "cls",
-            "image_size": DINOV2_SIZE,
-            "resize": "pil-bicubic-uint8",  # dgm-eval's
-            "normalisation": IMAGENET_NORMALISATION,
-            "family": "dinov2",
-            "description": f"DINOv2 {title}",
-            "prepare": ShortSideCrop(256, 224, "bicubic"),
-        },
-    )
-
-
-_NETWORKS = {
-    "inception": _Network(
-        build=InceptionV3,
-        taps=INCEPTION_TAPS,
-        facts={
-            "default_tap": "2048",
-            "image_size": INCEPTION_SIZE,
-            "least_side": INCEPTION_LEAST_SIDE,
-            "resize": "tf1-bilinear",
-            "normalisation": Normalisation(128.0, 1 / 128),
-            "family": "inception",
-            "description": "FID Inception v3",
-        },
-    ),
-    "lite0": _Network(
-        build=EfficientNetLite0,
-        taps=LITE0_TAPS,
-        facts={
-            "default_tap": "1280",
-            "image_size": LITE0_SIZE,
-            "resize": "pil-bicubic-uint8",
-            "normalisation": Normalisation(127.0, 1 / 128),
-            "family": "lite0",
-            "description": "EfficientNet-Lite0, ImageNet-1k",
-        },
-    ),
-    "vgg16": _Network(
-        build=lambda tensors: VGG(tensors, VGG16),
-        taps=VGG16.taps,
-        facts={
-            "default_tap": "fc2_relu",
-            "image_size": VGG_SIZE,
-            "resize": "tf1-bilinear",  # torch-fidelity's, whose precision and recall are measured on it
-            "normalisation": IMAGENET_NORMALISATION,
-            "family": "vgg16",
-            "description": "VGG16, ImageNet-1k",
-            "prepare": ShortSideCrop(256, 224, "bilinear"),
-        },
-    ),
-    "dinov2-vit-b-14": _dinov2(DINOV2_B14, "ViT-B/14"),
-    "dinov2-vit-l-14": _dinov2(DINOV2_L14, "ViT-L/14"),
-}
 
 _TRUNKS: dict[str, VGGPlan | AlexNetPlan | SqueezeNetPlan] = {
     "alexnet": ALEXNET,
@@ -114,7 +40,7 @@ def extractor_names() -> tuple[str, ...]:
       >>> "inception" in extractor_names(), "pixels" in extractor_names()
       (True, True)
     """
-    return (*_NETWORKS, *CLIPS, *_WITHOUT_WEIGHTS)
+    return (*NETWORKS, *CLIPS, *_WITHOUT_WEIGHTS)
 
 
 def trunk_names() -> tuple[str, ...]:
@@ -151,11 +77,9 @@ def load_extractor(name: str, *, weights_dir: str | os.PathLike[str] | None = No
         return random_convolutions(seed if seeded[1] is None else int(seeded[1]))
     if name in CLIPS:
         return load_clip(name, weights_dir=weights_dir)
-    if name not in _NETWORKS:
+    if name not in NETWORKS:
         raise InputError(f"unknown extractor {name!r}: choose one of {', '.join(extractor_names())}")
-    network = _NETWORKS[name]
-    weights = WeightsStore(weights_dir).open(name)
-    return _from_network(network.build(weights.tensors), weights, name=name, taps=network.taps, **network.facts)
+    return _from_network(NETWORKS[name], weights_dir)
 
 
 def load_trunk(name: str, *, weights_dir: str | os.PathLike[str] | None = None) -> Trunk:
@@ -193,22 +117,29 @@ def load_trunk(name: str, *, weights_dir: str | os.PathLike[str] | None = None) 
     )
 
 
-def _from_network(
-    network: nnx.Module, weights: LoadedWeights, *, name: str, taps: Mapping[str, int], **facts: Any
-) -> Extractor:
-    graph, params = nnx.split(network)
+def _from_network(network: Network, weights_dir: str | os.PathLike[str] | None) -> Extractor:
+    weights = None if network.weights is None else WeightsStore(weights_dir).open(network.name)
+    graph, params = nnx.split(network.build({} if weights is None else weights.tensors))
+    digest = None if weights is None else weights.sha256
 
     def forward(params: Any, images: Float[Array, "b h w 3"], taps: tuple[str, ...]) -> dict[str, Float[Array, "b _"]]:
         merged: Any = nnx.merge(graph, in_float32(params))
         return merged(images, taps)
 
     return Extractor(
-        name=name,
-        taps=dict(taps),
+        name=network.name,
+        image_size=network.image_size,
+        resize=network.resize,
+        normalisation=network.normalisation,
+        taps=dict(network.taps),
+        default_tap=network.default_tap,
         params=params,
         forward=forward,
-        weights_hash=weights.sha256,
-        weights_published=weights.published,
-        fingerprint=f"{name}:1:{weights.sha256}",
-        **facts,
+        weights_hash=digest,
+        weights_published=weights is not None and weights.published,
+        fingerprint=f"{network.name}:1:{digest or ''}",
+        description=network.description,
+        prepare=network.prepare,
+        least_side=network.least_side,
+        family=network.family,
     )

@@ -22,7 +22,8 @@ import numpy as np
 
 from jaxeval._packages import needed, user_cache_folder
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
-from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights, known_weights, tensors_of
+from jaxeval.extractors.catalogue import CATALOGUE, known_weights, tensors_of
+from jaxeval.extractors.known_weights import KnownWeights
 from jaxeval.files import local_path, replace_file
 
 _INDEX = "index.json"

@@ -28,6 +28,12 @@ from jaxeval.images.tars import TAR_SUFFIXES, TarSource
 from jaxeval.images.tfds import TfdsSource
 from jaxeval.images.zips import ZipSource
 
+FILE_SOURCES: dict[str, Callable[[str, Path], Source]] = {
+    ".zip": ZipSource,
+}
+"""What reads a single file that holds many images, by how its name ends, in lower case; called with the name for
+messages and the path. A further kind of file is one more entry."""
+
 _ARRAY_OPTIONS = ("key", "layout", "range")
 _TFDS_OPTIONS = ("data_dir", "image_key", "layout", "range")
 _MOST_NAMES = 1_000_000
@@ -291,13 +297,16 @@ def _open_pattern(pattern: str, name: str) -> Source:
 
 
 def _open_files(files: list[Path], name: str, root: Path) -> Source:
-    first = files[0].suffix.lower()
-    if any(_is_tar(file) for file in files) or first == ".zip":
-        if first == ".zip" and len(files) == 1:
-            return ZipSource(name, files[0])
+    opener = _file_source(files[0])
+    if opener is not None and len(files) == 1:
+        return opener(name, files[0])
+    if opener is not None or any(_is_tar(file) for file in files):
         if all(_is_tar(file) for file in files):
             return TarSource(name, files)
-        raise InputError(f"{name} matches files of several kinds; give one zip, tar archives alone, or images alone")
+        whole = " or ".join(ending.removeprefix(".") for ending in FILE_SOURCES)
+        raise InputError(
+            f"{name} matches files of several kinds; give one {whole}, tar archives alone, or images alone"
+        )
     tally = ReadReport()
     images = []
     for file in files:
@@ -309,6 +318,11 @@ def _open_files(files: list[Path], name: str, root: Path) -> Source:
     if not images:
         raise no_images(name, tally.notes)
     return FileSource(name, images, tally.notes)
+
+
+def _file_source(path: Path) -> Callable[[str, Path], Source] | None:
+    name = path.name.lower()
+    return next((opener for ending, opener in FILE_SOURCES.items() if name.endswith(ending)), None)
 
 
 def _is_tar(path: Path) -> bool:

@@ -38,6 +38,7 @@ class PairMeasure:
       in_levels: whether it grows with the data range, so that images of 8 and of 16 bits are not to be averaged.
       weights: names of the weights that it needs, as `jaxeval weights` has them; `load` raises WeightsMissingError.
       range: the least and the largest that it can be.
+      symmetric: whether a pair has the same value whichever image is the reference.
 
     Example:
       >>> from jaxeval.pairs import PAIR_MEASURES
@@ -61,6 +62,7 @@ class PairMeasure:
     in_levels: bool = False
     weights: tuple[str, ...] = ()
     range: tuple[float, float] = (0.0, math.inf)
+    symmetric: bool = True
 
     def smallest(self, convention: str | None) -> int:
         """The least height and width of images that the measure takes, under a convention."""
@@ -149,8 +151,10 @@ _ALL = (
     PairMeasure(
         "cw-ssim", "CW-SSIM", _plain(iq.cw_ssim), "higher", "pyiqa's, luma not rounded", least_side=64, range=_UNIT
     ),
-    PairMeasure("iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161, range=_SIGNED),
-    PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "piq's vif_p, pixel domain", least_side=41),
+    PairMeasure(
+        "iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161, range=_SIGNED, symmetric=False
+    ),
+    PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "piq's vif_p, pixel domain", least_side=41, symmetric=False),
     PairMeasure(
         "fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,), range=_UNIT
     ),
@@ -163,7 +167,7 @@ _ALL = (
     ),
     PairMeasure("gmsd", "GMSD", _plain(iq.gmsd), "lower", "piq's", least_side=2),
     PairMeasure("ms-gmsd", "MS-GMSD", _plain(iq.ms_gmsd), "lower", "piq's, of the luma", least_side=17),
-    PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "piq's"),
+    PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "piq's", symmetric=False),
     PairMeasure("haarpsi", "HaarPSI", _plain(iq.haarpsi), "higher", "piq's", least_side=16, range=_UNIT),
     PairMeasure("nlpd", "NLPD", _plain(iq.nlpd), "lower", "the authors' NLP_dist.m", least_side=32),
     _lpips("alex", "alexnet", 31),

@@ -157,6 +157,6 @@ def test_every_op_on_images_and_every_network_is_in_the_check():
     not_on_images |= {"entropy", "exposure", "rgb_to_y", "rgb_to_ycbcr"}  # histograms, counts and one product
     ops = {name for name in image_quality.__all__ if name.islower()} - not_on_images
     assert ops <= set(comparisons_of_images._OPS)
-    assert {*extractor_names(), *trunk_names()} <= set(comparisons_of_extractors._MILLIONS)
+    assert {*extractor_names(), *trunk_names()} <= set(comparisons_of_extractors.millions())
     assert "clip-vit-l-14-336" in comparisons_of_extractors.left_out("small")
     assert comparisons_of_extractors.left_out("full") == {}

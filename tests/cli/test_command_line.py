@@ -177,17 +177,17 @@ def test_python_m_jaxeval_is_the_same():
     assert done.stdout == f"jaxeval {jaxeval.__version__}\n"
 
 
-def test_the_help_names_the_extractors_and_protocols_that_exist(capfd):
+def test_extractors_and_protocols_are_listed_as_they_are(capfd):
     from jaxeval.evaluation import PROTOCOLS
     from jaxeval.extractors import extractor_names
 
     option = next(parameter for parameter in evaluate_command.params if parameter.name == "extractor")
-    for name in extractor_names():
-        assert name in str(option.help)
-    assert main(["protocols"]) == 0
-    out = capfd.readouterr().out
-    for name in PROTOCOLS:
-        assert name in out
+    named, command = str(option.help).removeprefix("Networks, such as ").removesuffix("`.").split("; see `jaxeval ")
+    assert set(named.replace(" or", ",").split(", ")) <= set(extractor_names())
+    for listing, names in ((command, extractor_names()), ("protocols", PROTOCOLS)):
+        assert main([listing]) == 0
+        begun = [line.split()[0] for line in capfd.readouterr().out.splitlines() if line.strip()]
+        assert [name for name in dict.fromkeys(begun) if name in names] == list(names)
 
 
 def test_weights_are_listed_verified_and_refused(tmp_path, capfd):

@@ -2,8 +2,11 @@
 
 import dataclasses
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from jaxeval import ops
 from jaxeval.errors import InputError
 from jaxeval.evaluation.protocols import (
     PROTOCOLS,
@@ -14,7 +17,11 @@ from jaxeval.evaluation.protocols import (
     SubsetRule,
     get_protocols,
 )
+from jaxeval.extractors import load_extractor
+from jaxeval.extractors.inception import INCEPTION_SIZE
 from jaxeval.extractors.normalisation import Normalisation
+from jaxeval.images import open_source, read_batches
+from jaxeval.ops.reference_roots import frechet_distance_by_reference
 
 HALVES = Normalisation(offset=127.5, scale=1 / 127.5)  # 2 (x / 255) - 1
 BYTES = Normalisation(offset=128.0, scale=1 / 128)  # (x - 128) / 128
@@ -47,8 +54,33 @@ RULES = {
 }  # fmt: skip
 
 
-def test_every_protocol_is_here():
-    assert list(PROTOCOLS) == list(RULES)
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_rule_exists_and_images_are_prepared_by_it(name):
+    made = PROTOCOLS[name]
+    assert made.name == name
+    pixels = np.random.default_rng(0).uniform(-1, 1, (1, 40, 48, 3)).astype(np.float32)
+    source = open_source(pixels, value_range=(-1, 1), name="one image")
+    sized = dataclasses.replace(load_extractor("pixels"), image_size=INCEPTION_SIZE, family="inception")
+    (batch,) = read_batches(source, [made.preparation(sized)], 1)
+    levels = batch.images[0]
+    expected = {"network": INCEPTION_SIZE, "own": (40, 48)}.get(str(made.size), made.size)
+    assert levels.shape == (1, *expected, 3)
+    assert 0 <= levels.min() < levels.max() <= 255
+    received = np.asarray(made.normalisation_for(sized)(jnp.asarray(levels)))
+    assert -1.1 < received.min() < 0 < received.max() < 1.1  # what the FID Inception network was trained on
+    rows = np.random.default_rng(1).standard_normal((2, 60, 4))
+    x, y = (ops.gaussian_from_features(part, ddof=made.ddof) for part in rows)
+    distance = ops.frechet_distance_between(x, y)
+    assert frechet_distance_by_reference(x, y, made.root) == pytest.approx(distance, rel=1e-6)
+    if made.subsets is not None:
+        ops.kid(reference=rows[0], generated=rows[1], rule=made.subsets.rule, subsets=2, subset_size=20)
+    if made.splits is not None:
+        ops.inception_score(logits=rows[0], rule=made.splits.rule, splits=2)
+    if made.manifold is not None:
+        ops.prdc(reference=rows[0], generated=rows[1], k=made.manifold.k, tie=made.manifold.tie)
+    if made.directions is not None:
+        ops.mind(reference=rows[0], generated=rows[1], rule=made.directions.rule, projections=10)
+    assert all(made.words[heading] for heading in made.words if heading != "remarks")
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -74,7 +106,7 @@ MORE_RULES = {
 }
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", MORE_RULES)
 def test_size_batches_mean_and_root(name):
     made = PROTOCOLS[name]
     assert (made.size, made.whole_batches, made.mean, made.root) == MORE_RULES[name]

@@ -20,6 +20,12 @@ LABELS = {name: np.arange(len(rows)) % 3 for name, rows in ROWS.items()}
 UNSEEN = RNG.standard_normal((220, 6)).astype(np.float32)
 # Measure -> the op whose options its parameters are, and numbers among them that the op found itself.
 OPS: dict[str, tuple[str, frozenset[str]]] = {
+    # One that has the name of an op says what this was given, unless it is below.
+    **{
+        name: (op, frozenset())
+        for name, measure in MEASURES.items()
+        if (op := name.replace("-", "_")) in ops.__all__ and not measure.wanted.statistics
+    },
     "kd": ("kid", frozenset({"deviation_of_subsets"})),
     "is": ("inception_score", frozenset({"deviation_of_splits"})),
     "clip-score": ("clip_score", frozenset()),

@@ -12,9 +12,10 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import assert_full_precision
 
 from jaxeval.errors import WeightsError
-from jaxeval.extractors import WeightsStore, load_extractor, registry
+from jaxeval.extractors import WeightsStore, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.dinov2 import DINOV2_B14, DINOV2_L14, DINOv2, DINOv2Plan, from_hugging_face, resample_positions
+from jaxeval.extractors.networks import NETWORKS
 
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 SMALL = DINOv2Plan(width=24, blocks=3, heads=3, grid=5)
@@ -114,17 +115,18 @@ def test_the_published_sizes():
 @pytest.fixture(scope="module")
 def small():
     """Makes `dinov2-vit-b-14` the small network."""
-    known, network = CATALOGUE["dinov2-vit-b-14"], registry._NETWORKS["dinov2-vit-b-14"]
+    known, network = CATALOGUE["dinov2-vit-b-14"], NETWORKS["dinov2-vit-b-14"]
     layout = dataclasses.replace(
         known.layouts[0],
         shapes=SMALL.hugging_face_shapes,
         convert=lambda tensors: from_hugging_face(tensors, SMALL),
     )
-    facts = {**network.facts, "image_size": SIZE}
-    network = dataclasses.replace(network, build=lambda t: DINOv2(t, SMALL, size=SIZE), taps=SMALL.taps, facts=facts)
+    network = dataclasses.replace(
+        network, build=lambda t: DINOv2(t, SMALL, size=SIZE), taps=SMALL.taps, image_size=SIZE
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CATALOGUE, known.name, dataclasses.replace(known, shapes=SMALL.shapes, layouts=(layout,)))
-        patch.setitem(registry._NETWORKS, known.name, network)
+        patch.setitem(NETWORKS, known.name, network)
         yield
 
 

@@ -14,6 +14,7 @@ from jaxpr_checks import assert_full_precision, contractions
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors import Normalisation, WeightsStore, load_extractor, load_trunk, registry, trunk_names
 from jaxeval.extractors.catalogue import CATALOGUE
+from jaxeval.extractors.networks import NETWORKS
 from jaxeval.extractors.vgg import VGG, VGG16, VGG19, VGGPlan, VGGTrunk
 
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
@@ -42,9 +43,9 @@ def weights_dir(state, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def narrow():
-    network = dataclasses.replace(registry._NETWORKS["vgg16"], build=lambda t: VGG(t, NARROW), taps=NARROW.taps)
+    network = dataclasses.replace(NETWORKS["vgg16"], build=lambda t: VGG(t, NARROW), taps=NARROW.taps)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry._NETWORKS, "vgg16", network)
+        patch.setitem(NETWORKS, "vgg16", network)
         patch.setitem(registry._TRUNKS, "vgg16", NARROW)
         yield
 

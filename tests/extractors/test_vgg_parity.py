@@ -1,5 +1,7 @@
 """VGG against torchvision and torch-fidelity: narrow trunks at every map, the whole network once, the preparation."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -114,11 +116,12 @@ def test_prepared_images_are_torchvisions(torch, size):
     from torchvision import transforms
 
     from jaxeval.extractors import ShortSideCrop
-    from jaxeval.extractors.registry import _NETWORKS
+    from jaxeval.extractors.networks import NETWORKS
 
     image = pictures(*size, count=1)[0]
+    own: Any = NETWORKS["vgg16"].prepare
     for crop, mode in (
-        (_NETWORKS["vgg16"].facts["prepare"], transforms.InterpolationMode.BILINEAR),
+        (own, transforms.InterpolationMode.BILINEAR),
         (ShortSideCrop(224, 224, "bicubic"), transforms.InterpolationMode.BICUBIC),
     ):
         theirs = transforms.Compose([transforms.Resize(crop.short_side, mode), transforms.CenterCrop(crop.size)])
@@ -128,11 +131,12 @@ def test_prepared_images_are_torchvisions(torch, size):
 def test_vgg16s_preparation_is_torchvisions_own(torch):
     from torchvision.models import VGG16_Weights
 
-    from jaxeval.extractors.registry import _NETWORKS
+    from jaxeval.extractors.networks import NETWORKS
 
     theirs = VGG16_Weights.IMAGENET1K_V1.transforms()
-    facts = _NETWORKS["vgg16"].facts
-    assert (theirs.resize_size, theirs.crop_size) == ([facts["prepare"].short_side], [facts["prepare"].size])
-    offsets, scales = facts["normalisation"].offset, facts["normalisation"].scale
+    network = NETWORKS["vgg16"]
+    prepare: Any = network.prepare
+    assert (theirs.resize_size, theirs.crop_size) == ([prepare.short_side], [prepare.size])
+    offsets, scales = network.normalisation.offset, network.normalisation.scale
     np.testing.assert_allclose(offsets, 255 * np.array(theirs.mean), rtol=1e-15)
     np.testing.assert_allclose(scales, 1 / (255 * np.array(theirs.std)), rtol=1e-15)

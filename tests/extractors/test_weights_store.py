@@ -14,7 +14,8 @@ from checkpoint_writer import legacy_file, state_dict, tensor, zip_file
 
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors import WeightsStore, load_extractor, store
-from jaxeval.extractors.catalogue import CATALOGUE, KnownWeights
+from jaxeval.extractors.catalogue import CATALOGUE
+from jaxeval.extractors.known_weights import KnownWeights
 
 SHAPES = {"conv.weight": (4, 3, 1, 2), "bn.running_var": (4,)}
 TENSORS = {

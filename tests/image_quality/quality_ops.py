@@ -12,6 +12,7 @@ from photographs import photograph
 import jaxeval.ops.image_quality as iq
 from jaxeval.extractors import PerceptualDistance
 from jaxeval.ops.losses import structure_loss
+from jaxeval.pairs import PAIR_MEASURES, PairMeasure
 
 
 def one_by_one(function, options, *images):
@@ -112,6 +113,21 @@ FULL_REFERENCE = {
     ),
     "structure loss of gradients": Op(functools.partial(structure_loss, similarity="gradient"), 17, 2, 0.0),
 }
+
+
+def _of_measure(measure: PairMeasure) -> Op:
+    """A measure of pairs as its record has it."""
+    identity = measure.range[measure.better == "higher"]
+    side = max(9, measure.least_side)
+    return Op(measure.load(), side, measure.least_side, identity, measure.symmetric, measure.colours)
+
+
+OF_PAIRS = {
+    measure.name.replace("-", "_"): measure
+    for measure in PAIR_MEASURES.values()
+    if not measure.alone and not measure.weights
+}
+FULL_REFERENCE |= {name: _of_measure(measure) for name, measure in OF_PAIRS.items() if name not in FULL_REFERENCE}
 # Compiling the others, and their gradients, takes several seconds each.
 QUICK = ("psnr", "gms")
 

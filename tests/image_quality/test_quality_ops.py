@@ -10,12 +10,19 @@ import pytest
 from compilation import quick_compilation
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import contractions
-from quality_ops import FULL_REFERENCE, QUICK, one_by_one, small_pairs, sorted_median
+from quality_ops import FULL_REFERENCE, OF_PAIRS, QUICK, one_by_one, small_pairs, sorted_median
 
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality import batches, phase_congruency
 
 EVERY = pytest.mark.parametrize("op", FULL_REFERENCE.values(), ids=FULL_REFERENCE.keys())
+
+
+@pytest.mark.parametrize("name", OF_PAIRS)
+def test_records_of_measures_say_what_their_ops_are(name):
+    measure, op = OF_PAIRS[name], FULL_REFERENCE[name]
+    assert (measure.symmetric, measure.colours) == (op.symmetric, op.channels)
+    assert measure.range[0] <= op.identity <= measure.range[1]
 
 
 def _marks(name, quick):

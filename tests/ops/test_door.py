@@ -143,7 +143,7 @@ def test_every_op_reads_bytes_in_the_other_order(name: str, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", test_every_op.DEVICE)
+@pytest.mark.parametrize("name", [*test_every_op.DEVICE, *test_every_op.OTHERS])
 def test_every_op_computes_in_float32_and_promotes_nothing(name: str) -> None:
     def dtypes() -> list[Any]:
         return [leaf.dtype for leaf in jax.tree.leaves(test_every_op.OPS[name](26)) if isinstance(leaf, jax.Array)]

@@ -1,0 +1,61 @@
+"""What every figure of `jaxeval.report` promises: a PNG with something on it, in a folder that it makes."""
+
+import inspect
+import typing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from image_sets import crops
+from pair_folders import write_pairs
+from PIL import Image
+
+import jaxeval
+from jaxeval import report
+from jaxeval.errors import InputError
+from jaxeval.evaluation import Evaluation
+from jaxeval.pairs import PairsEvaluation
+
+FIGURES = [name for name in report.__all__ if name.startswith("draw_")]
+EVERY = pytest.mark.parametrize("name", FIGURES)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
+    """One of each thing that is drawn, by its type."""
+    reference, little, much = write_pairs(tmp_path_factory.mktemp("pairs"))
+    real, others = crops(70, (6, 6), seed=1), {"late": crops(70, (6, 6), seed=2), "early": crops(70, (6, 6), seed=3)}
+    return {
+        PairsEvaluation: jaxeval.score_pairs(reference, {"little": little, "much": much}, metrics="psnr,mae"),
+        Evaluation: jaxeval.evaluate(real, others, extractor="pixels", metrics="fd,vendi"),
+    }
+
+
+def draw(name: str, made: dict[type, Any], place: Path) -> list[Path]:
+    """The files that a figure wrote: the one that it was given, or those in the folder that it was given."""
+    function = getattr(report, name)
+    of, where, *_ = inspect.signature(function).parameters
+    found = function(made[typing.get_type_hints(function)[of]], place / ("a" if where == "folder" else "a.png"))
+    return found if isinstance(found, list) else [found]
+
+
+@EVERY
+def test_a_figure_is_a_picture_and_always_the_same(name, made, tmp_path):
+    written = draw(name, made, tmp_path / "new" / "folder")
+    again = draw(name, made, tmp_path / "again")
+    assert written
+    for path, other in zip(written, again, strict=True):
+        assert path.suffix == ".png"
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        assert min(pixels.shape[:2]) > 50
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
+        assert path.read_bytes() == other.read_bytes()
+
+
+@EVERY
+def test_a_place_that_cannot_be_written_is_refused(name, made, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="file"):
+        draw(name, made, tmp_path / "file")
