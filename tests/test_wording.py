@@ -13,7 +13,8 @@ from jaxeval.errors import said_by
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("jaxeval", "models", "benchmarks", "scripts")
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
-PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))] + ["CONTRIBUTING.md", "README.md", "pyproject.toml"]
+PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
+PAGES += ["CONTRIBUTING.md", "README.md", "pyproject.toml"]
 
 MISSPELT = re.compile(r"\bF[r]echet\b|[Gg][r]ey|G[R]EY")  # not frechet, as modules and arguments are called
 
