@@ -65,6 +65,7 @@ DEFAULTS = {
     ),
     "mse": Example(iq.mse, images(9, 12), OF_PIXELS),
     "niqe_features": Example(iq.niqe_features, alone(193, 193), {"convention": Default("matlab", ("scikit-video",))}),
+    "nlpd": Example(iq.nlpd, images(32, 37), {"convention": Default("authors", ("pyiqa",))}),
     "psnr": Example(iq.psnr, images(9, 12), OF_PIXELS),
     "rgb_to_y": Example(iq.rgb_to_y, alone(5, 6), {"rounded": Default(False, (True,))}),
     "rmse": Example(iq.rmse, images(9, 12), OF_PIXELS),
@@ -75,7 +76,7 @@ DEFAULTS = {
     ),
     "total_variation": Example(iq.total_variation, alone(9, 12), {"norm": Default("l1", ("l2", "l2-squared"))}),
 }
-SLOW = ("brisque_features", "niqe_features", "fsim", "ms_gmsd", "sr_sim")
+SLOW = ("brisque_features", "niqe_features", "nlpd", "fsim", "ms_gmsd", "sr_sim")
 
 
 def test_every_default_is_in_the_table():

@@ -26,6 +26,7 @@ from jaxeval.ops.image_quality._niqe import NiqeConvention as NiqeConvention
 from jaxeval.ops.image_quality._niqe import NiqeModel as NiqeModel
 from jaxeval.ops.image_quality._niqe import niqe as niqe
 from jaxeval.ops.image_quality._niqe import niqe_features as niqe_features
+from jaxeval.ops.image_quality._nlpd import NlpdConvention as NlpdConvention
 from jaxeval.ops.image_quality._nlpd import nlpd as nlpd
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs as psnr_hvs
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs_m as psnr_hvs_m
@@ -64,6 +65,7 @@ __all__ = [
     "MsSsimConvention",
     "NiqeConvention",
     "NiqeModel",
+    "NlpdConvention",
     "SsimConvention",
     "SsimTerms",
     "View",
