@@ -41,6 +41,7 @@ from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
 from jaxeval.ops.image_quality.colour import rgb_to_ycbcr as rgb_to_ycbcr
 from jaxeval.ops.image_quality.frames import frame_scores as frame_scores
+from jaxeval.ops.image_quality.natural_scene import FlatPixels as FlatPixels
 from jaxeval.ops.image_quality.no_reference import Exposure as Exposure
 from jaxeval.ops.image_quality.no_reference import colourfulness as colourfulness
 from jaxeval.ops.image_quality.no_reference import entropy as entropy
@@ -61,6 +62,7 @@ __all__ = [
     "BrisqueConvention",
     "BrisqueModel",
     "Exposure",
+    "FlatPixels",
     "LpipsConvention",
     "MsSsimConvention",
     "NiqeConvention",
