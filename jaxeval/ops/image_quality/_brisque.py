@@ -104,8 +104,8 @@ def brisque(
       data_range: width of the values' range, such as 1.0 or 255.
       flat_pixels: where pixels count that equal the mean of their neighbourhood, in flat and clipped areas: "neither"
         side of 0, or "left" or "right" of it by a rounding error, whose products with neighbours have signs. By default
-        as the convention's code has zeros: "neither" for "matlab"; for "brisque" zeros and their products count to the
-        right. docs/image_quality.md says what that makes of such images.
+        as the convention's code has zeros: "neither" for "matlab"; for "brisque" they and their products count to
+        the right. docs/image_quality.md says what that makes of such images.
 
     Returns:
       [N], about 0 to 100: lower is better. Not-a-number for images without texture.

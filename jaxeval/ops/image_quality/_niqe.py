@@ -103,8 +103,8 @@ def niqe(
       data_range: width of the values' range, such as 1.0 or 255.
       flat_pixels: where pixels count that equal the mean of their neighbourhood, in flat and clipped areas: "neither"
         side of 0, or "left" or "right" of it by a rounding error, whose products with neighbours have signs. By default
-        as the convention's code has zeros: "neither" for "matlab"; for "scikit-video" zeros and their products count to the
-        right. docs/image_quality.md says what that makes of such images.
+        as the convention's code has zeros: "neither" for "matlab"; for "scikit-video" they and their products count to
+        the right. docs/image_quality.md says what that makes of such images.
 
     Returns:
       [N], from 0 upwards: lower is better; undistorted photographs have about 3 to 5 by the authors' model, 10 to 12 by
