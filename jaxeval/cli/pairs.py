@@ -48,7 +48,9 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     metavar="NAME,...",
     help="Names, or all, full-reference, no-reference; see --list.",
 )
-@click.option("--convention", metavar="NAME", help="Whose SSIM, MS-SSIM, LPIPS: NAME, or ssim=NAME,ms-ssim=NAME.")
+@click.option(
+    "--convention", metavar="NAME", help="Whose SSIM, MS-SSIM, LPIPS, ...: NAME, or ssim=NAME,nlpd=NAME; see --list."
+)
 @click.option("--channels", default="all", show_default=True, metavar="all|y|y-rounded", help="Of the luma instead.")
 @click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge.")
 @click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: 255 or 65535]")

@@ -27,11 +27,12 @@ def list_(weights_dir: str | None) -> None:
 @weights.command("import")
 @click.argument("name")
 @click.argument("file", type=LOCAL_PATH)
+@click.option("--ranges", type=LOCAL_PATH, metavar="FILE", help="Of a BRISQUE regression: its features' ranges.")
 @click.option("--unverified", is_flag=True, help="Take weights of your own, whose checksum is not the published one.")
 @_folder
-def import_(name: str, file: str, unverified: bool, weights_dir: str | None) -> None:
-    """Take the weights of network NAME from FILE (.pth or .safetensors); nothing in it is executed."""
-    row = _store(weights_dir).import_file(name, file, unverified=unverified)
+def import_(name: str, file: str, ranges: str | None, unverified: bool, weights_dir: str | None) -> None:
+    """Take the weights of network NAME from FILE (.pth, .safetensors, .mat, ...); nothing in it is executed."""
+    row = _store(weights_dir).import_file(name, file, ranges=ranges, unverified=unverified)
     click.echo(f"{row.name}: {row.state}, {row.path}")
 
 

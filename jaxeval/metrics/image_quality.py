@@ -25,7 +25,7 @@ from jaxeval.metrics.value_range import (
     reduce_range,
     seen_range,
 )
-from jaxeval.ops.image_quality import MsSsimConvention, SsimConvention, View, ms_ssim, mse, psnr, ssim
+from jaxeval.ops.image_quality import MsSsimConvention, SsimConvention, View, mae, ms_ssim, mse, psnr, rmse, ssim
 from jaxeval.ops.moments import (
     Moments,
     empty_moments,
@@ -66,6 +66,11 @@ class _OfPairs:
     op: Callable[..., Any]
     data_range: float
     options: tuple[tuple[str, Hashable], ...]
+
+    @property
+    def of_differences(self) -> bool:
+        """Whether the op sees differences of values alone, so that they may lie around 0."""
+        return self.op in (mse, mae, rmse, psnr) and dict(self.options).get("channels") != "y-rounded"
 
     def __call__(self, *, reference: Any, generated: Any) -> Any:
         return self.op(generated, reference, data_range=self.data_range, **dict(self.options))
@@ -159,7 +164,9 @@ class _Pairs(Metric[PairScores]):
             raise InputError(f"{self.name} is of no pairs; update it first")
         if not (np.isfinite(moments.mean).all() and np.isfinite(moments.scatter).all()):
             raise InputError(f"a counted value of {self.name} was not finite; leave such pairs out by mask")
-        doubt = data_range_doubt(state.values, self.function.data_range, self.name)
+        doubt = data_range_doubt(
+            state.values, self.function.data_range, self.name, of_differences=self.function.of_differences
+        )
         value = self._value(moments, infinite)
         return dataclasses.replace(value, warnings=(*value.warnings, *([doubt] if doubt else [])))
 

@@ -16,6 +16,7 @@ from jaxeval._arguments import value_range as checked_pair
 from jaxeval._arrays import AnyArray
 from jaxeval.errors import InputError
 from jaxeval.metrics.metric import AxisName
+from jaxeval.ops.image_quality.batches import lie_around_zero
 
 _ROUNDING = 1e-3  # of a range's width: what resizing and rounding may add at its ends
 
@@ -119,8 +120,15 @@ def value_range_doubt(
     return None
 
 
-def data_range_doubt(seen: SeenRange, data_range: float, name: str) -> str | None:
-    """What a reader should know of images whose values do not look like those of a measure's `data_range`."""
+def data_range_doubt(seen: SeenRange, data_range: float, name: str, *, of_differences: bool) -> str | None:
+    """What a reader should know of images whose values do not look like those of a measure's `data_range`.
+
+    Args:
+      seen: range that a state has seen.
+      data_range: the measure's.
+      name: the measure's.
+      of_differences: whether the measure sees differences of values alone, so that they may lie around 0.
+    """
     low, high = _numbers(seen)
     if not low <= high:
         return None
@@ -128,8 +136,11 @@ def data_range_doubt(seen: SeenRange, data_range: float, name: str) -> str | Non
     if high - low > data_range * (1 + _ROUNDING):
         return f"{found}, wider than data_range={data_range:g}"
     if data_range > 2 and low < high and low >= -1 - _ROUNDING and high <= 1 + _ROUNDING:
-        likely = "[-1, 1], data_range=2" if low < -_ROUNDING else "[0, 1], data_range=1"
+        shifted = "" if of_differences else ", shifted by 1"
+        likely = f"[-1, 1]{shifted}, data_range=2" if low < -_ROUNDING else "[0, 1], data_range=1"
         return f"{found} with data_range={data_range:g}; of images in {likely} is meant"
+    if not of_differences and lie_around_zero(low, high, data_range):
+        return f"{found}, around 0; shift them to [0, data_range={data_range:g}]"
     return None
 
 

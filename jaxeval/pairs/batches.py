@@ -51,6 +51,11 @@ class Chosen:
     options: Mapping[str, Any]
     data_range: float | None
 
+    @property
+    def definition(self) -> str:
+        """Whose number it is, in words: of the weights at hand."""
+        return self.op.definition or self.measure.definition
+
     def score(self, distorted: np.ndarray, reference: np.ndarray | None, layout: PixelLayout) -> np.ndarray:
         """One float64 value an image of two batches [N, H, W, C]."""
         data_range = layout.data_range if self.data_range is None else self.data_range

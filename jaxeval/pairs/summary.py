@@ -98,7 +98,7 @@ def _plain(report: ReadReport) -> dict[str, Any]:
 def _record(one: Chosen) -> dict[str, Any]:
     """By whose definition a measure was computed, as plain values for the manifest."""
     return {
-        "definition": one.measure.definition,
+        "definition": one.definition,
         "better": one.measure.better,
         "unit": one.measure.unit,
         **one.options,
@@ -117,7 +117,7 @@ def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: st
                 values = np.array([row.values[name] for row in rows])
                 parameters = {**one.options, "data_range": ranges[0] if len(ranges) == 1 else ranges}
                 fields = mean_of(name, own, reference, images, values)
-                yield PairMean(**fields, definition=one.measure.definition, parameters=parameters)
+                yield PairMean(**fields, definition=one.definition, parameters=parameters)
 
 
 def _differences(

@@ -13,7 +13,7 @@ import safetensors.numpy
 from checkpoint_writer import legacy_file, state_dict, tensor, zip_file
 
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
-from jaxeval.extractors import WeightsStore, load_extractor, store
+from jaxeval.extractors import WeightsStore, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.known_weights import KnownWeights
 
@@ -209,9 +209,9 @@ def test_an_index_that_is_not_one(weights, content):
         weights.list()
 
 
-def test_weights_of_an_older_converter_are_asked_for_again(weights, checkpoint, monkeypatch):
+def test_weights_of_an_older_converter_are_asked_for_again(weights, checkpoint, tiny, monkeypatch):
     weights.import_file("tiny", checkpoint)
-    monkeypatch.setattr(store, "_CONVERTER", 2)
+    monkeypatch.setitem(CATALOGUE, "tiny", dataclasses.replace(tiny, converter=2))
     assert row(weights).state == "missing"
     with pytest.raises(WeightsMissingError):
         weights.load("tiny")

@@ -104,6 +104,7 @@ FULL_REFERENCE = {
     "mdsi": Op(iq.mdsi, 17, 1, 0.0, symmetric=False),
     "haarpsi": Op(iq.haarpsi, 24, 16, 1.0),
     "nlpd": Op(iq.nlpd, 32, 32, 0.0),
+    "nlpd pyiqa": Op(functools.partial(iq.nlpd, convention="pyiqa"), 32, 32, 0.0),
     "lpips": Op(_LPIPS, 16, 4, 0.0, slope="float32"),
     "lpips torchmetrics": Op(_LPIPS_OF_TORCHMETRICS, 16, 4, 0.0, slope="float32"),
     "dists": Op(_DISTS, 16, 4, 0.0, slope="float32"),

@@ -7,7 +7,7 @@ import scipy.ndimage
 import scipy.signal
 from photographs import pairs
 
-from jaxeval.ops.image_quality import cw_ssim, gms, nlpd, psnr_hvs, psnr_hvs_m
+from jaxeval.ops.image_quality import NlpdConvention, cw_ssim, gms, nlpd, psnr_hvs, psnr_hvs_m
 
 LUMA = np.array([0.299, 0.587, 0.114])
 # From the authors' psnrhvsm.m.
@@ -80,17 +80,26 @@ def test_gms_is_the_papers():
         np.testing.assert_allclose(gms(y[None], x[None], data_range=255), [expected], atol=1e-6, err_msg=label)
 
 
-NLPD_BANDS = [
-    (0.0248, [[0, 0.1011, 0], [0.1493, 0, 0.1460], [0, 0.1015, 0]]),
-    (0.0185, [[0, 0.0757, 0], [0.1986, 0, 0.1846], [0, 0.0837, 0]]),
-    (0.0179, [[0, 0.0477, 0], [0.2138, 0, 0.2243], [0, 0.0467, 0]]),
-    (0.0191, [[0, 0, 0], [0.2503, 0, 0.2616], [0, 0, 0]]),
-    (0.0220, [[0, 0, 0], [0.2598, 0, 0.2552], [0, 0, 0]]),
-    (0.2782, [[0, 0, 0], [0.2215, 0, 0.0717], [0, 0, 0]]),
-]
+# The authors' NLP_dist.m: constants of the bands, and of each the weights above, left, right and below. The finest has
+# a fifth, two columns to the right, which ports of three columns drop.
+NLPD_CONSTANTS = (0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782)
+NLPD_CROSSES = """0.1011 0.1493 0.1460 0.1015
+0.0757 0.1986 0.1846 0.0837
+0.0477 0.2138 0.2243 0.0467
+0 0.2503 0.2616 0
+0 0.2598 0.2552 0
+0 0.2215 0.0717 0"""
+NLPD_FIFTHS: dict[NlpdConvention, float] = {"authors": 0.0072, "pyiqa": 0.0}
 
 
-def _nlpd(x, y):
+def _nlpd_weights(level, fifth):
+    weights = np.zeros((5, 5))
+    weights[1, 2], weights[2, 1], weights[2, 3], weights[3, 2] = map(float, NLPD_CROSSES.splitlines()[level].split())
+    weights[2, 4] = fifth if level == 0 else 0
+    return weights
+
+
+def _nlpd(x, y, fifth):
     taps = np.array([0.05, 0.25, 0.4, 0.25, 0.05])
     kernel = np.outer(taps, taps)
 
@@ -104,8 +113,8 @@ def _nlpd(x, y):
                 sparse[::2, ::2] = 4 * padded
                 grown = scipy.ndimage.correlate(sparse, kernel, mode="constant")[2:-2, 2:-2]
                 band = plane - grown[: plane.shape[0], : plane.shape[1]]
-            constant, weights = NLPD_BANDS[level]
-            yield band / (constant + scipy.signal.convolve2d(np.abs(band), weights, mode="same"))
+            masking = scipy.signal.convolve2d(np.abs(band), _nlpd_weights(level, fifth), mode="same")
+            yield band / (NLPD_CONSTANTS[level] + masking)
             plane = low
 
     return np.mean([np.sqrt(((a - b) ** 2).mean()) for a, b in zip(bands(x), bands(y), strict=True)])
@@ -113,10 +122,17 @@ def _nlpd(x, y):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 80), (45, 33)])
-def test_nlpd_is_the_authors(size):
+def test_nlpd_is_that_of_its_convention(size):
+    apart = []
     for label, x, y in pairs(size, ("astronaut", "camera")):
-        expected = _nlpd(luma(x) / 255, luma(y) / 255)
-        np.testing.assert_allclose(nlpd(y[None], x[None], data_range=255), [expected], atol=1e-5, err_msg=label)
+        expected: dict[NlpdConvention, float] = {
+            name: _nlpd(luma(x) / 255, luma(y) / 255, fifth) for name, fifth in NLPD_FIFTHS.items()
+        }
+        apart.append(abs(expected["authors"] - expected["pyiqa"]))
+        for name, value in expected.items():
+            found = nlpd(y[None], x[None], data_range=255, convention=name)
+            np.testing.assert_allclose(found, [value], atol=2e-6, err_msg=f"{label} {name}")
+    assert max(apart) > 1e-4  # the tolerance tells the conventions apart
 
 
 def _coarsest_bands(plane):

@@ -37,8 +37,26 @@ MAPS = [[jnp.asarray(np.random.default_rng(seed).random((1, 4, 5, 3)) * 1e-4, jn
 OF_PIXELS = {"channels": Default("all", ("y",)), "crop_border": Default(0, (1,))}
 TWO_SCALES = {"weights": (0.4, 0.6)}
 
+
+def clipped(side: int) -> dict[str, Any]:
+    x = photograph("astronaut", side, side)[None, ..., :1].astype(np.float32)
+    x[:, : side // 2, : side // 3] = 255
+    return {"x": x, "data_range": 255}
+
+
+# Of a rule per convention the default is one of the others.
+FLAT_PIXELS = Default("convention", ("left", "right"))
+NIQE = iq.NiqeModel(mean=np.zeros(36), covariance=np.eye(36), convention="matlab")
+BRISQUE = iq.BrisqueModel(
+    low=np.zeros(36), high=np.ones(36), support=np.eye(36)[:5], coefficients=np.ones(5), gamma=0.01, rho=0.0,
+    convention="matlab",
+)  # fmt: skip
+
 DEFAULTS = {
-    "brisque_features": Example(iq.brisque_features, alone(32, 37), {"convention": Default("matlab", ("brisque",))}),
+    "brisque": Example(iq.brisque, {**clipped(32), "model": BRISQUE}, {"flat_pixels": FLAT_PIXELS}),
+    "brisque_features": Example(
+        iq.brisque_features, clipped(32), {"convention": Default("matlab", ("brisque",)), "flat_pixels": FLAT_PIXELS}
+    ),
     "clip_iqa": Example(
         iq.clip_iqa,
         {"images": embeddings(3, 4), "prompts": embeddings(2, 2, 4)},
@@ -64,7 +82,13 @@ DEFAULTS = {
         },
     ),
     "mse": Example(iq.mse, images(9, 12), OF_PIXELS),
-    "niqe_features": Example(iq.niqe_features, alone(193, 193), {"convention": Default("matlab", ("scikit-video",))}),
+    "niqe": Example(iq.niqe, {**clipped(193), "model": NIQE}, {"flat_pixels": FLAT_PIXELS}),
+    "niqe_features": Example(
+        iq.niqe_features,
+        clipped(193),
+        {"convention": Default("matlab", ("scikit-video",)), "flat_pixels": FLAT_PIXELS},
+    ),
+    "nlpd": Example(iq.nlpd, images(32, 37), {"convention": Default("authors", ("pyiqa",))}),
     "psnr": Example(iq.psnr, images(9, 12), OF_PIXELS),
     "rgb_to_y": Example(iq.rgb_to_y, alone(5, 6), {"rounded": Default(False, (True,))}),
     "rmse": Example(iq.rmse, images(9, 12), OF_PIXELS),
@@ -75,7 +99,7 @@ DEFAULTS = {
     ),
     "total_variation": Example(iq.total_variation, alone(9, 12), {"norm": Default("l1", ("l2", "l2-squared"))}),
 }
-SLOW = ("brisque_features", "niqe_features", "fsim", "ms_gmsd", "sr_sim")
+SLOW = ("brisque", "brisque_features", "niqe", "niqe_features", "nlpd", "fsim", "ms_gmsd", "sr_sim")
 
 
 def test_every_default_is_in_the_table():

@@ -201,6 +201,9 @@ def test_what_is_wrong_with_arguments_is_named(op):
         op.op(x, y)
     with pytest.raises(InputError, match=r"y has values from 0\.?.* to .*, which data_range=1 does not fit"):
         call(x, 255 * y)
+    for planes in (x.transpose(0, 3, 1, 2), y.transpose(0, 3, 1, 2)[:, :1]):
+        with pytest.raises(InputError, match=r"x has shape .*, which looks like \[N, C, H, W\]; \[N, H, W, C\] is exp"):
+            call(planes, planes)
     with pytest.raises(InputError, match=r"fractions from .* with data_range=255; give 1\.0"):
         op.op(x, y, data_range=255)
     with pytest.raises(InputError, match="uint8 values with data_range=1"):
@@ -221,6 +224,18 @@ def test_what_is_wrong_with_arguments_is_named(op):
         small = x[:, : op.least - 1], y[:, : op.least - 1]
         with pytest.raises(InputError, match=r"at least \S+"):
             call(*small)
+
+
+@EVERY
+def test_values_around_zero_are_refused_where_they_give_another_number(op):
+    x, y = small_pairs(op)
+    centred = [np.clip(2 * image - 1, -1, 1) for image in (x, y)]
+    if op in (FULL_REFERENCE[name] for name in ("mse", "mae", "rmse", "psnr", "psnr of y")):
+        values = [op.op(*images, data_range=2) for images in (centred, (2 * x, 2 * y))]
+        np.testing.assert_allclose(*values, rtol=2e-5)  # pixel errors do not see where 0 is
+        return
+    with pytest.raises(InputError, match=r"x has values from -1 to .* around 0; shift them to \[0, data_range=2\]$"):
+        op.op(*centred, data_range=2)
 
 
 @EVERY_COMPILED

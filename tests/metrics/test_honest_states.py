@@ -260,7 +260,7 @@ def test_padding_is_not_in_the_range_and_devices_share_it():
     ("data_range", "scale", "said"),
     [
         (255, 1 / 255, r"with data_range=255; of images in \[0, 1\], data_range=1 is meant"),
-        (255, -1 / 255, r"with data_range=255; of images in \[-1, 1\], data_range=2 is meant"),
+        (255, -1 / 255, r"with data_range=255; of images in \[-1, 1\], shifted by 1, data_range=2 is meant"),
         (1.0, 1.0, None),
     ],
 )

@@ -86,3 +86,17 @@ def test_errors_name_what_is_wrong():
         metric.update(metric.init(), reference=REFERENCE, generated=GENERATED, mask=np.ones(3, bool))
     with pytest.raises(InputError, match="does not fit"):
         PSNR(data_range=1.0).update(metric.init(), reference=REFERENCE * 2.0, generated=GENERATED * 2.0)
+
+
+def test_values_around_zero_are_doubted_where_they_give_another_number():
+    centred = {
+        name: (images / 127.5 - 1.0).astype(np.float32)
+        for name, images in (("reference", REFERENCE), ("generated", GENERATED))
+    }
+    for metric, doubted in ((SSIM(data_range=2.0), True), (PSNR(data_range=2.0), False)):
+        state = jax.jit(metric.update)(metric.init(), **centred)
+        said = [one for one in metric.compute(state).warnings if "shift them to [0, data_range=2]" in one]
+        assert bool(said) == doubted, metric.name
+    state = jax.jit(SSIM(data_range=255.0).update)(SSIM(data_range=255.0).init(), **centred)
+    (said,) = SSIM(data_range=255.0).compute(state).warnings
+    assert said.endswith("of images in [-1, 1], shifted by 1, data_range=2 is meant")

@@ -1,6 +1,7 @@
 """LPIPS, DISTS, NIQE and BRISQUE of pairs: the values of their ops with the weights that were kept, and without any."""
 
 import json
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -43,8 +44,12 @@ def weights_dir(tmp_path_factory):
         head = "svm_type epsilon_svr\nkernel_type rbf\ngamma 0.05\nnr_class 2\ntotal_sv 6\nrho -50.5\nSV\n"
         (files / "svm.txt").write_text(head + vectors + "\n")
         store = WeightsStore(folder)
-        store.import_file("niqe", files / "niqe.mat", unverified=True)
-        store.import_file("brisque", files / "svm.txt", unverified=True)
+        (files / "range").write_text("x\n-1 1\n" + "".join(f"{i + 1} -2 {3 + i}\n" for i in range(36)))
+        scipy.io.savemat(files / "video.mat", {"pop_mu": features[1:2], "pop_cov": np.cov(features.T)})
+        store.import_file("niqe", files / "video.mat", unverified=True)
+        store.import_file("niqe-authors", files / "niqe.mat", unverified=True)
+        for name in ("brisque", "brisque-authors"):
+            store.import_file(name, files / "svm.txt", ranges=files / "range", unverified=True)
         yield folder
 
 
@@ -106,18 +111,20 @@ def test_single_images_by_the_fitted_models_in_every_set(tmp_path, weights_dir):
         save(tmp_path / "reference" / f"{number}.png", image)
         save(tmp_path / "distorted" / f"{number}.png", noisy(image, 20))
     folders = [str(tmp_path / name) for name in ("reference", "distorted")]
-    found = score_pairs(*folders, metrics="niqe,brisque", weights_dir=weights_dir)
-    niqe, brisque = load_niqe(weights_dir=weights_dir), load_brisque(weights_dir=weights_dir)
-    np.testing.assert_allclose(values(found, "niqe", folders[0]), iq.niqe(large, model=niqe, data_range=255), rtol=1e-6)
-    np.testing.assert_allclose(
-        values(found, "brisque", folders[0]), iq.brisque(large, model=brisque, data_range=255), rtol=1e-6
-    )
-    assert values(found, "brisque", folders[1]) != values(found, "brisque", folders[0])
-    assert found.manifest["definitions"]["niqe"]["weights"] == {
-        "convention": "matlab",
-        "sha256": WeightsStore(weights_dir).open("niqe").sha256,
-        "published": False,
-    }
+    found = score_pairs(*folders, metrics="niqe,niqe-authors,brisque,brisque-authors", weights_dir=weights_dir)
+    conventions = {"niqe": "scikit-video", "niqe-authors": "matlab", "brisque": "brisque", "brisque-authors": "matlab"}
+    for name, convention in conventions.items():
+        op, load = cast(Any, (iq.niqe, load_niqe) if name.startswith("niqe") else (iq.brisque, load_brisque))
+        model = load(convention=convention, weights_dir=weights_dir)
+        expected = op(large, model=model, data_range=255)
+        np.testing.assert_allclose(values(found, name, folders[0]), expected, rtol=1e-6)
+        assert values(found, name, folders[1]) != values(found, name, folders[0])
+        digest = WeightsStore(weights_dir).open(name).sha256
+        record = found.manifest["definitions"][name]
+        assert record["weights"] == {"convention": convention, "sha256": digest, "published": False}
+        own = f"a model of your own ({digest[:12]}, weights {name}), features by the convention {convention}"
+        assert record["definition"] == own
+        assert {one.definition for one in found.means if one.metric == name} == {own}
 
 
 def test_without_weights_a_named_measure_says_how_to_get_them_and_a_group_leaves_it_out(folders, tmp_path, capfd):
@@ -143,7 +150,7 @@ def test_least_sides_are_those_of_the_networks_and_models(weights_dir):
     for network, plan in plans.items():
         maps = LPIPS_NETWORKS[network][2]
         assert PAIR_MEASURES[f"lpips-{network}"].least_side == max(plan.least_sides[name] for name in maps)
-    for name in ("lpips-alex", "niqe", "brisque"):
+    for name in ("lpips-alex", "niqe", "niqe-authors", "brisque", "brisque-authors"):
         measure = PAIR_MEASURES[name]
         small = np.zeros((1, measure.least_side - 1, measure.least_side, 3), np.uint8)
         with pytest.raises(InputError, match=f"at least {measure.least_side} x {measure.least_side}"):

@@ -26,6 +26,7 @@ from jaxeval.ops.image_quality._niqe import NiqeConvention as NiqeConvention
 from jaxeval.ops.image_quality._niqe import NiqeModel as NiqeModel
 from jaxeval.ops.image_quality._niqe import niqe as niqe
 from jaxeval.ops.image_quality._niqe import niqe_features as niqe_features
+from jaxeval.ops.image_quality._nlpd import NlpdConvention as NlpdConvention
 from jaxeval.ops.image_quality._nlpd import nlpd as nlpd
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs as psnr_hvs
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs_m as psnr_hvs_m
@@ -40,6 +41,7 @@ from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
 from jaxeval.ops.image_quality.colour import rgb_to_ycbcr as rgb_to_ycbcr
 from jaxeval.ops.image_quality.frames import frame_scores as frame_scores
+from jaxeval.ops.image_quality.natural_scene import FlatPixels as FlatPixels
 from jaxeval.ops.image_quality.no_reference import Exposure as Exposure
 from jaxeval.ops.image_quality.no_reference import colourfulness as colourfulness
 from jaxeval.ops.image_quality.no_reference import entropy as entropy
@@ -60,10 +62,12 @@ __all__ = [
     "BrisqueConvention",
     "BrisqueModel",
     "Exposure",
+    "FlatPixels",
     "LpipsConvention",
     "MsSsimConvention",
     "NiqeConvention",
     "NiqeModel",
+    "NlpdConvention",
     "SsimConvention",
     "SsimTerms",
     "View",

@@ -5,8 +5,8 @@
 | matlab     | YIQ's, in whole numbers | in 0.001s    | around the edges       | MATLAB's bicubic                |
 | brisque    | Rec. 709's, not rounded | not rounded  | inside                 | OpenCV's bicubic, which aliases |
 
-"matlab" is the authors' (and piq's), "brisque" that of the Python package. A model goes with the convention of the
-features that it was fitted to.
+"matlab" is the authors' (and piq's for even sides), "brisque" that of the Python package. A model goes with the
+convention of the features that it was fitted to.
 
 Reference: Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 21(12), 2012.
 """
@@ -31,7 +31,9 @@ from jaxeval.ops.image_quality.batches import (
 )
 from jaxeval.ops.image_quality.colour import rounded_mix, transform
 from jaxeval.ops.image_quality.natural_scene import (
+    FLAT_PIXELS,
     SHIFTS,
+    FlatPixels,
     contrast_normalised,
     neighbours,
     shape_of_symmetric,
@@ -91,13 +93,19 @@ class BrisqueModel:
 
 
 @takes_arrays
-def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None) -> Scores:
+def brisque(
+    x: Numbers, *, model: BrisqueModel, data_range: float | None = None, flat_pixels: FlatPixels = "convention"
+) -> Scores:
     """Blind image spatial quality evaluator (BRISQUE) of single images.
 
     Args:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
       model: a fitted regression; docs/image_quality.md says how published ones are loaded.
       data_range: width of the values' range, such as 1.0 or 255.
+      flat_pixels: where pixels count that equal the mean of their neighbourhood, in flat and clipped areas: "neither"
+        side of 0, or "left" or "right" of it by a rounding error, whose products with neighbours have signs. By default
+        as the convention's code has zeros: "neither" for "matlab"; for "brisque" they and their products count to
+        the right. docs/image_quality.md says what that makes of such images.
 
     Returns:
       [N], about 0 to 100: lower is better. Not-a-number for images without texture.
@@ -117,13 +125,19 @@ def brisque(x: Numbers, *, model: BrisqueModel, data_range: float | None = None)
       >>> jax.eval_shape(lambda x: image_quality.brisque(x, model=model, data_range=1.0), images).shape
       (4,)
     """
+    check_choice("brisque", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
-    return each_image(_brisque, x, data_range=check_data_range("brisque", {"x": x}, data_range), model=model)
+    peak = check_data_range("brisque", {"x": x}, data_range)
+    return each_image(_brisque, x, data_range=peak, model=model, flat=flat_pixels)
 
 
 @takes_arrays
 def brisque_features(
-    x: Numbers, *, data_range: float | None = None, convention: BrisqueConvention = "matlab"
+    x: Numbers,
+    *,
+    data_range: float | None = None,
+    convention: BrisqueConvention = "matlab",
+    flat_pixels: FlatPixels = "convention",
 ) -> Float[Array, "*n 36"]:
     """The features, [N, 36]: 18 of the image and 18 of the image halved; arguments and errors as for `brisque`.
 
@@ -135,21 +149,23 @@ def brisque_features(
       (4, 36)
     """
     check_choice("brisque", "convention", convention, CONVENTIONS)
+    check_choice("brisque", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
-    return each_image(_features, x, data_range=check_data_range("brisque", {"x": x}, data_range), convention=convention)
+    peak = check_data_range("brisque", {"x": x}, data_range)
+    return each_image(_features, x, data_range=peak, convention=convention, flat=flat_pixels)
 
 
-def _brisque(x: Pixels, *, data_range: float, model: BrisqueModel) -> Float[Array, ""]:
+def _brisque(x: Pixels, *, data_range: float, model: BrisqueModel, flat: FlatPixels) -> Float[Array, ""]:
     low, high, support, coefficients = (
         jnp.asarray(a.astype(np.float32)) for a in (model.low, model.high, model.support, model.coefficients)
     )
-    features = _features(x, data_range=data_range, convention=model.convention)
+    features = _features(x, data_range=data_range, convention=model.convention, flat=flat)
     scaled = 2.0 * (features - low) / (high - low) - 1.0
     kernels = jnp.exp(-model.gamma * ((scaled - support) ** 2).sum(-1))
     return contract("s,s->", kernels, coefficients) - model.rho
 
 
-def _features(x: Pixels, *, data_range: float, convention: BrisqueConvention) -> Float[Array, " f"]:
+def _features(x: Pixels, *, data_range: float, convention: BrisqueConvention, flat: FlatPixels) -> Float[Array, " f"]:
     x = x * (255.0 / data_range)
     if x.shape[-1] == 1:
         plane = x[..., 0]
@@ -158,19 +174,20 @@ def _features(x: Pixels, *, data_range: float, convention: BrisqueConvention) ->
     else:
         plane = transform(x, _REC709)[..., 0]
     halved = _halved(plane, convention)
-    return jnp.concatenate([_of_scale(p, convention) for p in (plane, halved)])
+    return jnp.concatenate([_of_scale(p, convention, flat) for p in (plane, halved)])
 
 
-def _of_scale(plane: Plane, convention: BrisqueConvention) -> Float[Array, " half"]:
-    coefficients = contrast_normalised(plane, "zero")
+def _of_scale(plane: Plane, convention: BrisqueConvention, flat: FlatPixels) -> Float[Array, " half"]:
+    coefficients = contrast_normalised(plane, "zero", flat)
     ours = convention == "matlab"
+    zeros_right = not ours and flat != "neither"
     if ours:
         values = list(shape_of_symmetric(coefficients))
     else:
-        fit = skewed_fit(coefficients, on_grid=False, zeros_right=True)
+        fit = skewed_fit(coefficients, on_grid=False, zeros_right=zeros_right)
         values = [fit.shape, 0.5 * (fit.left**2 + fit.right**2)]
     for shift in SHIFTS:
-        fit = skewed_fit(neighbours(coefficients, shift, circular=ours), on_grid=ours, zeros_right=not ours)
+        fit = skewed_fit(neighbours(coefficients, shift, circular=ours), on_grid=ours, zeros_right=zeros_right)
         mean = fit.mean()
         values += [fit.shape, mean, fit.left**2, fit.right**2]
     return jnp.stack(values)
@@ -178,7 +195,7 @@ def _of_scale(plane: Plane, convention: BrisqueConvention) -> Float[Array, " hal
 
 def _halved(plane: Plane, convention: BrisqueConvention) -> Plane:
     if convention == "matlab":
-        return resampled(plane, *(cubic(size, size // 2, (size // 2) / size) for size in plane.shape))
+        return resampled(plane, *(cubic(size, -(-size // 2), 0.5) for size in plane.shape))
     for axis in (0, 1):
         to = round(plane.shape[axis] / 2)  # half to even
         widths = [(1, 3) if i == axis else (0, 0) for i in range(2)]

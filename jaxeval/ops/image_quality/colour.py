@@ -107,6 +107,10 @@ def check_view(op: str, x: Numbers, channels: str, crop_border: int, least_side:
     if not isinstance(crop_border, int) or crop_border < 0:
         raise InputError(f"{op}: crop_border={crop_border!r} is not a number of pixels >= 0")
     side = min(x.shape[1], x.shape[2])
+    if side < least_side:
+        raise InputError(
+            f"{op}: x has images of {x.shape[1]} x {x.shape[2]} pixels; at least {least_side} x {least_side} are needed"
+        )
     if side - 2 * crop_border < least_side:
         raise InputError(
             f"{op}: crop_border={crop_border} leaves {side - 2 * crop_border} of {side} pixels; at least {least_side} "

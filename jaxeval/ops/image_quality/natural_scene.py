@@ -8,7 +8,7 @@ References: Mittal, Moorthy, Bovik, "No-reference image quality assessment in th
 2012; Lasmar, Stitou, Berthoumieu, "Multiscale skewed heavy tailed model for texture analysis", ICIP 2009.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,12 +22,15 @@ from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
 Plane = Float[Array, "_ _"]
 Scalar = Float[Array, ""]
+FlatPixels = Literal["convention", "neither", "left", "right"]
+FLAT_PIXELS: tuple[FlatPixels, ...] = ("convention", "neither", "left", "right")
 
 SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))  # to the right, down, and along both diagonals
 _TAPS = gaussian_taps(7, 7 / 6)
 # Of float32's rounding of a local mean. In flat areas its sign would decide on which side of 0 a pixel counts, as that
 # of float64's does in other implementations.
 _ROUNDING = 2e-5
+_ASIDE = 1e-15  # the size of a difference that only its sign is wanted of: its square adds nothing to a float32 sum
 _SHAPES = np.arange(0.2, 10.0005, 0.001)
 _RATIOS = np.exp(
     2 * scipy.special.gammaln(2 / _SHAPES) - scipy.special.gammaln(1 / _SHAPES) - scipy.special.gammaln(3 / _SHAPES)
@@ -52,12 +55,13 @@ class SkewedFit(NamedTuple):
         return (right - left) * jnp.exp(gammaln(2.0 / self.shape) - gammaln(1.0 / self.shape))
 
 
-def contrast_normalised(x: Plane, edges: str) -> Plane:
+def contrast_normalised(x: Plane, edges: str, flat: FlatPixels) -> Plane:
     """(x - local mean) / (local deviation + 1) of values from 0 to 255, in Gaussian windows of 7 x 7, sigma 7/6.
 
     Args:
       x: [H, W].
       edges: "zero" or "edge": what is beyond the borders.
+      flat: beside which side of 0 pixels are put that equal their local mean: "left" or "right"; otherwise they are 0.
     """
     margin = len(_TAPS) // 2
     padded = jnp.pad(x, margin, mode="edge") if edges == "edge" else jnp.pad(x, margin)
@@ -66,7 +70,8 @@ def contrast_normalised(x: Plane, edges: str) -> Plane:
     padded = padded - centre
     mean, square = blur((padded, padded * padded), _TAPS)
     difference = x - centre - mean
-    difference = jnp.where(jnp.abs(difference) < _ROUNDING, 0.0 * difference, difference)
+    aside = {"left": -_ASIDE, "right": _ASIDE}.get(flat, 0.0)
+    difference = jnp.where(jnp.abs(difference) < _ROUNDING, 0.0 * difference + aside, difference)
     return difference / (root(jnp.abs(square - mean * mean)) + 1.0)
 
 

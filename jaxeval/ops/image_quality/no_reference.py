@@ -68,7 +68,7 @@ def total_variation(x: Numbers, *, data_range: float | None = None, norm: str = 
       [ 0. 16.]
     """
     check_choice("total_variation", "norm", norm, _NORMS)
-    _checked("total_variation", x, data_range)
+    _checked("total_variation", x, data_range, of_differences=True)
     return each_image(_total_variation, x, norm=norm)
 
 
@@ -99,7 +99,7 @@ def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
       >>> image_quality.sharpness(images, data_range=1.0) > 0
       Array([False,  True], dtype=bool)
     """
-    peak = _checked("sharpness", x, data_range, least_side=2, colours=(1, 3))
+    peak = _checked("sharpness", x, data_range, least_side=2, colours=(1, 3), of_differences=True)
     return each_image(_sharpness, x, data_range=peak)
 
 
@@ -186,10 +186,15 @@ def entropy(x: Numbers, *, data_range: float | None = None, bins: int = 256) -> 
 
 
 def _checked(
-    op: str, x: Numbers, data_range: float | None, least_side: int = 1, colours: tuple[int, ...] = ()
+    op: str,
+    x: Numbers,
+    data_range: float | None,
+    least_side: int = 1,
+    colours: tuple[int, ...] = (),
+    of_differences: bool = False,
 ) -> float:
     check_images(op, "x", x, least_side=least_side, colours=colours)
-    return check_data_range(op, {"x": x}, data_range)
+    return check_data_range(op, {"x": x}, data_range, of_differences=of_differences)
 
 
 def _total_variation(x: Pixels, *, norm: str) -> Float[Array, ""]:

@@ -110,7 +110,8 @@ def psnr(
 
 
 def _errors(op: str, x: Numbers, y: Numbers, data_range: float | None, channels: View, crop_border: int) -> Scores:
-    peak = image_pair(op, x, y, data_range)
+    # Rounding to whole codes depends on where 0 is; nothing else here does.
+    peak = image_pair(op, x, y, data_range, of_differences=channels != "y-rounded")
     check_view(op, x, channels, crop_border, 1)
     return each_image(_error, x, y, kind=op, data_range=peak, channels=channels, crop_border=crop_border)
 

@@ -1,0 +1,165 @@
+"""Models of NIQE and BRISQUE in the weights folder: with their ranges and their convention, or not at all."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import scipy.io
+
+from jaxeval.cli import main
+from jaxeval.errors import InputError, WeightsError, WeightsMissingError
+from jaxeval.extractors import WeightsStore, load_brisque, load_niqe, store
+from jaxeval.extractors.catalogue import CATALOGUE
+from jaxeval.extractors.quality_files import NIQE_WEIGHTS
+
+HEAD = "svm_type epsilon_svr\nkernel_type rbf\ngamma 0.05\nnr_class 2\ntotal_sv 2\nrho -50.5\nSV\n"
+LINES = ["1 1:0.5 36:-0.25", "-1 2:0.125"]
+REGRESSION = (HEAD + "\n".join(LINES) + "\n").encode()
+RANGES = ("x\n-1 1\n" + "".join(f"{i} {-i} {2 * i}\n" for i in range(1, 37))).encode()
+
+
+def as_on_windows(content):
+    return content.replace(b"\n", b"\r\n")
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return WeightsStore(tmp_path / "weights")
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A regression and its ranges, taken for what the authors publish."""
+    (tmp_path / "allmodel").write_bytes(as_on_windows(REGRESSION))
+    (tmp_path / "allrange").write_bytes(as_on_windows(RANGES))
+    known = CATALOGUE["brisque-authors"]
+    assert known.ranges is not None
+    digests = [hashlib.sha256(as_on_windows(content)).hexdigest() for content in (REGRESSION, RANGES)]
+    copies = [(hashlib.sha256(content).hexdigest(),) for content in (REGRESSION, RANGES)]
+    ranges = dataclasses.replace(known.ranges, sha256=digests[1], copies=copies[1])
+    monkeypatch.setitem(
+        CATALOGUE, "brisque-authors", dataclasses.replace(known, sha256=digests[0], copies=copies[0], ranges=ranges)
+    )
+    return tmp_path
+
+
+def row(kept, name):
+    return {row.name: row for row in kept.list()}[name]
+
+
+def test_the_authors_regression_is_kept_with_its_ranges_whatever_its_line_ends(kept, files):
+    assert kept.import_file("brisque-authors", files / "allmodel", ranges=files / "allrange").state == "ready"
+    model = load_brisque(convention="matlab", weights_dir=kept.folder)
+    assert (model.convention, model.gamma, model.rho) == ("matlab", 0.05, -50.5)
+    np.testing.assert_array_equal(model.low, -np.arange(1, 37))
+    np.testing.assert_array_equal(model.high, 2 * np.arange(1, 37))
+    assert (model.support[0, 0], model.support[0, 35], model.support[1, 1]) == (0.5, -0.25, 0.125)
+    before = row(kept, "brisque-authors")
+    (files / "allmodel").write_bytes(REGRESSION)
+    (files / "allrange").write_bytes(RANGES)
+    assert kept.import_file("brisque-authors", files / "allmodel", ranges=files / "allrange") == before
+    again = load_brisque(files / "allmodel", ranges=files / "allrange")
+    assert again.convention == "matlab"
+    np.testing.assert_array_equal(again.low, model.low)
+
+
+@pytest.mark.parametrize("unverified", [False, True])
+def test_the_authors_regression_is_not_taken_for_the_packages(kept, files, unverified):
+    with pytest.raises(WeightsError, match="allmodel: the published weights of 'brisque-authors', not of 'brisque'"):
+        kept.import_file("brisque", files / "allmodel", ranges=files / "allrange", unverified=unverified)
+    with pytest.raises(InputError, match=r"allmodel: give the ranges of its features too \(--ranges FILE"):
+        kept.import_file("brisque-authors", files / "allmodel", unverified=unverified)
+    assert not kept.folder.exists()
+    with pytest.raises(InputError, match="'brisque-authors' model goes with convention 'matlab', not 'brisque'"):
+        load_brisque(files / "allmodel", ranges=files / "allrange", convention="brisque")
+
+
+@pytest.mark.parametrize("name", ["brisque", "brisque-authors"])
+def test_a_regression_of_ones_own_comes_with_its_ranges(kept, tmp_path, name):
+    (tmp_path / "svm").write_bytes(REGRESSION.replace(b"0.05", b"0.1"))
+    (tmp_path / "range").write_bytes(RANGES)
+    with pytest.raises(InputError, match="svm: give the ranges of its features too"):
+        kept.import_file(name, tmp_path / "svm", unverified=True)
+    with pytest.raises(WeightsError, match="svm: its SHA-256 is"):
+        kept.import_file(name, tmp_path / "svm", ranges=tmp_path / "range")
+    assert kept.import_file(name, tmp_path / "svm", ranges=tmp_path / "range", unverified=True).state == "custom"
+    found = row(kept, name)
+    assert (found.description, found.licence, found.source) == (f"your own weights of {name}, from svm", "", "svm")
+    convention = "matlab" if name == "brisque-authors" else "brisque"
+    model = load_brisque(convention=convention, weights_dir=kept.folder)
+    assert (model.gamma, model.high[35], model.convention) == (0.1, 72, convention)
+    with pytest.raises(InputError, match="svm: give ranges, the file of the ranges of this model's features"):
+        load_brisque(tmp_path / "svm", convention=convention)
+    with pytest.raises(InputError, match="svm: give convention, 'matlab' or 'brisque'"):
+        load_brisque(tmp_path / "svm", ranges=tmp_path / "range")
+
+
+def test_ranges_that_are_not_the_published_ones(kept, files, capfd):
+    (files / "allrange").write_bytes(RANGES.replace(b"36 -36 72", b"36 -36 73"))
+    arguments = ["weights", "import", "brisque-authors", str(files / "allmodel"), "--ranges", str(files / "allrange")]
+    arguments += ["--weights-dir", str(kept.folder)]
+    assert main(arguments) == 2
+    assert "allrange: its SHA-256 is" in capfd.readouterr().err
+    assert main([*arguments, "--unverified"]) == 0
+    assert row(kept, "brisque-authors").state == "custom"
+
+
+def test_ranges_that_have_no_use(kept, files, monkeypatch):
+    with pytest.raises(InputError, match=r"'niqe' has no ranges: leave .*allrange out"):
+        kept.import_file("niqe", files / "allrange", ranges=files / "allrange", unverified=True)
+    with pytest.raises(InputError, match="allrange: no such file: give the path of the ranges of 'brisque'"):
+        kept.import_file("brisque", files / "allmodel", ranges=files / "no" / "allrange")
+    with pytest.raises(InputError, match=r"ranges .*allrange go with a model"):
+        load_brisque(ranges=files / "allrange", weights_dir=kept.folder)
+    own = REGRESSION.replace(b"0.05", b"0.2")
+    (files / "package").write_bytes(own)
+    monkeypatch.setitem(
+        CATALOGUE, "brisque", dataclasses.replace(CATALOGUE["brisque"], sha256=hashlib.sha256(own).hexdigest())
+    )
+    with pytest.raises(InputError, match="package: the published 'brisque' regression has its own ranges"):
+        kept.import_file("brisque", files / "package", ranges=files / "allrange")
+    assert kept.import_file("brisque", files / "package").state == "ready"
+    for model in (load_brisque(weights_dir=kept.folder), load_brisque(files / "package")):
+        assert (model.low[0], model.high[35], model.convention) == (0.336999, 0.534484, "brisque")
+
+
+def test_statistics_of_photographs_go_under_the_name_of_their_convention(kept, tmp_path):
+    names = {"niqe-authors": ("mu_prisparam", "cov_prisparam"), "niqe": ("pop_mu", "pop_cov")}
+    for name, (mean, covariance) in names.items():
+        scipy.io.savemat(tmp_path / f"{name}.mat", {mean: np.full((1, 36), 2.0), covariance: np.eye(36)})
+    for name, other in (("niqe", "niqe-authors"), ("niqe-authors", "niqe")):
+        with pytest.raises(WeightsError, match=f"{names[other][0]} .*; import them as {other}$"):
+            kept.import_file(name, tmp_path / f"{other}.mat", unverified=True)
+        kept.import_file(name, tmp_path / f"{name}.mat", unverified=True)
+    for convention, name in NIQE_WEIGHTS.items():
+        assert load_niqe(convention=convention, weights_dir=kept.folder).convention == convention
+        assert load_niqe(tmp_path / f"{name}.mat").convention == convention
+        with pytest.raises(WeightsError, match=f"not '{convention}'"):
+            load_niqe(tmp_path / f"{({*names} - {name}).pop()}.mat", convention=convention)
+
+
+def test_what_was_kept_before_is_not_believed(kept, files, monkeypatch):
+    own = REGRESSION.replace(b"0.05", b"0.1")
+    (files / "svm").write_bytes(own)
+    kept.import_file("brisque", files / "svm", ranges=files / "allrange", unverified=True)
+    index = kept.folder / "index.json"
+    document = json.loads(index.read_text())
+    document["weights"]["brisque"]["converter"] = 1  # without ranges
+    index.write_text(json.dumps(document))
+    monkeypatch.setitem(CATALOGUE, "brisque", dataclasses.replace(CATALOGUE["brisque"], package=("none-such", "x")))
+    assert row(kept, "brisque").state == "missing"
+    with pytest.raises(WeightsMissingError):
+        load_brisque(weights_dir=kept.folder)
+
+
+def test_both_files_of_the_authors_are_one_download(kept, files, monkeypatch):
+    known = CATALOGUE["brisque-authors"]
+    assert known.ranges is not None
+    contents = {known.source: files / "allmodel", known.ranges.source: files / "allrange"}
+    monkeypatch.setattr(store, "_fetch", lambda name, url, size, progress: contents[url].read_bytes())
+    with pytest.raises(WeightsMissingError, match=r"run `jaxeval weights download brisque-authors`.*--ranges FILE`"):
+        load_brisque(convention="matlab", weights_dir=kept.folder)
+    assert main(["weights", "download", "brisque-authors", "--weights-dir", str(kept.folder)]) == 0
+    assert load_brisque(convention="matlab", weights_dir=kept.folder).high[0] == 2
