@@ -177,7 +177,8 @@ _ALL = (
         "cw-ssim", "CW-SSIM", _plain(iq.cw_ssim), "higher", "pyiqa's, luma not rounded", least_side=64, range=_UNIT
     ),
     PairMeasure("iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161, range=_SIGNED),
-    PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "piq's vif_p, pixel domain", least_side=41),
+    PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "the paper's, the authors' vifvec.m, wavelets", least_side=65),
+    PairMeasure("vifp", "VIFp", _plain(iq.vifp), "higher", "the authors' vifp_mscale.m, pixel domain", least_side=41),
     PairMeasure(
         "fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,), range=_UNIT
     ),
