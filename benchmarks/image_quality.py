@@ -184,7 +184,7 @@ PEERS: dict[str, dict[str, Callable[[Batch, Batch], Call]]] = {
     "rmse": {"dm-pix": functools.partial(_dm_pix, "rmse")},
     "mae": {"dm-pix": functools.partial(_dm_pix, "mae")},
     "iw-ssim": {"piq": functools.partial(_piq, "information_weighted_ssim")},
-    "vif": {"piq": functools.partial(_piq, "vif_p")},
+    "vifp": {"piq": functools.partial(_piq, "vif_p")},
     "fsim": {"piq": functools.partial(_piq, "fsim")},
     "sr-sim": {"piq": functools.partial(_piq, "srsim")},
     "vsi": {"piq": functools.partial(_piq, "vsi")},

@@ -181,7 +181,24 @@ _ALL = (
     PairMeasure(
         "iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161, range=_SIGNED, symmetric=False
     ),
-    PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "piq's vif_p, pixel domain", least_side=41, symmetric=False),
+    PairMeasure(
+        "vif",
+        "VIF",
+        _plain(iq.vif),
+        "higher",
+        "the paper's, the authors' vifvec.m, wavelets",
+        least_side=65,
+        symmetric=False,
+    ),
+    PairMeasure(
+        "vifp",
+        "VIFp",
+        _plain(iq.vifp),
+        "higher",
+        "the authors' vifp_mscale.m, pixel domain",
+        least_side=41,
+        symmetric=False,
+    ),
     PairMeasure(
         "fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,), range=_UNIT
     ),

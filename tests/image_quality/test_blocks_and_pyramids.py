@@ -125,11 +125,9 @@ def _nlpd(x, y, fifth):
 def test_nlpd_is_that_of_its_convention(size):
     apart = []
     for label, x, y in pairs(size, ("astronaut", "camera")):
-        expected: dict[NlpdConvention, float] = {
-            name: _nlpd(luma(x) / 255, luma(y) / 255, fifth) for name, fifth in NLPD_FIFTHS.items()
-        }
-        apart.append(abs(expected["authors"] - expected["pyiqa"]))
-        for name, value in expected.items():
+        expected = [_nlpd(luma(x) / 255, luma(y) / 255, fifth) for fifth in NLPD_FIFTHS.values()]
+        apart.append(abs(expected[0] - expected[1]))
+        for name, value in zip(NLPD_FIFTHS, expected, strict=True):
             found = nlpd(y[None], x[None], data_range=255, convention=name)
             np.testing.assert_allclose(found, [value], atol=2e-6, err_msg=f"{label} {name}")
     assert max(apart) > 1e-4  # the tolerance tells the conventions apart

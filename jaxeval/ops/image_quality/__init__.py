@@ -36,6 +36,7 @@ from jaxeval.ops.image_quality._ssim import SsimTerms as SsimTerms
 from jaxeval.ops.image_quality._ssim import ssim as ssim
 from jaxeval.ops.image_quality._ssim import ssim_terms as ssim_terms
 from jaxeval.ops.image_quality._vif import vif as vif
+from jaxeval.ops.image_quality._vifp import vifp as vifp
 from jaxeval.ops.image_quality._vsi import vsi as vsi
 from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
@@ -106,5 +107,6 @@ __all__ = [
     "ssim_terms",
     "total_variation",
     "vif",
+    "vifp",
     "vsi",
 ]

@@ -9,11 +9,11 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
-from jaxeval.ops._derivatives import Arrays, Tangents, filled, sloped
 from jaxeval.ops.image_quality._maths import map_mean, map_sum, power
 from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import luma_yiq
 from jaxeval.ops.image_quality.resampling import resampled
+from jaxeval.ops.image_quality.spectra import spectrum
 from jaxeval.ops.image_quality.windows import blur, columns, gaussian_taps, rows, uniform_taps
 
 Pixels = Float[Array, "h w c"]
@@ -24,7 +24,6 @@ _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _C1, _C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
 _NOISE = 0.4  # variance of the visual noise, of values from 0 to 255
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
-_SINGULAR = 1e-6  # eigenvalues below this share of the greatest count as 0: float32 cannot tell them from it
 _MARGIN = 4  # from windows of 3 pixels to windows of 11
 
 
@@ -136,7 +135,9 @@ def _information(x: Plane, y: Plane, parent: Float[Array, "h3 w3"] | None) -> Re
         tall, wide = _enlargement(parent.shape[0], y.shape[0]), _enlargement(parent.shape[1], y.shape[1])
         neighbours.append(resampled(parent, tall, wide)[1:-1, 1:-1])
     vectors = jnp.stack(neighbours)
-    eigenvalues, squares = _spectrum(vectors.reshape(len(neighbours), -1))
+    vectors = vectors.reshape(len(neighbours), -1)
+    eigenvalues, inverse = spectrum(contract("in,jn->ij", vectors, vectors) / vectors.shape[1])
+    squares = (contract("ij,jm->im", inverse, vectors) * vectors).sum(0)
     energy = squares.reshape(height, width) / len(neighbours)
     seen = noise + (1.0 + gain * gain) * _NOISE
 
@@ -144,52 +145,3 @@ def _information(x: Plane, y: Plane, parent: Float[Array, "h3 w3"] | None) -> Re
         return bits + jnp.log2(1.0 + (seen * energy * eigenvalue + _NOISE * noise) / _NOISE**2), None
 
     return lax.scan(add, jnp.zeros_like(energy), eigenvalues)[0]
-
-
-def _spectrum(vectors: Float[Array, "k n"]) -> tuple[Float[Array, " k"], Float[Array, " n"]]:
-    """Eigenvalues of the vectors' covariance C, and v^T C^-1 v for each vector, without directions that are singular.
-
-    First derivatives take none of the eigenvectors', which do not exist where eigenvalues are equal.
-    """
-    covariance = contract("in,jn->ij", vectors, vectors) / vectors.shape[1]
-    given = lax.stop_gradient(covariance)
-    values, basis = jnp.linalg.eigh(given)
-    kept = values > _SINGULAR * values[-1]
-    inverse = contract("ik,jk->ij", basis * jnp.where(kept, 1.0 / jnp.where(kept, values, 1.0), 0.0)[None], basis)
-    inverse = 2.0 * inverse - _product(_product(inverse, given), inverse)  # a step of Newton's iteration
-    (eigenvalues,) = sloped(_eigenvalues, _eigenvalues_slope, (covariance, basis))
-    (inverse,) = sloped(_second, _inverse_slope, (covariance, inverse))
-    return jnp.where(kept, eigenvalues, 0.0), (_product(inverse, vectors) * vectors).sum(0)
-
-
-def _second(arguments: Arrays) -> Arrays:
-    """A result that is at hand, whose derivative is that of a function of the first argument."""
-    return (arguments[1],)
-
-
-def _eigenvalues(arguments: Arrays) -> Arrays:
-    """v^T C v for each eigenvector v, whose derivative is that of fixed vectors."""
-    matrix, basis = arguments
-    return ((basis * _product(matrix, basis)).sum(0),)
-
-
-def _eigenvalues_slope(arguments: Arrays, _: Arrays, tangents: Tangents) -> Arrays:
-    (basis,) = sloped(_second, _basis_slope, arguments)
-    return ((basis * _product(filled(arguments, tangents)[0], basis)).sum(0),)
-
-
-def _basis_slope(arguments: Arrays, found: Arrays, tangents: Tangents) -> Arrays:
-    """Of the eigenvectors; 0 between those of equal eigenvalues."""
-    (basis,), (values,) = found, sloped(_eigenvalues, _eigenvalues_slope, arguments)
-    apart = values[None, :] - values[:, None]
-    differ = apart != 0.0
-    turned = _product(_product(basis.T, filled(arguments, tangents)[0]), basis) / jnp.where(differ, apart, 1.0)
-    return (_product(basis, jnp.where(differ, turned, 0.0)),)
-
-
-def _inverse_slope(arguments: Arrays, found: Arrays, tangents: Tangents) -> Arrays:
-    return (-_product(_product(found[0], filled(arguments, tangents)[0]), found[0]),)
-
-
-def _product(a: Float[Array, "i j"], b: Float[Array, "j m"]) -> Float[Array, "i m"]:
-    return contract("ij,jm->im", a, b)
