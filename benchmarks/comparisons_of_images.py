@@ -42,6 +42,7 @@ _OPS: dict[str, _Op] = {
     "ms_gmsd": _Op(_of(quality.ms_gmsd), 24),
     "mdsi": _Op(_of(quality.mdsi), 17),
     "haarpsi": _Op(_of(quality.haarpsi), 24, 2e-5),
+    "dss": _Op(_of(quality.dss), 24),
     "nlpd": _Op(_of(quality.nlpd), 32),
     "vif": _Op(_of(quality.vif), 41),
     "fsim": _Op(_of(quality.fsim), 24),
