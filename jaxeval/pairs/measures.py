@@ -163,7 +163,14 @@ _ALL = (
     ),
     PairMeasure("gmsd", "GMSD", _plain(iq.gmsd), "lower", "piq's", least_side=2),
     PairMeasure("ms-gmsd", "MS-GMSD", _plain(iq.ms_gmsd), "lower", "piq's, of the luma", least_side=17),
-    PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "piq's"),
+    PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "the authors' MDSI.m, combined by sum"),
+    PairMeasure(
+        "mdsi-mult",
+        "MDSI mult",
+        _plain(functools.partial(iq.mdsi, combination="mult")),
+        "lower",
+        "the authors' MDSI.m, combined by product",
+    ),
     PairMeasure("haarpsi", "HaarPSI", _plain(iq.haarpsi), "higher", "piq's", least_side=16, range=_UNIT),
     PairMeasure(
         "dss",

@@ -101,6 +101,7 @@ FULL_REFERENCE = {
     "ms_gmsd": Op(iq.ms_gmsd, 24, 17, 0.0),
     "ms_gmsd chromatic": Op(functools.partial(iq.ms_gmsd, chromatic=True), 24, 17, 0.0, channels=(3,)),
     "mdsi": Op(iq.mdsi, 17, 1, 0.0, symmetric=False),
+    "mdsi mult": Op(functools.partial(iq.mdsi, combination="mult"), 17, 1, 0.0, symmetric=False),
     "haarpsi": Op(iq.haarpsi, 24, 16, 1.0),
     "dss": Op(iq.dss, 24, 8, 1.0),
     "nlpd": Op(iq.nlpd, 32, 32, 0.0),

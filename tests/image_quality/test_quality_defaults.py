@@ -52,6 +52,7 @@ DEFAULTS = {
         {"convention": Default("lpips", ("torchmetrics",))},
     ),
     "mae": Example(iq.mae, images(9, 12), OF_PIXELS),
+    "mdsi": Example(iq.mdsi, images(17, 20), {"combination": Default("sum", ("mult",))}),
     "ms_gmsd": Example(iq.ms_gmsd, images(24, 29), {"chromatic": Default(False, (True,))}),
     "ms_ssim": Example(
         iq.ms_ssim,
