@@ -43,6 +43,8 @@ _OPS: dict[str, _Op] = {
     "mdsi": _Op(_of(quality.mdsi), 17),
     "haarpsi": _Op(_of(quality.haarpsi), 24, 2e-5),
     "dss": _Op(_of(quality.dss), 24),
+    "flip": _Op(_of(quality.flip), 24),
+    "hdr_flip": _Op(quality.hdr_flip, 24),
     "nlpd": _Op(_of(quality.nlpd), 32),
     "vif": _Op(_of(quality.vif), 41),
     "fsim": _Op(_of(quality.fsim), 24),

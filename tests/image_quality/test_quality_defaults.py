@@ -6,6 +6,7 @@ it must be given.
 """
 
 import inspect
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -45,6 +46,16 @@ DEFAULTS = {
         {"logit_scale": Default(100.0, (99.0, 101.0, 1.0))},
     ),
     "entropy": Example(iq.entropy, alone(21, 20), {"bins": Default(256, (255, 257))}),
+    "flip": Example(iq.flip, images(16, 19), {"pixels_per_degree": Default(3840 * math.pi / 180, (67.0, 70.0))}),
+    "hdr_flip": Example(
+        iq.hdr_flip,
+        {name: of for name, of in images(16, 19).items() if name != "data_range"},
+        {
+            "pixels_per_degree": Default(3840 * math.pi / 180, (67.0, 70.0)),
+            "tone_mapper": Default("aces", ("hable", "reinhard")),
+            "exposures": Default(None, ((-2.0, 3.0, 4),)),
+        },
+    ),
     "fsim": Example(iq.fsim, images(24, 29), {"chromatic": Default(True, (False,))}),
     "lpips_distance": Example(
         iq.lpips_distance,
@@ -76,7 +87,7 @@ DEFAULTS = {
     ),
     "total_variation": Example(iq.total_variation, alone(9, 12), {"norm": Default("l1", ("l2", "l2-squared"))}),
 }
-SLOW = ("brisque_features", "niqe_features", "fsim", "ms_gmsd", "sr_sim")
+SLOW = ("brisque_features", "niqe_features", "hdr_flip", "fsim", "ms_gmsd", "sr_sim")
 
 
 def test_every_default_is_in_the_table():

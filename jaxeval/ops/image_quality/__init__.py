@@ -13,6 +13,9 @@ from jaxeval.ops.image_quality._clip_iqa import CLIP_IQA_PROMPTS as CLIP_IQA_PRO
 from jaxeval.ops.image_quality._clip_iqa import clip_iqa as clip_iqa
 from jaxeval.ops.image_quality._cw_ssim import cw_ssim as cw_ssim
 from jaxeval.ops.image_quality._dss import dss as dss
+from jaxeval.ops.image_quality._flip import ToneMapper as ToneMapper
+from jaxeval.ops.image_quality._flip import flip as flip
+from jaxeval.ops.image_quality._flip import hdr_flip as hdr_flip
 from jaxeval.ops.image_quality._fsim import fsim as fsim
 from jaxeval.ops.image_quality._gmsd import gms as gms
 from jaxeval.ops.image_quality._gmsd import gmsd as gmsd
@@ -67,6 +70,7 @@ __all__ = [
     "NiqeModel",
     "SsimConvention",
     "SsimTerms",
+    "ToneMapper",
     "View",
     "brisque",
     "brisque_features",
@@ -77,11 +81,13 @@ __all__ = [
     "dss",
     "entropy",
     "exposure",
+    "flip",
     "frame_scores",
     "fsim",
     "gms",
     "gmsd",
     "haarpsi",
+    "hdr_flip",
     "iw_ssim",
     "lpips_distance",
     "mae",
