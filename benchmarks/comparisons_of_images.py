@@ -57,6 +57,7 @@ _OPS: dict[str, _Op] = {
     "total_variation": _Op(_of(quality.total_variation), 24, 5e-6, 1),
     "sharpness": _Op(_of(quality.sharpness), 24, 5e-6, 1),
     "colourfulness": _Op(_of(quality.colourfulness), 24, 5e-6, 1),
+    "piqe": _Op(_of(quality.piqe), 48, 1e-5, 1),
     # A shape of the fitted distribution may fall to the next entry of its table.
     "brisque_features": _Op(_of(quality.brisque_features), 64, 2e-3, 1),
     "niqe_features": _Op(_of(quality.niqe_features), 193, 2e-3, 1),

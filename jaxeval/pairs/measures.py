@@ -224,6 +224,16 @@ _ALL = (
         range=_ANY,
     ),
     PairMeasure(
+        "piqe",
+        "PIQE",
+        _plain(iq.piqe),
+        "lower",
+        "MATLAB's piqe, of the luma rounded to 8 bits",
+        least_side=16,
+        alone=True,
+        range=_ANY,
+    ),
+    PairMeasure(
         "sharpness",
         "Sharpness",
         _plain(iq.sharpness),

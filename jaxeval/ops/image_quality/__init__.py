@@ -31,6 +31,7 @@ from jaxeval.ops.image_quality._niqe import NiqeModel as NiqeModel
 from jaxeval.ops.image_quality._niqe import niqe as niqe
 from jaxeval.ops.image_quality._niqe import niqe_features as niqe_features
 from jaxeval.ops.image_quality._nlpd import nlpd as nlpd
+from jaxeval.ops.image_quality._piqe import piqe as piqe
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs as psnr_hvs
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs_m as psnr_hvs_m
 from jaxeval.ops.image_quality._sr_sim import sr_sim as sr_sim
@@ -98,6 +99,7 @@ __all__ = [
     "niqe",
     "niqe_features",
     "nlpd",
+    "piqe",
     "psnr",
     "psnr_hvs",
     "psnr_hvs_m",
