@@ -43,6 +43,9 @@ _OPS: dict[str, _Op] = {
     "ms_gmsd": _Op(_of(quality.ms_gmsd), 24),
     "mdsi": _Op(_of(quality.mdsi), 17),
     "haarpsi": _Op(_of(quality.haarpsi), 24, 2e-5),
+    "dss": _Op(_of(quality.dss), 24),
+    "flip": _Op(_of(quality.flip), 24),
+    "hdr_flip": _Op(quality.hdr_flip, 24),
     "nlpd": _Op(_of(quality.nlpd), 32),
     "vif": _Op(_of(quality.vif), 65),
     "vifp": _Op(_of(quality.vifp), 41),
@@ -56,6 +59,7 @@ _OPS: dict[str, _Op] = {
     "total_variation": _Op(_of(quality.total_variation), 24, 5e-6, 1),
     "sharpness": _Op(_of(quality.sharpness), 24, 5e-6, 1),
     "colourfulness": _Op(_of(quality.colourfulness), 24, 5e-6, 1),
+    "piqe": _Op(_of(quality.piqe), 48, 1e-5, 1),
     # A shape of the fitted distribution may fall to the next entry of its table.
     "brisque_features": _Op(_of(quality.brisque_features), 64, 2e-3, 1),
     "niqe_features": _Op(_of(quality.niqe_features), 193, 2e-3, 1),

@@ -192,6 +192,7 @@ PEERS: dict[str, dict[str, Callable[[Batch, Batch], Call]]] = {
     "ms-gmsd": {"piq": functools.partial(_piq, "multi_scale_gmsd", chromatic=False)},
     "mdsi": {"piq": functools.partial(_piq, "mdsi")},
     "haarpsi": {"piq": functools.partial(_piq, "haarpsi")},
+    "dss": {"piq": functools.partial(_piq, "dss")},
 }
 """By measure and package: from reference and distorted images to a call that waits for its result."""
 

@@ -6,6 +6,7 @@ it must be given.
 """
 
 import inspect
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -63,6 +64,16 @@ DEFAULTS = {
         {"logit_scale": Default(100.0, (99.0, 101.0, 1.0))},
     ),
     "entropy": Example(iq.entropy, alone(21, 20), {"bins": Default(256, (255, 257))}),
+    "flip": Example(iq.flip, images(16, 19), {"pixels_per_degree": Default(3840 * math.pi / 180, (67.0, 70.0))}),
+    "hdr_flip": Example(
+        iq.hdr_flip,
+        {name: of for name, of in images(16, 19).items() if name != "data_range"},
+        {
+            "pixels_per_degree": Default(3840 * math.pi / 180, (67.0, 70.0)),
+            "tone_mapper": Default("aces", ("hable", "reinhard")),
+            "exposures": Default(None, ((-2.0, 3.0, 4),)),
+        },
+    ),
     "fsim": Example(iq.fsim, images(24, 29), {"chromatic": Default(True, (False,))}),
     "lpips_distance": Example(
         iq.lpips_distance,
@@ -70,6 +81,7 @@ DEFAULTS = {
         {"convention": Default("lpips", ("torchmetrics",))},
     ),
     "mae": Example(iq.mae, images(9, 12), OF_PIXELS),
+    "mdsi": Example(iq.mdsi, images(17, 20), {"combination": Default("sum", ("mult",))}),
     "ms_gmsd": Example(iq.ms_gmsd, images(24, 29), {"chromatic": Default(False, (True,))}),
     "ms_ssim": Example(
         iq.ms_ssim,
@@ -99,7 +111,17 @@ DEFAULTS = {
     ),
     "total_variation": Example(iq.total_variation, alone(9, 12), {"norm": Default("l1", ("l2", "l2-squared"))}),
 }
-SLOW = ("brisque", "brisque_features", "niqe", "niqe_features", "nlpd", "fsim", "ms_gmsd", "sr_sim")
+SLOW = (
+    "brisque",
+    "brisque_features",
+    "niqe",
+    "niqe_features",
+    "nlpd",
+    "hdr_flip",
+    "fsim",
+    "ms_gmsd",
+    "sr_sim",
+)
 
 
 def test_every_default_is_in_the_table():

@@ -19,13 +19,14 @@ CASES = {
     "ms_gmsd": (iq.ms_gmsd, "multi_scale_gmsd", {"chromatic": False}, 1e-5),
     "haarpsi": (iq.haarpsi, "haarpsi", {}, 2e-5),
     "mdsi": (iq.mdsi, "mdsi", {}, 1e-4),
+    "dss": (iq.dss, "dss", {}, 1e-5),
     "vifp": (iq.vifp, "vif_p", {}, 1e-4),
     "fsim": (iq.fsim, "fsim", {}, 1e-5),
     "sr_sim": (iq.sr_sim, "srsim", {}, 1e-5),
     "vsi": (iq.vsi, "vsi", {}, 1e-5),
     "iw_ssim": (iq.iw_ssim, "information_weighted_ssim", {}, 1e-5),
 }
-DOUBLE = ("vifp",)
+DOUBLE = ("vifp", "dss")
 
 
 @pytest.mark.parametrize("name", CASES)

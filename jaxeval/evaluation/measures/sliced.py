@@ -56,7 +56,7 @@ def sliced_draws(first: Pair, second: Pair) -> dict[str, float]:
 
 def _costs_of_all(rule: DirectionRule, pair: Pair) -> np.ndarray:
     """Costs along all directions of all rows of a pair, which its numbers and a comparison both need."""
-    return pair.once(("costs along", rule), lambda: _costs(pair.rows(), rule, pair))
+    return pair.once(("costs along", rule, _seed(rule, pair)), lambda: _costs(pair.rows(), rule, pair))
 
 
 def _costs(rows: Sets, rule: DirectionRule, pair: Pair) -> np.ndarray:

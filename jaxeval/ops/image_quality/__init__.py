@@ -12,6 +12,10 @@ from jaxeval.ops.image_quality._brisque import brisque_features as brisque_featu
 from jaxeval.ops.image_quality._clip_iqa import CLIP_IQA_PROMPTS as CLIP_IQA_PROMPTS
 from jaxeval.ops.image_quality._clip_iqa import clip_iqa as clip_iqa
 from jaxeval.ops.image_quality._cw_ssim import cw_ssim as cw_ssim
+from jaxeval.ops.image_quality._dss import dss as dss
+from jaxeval.ops.image_quality._flip import ToneMapper as ToneMapper
+from jaxeval.ops.image_quality._flip import flip as flip
+from jaxeval.ops.image_quality._flip import hdr_flip as hdr_flip
 from jaxeval.ops.image_quality._fsim import fsim as fsim
 from jaxeval.ops.image_quality._gmsd import gms as gms
 from jaxeval.ops.image_quality._gmsd import gmsd as gmsd
@@ -28,6 +32,7 @@ from jaxeval.ops.image_quality._niqe import niqe as niqe
 from jaxeval.ops.image_quality._niqe import niqe_features as niqe_features
 from jaxeval.ops.image_quality._nlpd import NlpdConvention as NlpdConvention
 from jaxeval.ops.image_quality._nlpd import nlpd as nlpd
+from jaxeval.ops.image_quality._piqe import piqe as piqe
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs as psnr_hvs
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs_m as psnr_hvs_m
 from jaxeval.ops.image_quality._sr_sim import sr_sim as sr_sim
@@ -71,6 +76,7 @@ __all__ = [
     "NlpdConvention",
     "SsimConvention",
     "SsimTerms",
+    "ToneMapper",
     "View",
     "brisque",
     "brisque_features",
@@ -78,13 +84,16 @@ __all__ = [
     "colourfulness",
     "cw_ssim",
     "dists_distance",
+    "dss",
     "entropy",
     "exposure",
+    "flip",
     "frame_scores",
     "fsim",
     "gms",
     "gmsd",
     "haarpsi",
+    "hdr_flip",
     "iw_ssim",
     "lpips_distance",
     "mae",
@@ -95,6 +104,7 @@ __all__ = [
     "niqe",
     "niqe_features",
     "nlpd",
+    "piqe",
     "psnr",
     "psnr_hvs",
     "psnr_hvs_m",

@@ -57,11 +57,28 @@ def image_pair(
     Raises:
       InputError: one of them is not what the op takes.
     """
+    _check_pair(op, x, y, least_side, colours)
+    return check_data_range(op, {"x": x, "y": y}, data_range, of_differences=of_differences)
+
+
+def check_light(op: str, x: Numbers, y: Numbers) -> None:
+    """Raises InputError unless x and y are RGB or gray images of one shape, of finite values from 0 upwards.
+
+    Values are looked at where they are at hand.
+    """
+    _check_pair(op, x, y, 1, (1, 3))
+    for name, array in (("x", x), ("y", y)):
+        low, high = _extremes(array)
+        _check_finite(op, name, array, low, high)
+        if low < 0:
+            raise InputError(f"{op}: {name} has values down to {low:g}; light is not negative")
+
+
+def _check_pair(op: str, x: Numbers, y: Numbers, least_side: int, colours: tuple[int, ...]) -> None:
     for name, images in (("x", x), ("y", y)):
         check_images(op, name, images, least_side=least_side, colours=colours)
     if x.shape != y.shape:
         raise InputError(f"{op}: x has shape {tuple(x.shape)} and y {tuple(y.shape)}; they must be the same")
-    return check_data_range(op, {"x": x, "y": y}, data_range, of_differences=of_differences)
 
 
 def check_images(op: str, name: str, images: Numbers, *, least_side: int = 1, colours: tuple[int, ...] = ()) -> None:
@@ -120,10 +137,7 @@ def _check_values(op: str, name: str, array: Numbers, data_range: float, of_diff
     if is_integer and array.dtype.itemsize == 1 and data_range > 255:
         raise InputError(f"{op}: {name} holds {array.dtype} values, which cannot span data_range={data_range:g}")
     low, high = _extremes(array)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        bad = np.argwhere(~np.isfinite(np.asarray(array).astype(np.float32)))
-        place = ", ".join(str(i) for i in bad[0])
-        raise InputError(f"{op}: {name} has {len(bad)} values that are not finite, the first at [{place}]")
+    _check_finite(op, name, array, low, high)
     if low < -_OVERSHOOT * data_range or high > (1 + _OVERSHOOT) * data_range:
         raise InputError(
             f"{op}: {name} has values from {low:g} to {high:g}, which data_range={data_range:g} does not fit"
@@ -139,6 +153,14 @@ def _check_values(op: str, name: str, array: Numbers, data_range: float, of_diff
             raise InputError(
                 f"{op}: {name} has fractions from {low:g} to {high:g} with data_range={data_range:g}; give 1.0"
             )
+
+
+def _check_finite(op: str, name: str, array: Numbers, low: float, high: float) -> None:
+    """Raises InputError if one of the extremes of an array is not finite."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = np.argwhere(~np.isfinite(np.asarray(array).astype(np.float32)))
+        place = ", ".join(str(i) for i in bad[0])
+        raise InputError(f"{op}: {name} has {len(bad)} values that are not finite, the first at [{place}]")
 
 
 def _extremes(array: AnyArray) -> tuple[float, float]:
