@@ -180,7 +180,15 @@ _ALL = (
     PairMeasure("vif", "VIF", _plain(iq.vif), "higher", "the paper's, the authors' vifvec.m, wavelets", least_side=65),
     PairMeasure("vifp", "VIFp", _plain(iq.vifp), "higher", "the authors' vifp_mscale.m, pixel domain", least_side=41),
     PairMeasure(
-        "fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,), range=_UNIT
+        "fsim",
+        "FSIMc",
+        _plain(iq.fsim),
+        "higher",
+        "with colour; by the convention's averaging of large images",
+        get_args(iq.FsimConvention),
+        least_side=4,
+        colours=(3,),
+        range=_UNIT,
     ),
     PairMeasure(
         "sr-sim", "SR-SIM", _plain(iq.sr_sim), "higher", "piq's, one image at a time", least_side=37, range=_UNIT

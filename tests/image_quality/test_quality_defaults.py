@@ -63,7 +63,9 @@ DEFAULTS = {
         {"logit_scale": Default(100.0, (99.0, 101.0, 1.0))},
     ),
     "entropy": Example(iq.entropy, alone(21, 20), {"bins": Default(256, (255, 257))}),
-    "fsim": Example(iq.fsim, images(24, 29), {"chromatic": Default(True, (False,))}),
+    "fsim": Example(
+        iq.fsim, images(24, 29), {"chromatic": Default(True, (False,)), "convention": Default("piq", ("authors",))}
+    ),
     "lpips_distance": Example(
         iq.lpips_distance,
         {"features_x": MAPS[0], "features_y": MAPS[1], "heads": [jnp.ones(3)]},

@@ -12,6 +12,7 @@ from jaxeval.ops.image_quality._brisque import brisque_features as brisque_featu
 from jaxeval.ops.image_quality._clip_iqa import CLIP_IQA_PROMPTS as CLIP_IQA_PROMPTS
 from jaxeval.ops.image_quality._clip_iqa import clip_iqa as clip_iqa
 from jaxeval.ops.image_quality._cw_ssim import cw_ssim as cw_ssim
+from jaxeval.ops.image_quality._fsim import FsimConvention as FsimConvention
 from jaxeval.ops.image_quality._fsim import fsim as fsim
 from jaxeval.ops.image_quality._gmsd import gms as gms
 from jaxeval.ops.image_quality._gmsd import gmsd as gmsd
@@ -64,6 +65,7 @@ __all__ = [
     "BrisqueModel",
     "Exposure",
     "FlatPixels",
+    "FsimConvention",
     "LpipsConvention",
     "MsSsimConvention",
     "NiqeConvention",
