@@ -200,7 +200,15 @@ _ALL = (
         symmetric=False,
     ),
     PairMeasure(
-        "fsim", "FSIMc", _plain(iq.fsim), "higher", "piq's, with colour", least_side=4, colours=(3,), range=_UNIT
+        "fsim",
+        "FSIMc",
+        _plain(iq.fsim),
+        "higher",
+        "with colour; by the convention's averaging of large images",
+        get_args(iq.FsimConvention),
+        least_side=4,
+        colours=(3,),
+        range=_UNIT,
     ),
     PairMeasure(
         "sr-sim", "SR-SIM", _plain(iq.sr_sim), "higher", "piq's, one image at a time", least_side=37, range=_UNIT

@@ -95,6 +95,7 @@ FULL_REFERENCE = {
     "vif": Op(iq.vif, 65, 65, 1.0, symmetric=False),
     "vifp": Op(iq.vifp, 41, 41, 1.0, symmetric=False),
     "fsim": Op(iq.fsim, 24, 4, 1.0, channels=(3,)),
+    "fsim authors": Op(functools.partial(iq.fsim, convention="authors"), 24, 4, 1.0, channels=(3,)),
     "fsim of luma": Op(functools.partial(iq.fsim, chromatic=False), 24, 4, 1.0),
     "sr_sim": Op(iq.sr_sim, 40, 37, 1.0),
     "vsi": Op(iq.vsi, 24, 2, 1.0),

@@ -5,9 +5,9 @@ import pytest
 import scipy.fft
 import scipy.ndimage
 import scipy.signal
-from photographs import pairs
+from photographs import DISTORTIONS, pairs, photograph
 
-from jaxeval.ops.image_quality import NlpdConvention, cw_ssim, gms, nlpd, psnr_hvs, psnr_hvs_m
+from jaxeval.ops.image_quality import NlpdConvention, cw_ssim, fsim, gms, nlpd, psnr_hvs, psnr_hvs_m
 
 LUMA = np.array([0.299, 0.587, 0.114])
 # From the authors' psnrhvsm.m.
@@ -78,6 +78,23 @@ def test_gms_is_the_papers():
         a, b = edges
         expected = ((2 * a * b + 170) / (a * a + b * b + 170)).mean()
         np.testing.assert_allclose(gms(y[None], x[None], data_range=255), [expected], atol=1e-6, err_msg=label)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "square"), [((641, 700), 3), ((640, 645), 3), ((385, 420), 2)])
+def test_large_images_are_averaged_for_fsim_as_matlab_does(size, square):
+    reference = np.pad(photograph("astronaut"), [(0, 200), (0, 200), (0, 0)], mode="reflect")[: size[0], : size[1]]
+    distorted = DISTORTIONS["jpeg"](reference, 4)
+    small = []
+    for image in (distorted, reference):
+        means = [scipy.signal.convolve2d(image[..., c], np.full((square, square), square**-2)) for c in range(3)]
+        # MATLAB's "same" begins at half a window, rounded down; SciPy's one pixel before that for even windows.
+        same = np.stack(means, -1)[square // 2 :, square // 2 :][: size[0], : size[1]]
+        small.append(same[::square, ::square].astype(np.float32)[None])
+    expected = fsim(*small, data_range=255, convention="authors")  # too small to be averaged again
+    found = fsim(distorted[None], reference[None], data_range=255, convention="authors")
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert abs(float(fsim(distorted[None], reference[None], data_range=255)[0]) - float(expected[0])) > 2e-5
 
 
 # The authors' NLP_dist.m: constants of the bands, and of each the weights above, left, right and below. The finest has

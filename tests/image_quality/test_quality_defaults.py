@@ -74,7 +74,9 @@ DEFAULTS = {
             "exposures": Default(None, ((-2.0, 3.0, 4),)),
         },
     ),
-    "fsim": Example(iq.fsim, images(24, 29), {"chromatic": Default(True, (False,))}),
+    "fsim": Example(
+        iq.fsim, images(24, 29), {"chromatic": Default(True, (False,)), "convention": Default("piq", ("authors",))}
+    ),
     "lpips_distance": Example(
         iq.lpips_distance,
         {"features_x": MAPS[0], "features_y": MAPS[1], "heads": [jnp.ones(3)]},

@@ -16,6 +16,7 @@ from jaxeval.ops.image_quality._dss import dss as dss
 from jaxeval.ops.image_quality._flip import ToneMapper as ToneMapper
 from jaxeval.ops.image_quality._flip import flip as flip
 from jaxeval.ops.image_quality._flip import hdr_flip as hdr_flip
+from jaxeval.ops.image_quality._fsim import FsimConvention as FsimConvention
 from jaxeval.ops.image_quality._fsim import fsim as fsim
 from jaxeval.ops.image_quality._gmsd import gms as gms
 from jaxeval.ops.image_quality._gmsd import gmsd as gmsd
@@ -69,6 +70,7 @@ __all__ = [
     "BrisqueModel",
     "Exposure",
     "FlatPixels",
+    "FsimConvention",
     "LpipsConvention",
     "MsSsimConvention",
     "NiqeConvention",

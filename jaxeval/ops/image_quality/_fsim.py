@@ -1,26 +1,54 @@
-"""Feature similarity (FSIM, FSIMc): phase congruency and gradients compared where there is a feature."""
+"""Feature similarity (FSIM, FSIMc): phase congruency and gradients compared where there is a feature.
+
+Large images are first averaged in squares. Conventions:
+
+| convention | round(least side / 256) | the first square begins               | what is left over at the end |
+|------------|-------------------------|---------------------------------------|------------------------------|
+| piq        | halves to even          | at the first pixel                    | dropped                      |
+| authors    | halves up               | (size - 1) // 2 pixels of 0 before it | filled up with 0             |
+
+YIQ has three digits in the authors' FeatureSIM.m, four in piq.
+
+Reference: Zhang, Zhang, Mou, Zhang, "FSIM: a feature similarity index for image quality assessment", IEEE TIP 20(8),
+2011.
+"""
+
+import math
+from typing import Literal
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import power, similarity, weighted_similarity
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
+from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, image_pair
 from jaxeval.ops.image_quality.colour import YIQ, transform
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.phase_congruency import phase_congruency
-from jaxeval.ops.image_quality.windows import pool
+from jaxeval.ops.image_quality.windows import pad_image, pool
 
 Pixels = Float[Array, "_ _ _"]
 
+FsimConvention = Literal["piq", "authors"]
+CONVENTIONS: tuple[FsimConvention, ...] = ("piq", "authors")
+
 _PHASE, _GRADIENT, _CHROMA = 0.85, 160.0, 200.0  # constants of the similarities, for values from 0 to 255
 _CHROMA_POWER = 0.03
+_AUTHORS_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 
 @takes_arrays
-def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = True) -> Scores:
-    """Feature similarity of each pair of images, as in piq and the authors' code.
+def fsim(
+    x: Numbers,
+    y: Numbers,
+    *,
+    data_range: float | None = None,
+    chromatic: bool = True,
+    convention: FsimConvention = "piq",
+) -> Scores:
+    """Feature similarity of each pair of images, as in piq or the authors' FeatureSIM.m.
 
     Images whose least side is much above 256 are first averaged in squares of round(side / 256) pixels.
 
@@ -29,6 +57,7 @@ def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: 
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
       chromatic: FSIMc, which compares chroma (I and Q) too; otherwise FSIM, of the luma alone.
+      convention: the implementation whose number it is; the module lists how they differ.
 
     Returns:
       [N], in [0, 1]; exactly 1 for identical images, and the same for (y, x).
@@ -37,9 +66,6 @@ def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: 
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are gray for
         FSIMc.
 
-    Reference: Zhang, Zhang, Mou, Zhang, "FSIM: a feature similarity index for image quality assessment", IEEE TIP
-    20(8), 2011.
-
     Example:
       >>> import numpy as np
       >>> from jaxeval.ops import image_quality
@@ -47,12 +73,13 @@ def fsim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: 
       >>> image_quality.fsim(x, y, data_range=1.0).shape
       (4,)
     """
+    check_choice("fsim", "convention", convention, CONVENTIONS)
     peak = image_pair("fsim", x, y, data_range, least_side=4, colours=(3,) if chromatic else (1, 3))
-    return each_image(_fsim, x, y, data_range=peak, chromatic=chromatic)
+    return each_image(_fsim, x, y, data_range=peak, chromatic=chromatic, convention=convention)
 
 
-def _fsim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool) -> Float[Array, ""]:
-    x, y = (_prepared(i * (255.0 / data_range), chromatic) for i in (x, y))
+def _fsim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool, convention: FsimConvention) -> Float[Array, ""]:
+    x, y = (_prepared(i * (255.0 / data_range), chromatic, convention) for i in (x, y))
     luma_x, luma_y = x[..., 0], y[..., 0]
     phase_x, phase_y = phase_congruency(luma_x), phase_congruency(luma_y)
     similar = similarity(phase_x, phase_y, _PHASE) * similarity(scharr(luma_x), scharr(luma_y), _GRADIENT)
@@ -62,6 +89,13 @@ def _fsim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool) -> Float[
     return weighted_similarity(similar, jnp.maximum(phase_x, phase_y))
 
 
-def _prepared(x: Pixels, chromatic: bool) -> Pixels:
-    x = x if x.shape[-1] == 1 else transform(x, YIQ if chromatic else YIQ[:1])
-    return pool(x, max(1, round(min(x.shape[:2]) / 256)))
+def _prepared(x: Pixels, chromatic: bool, convention: FsimConvention) -> Pixels:
+    matrix = YIQ if convention == "piq" else _AUTHORS_YIQ
+    x = x if x.shape[-1] == 1 else transform(x, matrix if chromatic else matrix[:1])
+    share = min(x.shape[:2]) / 256
+    if convention == "piq":
+        return pool(x, max(1, round(share)))
+    size = max(1, math.floor(share + 0.5))
+    before = (size - 1) // 2
+    after = [-(-side // size) * size - side - before for side in x.shape[:2]]
+    return pool(pad_image(x, (before, before), (max(after[0], 0), max(after[1], 0)), "constant"), size)
