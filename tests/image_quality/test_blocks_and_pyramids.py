@@ -143,7 +143,9 @@ def test_nlpd_is_that_of_its_convention(size):
     apart = []
     for label, x, y in pairs(size, ("astronaut", "camera")):
         planes = luma(x) / 255, luma(y) / 255
-        expected: dict[NlpdConvention, float] = {name: _nlpd(*planes, fifth) for name, fifth in NLPD_FIFTHS.items()}
+        expected: dict[NlpdConvention, float] = {
+            name: float(_nlpd(*planes, fifth)) for name, fifth in NLPD_FIFTHS.items()
+        }
         apart.append(abs(expected["authors"] - expected["pyiqa"]))
         for name, value in expected.items():
             found = nlpd(y[None], x[None], data_range=255, convention=name)
