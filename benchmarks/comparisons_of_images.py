@@ -46,6 +46,7 @@ _OPS: dict[str, _Op] = {
     "dss": _Op(_of(quality.dss), 24),
     "flip": _Op(_of(quality.flip), 24),
     "hdr_flip": _Op(quality.hdr_flip, 24),
+    "mad": _Op(_of(quality.mad), 96, 2e-5),
     "nlpd": _Op(_of(quality.nlpd), 32),
     "vif": _Op(_of(quality.vif), 65),
     "vifp": _Op(_of(quality.vifp), 41),

@@ -247,6 +247,15 @@ _ALL = (
         range=_UNIT,
     ),
     PairMeasure(
+        "mad",
+        "MAD",
+        _plain(iq.mad),
+        "lower",
+        "the authors' MAD_index.m of October 2011, on the luma, not rounded",
+        least_side=34,
+        symmetric=False,
+    ),
+    PairMeasure(
         "nlpd",
         "NLPD",
         _plain(iq.nlpd),

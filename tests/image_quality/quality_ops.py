@@ -108,6 +108,7 @@ FULL_REFERENCE = {
     "haarpsi": Op(iq.haarpsi, 24, 16, 1.0),
     "dss": Op(iq.dss, 24, 8, 1.0),
     "flip": Op(iq.flip, 24, 1, 0.0),
+    "mad": Op(iq.mad, 96, 34, 0.0, symmetric=False, slope="none"),
     "nlpd": Op(iq.nlpd, 32, 32, 0.0),
     "nlpd pyiqa": Op(functools.partial(iq.nlpd, convention="pyiqa"), 32, 32, 0.0),
     "lpips": Op(_LPIPS, 16, 4, 0.0, slope="float32"),

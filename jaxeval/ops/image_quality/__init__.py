@@ -23,6 +23,7 @@ from jaxeval.ops.image_quality._gmsd import gmsd as gmsd
 from jaxeval.ops.image_quality._gmsd import ms_gmsd as ms_gmsd
 from jaxeval.ops.image_quality._haarpsi import haarpsi as haarpsi
 from jaxeval.ops.image_quality._iw_ssim import iw_ssim as iw_ssim
+from jaxeval.ops.image_quality._mad import mad as mad
 from jaxeval.ops.image_quality._mdsi import mdsi as mdsi
 from jaxeval.ops.image_quality._ms_ssim import MS_SSIM_WEIGHTS as MS_SSIM_WEIGHTS
 from jaxeval.ops.image_quality._ms_ssim import MsSsimConvention as MsSsimConvention
@@ -98,6 +99,7 @@ __all__ = [
     "hdr_flip",
     "iw_ssim",
     "lpips_distance",
+    "mad",
     "mae",
     "mdsi",
     "ms_gmsd",
