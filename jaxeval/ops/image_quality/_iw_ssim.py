@@ -31,6 +31,9 @@ _MARGIN = 4  # from windows of 3 pixels to windows of 11
 def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
     """Information content weighted SSIM of the luma, on a Laplacian pyramid of five scales, as in piq.
 
+    Where the reference is nearly flat and the distorted image is not, the definition divides by a variance that float32
+    cannot tell from rounding: values there are up to 1e-4 off float64, in which piq is right (in float32 1e-3).
+
     Args:
       x: distorted images, RGB or gray, [N, H, W, 3 or 1], any real dtype, of at least 161 x 161 pixels.
       y: reference images, as x; the order matters a little.
