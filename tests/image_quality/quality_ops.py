@@ -90,6 +90,7 @@ FULL_REFERENCE = {
     "ssim torchmetrics": Op(functools.partial(iq.ssim, convention="torchmetrics"), 16, 6, 1.0),
     "ssim pyiqa": Op(functools.partial(iq.ssim, convention="pyiqa"), 16, 11, 1.0, slope="none"),
     "ms_ssim": Op(functools.partial(iq.ms_ssim, weights=(0.4, 0.6)), 24, 21, 1.0),
+    "ms_ssim sum": Op(functools.partial(iq.ms_ssim, weights=(0.4, 0.6), combination="sum"), 24, 21, 1.0),
     "cw_ssim": Op(iq.cw_ssim, 64, 64, 1.0),
     "iw_ssim": Op(iq.iw_ssim, 161, 161, 1.0, symmetric=False),
     "vif": Op(iq.vif, 65, 65, 1.0, symmetric=False),

@@ -92,6 +92,7 @@ DEFAULTS = {
             "convention": Default("pytorch-msssim", ("torchmetrics",), TWO_SCALES),
             # Five scales are too many for the image: both are one refusal, fewer are none.
             "weights": Default((0.0448, 0.2856, 0.3001, 0.2363, 0.1333), ((0.4, 0.6),)),
+            "combination": Default("product", ("sum",), TWO_SCALES),
             **{name: default._replace(given=TWO_SCALES) for name, default in OF_PIXELS.items()},
         },
     ),

@@ -191,6 +191,8 @@ def _halved(x, convention):
         x = np.pad(x, [(o, o) for o in odd])
     if convention == "piq":
         x = np.pad(x, [(max(odd), 0)] * 2, mode="edge")
+    if convention == "authors":
+        x = np.pad(x, [(0, o) for o in odd], mode="edge")
     height, width = (s // 2 for s in x.shape)
     return x[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean((1, 3))
 
@@ -219,7 +221,7 @@ def _ms_ssim(x, y, convention, weights):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("convention", ["pytorch-msssim", "piq", "torchmetrics", "pyiqa"])
+@pytest.mark.parametrize("convention", ["pytorch-msssim", "piq", "torchmetrics", "authors", "pyiqa"])
 def test_ms_ssim_follows_each_convention_at_odd_sizes(convention):
     for label, x, y in pairs((61, 82), ("chelsea",)):
         expected = _ms_ssim(x.astype(float), y.astype(float), convention, MS_SSIM_WEIGHTS[:3])

@@ -1,13 +1,14 @@
 """Multi-scale structural similarity (MS-SSIM), as each reference implementation computes it.
 
 The product over scales, each half as large as the last, of the mean contrast-structure term to the power of the scale's
-weight; at the coarsest scale, of mean SSIM. Negative means count as 0. Conventions:
+weight; at the coarsest scale, of mean SSIM. Negative means count as 0. Or the weighted mean of these means. Conventions:
 
 | convention     | halves an odd side by                      | borders  | channels                            |
 |----------------|--------------------------------------------|----------|-------------------------------------|
 | pytorch-msssim | zeros on both ends of it                   | cut      | a product each, then their mean     |
 | piq            | a copied pixel before each side, if one is odd | cut  | a product each, then their mean     |
 | torchmetrics   | dropping the last pixel                    | reflected | averaged first                     |
+| authors        | a copy of the last pixel                   | cut      | a product each, then their mean; the authors' msssim.m takes gray images |
 | pyiqa          | zeros on both ends of it                   | cut      | luma of YIQ in whole numbers; contrast-structure below 0 counts as 0 in each window |
 
 Reference: Wang, Simoncelli, Bovik, "Multiscale structural similarity for image quality assessment", Asilomar 2003.
@@ -30,8 +31,9 @@ from jaxeval.ops.image_quality.windows import pad_image, pool
 
 Pixels = Float[Array, "_ _ _"]
 
-MsSsimConvention = Literal["pytorch-msssim", "piq", "torchmetrics", "pyiqa"]
-CONVENTIONS: tuple[MsSsimConvention, ...] = ("pytorch-msssim", "piq", "torchmetrics", "pyiqa")
+MsSsimConvention = Literal["pytorch-msssim", "piq", "torchmetrics", "authors", "pyiqa"]
+CONVENTIONS: tuple[MsSsimConvention, ...] = ("pytorch-msssim", "piq", "torchmetrics", "authors", "pyiqa")
+COMBINATIONS = ("product", "sum")
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
@@ -43,6 +45,7 @@ def ms_ssim(
     data_range: float | None = None,
     convention: MsSsimConvention = "pytorch-msssim",
     weights: tuple[float, ...] = MS_SSIM_WEIGHTS,
+    combination: str = "product",
     channels: View = "all",
     crop_border: int = 0,
 ) -> Scores:
@@ -54,11 +57,13 @@ def ms_ssim(
       data_range: width of the values' range, such as 1.0 or 255; values are expected in [0, data_range].
       convention: the implementation whose number it is; the module lists how they differ.
       weights: exponents, from the finest scale to the coarsest; fewer of them take smaller images.
+      combination: "product" of powers; or "sum", the mean of the scales' means by their weights, as the authors' msssim.m
+        with "wtd_sum", whose values pyiqa's table of official ones has.
       channels: "all"; "y", the luma of `rgb_to_y`; or "y-rounded", rounded to 8 bits as in MATLAB.
       crop_border: pixels left out along every edge, before anything else.
 
     Returns:
-      [N], in [0, 1]; exactly 1 for identical images, and the same for (y, x).
+      [N], in [0, 1], as a sum from -1 upwards; exactly 1 for identical images, and the same for (y, x).
 
     Raises:
       InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small
@@ -72,6 +77,7 @@ def ms_ssim(
       (4,)
     """
     check_choice("ms_ssim", "convention", convention, CONVENTIONS)
+    check_choice("ms_ssim", "combination", combination, COMBINATIONS)
     weights = tuple(float(w) for w in weights)
     if not weights or min(weights) <= 0:
         raise InputError(f"ms_ssim: weights={weights} must be positive numbers, one a scale")
@@ -86,13 +92,21 @@ def ms_ssim(
         data_range=peak,
         convention=convention,
         weights=weights,
+        combination=combination,
         channels=channels,
         crop_border=crop_border,
     )
 
 
 def _ms_ssim(
-    x: Pixels, y: Pixels, *, data_range: float, convention: MsSsimConvention, weights: tuple[float, ...], **options
+    x: Pixels,
+    y: Pixels,
+    *,
+    data_range: float,
+    convention: MsSsimConvention,
+    weights: tuple[float, ...],
+    combination: str,
+    **options,
 ) -> Float[Array, ""]:
     # Of SSIM's preparations only pyiqa's is MS-SSIM's too: piq does not shrink images first here.
     colour = "pyiqa" if convention == "pyiqa" else "scikit-image"
@@ -100,7 +114,7 @@ def _ms_ssim(
     y, _ = prepared(y, data_range=data_range, convention=colour, **options)
     taps = window_of("scikit-image")
     margin = len(taps) // 2 if convention == "torchmetrics" else 0
-    similarities = []
+    losses_of_scales = []
     for scale in range(len(weights)):
         if scale > 0:
             x, y = _halved(x, convention), _halved(y, convention)
@@ -109,10 +123,13 @@ def _ms_ssim(
             *windows, taps, (K1 * peak) ** 2, (K2 * peak) ** 2, clip=convention == "pyiqa", margin=margin
         )
         loss = losses.ssim if scale == len(weights) - 1 else losses.contrast_structure
-        similarities.append(1.0 - (loss.mean(keepdims=True) if convention == "torchmetrics" else loss))
-    product = jnp.ones_like(similarities[0])
-    for similarity, weight in zip(similarities, weights, strict=True):
-        product = product * power(similarity, weight)
+        losses_of_scales.append(loss.mean(keepdims=True) if convention == "torchmetrics" else loss)
+    if combination == "sum":
+        shares = jnp.asarray([weight / sum(weights) for weight in weights], jnp.float32)
+        return 1.0 - (shares[:, None] * jnp.stack(losses_of_scales)).sum(0).mean()
+    product = jnp.ones_like(losses_of_scales[0])
+    for loss, weight in zip(losses_of_scales, weights, strict=True):
+        product = product * power(1.0 - loss, weight)
     return product.mean()
 
 
@@ -121,6 +138,8 @@ def _halved(x: Pixels, convention: MsSsimConvention) -> Pixels:
     odd = (x.shape[0] % 2, x.shape[1] % 2)
     if convention in ("pytorch-msssim", "pyiqa"):
         x = pad_image(x, odd, odd, "constant")
+    if convention == "authors":
+        x = pad_image(x, (0, 0), odd, "edge")
     if convention == "piq":
         x = pad_image(x, (max(odd), max(odd)), (0, 0), "edge")
     return pool(x, 2)
