@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from kept_programs import forget_old_programs, kept_programs
 
@@ -33,6 +34,17 @@ install_import_hook("jaxeval", "type_checks.checked")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # once, not in every worker
         forget_old_programs()
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    """PyTorch, beside which torchvision can be imported; for the parity tier."""
+    from parity_stub import torchvision_stub
+
+    torchvision_stub()
+    import torch
+
+    return torch
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy_networks
 import pytest
 import safetensors.numpy
+from array_differences import relative
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import assert_full_precision
 from small_vocabulary import SENTENCES, learned_merges, vocabulary_text
@@ -24,10 +25,6 @@ SMALL = ClipPlan(32, 8, 24, 3, 16, 2, 10, head=8, context=77, vocabulary=512 + l
 NAME = "clip-vit-b-32"
 PUBLISHED = dict(CATALOGUE)
 TEXTS = [*SENTENCES[:3], "cat", ""]
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - expected).max() / np.abs(expected).max()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity_stub import torchvision_stub
+from array_differences import relative
 from small_vocabulary import SENTENCES, learned_merges, numbered_tokens, vocabulary_text
 
 from jaxeval.errors import WeightsError
@@ -27,18 +27,6 @@ CAPTIONS = [
     "\u200b\x1c''s 'red 'S",
     "",
 ]
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - np.asarray(expected, np.float64)).max() / np.abs(expected).max()
-
-
-@pytest.fixture(scope="module")
-def torch():
-    torchvision_stub()
-    import torch
-
-    return torch
 
 
 def hugging_face_config(plan):

@@ -8,6 +8,7 @@ import numpy as np
 import numpy_networks
 import pytest
 import safetensors.numpy
+from array_differences import relative
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import assert_full_precision
 
@@ -21,10 +22,6 @@ TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 SMALL = DINOv2Plan(width=24, blocks=3, heads=3, grid=5)
 SIZE = (56, 56)
 PUBLISHED = dict(CATALOGUE)
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - expected).max() / np.abs(expected).max()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from parity_stub import torchvision_stub
+from array_differences import relative
 
 from jaxeval.extractors import WeightsStore, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE, check_tensors
@@ -14,18 +14,6 @@ pytestmark = pytest.mark.parity
 
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 SMALL = DINOv2Plan(width=48, blocks=4, heads=6, grid=7)
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - np.asarray(expected, np.float64)).max() / np.abs(expected).max()
-
-
-@pytest.fixture(scope="module")
-def torch():
-    torchvision_stub()
-    import torch
-
-    return torch
 
 
 def random_model(torch, plan, seed):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from parity_stub import torchvision_stub
+from array_differences import relative
 from random_inception import random_inception_state_dict
 
 from jaxeval.errors import WeightsError
@@ -14,18 +14,6 @@ pytestmark = [pytest.mark.parity, pytest.mark.slow]
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 SEED = 11
 FIDELITY_TAPS = ["64", "192", "768", "2048", "logits_unbiased", "logits"]
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - np.asarray(expected, np.float64)).max() / np.abs(expected).max()
-
-
-@pytest.fixture(scope="module")
-def torch():
-    torchvision_stub()
-    import torch
-
-    return torch
 
 
 @pytest.fixture(scope="module", params=["zip", "legacy"])

@@ -6,6 +6,7 @@ import numpy as np
 import numpy_networks
 import pytest
 import safetensors.numpy
+from array_differences import relative
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import assert_full_precision, contractions
 from random_inception import random_inception_state_dict, save_random_inception
@@ -14,10 +15,6 @@ from jaxeval.extractors import Normalisation, WeightsStore, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE
 
 TOLERANCE = 1e-5  # max |difference| over max |value|: float32 through up to 20 layers; docs/precision.md
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - expected).max() / np.abs(expected).max()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity_stub import torchvision_stub
 from random_trunks import PLANS, keep
 
 from jaxeval.extractors import load_dists, load_lpips
@@ -23,14 +22,6 @@ TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 TORCHVISION = {"alexnet": "alexnet", "squeezenet": "squeezenet1_1", "vgg16": "vgg16"}
 MODULES = {"alexnet": (1, 4, 7, 9, 11), "squeezenet": (1, 4, 7, 9, 10, 11, 12)}  # whose outputs are the maps
 LPIPS = {"alex": "alexnet", "vgg16": "vgg16", "squeeze": "squeezenet"}
-
-
-@pytest.fixture(scope="module")
-def torch():
-    torchvision_stub()
-    import torch
-
-    return torch
 
 
 @pytest.fixture(scope="module")

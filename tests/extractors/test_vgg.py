@@ -8,6 +8,7 @@ import numpy as np
 import numpy_networks
 import pytest
 import safetensors.numpy
+from array_differences import relative
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import assert_full_precision, contractions
 
@@ -19,10 +20,6 @@ from jaxeval.extractors.vgg import VGG, VGG16, VGG19, VGGPlan, VGGTrunk
 
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 NARROW = VGGPlan((2, 2, 3, 3, 3), (4, 4, 6, 6, 8), hidden=12, classes=5)
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - expected).max() / np.abs(expected).max()
 
 
 @pytest.fixture(scope="module")

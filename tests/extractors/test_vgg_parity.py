@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity_stub import torchvision_stub
+from array_differences import relative
 
 from jaxeval.extractors import WeightsStore, load_extractor
 from jaxeval.extractors.vgg import VGG16, VGG19, VGGPlan, VGGTrunk
@@ -16,18 +16,6 @@ from jaxeval.tensor_files import read_tensors
 pytestmark = pytest.mark.parity
 
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
-
-
-def relative(actual, expected):
-    return np.abs(np.asarray(actual, np.float64) - np.asarray(expected, np.float64)).max() / np.abs(expected).max()
-
-
-@pytest.fixture(scope="module")
-def torch():
-    torchvision_stub()
-    import torch
-
-    return torch
 
 
 def pictures(*size, count=2, seed=0):
