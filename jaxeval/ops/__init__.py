@@ -14,6 +14,7 @@ functions on features, in groups, each with what it returns:
   `frechet_jackknife`, `frechet_jackknife_of_groups`, `FrechetJackknife`, `frechet_witness`.
 - Kernel distances: `kid`, `KernelDistance`, `kid_full`, `mmd`, `Discrepancy`, `cmmd`, `median_distance`.
 - Sliced distances: `sliced_wasserstein`, `mind`, `sliced_costs`, `SlicedDistance`.
+- Distance of intrinsic shapes: `msid`.
 - Inception score: `inception_score`, `InceptionScore`, `inception_score_error`.
 - Neighbours and manifold: `own_neighbours`, `OwnNeighbours`, `prdc`, `PRDC`, `membership`, `Membership`, `realism`,
   `rarity`, `clipped_density_coverage`, `ClippedDensityCoverage`, `probabilistic_precision_recall`,
@@ -83,6 +84,7 @@ from jaxeval.ops.frechet_resampling import frechet_witness as frechet_witness
 from jaxeval.ops.gaussian import Gaussian as Gaussian
 from jaxeval.ops.gaussian import gaussian_from_features as gaussian_from_features
 from jaxeval.ops.gaussian import gaussian_from_moments as gaussian_from_moments
+from jaxeval.ops.intrinsic import msid as msid
 from jaxeval.ops.likelihood import FeatureLikelihood as FeatureLikelihood
 from jaxeval.ops.likelihood import fld as fld
 from jaxeval.ops.manifold import PRDC as PRDC
@@ -203,6 +205,7 @@ __all__ = [
     "mmd_difference",
     "moments_on_device",
     "moments_on_host",
+    "msid",
     "own_neighbours",
     "permutation_p_value",
     "prd_curve",

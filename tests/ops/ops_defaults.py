@@ -244,6 +244,16 @@ DEFAULTS = {
             "biased": Default(False, (True,)),
         },
     ),
+    "msid": Example(
+        ops.msid,
+        pair(),
+        {
+            "k": Default(5, (4, 6)),
+            "vectors": Default(100, (99, None)),
+            "steps": Default(10, (3,)),
+            "seed": Default(0, (1,)),
+        },
+    ),
     "mmd_difference": Example(
         ops.mmd_difference,
         generators(),

@@ -106,6 +106,7 @@ DEVICE: dict[str, Callable[[int], Any]] = {
     "mifid": of_both("mifid"),
     "mind": of_both("mind", projections=10),
     "mmd": of_both("mmd"),
+    "msid": of_both("msid"),
     "mmd_difference": of_generators("mmd_difference"),
     "moments_on_host": lambda rows: ops.moments_on_host(moments(rows)),
     "own_neighbours": of_reference("own_neighbours", ks=(2, 3)),
