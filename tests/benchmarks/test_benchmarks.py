@@ -187,6 +187,7 @@ def test_kernels_are_found_by_the_beginning_of_their_names():
         assert set(kernel.sizes) == {"small", "paper"}
 
 
+@pytest.mark.slow
 def test_a_kernel_is_run_in_a_process_of_its_own(tmp_path, monkeypatch, capsys):
     kernel = kernels.KERNELS["frechet-singular"]
     monkeypatch.setitem(kernel.sizes, "small", {"n": 20, "d": 30})  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from compilation import quick_compilation
 from benchmarks.training import CONFIGS, DEVICES, Throughput, main, measure
 
 
+@pytest.mark.slow
 def test_device_counts_take_turns_and_only_the_first_step_compiles():
     order, compiled = [], []
 

@@ -194,6 +194,7 @@ def test_compare_looks_between_both_sets_and_into_the_reference(real, made, netw
     assert [one["count"] for one in comparison.manifest["copies"]] == [6, 3, 94]
 
 
+@pytest.mark.slow
 def test_the_command_line_says_it_once(tmp_path, real, made, unseen, capfd):
     folders = [
         str(write_pngs(tmp_path / name, images))

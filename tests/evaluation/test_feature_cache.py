@@ -130,6 +130,7 @@ def test_a_folder_that_cannot_be_written_is_named(folders, tmp_path):
         run(folders, tmp_path, cache=tmp_path / "file" / "cache")
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_second_run_is_right(folders, tmp_path):
     script = (
         "import sys, jaxeval, numpy as np\n"

@@ -19,7 +19,8 @@ from models.sampling import Sampler, from_run
 from models.training import DivergedError, train
 from models.training_config import RunConfig, VaeTraining
 
-pytestmark = pytest.mark.xdist_group("runs")  # one worker, which makes the fixtures once
+# One worker, which makes the fixtures once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 CONFIGS = {"gan": gan_config({"classes": 2}), "vae": vae_config(binarise=True)}
 
 
