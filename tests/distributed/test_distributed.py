@@ -34,6 +34,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+pytestmark = pytest.mark.xdist_group("distributed")  # one worker, which makes the fixture once
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What each of two processes printed."""

@@ -16,6 +16,7 @@ import jaxeval
 from jaxeval.errors import InputError
 from jaxeval.pairs import score_pairs
 
+pytestmark = pytest.mark.xdist_group("arguments")  # one worker, which makes the fixture once
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 5, 5, 3)).astype(np.uint8)
 
 
