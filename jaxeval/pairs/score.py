@@ -39,6 +39,7 @@ def _sets_given(name: str, distorted: Any) -> Any:
     channels=a_text("'all', 'y' or 'y-rounded'"),
     crop_border=at_least(0, enforce=False),
     data_range=optional(number),
+    batch_size=at_least(1),  # there is no "auto" here
 )
 @memory_said("score these images", "lower --batch-size or --threads")
 def score_pairs(

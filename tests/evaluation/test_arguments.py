@@ -184,6 +184,7 @@ def test_other_functions_name_the_right_form_too(said_elsewhere, call, sentence)
         ("crop_border", "1", "crop_border is '1'; give a whole number of 0 or more"),
         ("data_range", "x", "data_range is 'x'; give a number"),
         ("batch_size", "4", "batch_size is '4'"),
+        ("batch_size", "auto", "batch_size is 'auto'; give a whole number of 1 or more"),
         ("threads", 1.5, "threads is 1.5"),
         ("progress", True, "progress is True"),
         ("distorted", 5, "distorted is 5; give a path"),

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, power
+from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, order_statistic, power
 from jaxeval.ops.image_quality.bands import banded
 from jaxeval.ops.image_quality.batches import Scores, check_choice, check_light, each_image, image_pair
 from jaxeval.ops.image_quality.colour import transform
@@ -204,8 +204,9 @@ def _range_of_exposures(reference: Pixels, tone_mapper: ToneMapper) -> tuple[Flo
     """Exposures that give the brightest pixel, and the median, the tone `_END`; infinite for black ones."""
     a, b, c = (above - _END * below for above, below in zip(*_CURVES[tone_mapper], strict=True))
     end = -c / b if a == 0 else max(np.roots([a, b, c]))
-    luminance = jnp.sort(transform(reference, _LUMINANCE).reshape(-1))
-    return jnp.log2(float(end) / luminance[-1]), jnp.log2(float(end) / luminance[luminance.shape[0] // 2])
+    luminance = transform(reference, _LUMINANCE).reshape(-1)
+    median = order_statistic(luminance, luminance.shape[0] // 2)
+    return jnp.log2(float(end) / luminance.max()), jnp.log2(float(end) / median)
 
 
 def _error_map(linear: Callable[[Pixels], Pixels], both: Pair, pixels_per_degree: float) -> Plane:
