@@ -26,7 +26,7 @@ def videos(tmp_path):
 
 
 def test_each_frame_has_its_score_and_the_mean_has_no_interval(videos):
-    found = score_pairs(videos[0], {"b": videos[1]}, metrics="psnr,mae", channels="y", batch_size=2)
+    found = score_pairs(videos[0], {"b": videos[1]}, metrics="psnr,mae", colour="y", batch_size=2)
     errors = np.square(FRAMES.astype(float) - NOISY).mean((1, 2))
     with np.errstate(divide="ignore"):
         expected = 10 * np.log10(255**2 / errors)
