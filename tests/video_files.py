@@ -66,7 +66,6 @@ def write_container(
     times: Sequence[int] | None = None,
     matrix: int = 2,
     full_range: bool | None = None,
-    rotation: int = 0,
     streams: int = 1,
     options: dict[str, str] | None = None,
     muxer: dict[str, str] | None = None,
@@ -83,8 +82,6 @@ def write_container(
             context.time_base = 1 / Fraction(rate)
             context.colorspace = matrix
             context.color_range = 0 if full_range is None else 1 + full_range
-            if rotation:
-                stream.set_display_rotation(rotation)
             opened.append(stream)
         for number, one in enumerate(frames):
             for stream in opened:
@@ -99,14 +96,15 @@ def write_container(
     return path
 
 
-def damaged(path: Path, number: int) -> Path:
-    """A copy in which the packet of a frame holds noise from its third on."""
+def damaged(path: Path, number: int, byte: bytes | None = None) -> None:
+    """Fills the packet of a frame with one byte, or a third of it with noise."""
     with av.open(str(path)) as container:
         packet = bytes([one for one in container.demux(video=0) if one.size][number])
     data = bytearray(path.read_bytes())
-    place = data.index(packet) + len(packet) // 3
-    noise = np.random.default_rng(0).integers(0, 256, len(packet) // 3).astype(np.uint8)
-    data[place : place + len(noise)] = noise.tobytes()
-    other = path.with_name(f"damaged_{path.name}")
-    other.write_bytes(data)
-    return other
+    place, size = data.index(packet), len(packet)
+    if byte is None:
+        noise = np.random.default_rng(0).integers(0, 256, size // 3).astype(np.uint8)
+        data[place + size // 3 : place + size // 3 + len(noise)] = noise.tobytes()
+    else:
+        data[place : place + size] = byte * size
+    path.write_bytes(data)

@@ -3,7 +3,7 @@
 import ctypes
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -96,6 +96,7 @@ _PLANAR = re.compile(
 )
 _ADVICE = "ffmpeg -i IN -fps_mode passthrough -strict -1 OUT.y4m"
 _INDEXED: dict[str, Literal["gray", "rgb"]] = {"pal8": "rgb", "monow": "gray", "monob": "gray"}
+_WITH_UNSHOWN_PACKETS = "vp8"  # of which a packet can hold a picture that only others refer to
 _FULL_BY_NAME = "yuvj"  # ffmpeg's old names of the full range
 _BOX = re.compile(rb"[a-zA-Z0-9 ]{4}")
 
@@ -150,14 +151,26 @@ def open_container(path: str) -> Container:
         return Container(first.format, rate, opened.rotation, opened.hidden, opened.streams)
 
 
-def stored_frames(path: str) -> Iterator[StoredFrame]:
+def stored_frames(path: str, tell: Callable[[str], None]) -> Iterator[StoredFrame]:
     """The frames in the order in which they are shown, each once, whatever their times are.
+
+    Args:
+      path: of the file.
+      tell: is told, at the end, if fewer frames came than were stored, in a sentence.
 
     Raises:
       InputError: the video is damaged, or its frames change their size or kind; the message says where.
     """
     with _Opened(path) as opened:
-        yield from opened.frames()
+        count = 0
+        for frame in opened.frames():
+            count += 1
+            yield frame
+        if opened.shown > count and opened.stream.codec_context.name != _WITH_UNSHOWN_PACKETS:
+            tell(
+                f"{path}: {opened.shown:,} packets gave {count:,} frames; the others are repeats without pixels, or "
+                "damaged"
+            )
 
 
 def count_packets(path: str) -> int:
@@ -175,7 +188,7 @@ class _Opened:
 
     def __init__(self, path: str):
         self._path = path
-        self.hidden = 0
+        self.hidden = self.shown = 0  # packets so far
         self.rotation = 0
 
     def __enter__(self) -> "_Opened":
@@ -219,8 +232,8 @@ class _Opened:
         for packet in self.packets():
             if packet.is_corrupt:
                 raise InputError(f"{printable(self._path)} is damaged or cut short after frame {number}")
-            if first is None and packet.size and packet.is_discard:
-                self.hidden += 1
+            self.shown += bool(packet.size and not packet.is_discard)
+            self.hidden += bool(packet.size and packet.is_discard and first is None)
             try:
                 found = packet.decode()
             except (av.FFmpegError, ValueError) as error:

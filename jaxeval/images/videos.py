@@ -1,7 +1,7 @@
 """Videos as streams of frames: .y4m by a reader of our own, containers by PyAV, their planes converted by one code."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -70,8 +70,11 @@ class Video:
         """
         return (frame.pixels for frame in self.timed_frames())
 
-    def timed_frames(self) -> Iterator[TimedFrame]:
+    def timed_frames(self, tell: Callable[[str], None] = lambda sentence: None) -> Iterator[TimedFrame]:
         """The frames in order with their times: a container's own, or by the rate of a .y4m.
+
+        Args:
+          tell: is told, at the end, if fewer frames came than are stored, in a sentence.
 
         Raises:
           InputError: the video cannot be read on.
@@ -81,7 +84,7 @@ class Video:
                 time = float(number / self.rate) if self.rate else None
                 yield TimedFrame(time, self.planes.pixels(planes, luma=self.luma))
         else:
-            for frame in stored_frames(self.path):
+            for frame in stored_frames(self.path, tell):
                 yield TimedFrame(frame.time, frame.format.pixels(frame.planes, luma=self.luma))
 
     def stated_count(self) -> str:

@@ -59,7 +59,7 @@ def score_videos(
         if progress is not None:
             progress.begin(name, count, "frames")
         count = 0
-        pairs = _paired(ours, video, skip, notes)
+        pairs = _paired(ours, video, skip, notes, warnings)
         for time, values in _scored(pairs, chosen, video, settings.crop_border, batch_size):
             scores.append(_record(name, video, count, time, values))
             count += 1
@@ -80,7 +80,7 @@ def score_videos(
         settings=settings,
         not_computed=not_computed,
         notes=notes,
-        warnings=warnings,
+        warnings=list(dict.fromkeys(warnings)),  # the reference is read once for every set
         frames={name: video.conversion for name, video in [*videos.items(), (reference, ours)]},
     )
 
@@ -134,10 +134,14 @@ def _record(name: str, video: Video, number: int, time: float | None, values: Ma
     return PairScores(frame_name(number), name, layout.height, layout.width, layout.channels, layout.bits, values, time)
 
 
-def _paired(ours: Video, theirs: Video, skip: bool, notes: list[str]) -> Iterator[tuple[TimedFrame, np.ndarray | None]]:
+def _paired(
+    ours: Video, theirs: Video, skip: bool, notes: list[str], warnings: list[str]
+) -> Iterator[tuple[TimedFrame, np.ndarray | None]]:
     """The distorted frame and the reference's pixels, as long as both go on."""
     clock = _Clock(ours, theirs)
-    for number, (reference, distorted) in enumerate(itertools.zip_longest(ours.timed_frames(), theirs.timed_frames())):
+    for number, (reference, distorted) in enumerate(
+        itertools.zip_longest(ours.timed_frames(warnings.append), theirs.timed_frames(warnings.append))
+    ):
         if reference is None or distorted is None:
             shorter, longer = (ours, theirs) if reference is None else (theirs, ours)
             sentence = (

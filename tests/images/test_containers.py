@@ -247,10 +247,12 @@ def test_interlaced_frames_are_taken_whole_and_said(tmp_path):
 
 
 def test_rotation_is_left_to_players(tmp_path):
-    video = open_video(
-        write_container(tmp_path / "a.mov", random_frames("420", 4, 6, 8, 3), codec="mpeg4", rotation=90)
-    )
-    assert (video.rotation, video.layout.height, video.layout.width) == (90, 4, 6)
+    path = write_container(tmp_path / "a.mov", random_frames("420", 4, 6, 8, 3), codec="mpeg4")
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    video = open_video(path)
+    assert (video.rotation, video.layout.height, video.layout.width) == (270, 4, 6)  # 90 degrees clockwise
 
 
 def test_of_several_videos_the_first_is_read_and_said(tmp_path):
@@ -311,9 +313,21 @@ def test_an_index_at_the_front_does_not_hide_that_the_end_is_gone(tmp_path):
 @pytest.mark.parametrize(("name", "codec"), [("a.mkv", "ffv1"), ("a.avi", "mpeg4"), ("a.mov", "mjpeg")])
 def test_a_damaged_frame_is_an_error_and_no_guess(tmp_path, name, codec):
     pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-    path = damaged(write_container(tmp_path / name, random_frames("420", 48, 64, 8, 9), pixels, codec), 5)
-    with pytest.raises(InputError, match=rf"damaged_{name} cannot be decoded after \d+ frames"):
+    path = write_container(tmp_path / name, random_frames("420", 48, 64, 8, 9), pixels, codec)
+    assert len(list(open_video(path).frames())) == 9
+    damaged(path, 5)
+    with pytest.raises(InputError, match=rf"{name} cannot be decoded after \d+ frames"):
         list(open_video(path).frames())
+
+
+def test_packets_without_a_frame_are_said(tmp_path):
+    path = write_container(tmp_path / "a.mkv", random_frames("420", 48, 64, 8, 9), codec="mpeg2video")
+    told = []
+    assert len(list(open_video(path).timed_frames(told.append))) == 9
+    assert not told
+    damaged(path, 5, b"\xff")
+    assert len(list(open_video(path).timed_frames(told.append))) == 8
+    assert told == [f"{path}: 9 packets gave 8 frames; the others are repeats without pixels, or damaged"]
 
 
 def test_colours_that_are_not_converted_are_named(tmp_path):
