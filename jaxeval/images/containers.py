@@ -122,14 +122,12 @@ class Container(NamedTuple):
       format: of the first frame's planes.
       rate: frames a second; None if it does not say, or they do not come evenly.
       rotation: by how many degrees a player turns the frames, counterclockwise. It is not done here.
-      hidden: frames before the first one shown, which an edit list hides from players and from here.
       streams: of video, covers not counted; the first is read.
     """
 
     format: PlaneFormat
     rate: Fraction | None
     rotation: int
-    hidden: int
     streams: int
 
 
@@ -148,7 +146,7 @@ def open_container(path: str) -> Container:
         even, mean = stream.base_rate, stream.average_rate
         # Where fields are counted the base is twice the mean.
         rate = mean if even and mean and min(abs(even / mean - 1), abs(even / mean - 2)) < Fraction(1, 1000) else None
-        return Container(first.format, rate, opened.rotation, opened.hidden, opened.streams)
+        return Container(first.format, rate, opened.rotation, opened.streams)
 
 
 def stored_frames(path: str, tell: Callable[[str], None]) -> Iterator[StoredFrame]:
@@ -156,7 +154,7 @@ def stored_frames(path: str, tell: Callable[[str], None]) -> Iterator[StoredFram
 
     Args:
       path: of the file.
-      tell: is told, at the end, if fewer frames came than were stored, in a sentence.
+      tell: is told, at the end, if fewer frames came than are stored, in a sentence.
 
     Raises:
       InputError: the video is damaged, or its frames change their size or kind; the message says where.
@@ -166,6 +164,12 @@ def stored_frames(path: str, tell: Callable[[str], None]) -> Iterator[StoredFram
         for frame in opened.frames():
             count += 1
             yield frame
+        stored = opened.stream.frames  # of these formats it is the length of the index
+        if "mov" in opened.kind and stored > opened.shown:
+            tell(
+                f"{path}: {stored - opened.shown:,} of the {stored:,} frames that it stores are hidden by an edit "
+                "list, and left out"
+            )
         if opened.shown > count and opened.stream.codec_context.name != _WITH_UNSHOWN_PACKETS:
             tell(
                 f"{path}: {opened.shown:,} packets gave {count:,} frames; the others are repeats without pixels, or "
@@ -188,7 +192,7 @@ class _Opened:
 
     def __init__(self, path: str):
         self._path = path
-        self.hidden = self.shown = 0  # packets so far
+        self.shown = 0  # packets so far
         self.rotation = 0
 
     def __enter__(self) -> "_Opened":
@@ -203,6 +207,7 @@ class _Opened:
             raise InputError(f"{printable(self._path)} holds no frames") from error
         except (av.FFmpegError, OSError, ValueError) as error:
             raise InputError(f"{printable(self._path)} cannot be read as a video: {_reason(error)}") from error
+        self.kind = self._container.format.name
         streams = self._container.streams
         cover = av.stream.Disposition.attached_pic
         videos = [stream for stream in streams.video if not stream.disposition & cover]
@@ -233,7 +238,6 @@ class _Opened:
             if packet.is_corrupt:
                 raise InputError(f"{printable(self._path)} is damaged or cut short after frame {number}")
             self.shown += bool(packet.size and not packet.is_discard)
-            self.hidden += bool(packet.size and packet.is_discard and first is None)
             try:
                 found = packet.decode()
             except (av.FFmpegError, ValueError) as error:

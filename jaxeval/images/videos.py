@@ -128,8 +128,6 @@ def open_video(path: str | Path, *, luma: bool = False) -> Video:
     else:
         said = open_container(text)
         rotation, notes, rate, planes = said.rotation, [], said.rate, said.format
-        if said.hidden:
-            notes.append(f"{text}: its first {said.hidden:,} frames are hidden by an edit list, and left out")
         if said.streams > 1:
             notes.append(f"{text} holds {said.streams} videos; the first is read")
     if planes.alpha:

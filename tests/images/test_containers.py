@@ -358,12 +358,20 @@ def test_frames_hidden_by_an_edit_list_are_left_out_and_said(tmp_path):
         options={"qp": "0", "bf": "0"},
         muxer={"avoid_negative_ts": "disabled"},
     )
-    video = open_video(path, luma=True)
-    found = list(video.frames())
-    assert video.notes == (f"{path}: its first 3 frames are hidden by an edit list, and left out",)
-    for frame, planes in zip(found, frames[3:], strict=True):
-        np.testing.assert_array_equal(frame[..., 0], planes[0])
-    assert video.stated_count() == "5 by its packets"
+    data = bytearray(path.read_bytes())
+    place = data.index(b"elst") + 12
+    timescale = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)[0]
+    assert struct.unpack_from(">I", data, place)[0] == 5 * timescale // 25
+    for shown in (5, 2):
+        struct.pack_into(">I", data, place, shown * timescale // 25)
+        path.write_bytes(data)
+        told = []
+        video = open_video(path, luma=True)
+        found = list(video.timed_frames(told.append))
+        assert told == [f"{path}: {8 - shown} of the 8 frames that it stores are hidden by an edit list, and left out"]
+        for frame, planes in zip(found, frames[3 : 3 + shown], strict=True):
+            np.testing.assert_array_equal(frame.pixels[..., 0], planes[0])
+        assert video.stated_count() == f"{shown} by its packets"
 
 
 def test_a_name_is_no_address(tmp_path, monkeypatch):
