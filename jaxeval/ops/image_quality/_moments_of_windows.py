@@ -27,7 +27,7 @@ from jaxtyping import Array, Float, Int
 from jaxeval._arrays import contract
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
 from jaxeval.ops.image_quality._maths import map_mean
-from jaxeval.ops.image_quality.windows import Taps, blur, columns, fenced, rows
+from jaxeval.ops.image_quality.windows import Taps, blur, blurred_stack, fenced, stacked
 
 Pixels = Float[Array, "_ _ _"]
 Rows = Float[Array, "_ _"]
@@ -71,7 +71,7 @@ def window_moments(s: Rows, d: Rows, taps: Taps, step: int, centres: tuple[Array
 
 @dataclasses.dataclass(frozen=True)
 class _MeansAndSquares:
-    """Windows' means of s, d and of their squares, which are never stored; kept, as in `blur`, beside derivatives."""
+    """Windows' means of s, d and of their squares; kept, as in `blur`, beside derivatives."""
 
     taps: Taps
     step: int
@@ -81,10 +81,7 @@ class _MeansAndSquares:
         return fenced(self._means, *maps) if self.kept else self._means(*maps)
 
     def _means(self, s: Rows, d: Rows) -> tuple[Rows, ...]:
-        def vertical(s: Rows, d: Rows) -> tuple[Float[Array, "fewer j"], ...]:
-            return rows(s, self.taps), rows(d, self.taps), rows(s * s, self.taps), rows(d * d, self.taps)
-
-        return tuple(columns(v, self.taps, self.step) for v in fenced(vertical, s, d))
+        return tuple(blurred_stack(stacked(lambda s, d: (s, d, s * s, d * d), s, d), self.taps, self.step))
 
 
 @dataclasses.dataclass(frozen=True)

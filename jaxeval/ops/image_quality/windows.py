@@ -1,7 +1,8 @@
 """Windows and what is done with them: blurs, pools and pads of one image.
 
 A blur runs along rows of [H, W * C] with the channels left interleaved: neighbours along W are C apart, every tap is
-one shifted slice, and loops run over long rows whatever C is.
+one shifted slice, and loops run over long rows whatever C is. Maps that are blurred alike are stacked first: a program
+has its taps once, whatever the number of maps.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from jaxeval.ops._derivatives import Arrays, linear
 
 Taps = tuple[float, ...]
 Rows = Float[Array, "_ _"]
+Stack = Float[Array, "m h w"]
 
 
 def gaussian_taps(size: int, sigma: float) -> Taps:
@@ -47,10 +49,10 @@ def rows(x: Float[Array, "h *rest"], taps: Taps) -> Float[Array, "k *rest"]:
     return _weighted((lax.slice_in_dim(x, i, i + length) for i in range(len(taps))), taps)
 
 
-def columns(x: Rows, taps: Taps, step: int = 1) -> Float[Array, "h k"]:
-    """Correlation along the second axis with taps `step` apart, at positions where the window fits."""
-    length = x.shape[1] - (len(taps) - 1) * step
-    return _weighted((lax.slice_in_dim(x, i * step, i * step + length, axis=1) for i in range(len(taps))), taps)
+def columns(x: Float[Array, "*m h w"], taps: Taps, step: int = 1) -> Float[Array, "*m h k"]:
+    """Correlation along the last axis with taps `step` apart, at positions where the window fits."""
+    length = x.shape[-1] - (len(taps) - 1) * step
+    return _weighted((lax.slice_in_dim(x, i * step, i * step + length, axis=-1) for i in range(len(taps))), taps)
 
 
 def blur(maps: tuple[Rows, ...], taps: Taps, step: int = 1) -> tuple[Rows, ...]:
@@ -73,8 +75,7 @@ class _Blur:
         return fenced(self._blurred, *maps) if self.kept else self._blurred(*maps)
 
     def _blurred(self, *maps: Rows) -> tuple[Rows, ...]:
-        tall = fenced(lambda *m: tuple(rows(i, self.taps) for i in m), *maps)
-        return tuple(columns(v, self.taps, self.step) for v in tall)
+        return tuple(blurred_stack(stacked(lambda *m: m, *maps), self.taps, self.step))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,18 @@ class _BlurTransposed:
         def padded(*maps: Rows) -> tuple[Rows, ...]:
             return tuple(jnp.pad(m, ((reach, reach), (reach * self.step, reach * self.step))) for m in maps)
 
-        return _Blur(self.taps[::-1], self.step)((), fenced(padded, *maps))
+        return tuple(blurred_stack(stacked(padded, *maps), self.taps[::-1], self.step))
+
+
+def stacked(function: Callable[..., tuple[Rows, ...]], *arrays: Array) -> Stack:
+    """The maps that `function(*arrays)` returns, of one shape, as one array that is kept."""
+    return fenced(lambda *a: (jnp.stack(function(*a)),), *arrays)[0]
+
+
+def blurred_stack(maps: Stack, taps: Taps, step: int = 1) -> Float[Array, "m h2 w2"]:
+    """`blur` of maps that are stacked, with the derivatives that JAX makes."""
+    (tall,) = fenced(lambda m: (jax.vmap(lambda one: rows(one, taps))(m),), maps)
+    return columns(tall, taps, step)
 
 
 def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[Array, ...]:
