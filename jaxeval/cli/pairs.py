@@ -51,8 +51,23 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option(
     "--convention", metavar="NAME", help="Whose SSIM, MS-SSIM, LPIPS, ...: NAME, or ssim=NAME,nlpd=NAME; see --list."
 )
-@click.option("--channels", default="all", show_default=True, metavar="all|y|y-rounded", help="Of the luma instead.")
+@click.option(
+    "--colour",
+    default="own",
+    show_default=True,
+    metavar="NAME",
+    help="What metrics of gray or of channels look at: own, each-channel, y, y-rounded, rgb2gray, bt601, bt709.",
+)
+@click.option("--channels", "former", hidden=True)
+@click.option(
+    "--gray",
+    default="as-is",
+    show_default=True,
+    metavar="as-is|as-rgb",
+    help="Take gray images as they are, or as RGB, so that they go with RGB ones.",
+)
 @click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge.")
+@click.option("--modcrop", default=1, metavar="N", help="Crop ends so that sides are multiples of N. [default: no]")
 @click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: of the bits]")
 @click.option(
     "--alpha",
@@ -68,6 +83,14 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     metavar="ignore|apply",
     help="Whether pixels are turned as EXIF says. A TIFF's own orientation always is applied.",
 )
+@click.option(
+    "--pattern",
+    multiple=True,
+    default=["*"],
+    metavar="NAME",
+    help="What DISTORTED images are called, * for REFERENCE's name; for all sets, or once for each.",
+)
+@click.option("--suffix", multiple=True, metavar="TEXT", help="The same as --pattern '*TEXT'.")
 @click.option(
     "--unmatched",
     default="error",
@@ -103,6 +126,9 @@ def pairs(
     as_json: bool,
     compilation_cache: str | None,
     quiet: bool,
+    former: str | None,
+    suffix: tuple[str, ...],
+    pattern: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Score DISTORTED images against the REFERENCE images of the same name.
@@ -114,6 +140,7 @@ def pairs(
     from pathlib import Path
 
     from jaxeval.files import check_writable
+    from jaxeval.ops.image_quality.colour import of_channels
     from jaxeval.pairs import PAIR_MEASURES, score_pairs
     from jaxeval.pairs.files import save_scores
     from jaxeval.report import draw_curves, draw_exhibits, output_console, print_pairs
@@ -122,10 +149,17 @@ def pairs(
         raise click.UsageError(f"--worst is {worst}; it must be 0 or more")
     if worst_by is not None and worst_by not in PAIR_MEASURES:
         raise click.UsageError(f"--worst-by {worst_by!r} is not a metric")
+    if suffix:
+        if pattern != ("*",):
+            raise click.UsageError("--suffix TEXT is --pattern '*TEXT'; give one of them")
+        pattern = tuple(f"*{text}" for text in suffix)
+    if former is not None:
+        click.echo("note: --channels is called --colour now, and its all own", err=True)
+        options["colour"] = of_channels(former)
     if out is not None:
         check_writable(out)
     with compiled_programs(compilation_cache), progress_on_stderr(quiet) as progress:
-        evaluation = score_pairs(reference, distorted, progress=progress, **options)
+        evaluation = score_pairs(reference, distorted, pattern=pattern, progress=progress, **options)
     written, missing = [], None
     if out is not None:
         scores, missing = save_scores(evaluation.scores, out)

@@ -37,6 +37,7 @@ def summarise(
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
     frames: Mapping[str, str] | None = None,
+    patterns: Mapping[str, str] | None = None,
 ) -> PairsEvaluation:
     """The evaluation that follows from the scores.
 
@@ -51,6 +52,7 @@ def summarise(
       reports: of images, how each set was read.
       notes: sentences for the reader, on matching.
       warnings: on the images' values.
+      patterns: of images, what each set calls them.
       frames: for videos, how each became frames; their frames are no sample, so that there are no intervals.
     """
     own = list(sets)
@@ -66,6 +68,7 @@ def summarise(
         "reference": reference,
         "distorted": dict(sets),
         "images": {name: sum(score.set == name for score in scores) for name in [*own, reference]},
+        "patterns": dict(patterns or {}),
         "settings": settings.record(),
         "definitions": {one.measure.name: _record(one) for one in chosen}
         | {name: _pooled_record(name, chosen) for name in _pooled(chosen) if frames is not None},
@@ -82,7 +85,7 @@ def summarise(
         "warnings": [
             *(sentence for name, report in (reports or {}).items() for sentence in remarks(name, report)),
             *warnings,
-            *_warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
+            *_warnings(means, scores, own, notes, left_out, chosen, settings, frames is not None),
         ],
         "device": device_name(),
         "versions": versions(),
@@ -200,7 +203,7 @@ def _warnings(
     unmatched: Sequence[str],
     left_out: Sequence[tuple[Task, str]],
     chosen: Sequence[Chosen],
-    channels: str,
+    settings: PairSettings,
     of_frames: bool,
 ) -> list[str]:
     """What a reader should know, a sentence each."""
@@ -237,11 +240,16 @@ def _warnings(
         said.append(
             f"there are images of 8 and of 16 bits: {', '.join(in_levels)} in levels of each, so their means mix both"
         )
-    others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
-    if channels != "all" and others and of_frames:
+    colour = settings.colour
+    others = [one.measure.name for one in chosen if not (one.measure.takes_colour or one.measure.alone)]
+    if settings.of_stored_luma and others and of_frames:
+        said.append(f"colour {colour!r}: where videos store luma, {', '.join(others)} are of it too")
+    elif colour != "own" and others:
+        said.append(f"colour {colour!r} is not for {', '.join(others)}, which choose their own colours")
+    takers = [one.measure.name for one in chosen if one.measure.takes_colour]
+    if settings.of_stored_luma and takers and not of_frames and any(score.channels == 1 for score in scores):
         said.append(
-            f"channels {channels!r}: of videos that store luma it is taken for every metric, {', '.join(others)} too"
+            "y of gray images is their own level, 0 to 255; that of RGB images is 16 to 235, by which PSNR is 1.32 dB "
+            "higher; --gray as-rgb takes gray images as RGB"
         )
-    elif channels != "all" and others:
-        said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")
     return said

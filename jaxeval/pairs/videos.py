@@ -41,7 +41,7 @@ def score_videos(
       InputError: a video cannot be read, sizes, bits or numbers of frames do not agree, or a measure does not take
         them.
     """
-    luma = settings.channels != "all"
+    luma = settings.of_stored_luma
     ours = open_video(reference, luma=luma)
     videos = {name: open_video(path, luma=luma) for name, path in sets.items()}
     notes = []

@@ -17,6 +17,7 @@ from jaxeval.images import PixelLayout, PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
 from jaxeval.pairs.matching import match_pairs, open_images
+from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
 from jaxeval.report.table import format_value
@@ -142,11 +143,13 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
     reference, distorted = evaluation.manifest["reference"], evaluation.manifest["distorted"][set_name]
     settings = evaluation.manifest["settings"]
     if evaluation.manifest["kind"] == "images":
-        matching = match_pairs(reference, open_images(reference), set_name, open_images(distorted), skip=True)
+        pattern = evaluation.manifest["patterns"][set_name]
+        both = open_images(reference), open_images(distorted)
+        matching = match_pairs(reference, both[0], set_name, both[1], skip=True, pattern=pattern)
         pairs = (matching.pairs[image] for image in images)
-        rules = PixelRules(settings["alpha"], settings["exif"])
+        rules = PixelRules(**{field.name: settings[field.name] for field in dataclasses.fields(PixelRules)})
         return [(decode_exact(first, rules), decode_exact(second, rules)) for first, second in pairs]
-    luma = settings["channels"] != "all"
+    luma = settings["colour"] in STORED_LUMA
     both = zip(open_video(reference, luma=luma).frames(), open_video(distorted, luma=luma).frames(), strict=False)
     found = {frame_name(number): pair for number, pair in enumerate(both) if frame_name(number) in images}
     return [found[image] for image in images]

@@ -82,10 +82,10 @@ def _heading(metric: str) -> str:
 
 
 def _settings(found: dict[tuple[str, str], PairMean], sets: Sequence[str], metric: str) -> str:
-    """The convention and channels of a measure, where there is a choice of them."""
+    """The convention and colour of a measure, where there is a choice of them."""
     mean = next(found[own, metric] for own in sets if (own, metric) in found)
-    channels = mean.parameters.get("channels", "all")
-    parts = [mean.parameters.get("convention", ""), "" if channels == "all" else f"of {channels}"]
+    colour = mean.parameters.get("colour", "own")
+    parts = [mean.parameters.get("convention", ""), "" if colour == "own" else f"of {colour}"]
     return " ".join(filter(None, parts))
 
 
