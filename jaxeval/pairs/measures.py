@@ -139,7 +139,7 @@ _ALL = (
         get_args(iq.SsimConvention),
         takes_colour=True,
         least_side=11,
-        least_sides=(("torchmetrics", 6), ("scikit-image-default", 7)),
+        least_sides=(("torchmetrics", 6), ("scikit-image-default", 7), ("matlab", 1), ("gaussian-splatting", 1)),
         range=_SIGNED,
     ),
     PairMeasure(

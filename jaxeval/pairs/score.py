@@ -5,40 +5,31 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from jaxeval._arguments import a_text, at_least, checked, number, optional, path, renamed, several
 from jaxeval._faults import memory_said
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
-from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, stored_image
+from jaxeval.images import Item, PixelLayout, PixelRules, is_video
 from jaxeval.images.report import EXIF
 from jaxeval.ops.image_quality.colour import of_channels
-from jaxeval.pairs.batches import Chosen, Task, WideValues, score_tasks
+from jaxeval.pairs.batches import Chosen, Task, WideValues, all_scores
 from jaxeval.pairs.matching import SAME_NAME, Matching, check_pattern, match_pairs, open_images
 from jaxeval.pairs.measures import pooled_names
-from jaxeval.pairs.results import PairScores, PairsEvaluation
+from jaxeval.pairs.reading import MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
+from jaxeval.pairs.results import PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
 from jaxeval.pairs.videos import score_videos
 from jaxeval.progress import Progress
 
-_MOST_THREADS = 32
-_MANY_SHAPES = 8
 _LARGEST_MODCROP = 16  # factors of super-resolution go up to it
-
-
-def _sets_given(name: str, distorted: Any) -> Any:
-    """Checks the distorted sets: one path, several, or several by name."""
-    if isinstance(distorted, Mapping):
-        return {own: path(name, one) for own, one in distorted.items()}
-    return several(path)(name, distorted)
 
 
 @renamed("channels", "colour", of_channels)
 @checked(
     reference=path,
-    distorted=_sets_given,
+    distorted=sets_given,
     metrics=several(a_text("names, such as 'psnr,ssim' or ['psnr', 'ssim'], or 'all'")),
     convention=optional(a_text("a name such as 'torchmetrics', or 'ssim=NAME,ms-ssim=NAME'")),
     colour=a_text("'own', or a colour by name, such as 'y' or 'rgb2gray'"),
@@ -130,7 +121,7 @@ def score_pairs(
     settings = PairSettings(metrics, convention, colour, crop_border, data_range, weights_dir, rules)
     if unmatched not in ("error", "skip"):
         raise InputError(f"unmatched {unmatched!r} must be 'error' or 'skip'")
-    sets = _named(distorted)
+    sets = named_sets(distorted, "distorted set")
     skip, name = on_error == "skip", str(reference)
     if name in dict(sets):
         raise InputError(f"{name!r} is the reference and a distorted set; give other sets, or name them")
@@ -148,27 +139,22 @@ def score_pairs(
         )
     if pooled_names(metrics):
         raise InputError(f"{pooled_names(metrics)[0]} is of a video's frames together; of images give psnr")
-    threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    threads = threads or min(MOST_THREADS, os.cpu_count() or 1)
     ours, theirs = open_images(reference), {own: open_images(path) for own, path in sets}
     matchings = [
         match_pairs(name, ours, own, found, skip=unmatched == "skip", pattern=patterns[own])
         for own, found in theirs.items()
     ]
-    reader = _HeaderReader(rules)
+    reader = HeaderReader(rules)
     with ThreadPoolExecutor(threads) as pool:
         tasks, left_out = _tasks(matchings, skip, pool, reader)
     if not tasks:
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
-    chosen, not_computed = settings.suited(sorted({task.layout for task in tasks}, key=str), _example(tasks))
+    chosen, not_computed = settings.suited(sorted({task.layout for task in tasks}, key=str), example_of(tasks))
     tasks += _of_the_reference(name, tasks, chosen)
-    if progress is not None:
-        shapes = len({task.layout for task in tasks})
-        note = f"pairs ({shapes} shapes, each compiled once)" if shapes > _MANY_SHAPES else "pairs"
-        progress.begin(note, len(tasks))
     skipped: list[tuple[Task, str]] = []
-    found: dict[tuple[str, str], PairScores] = {}
     wide = WideValues(name)
-    for task, values in score_tasks(
+    found = all_scores(
         tasks,
         chosen,
         crop_border=crop_border,
@@ -177,15 +163,9 @@ def score_pairs(
         threads=threads,
         skipped=skipped,
         skip=skip,
-        advance=(lambda count: None) if progress is None else progress.advance,
+        progress=progress,
         wide=wide,
-    ):
-        layout = task.layout
-        found[task.set, task.image] = PairScores(
-            task.image, task.set, layout.height, layout.width, layout.channels, layout.bits, values
-        )
-    if progress is not None:
-        progress.end()
+    )
     left_out += skipped
     if not found:
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
@@ -207,20 +187,6 @@ def score_pairs(
     )
 
 
-def _named(distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
-    if isinstance(distorted, Mapping):
-        named = [(str(name), local_path(path)) for name, path in distorted.items()]
-    else:
-        several = [distorted] if isinstance(distorted, str | Path) else list(distorted)
-        named = [(str(path), local_path(path)) for path in several]
-    if not named:
-        raise InputError("no distorted set was given; name at least one folder")
-    twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
-    if twice:
-        raise InputError(f"the distorted set {twice[0]!r} is given twice")
-    return named
-
-
 def _patterns(pattern: str | Sequence[str], sets: Sequence[str]) -> dict[str, str]:
     """The pattern of each set's names."""
     given = [check_pattern(one) for one in ([pattern] if isinstance(pattern, str) else pattern)]
@@ -229,53 +195,8 @@ def _patterns(pattern: str | Sequence[str], sets: Sequence[str]) -> dict[str, st
     return dict(zip(sets, given if len(given) == len(sets) else given * len(sets), strict=True))
 
 
-class _HeaderReader:
-    """Reads headers, and keeps what is done to each image."""
-
-    def __init__(self, rules: PixelRules):
-        self._rules = rules
-        self._notes: dict[int, tuple[str, ...]] = {}  # by the item's identity; items outlive the reader's use
-
-    def layout_or_error(self, item: Item) -> PixelLayout | InputError:
-        """What an image's pixels are, or why it cannot be read."""
-        try:
-            found = stored_image(item, self._rules)
-        except InputError as error:
-            return error
-        self._notes[id(item)] = found.notes
-        return found.layout
-
-    def notes(self, item: Item) -> tuple[str, ...]:
-        """The notes of what is done to an image's pixels as it is read."""
-        return self._notes.get(id(item), ())
-
-    def report(
-        self,
-        own: str,
-        reference: str,
-        scored: Sequence[Task],
-        left_out: Sequence[tuple[Task, str]],
-        of_place: Mapping[str, int],
-    ) -> ReadReport:
-        """How the images of a set were read, each counted once."""
-        report = ReadReport()
-        once: dict[int, tuple[Item, PixelLayout]] = {}
-        for task in scored:
-            item = task.reference if own == reference else task.distorted if task.set == own else None
-            if item is not None:
-                once[id(item)] = item, task.layout
-        for item, layout in once.values():
-            report.count += 1
-            report.sizes.add(layout.height, layout.width)
-            report.note_all(self.notes(item))
-        report.skipped = [(task.image, reason) for task, reason in left_out if task.set == own]
-        for what, times in of_place.items():
-            report.note(what, times)
-        return report
-
-
 def _tasks(
-    matchings: Sequence[Matching], skip: bool, pool: ThreadPoolExecutor, reader: _HeaderReader
+    matchings: Sequence[Matching], skip: bool, pool: ThreadPoolExecutor, reader: HeaderReader
 ) -> tuple[list[Task], list[tuple[Task, str]]]:
     """What to score, and pairs that are left out as they cannot be compared."""
     tasks: list[Task] = []
@@ -336,11 +257,6 @@ def _turning(known: PixelLayout | InputError, own: PixelLayout | InputError) -> 
         return ""
     lying = (known.height, known.width) == (own.width, own.height)
     return " (an EXIF orientation was ignored; --exif apply turns the pixels)" if lying else ""
-
-
-def _example(tasks: Sequence[Task]) -> dict[PixelLayout, str]:
-    """The place of one image of each layout, to be named in messages."""
-    return {task.layout: task.distorted.where for task in reversed(tasks)}
 
 
 def _of_the_reference(name: str, tasks: Sequence[Task], chosen: Sequence[Chosen]) -> list[Task]:

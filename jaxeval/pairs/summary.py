@@ -28,7 +28,7 @@ def summarise(
     scores: Sequence[PairScores],
     chosen: Sequence[Chosen],
     *,
-    reference: str,
+    reference: str | None,
     sets: Mapping[str, str],
     settings: PairSettings,
     not_computed: Sequence[Mapping[str, str]],
@@ -44,7 +44,7 @@ def summarise(
     Args:
       scores: set by set, the reference's own last.
       chosen: the measures.
-      reference: as the user named it.
+      reference: as the user named it; None if there is none.
       sets: the distorted sets' paths by name.
       settings: of the run.
       not_computed: measures of a group that were left out.
@@ -61,13 +61,14 @@ def summarise(
     if frames is not None:
         means = tuple(one for mean in means for one in _of_frames(mean, scores))
         differences = tuple(one for found in differences for one in _differences_of_frames(found, scores))
+    everything = own if reference is None else [*own, reference]
     layouts = sorted({(score.height, score.width, score.channels, score.bits) for score in scores})
     shapes = [PixelLayout(*layout) for layout in layouts]
     manifest = {
         "kind": "images" if frames is None else "frames",
         "reference": reference,
         "distorted": dict(sets),
-        "images": {name: sum(score.set == name for score in scores) for name in [*own, reference]},
+        "images": {name: sum(score.set == name for score in scores) for name in everything},
         "patterns": dict(patterns or {}),
         "settings": settings.record(),
         "definitions": {one.measure.name: _record(one) for one in chosen}
@@ -169,7 +170,7 @@ def _differences_of_frames(found: PairDifference, scores: Sequence[PairScores]) 
             )
 
 
-def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str) -> Iterable[PairMean]:
+def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str | None) -> Iterable[PairMean]:
     for own, members in itertools.groupby(scores, key=lambda score: score.set):
         rows = list(members)
         ranges = sorted({_data_range(PixelLayout(1, 1, row.channels, row.bits), chosen[0].data_range) for row in rows})
@@ -229,8 +230,13 @@ def _warnings(
             if mean.set == own and mean.n_nan and mean.metric not in POOLED_FROM
         ]
     common = [{score.image for score in scores if score.set == own} for own in sets]
-    if len({frozenset(images) for images in common}) > 1 and not of_frames:
-        shared = len(set.intersection(*common))
+    shared = len(set.intersection(*common)) if common else 0
+    # Without a reference, sets of other names are compared as wholes; with one they are parts of the same images.
+    if (
+        len({frozenset(images) for images in common}) > 1
+        and not of_frames
+        and (shared or means[0].reference is not None)
+    ):
         said.append(
             f"the sets hold different images ({shared:,} are common to all), so their means are not of the same "
             "images; the differences are of the images common to both sets"
@@ -245,7 +251,7 @@ def _warnings(
     if settings.of_stored_luma and others and of_frames:
         said.append(f"colour {colour!r}: where videos store luma, {', '.join(others)} are of it too")
     elif colour != "own" and others:
-        said.append(f"colour {colour!r} is not for {', '.join(others)}, which choose their own colours")
+        said.append(f"colour {colour!r} is not for {', '.join(others)}, which look at colours as their references do")
     takers = [one.measure.name for one in chosen if one.measure.takes_colour]
     if settings.of_stored_luma and takers and not of_frames and any(score.channels == 1 for score in scores):
         said.append(
