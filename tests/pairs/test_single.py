@@ -43,7 +43,8 @@ def test_scores_are_those_of_the_ops(sets):
             assert one.values[name] == pytest.approx(float(getattr(iq, name)(image, data_range=255)[0]), rel=1e-6)
     mean = found.means[0]
     assert (mean.metric, mean.set, mean.reference, mean.n) == ("piqe", str(sets[0]), None, 4)
-    assert str(mean) == f"PIQE {mean.value:.6g} [{mean.interval[0]:.4g}, {mean.interval[1]:.4g}] ({sets[0]}, 4 images)"
+    assert str(mean).startswith(f"PIQE {mean.value:.6g} [")
+    assert str(mean).endswith(f"] ({sets[0]}, 4 images)")
     assert found.manifest["reference"] is None
     assert json.loads(found.to_json())["means"][0]["reference"] is None
 
