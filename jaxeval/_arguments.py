@@ -4,6 +4,7 @@ import functools
 import inspect
 import operator
 import os
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -113,6 +114,37 @@ def shown(value: Any) -> str:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def renamed(
+    before: str, now: str, reading: Callable[[Any], Any] = lambda value: value
+) -> Callable[[Callable[_Parameters, _Found]], Callable[_Parameters, _Found]]:
+    """A decorator of a function whose keyword `now` was called `before`, which it goes on to take, with a warning.
+
+    Args:
+      before: the former name.
+      now: the keyword's name.
+      reading: turns what the former name took into what `now` takes.
+
+    Raises:
+      InputError: by the function, if both are given.
+    """
+
+    def decorate(function: Callable[_Parameters, _Found]) -> Callable[_Parameters, _Found]:
+        @functools.wraps(function)
+        def taking_both(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Found:
+            if before not in kwargs:
+                return function(*args, **kwargs)
+            given: dict[str, Any] = dict(kwargs)
+            if now in given:
+                raise InputError(f"{before} is the former name of {now}; give {now} alone")
+            warnings.warn(f"{before} is called {now} now", DeprecationWarning, stacklevel=2)
+            given[now] = reading(given.pop(before))
+            return function(*args, **given)  # pyright: ignore[reportCallIssue]
+
+        return taking_both
+
+    return decorate
 
 
 def checked(**checks: Check) -> Callable[[Callable[_Parameters, _Found]], Callable[_Parameters, _Found]]:

@@ -17,19 +17,19 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     from rich import box
     from rich.table import Table
 
-    from jaxeval.pairs import PAIR_MEASURES
+    from jaxeval.pairs import ALL_MEASURES, POOLED_MEASURES
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("--metrics", "number", "better", "least side", "of", "definition", "--convention", "weights"):
         table.add_column(heading, overflow="fold")
-    for measure in PAIR_MEASURES.values():
+    for measure in ALL_MEASURES.values():
         table.add_row(
             measure.name,
             measure.label,
             measure.better or "neither",
             str(measure.least_side),
-            "one image" if measure.alone else "a pair",
+            "one image" if measure.alone else "a video" if measure.name in POOLED_MEASURES else "a pair",
             measure.definition,
             ", ".join(measure.conventions),
             ", ".join(measure.weights),
@@ -53,7 +53,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @click.option("--channels", default="all", show_default=True, metavar="all|y|y-rounded", help="Of the luma instead.")
 @click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge.")
-@click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: 255 or 65535]")
+@click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: of the bits]")
 @click.option(
     "--alpha",
     default="drop",
@@ -107,8 +107,9 @@ def pairs(
 ) -> None:
     """Score DISTORTED images against the REFERENCE images of the same name.
 
-    Each is a folder of images, an image, or a video (.y4m; others with the extra `video`). Extensions may differ:
-    REFERENCE/a.png and DISTORTED/a.jpg are a pair. Several DISTORTED sets give one table, with paired differences.
+    Each is a folder of images, an image, or a video (.y4m; .mp4, .mkv, ... with the extra `video`, PyAV). Extensions
+    may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair. Several DISTORTED sets give one table, with paired
+    differences.
     """
     from pathlib import Path
 

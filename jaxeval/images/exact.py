@@ -43,7 +43,7 @@ class PixelLayout:
     Attributes:
       height, width: in pixels.
       channels: 1 for gray, 3 for RGB.
-      bits: of a value, 8 or 16.
+      bits: of a value: 8 or 16, of videos others between too.
     """
 
     height: int
@@ -53,7 +53,7 @@ class PixelLayout:
 
     @property
     def data_range(self) -> int:
-        """The largest value that a pixel can have: 255 or 65,535."""
+        """The largest value that a pixel can have: 255 of 8 bits, 1,023 of 10, 65,535 of 16."""
         return (1 << self.bits) - 1
 
     def __str__(self) -> str:

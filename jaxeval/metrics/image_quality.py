@@ -25,7 +25,8 @@ from jaxeval.metrics.value_range import (
     reduce_range,
     seen_range,
 )
-from jaxeval.ops.image_quality import MsSsimConvention, SsimConvention, View, mae, ms_ssim, mse, psnr, rmse, ssim
+from jaxeval.ops.image_quality import Colour, MsSsimConvention, SsimConvention, mae, ms_ssim, mse, psnr, rmse, ssim
+from jaxeval.ops.image_quality.colour import IN_WHOLE_NUMBERS, took_channels
 from jaxeval.ops.moments import (
     Moments,
     empty_moments,
@@ -70,7 +71,7 @@ class _OfPairs:
     @property
     def of_differences(self) -> bool:
         """Whether the op sees differences of values alone, so that they may lie around 0."""
-        return self.op in (mse, mae, rmse, psnr) and dict(self.options).get("channels") != "y-rounded"
+        return self.op in (mse, mae, rmse, psnr) and dict(self.options).get("colour") not in IN_WHOLE_NUMBERS
 
     def __call__(self, *, reference: Any, generated: Any) -> Any:
         return self.op(generated, reference, data_range=self.data_range, **dict(self.options))
@@ -261,7 +262,7 @@ class PSNR(ImageQuality):
 
     Args:
       data_range: width of the values' range: the peak.
-      channels: "all", "y" or "y-rounded".
+      colour: of the op: "own", "each-channel", or a gray by name, such as "y".
       crop_border: pixels left out along every edge.
 
     Example:
@@ -274,8 +275,9 @@ class PSNR(ImageQuality):
       20.0
     """
 
-    def __init__(self, *, data_range: float, channels: View = "all", crop_border: int = 0):
-        super().__init__(psnr, data_range=data_range, channels=channels, crop_border=crop_border)
+    @took_channels
+    def __init__(self, *, data_range: float, colour: Colour = "own", crop_border: int = 0):
+        super().__init__(psnr, data_range=data_range, colour=colour, crop_border=crop_border)
 
 
 class PooledPSNR(_Pairs):
@@ -287,7 +289,7 @@ class PooledPSNR(_Pairs):
 
     Args:
       data_range: width of the values' range: the peak.
-      channels: "all", "y" or "y-rounded".
+      colour: of the op: "own", "each-channel", or a gray by name, such as "y".
       crop_border: pixels left out along every edge.
 
     Example:
@@ -303,8 +305,9 @@ class PooledPSNR(_Pairs):
 
     _width = 2
 
-    def __init__(self, *, data_range: float, channels: View = "all", crop_border: int = 0):
-        options = {"channels": channels, "crop_border": crop_border}
+    @took_channels
+    def __init__(self, *, data_range: float, colour: Colour = "own", crop_border: int = 0):
+        options = {"colour": colour, "crop_border": crop_border}
         super().__init__("pooled_psnr", _OfPairs(mse, float(data_range), tuple(sorted(options.items()))))
 
     def _numbers(self, *, reference: Any, generated: Any) -> tuple[Float[Array, "n w"], Bool[Array, " n"]]:
@@ -349,7 +352,7 @@ class SSIM(ImageQuality):
     Args:
       data_range: width of the values' range.
       convention: the implementation whose number it is.
-      channels: "all", "y" or "y-rounded".
+      colour: of the op: "own", "each-channel", or a gray by name, such as "y".
       crop_border: pixels left out along every edge.
 
     Example:
@@ -363,15 +366,16 @@ class SSIM(ImageQuality):
       (0.6, 4)
     """
 
+    @took_channels
     def __init__(
         self,
         *,
         data_range: float,
         convention: SsimConvention = "scikit-image",
-        channels: View = "all",
+        colour: Colour = "own",
         crop_border: int = 0,
     ):
-        super().__init__(ssim, data_range=data_range, convention=convention, channels=channels, crop_border=crop_border)
+        super().__init__(ssim, data_range=data_range, convention=convention, colour=colour, crop_border=crop_border)
 
 
 class MsSsim(ImageQuality):
@@ -380,7 +384,7 @@ class MsSsim(ImageQuality):
     Args:
       data_range: width of the values' range.
       convention: the implementation whose number it is.
-      channels: "all", "y" or "y-rounded".
+      colour: of the op: "own", "each-channel", or a gray by name, such as "y".
       crop_border: pixels left out along every edge.
 
     Example:
@@ -390,14 +394,13 @@ class MsSsim(ImageQuality):
       ('ms_ssim', ('reference', 'generated'))
     """
 
+    @took_channels
     def __init__(
         self,
         *,
         data_range: float,
         convention: MsSsimConvention = "pytorch-msssim",
-        channels: View = "all",
+        colour: Colour = "own",
         crop_border: int = 0,
     ):
-        super().__init__(
-            ms_ssim, data_range=data_range, convention=convention, channels=channels, crop_border=crop_border
-        )
+        super().__init__(ms_ssim, data_range=data_range, convention=convention, colour=colour, crop_border=crop_border)

@@ -378,6 +378,24 @@ _ALL = (
 PAIR_MEASURES: dict[str, PairMeasure] = {measure.name: measure for measure in _ALL}
 """By name, in the order in which results come. A further op is one more entry."""
 
+POOLED_MEASURES: dict[str, PairMeasure] = {
+    "psnr-pooled": PairMeasure(
+        "psnr-pooled",
+        "PSNR pooled",
+        _plain(iq.psnr),
+        "higher",
+        "of videos, 10 log10(range^2 / mean over the frames of MSE); comes with psnr, the mean of the frames'",
+        takes_channels=True,
+        unit="dB",
+    )
+}
+"""Those of a video's frames together, by name."""
+
+ALL_MEASURES = PAIR_MEASURES | POOLED_MEASURES
+
+POOLED_FROM = {"psnr-pooled": "psnr"}
+"""The measure of each frame that each of `POOLED_MEASURES` comes with, and is pooled from."""
+
 GROUPS = {
     "all": tuple(PAIR_MEASURES),
     "full-reference": tuple(name for name, measure in PAIR_MEASURES.items() if not measure.alone),
@@ -385,27 +403,37 @@ GROUPS = {
 }
 
 
+def pooled_names(names: str | Sequence[str]) -> list[str]:
+    """Those of the names that are of `POOLED_MEASURES`."""
+    return [name for name in _split(names) if name in POOLED_MEASURES]
+
+
 def pair_measures(names: str | Sequence[str]) -> tuple[tuple[PairMeasure, ...], frozenset[str]]:
     """Measures by name, in the given order, and the names of those that were asked for only as part of a group.
 
     Args:
       names: one, several, or a comma-separated text; `all`, `full-reference` and `no-reference` name groups, of which
-        what cannot be had is left out and said.
+        what cannot be had is left out and said. A name of `POOLED_MEASURES` gives the measure that it is pooled from.
 
     Raises:
       InputError: a name is not known; the message lists those that are.
     """
-    parts = names.split(",") if isinstance(names, str) else [part for name in names for part in name.split(",")]
     found: dict[str, PairMeasure] = {}
     by_name: set[str] = set()
-    for part in filter(None, (part.strip() for part in parts)):
-        name = part.replace("_", "-")
+    for part in _split(names):
+        name = POOLED_FROM.get(part, part)
         if name not in PAIR_MEASURES and name not in GROUPS:
-            known = ", ".join([*PAIR_MEASURES, *GROUPS])
+            known = ", ".join([*ALL_MEASURES, *GROUPS])
             raise InputError(f"metric {part!r} of pairs is not known; choose from {known}")
         chosen = GROUPS.get(name, (name,))
         by_name.update(chosen if name in PAIR_MEASURES else ())
         found.update({one: PAIR_MEASURES[one] for one in chosen})
     if not found:
-        raise InputError(f"no metric was given; choose from {', '.join([*PAIR_MEASURES, *GROUPS])}")
+        raise InputError(f"no metric was given; choose from {', '.join([*ALL_MEASURES, *GROUPS])}")
     return tuple(found.values()), frozenset(found) - by_name
+
+
+def _split(names: str | Sequence[str]) -> list[str]:
+    """Names from one, several or comma-separated ones, with hyphens."""
+    texts = [names] if isinstance(names, str) else names
+    return [part.strip().replace("_", "-") for text in texts for part in text.split(",") if part.strip()]

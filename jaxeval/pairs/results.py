@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from jaxeval import ops
 from jaxeval.ops import Interval
-from jaxeval.pairs.measures import PAIR_MEASURES
+from jaxeval.pairs.measures import ALL_MEASURES, PAIR_MEASURES
 from jaxeval.records import Document
 
 PAIRS_SCHEMA_VERSION = 1
@@ -25,6 +25,7 @@ class PairScores:
       set: the distorted set; or the reference itself, with the measures of single images only.
       height, width, channels, bits: of the image as stored.
       values: by the measure's name; may be infinite.
+      time: of a video's frame, in seconds as its file has it; None if it does not say, and of images.
 
     Example:
       >>> import tempfile
@@ -47,6 +48,7 @@ class PairScores:
     channels: int
     bits: int
     values: Mapping[str, float]
+    time: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,7 @@ class PairMean:
     """The mean of a measure over the images of one set, and what it means.
 
     Attributes:
-      metric: the measure's name.
+      metric: the measure's name; "psnr-pooled" is of a video's frames together, and not a mean of scores.
       set: the distorted set, or the reference itself for measures of single images.
       reference: the reference.
       value: mean of the finite scores; infinite if all are.
@@ -98,7 +100,7 @@ class PairMean:
     @property
     def label(self) -> str:
         """The measure's name as tables print it."""
-        return PAIR_MEASURES[self.metric].label
+        return ALL_MEASURES[self.metric].label
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
@@ -233,6 +235,15 @@ def mean_of(
         "n_nan": int(np.isnan(values).sum()),
         "worst": None if place is None else images[place],
     }
+
+
+def pooled_psnr(values: Float[np.ndarray, " n"]) -> float:
+    """10 log10(range^2 / mean MSE) of frames whose PSNR is given: the range is in each of them and falls out.
+
+    An infinite PSNR is an MSE of 0; the pooled one is infinite only if all are.
+    """
+    error = float(np.mean(10.0 ** (-values / 10)))
+    return -10.0 * math.log10(error) if error > 0 else math.inf
 
 
 def difference_of(

@@ -14,6 +14,7 @@ from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, 
 from jaxeval.images.report import EXIF
 from jaxeval.pairs.batches import Chosen, Task, WideValues, score_tasks
 from jaxeval.pairs.matching import Matching, match_pairs, open_images
+from jaxeval.pairs.measures import pooled_names
 from jaxeval.pairs.results import PairScores, PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
@@ -65,12 +66,12 @@ def score_pairs(
     Args:
       reference: a folder of images (at any depth), or one image, or one video.
       distorted: one such set or several, perhaps by name.
-      metrics: names (`jaxeval.pairs.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
-        comma-separated text.
+      metrics: names (`jaxeval.pairs.PAIR_MEASURES`, of videos also "psnr-pooled"), or `all`, `full-reference`,
+        `no-reference`; also as comma-separated text.
       convention: whose SSIM, MS-SSIM or LPIPS: a name, given to each that has it, or `ssim=NAME,ms-ssim=NAME`.
       channels: "all"; "y", the luma; or "y-rounded", rounded to 8 bits; for the measures that do not choose themselves.
       crop_border: pixels left out along every edge, before anything else.
-      data_range: width of the values' range; by default that of the images' bits, 255 or 65,535.
+      data_range: width of the values' range; by default that of the images' bits: 255, 65,535, of 10-bit videos 1,023.
       alpha: what becomes of an alpha channel or a transparent colour: "drop" it and take the colours under it as they
         are stored, or lay the image over "white" or "black", in its own depth.
       exif: "ignore" the orientation in EXIF or XMP, or "apply" it, turning the pixels before sizes are compared. That
@@ -85,8 +86,9 @@ def score_pairs(
 
     Returns:
       A score of each image, means with 95% intervals over the images, and paired differences of each two sets. Of
-      videos a score of each frame and the means; their frames are no sample, so there are no intervals. A video in
-      .y4m is scored as RGB (ITU-R BT.601), or with `channels="y"` on its luma plane as it is stored.
+      videos a score of each frame as it is stored, the means, and the PSNR pooled over the frames ("psnr-pooled");
+      their frames are no sample, so there are no intervals. A video is scored as RGB in its own bits, by the matrix
+      and range that its file says, or with `channels="y"` on its luma plane as it is stored.
 
     Raises:
       InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
@@ -121,10 +123,12 @@ def score_pairs(
         if not all(videos):
             raise InputError("videos are compared with videos, and images with images; give only one kind")
         if rules != PixelRules():
-            raise InputError("alpha and exif are for images; frames of videos have neither, so leave both out")
+            raise InputError("alpha and exif are for images; frames of videos are taken as stored, so leave both out")
         return score_videos(
             name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
         )
+    if pooled_names(metrics):
+        raise InputError(f"{pooled_names(metrics)[0]} is of a video's frames together; of images give psnr")
     threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
     ours, theirs = open_images(reference), {own: open_images(path) for own, path in sets}
     matchings = [match_pairs(name, ours, own, found, skip=unmatched == "skip") for own, found in theirs.items()]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxeval.images import PixelLayout, ReadReport, remarks
 from jaxeval.pairs.batches import Chosen, Task
+from jaxeval.pairs.measures import POOLED_FROM, POOLED_MEASURES
 from jaxeval.pairs.results import (
     PairDifference,
     PairMean,
@@ -16,6 +18,7 @@ from jaxeval.pairs.results import (
     PairsEvaluation,
     difference_of,
     mean_of,
+    pooled_psnr,
 )
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.records import device_name, versions
@@ -54,8 +57,8 @@ def summarise(
     means = tuple(_means(scores, chosen, reference))
     differences = tuple(_differences(scores, chosen, own))
     if frames is not None:
-        means = tuple(dataclasses.replace(one, interval=None) for one in means)
-        differences = tuple(dataclasses.replace(one, interval=None, p_value=None, better=None) for one in differences)
+        means = tuple(one for mean in means for one in _of_frames(mean, scores))
+        differences = tuple(one for found in differences for one in _differences_of_frames(found, scores))
     layouts = sorted({(score.height, score.width, score.channels, score.bits) for score in scores})
     shapes = [PixelLayout(*layout) for layout in layouts]
     manifest = {
@@ -64,7 +67,8 @@ def summarise(
         "distorted": dict(sets),
         "images": {name: sum(score.set == name for score in scores) for name in [*own, reference]},
         "settings": settings.record(),
-        "definitions": {one.measure.name: _record(one) for one in chosen},
+        "definitions": {one.measure.name: _record(one) for one in chosen}
+        | {name: _pooled_record(name, chosen) for name in _pooled(chosen) if frames is not None},
         "data_ranges": sorted({_data_range(shape, settings.data_range) for shape in shapes}),
         "layouts": [str(shape) for shape in shapes],
         "conversions": dict(frames or {}),
@@ -104,6 +108,62 @@ def _record(one: Chosen) -> dict[str, Any]:
         **one.options,
         **({"weights": dict(one.op.weights)} if one.op.weights else {}),
     }
+
+
+def _pooled(chosen: Sequence[Chosen]) -> list[str]:
+    """The measures of a video's frames together that come with the chosen ones."""
+    names = {one.measure.name for one in chosen}
+    return [name for name, source in POOLED_FROM.items() if source in names]
+
+
+def _pooled_record(name: str, chosen: Sequence[Chosen]) -> dict[str, Any]:
+    source = next(one for one in chosen if one.measure.name == POOLED_FROM[name])
+    return _record(source) | {"definition": POOLED_MEASURES[name].definition}
+
+
+def _values(scores: Sequence[PairScores], own: str, metric: str) -> dict[str, float]:
+    return {score.image: score.values[metric] for score in scores if score.set == own and metric in score.values}
+
+
+def _of_frames(mean: PairMean, scores: Sequence[PairScores]) -> Iterable[PairMean]:
+    """A mean of a video's frames, without an interval, and what is pooled from the same scores."""
+    yield dataclasses.replace(mean, interval=None)
+    for name, source in POOLED_FROM.items():
+        if source == mean.metric:
+            values = np.array(list(_values(scores, mean.set, source).values()))
+            known = values[~np.isnan(values)]
+            pooled = pooled_psnr(known) if known.size else math.nan
+            yield dataclasses.replace(
+                mean,
+                metric=name,
+                value=pooled,
+                interval=None,
+                n=int(known.size) if math.isfinite(pooled) else 0,
+                n_infinite=int(known.size) if math.isinf(pooled) else 0,
+                worst=None,
+                definition=POOLED_MEASURES[name].definition,
+            )
+
+
+def _differences_of_frames(found: PairDifference, scores: Sequence[PairScores]) -> Iterable[PairDifference]:
+    """A difference over a video's frames, of which nothing tells the error, and that of the pooled values."""
+    plain = dataclasses.replace(found, interval=None, p_value=None, better=None)
+    yield plain
+    for name, source in POOLED_FROM.items():
+        if source == found.metric:
+            sides = [_values(scores, own, source) for own in (found.first, found.second)]
+            common = [
+                image for image in sides[0] if image in sides[1] and not any(math.isnan(side[image]) for side in sides)
+            ]
+            first, second = (pooled_psnr(np.array([side[image] for image in common])) for side in sides)
+            finite = math.isfinite(first) and math.isfinite(second)
+            yield dataclasses.replace(
+                plain,
+                metric=name,
+                value=second - first if finite else math.nan,
+                n=len(common) if finite else 0,
+                n_left_out=found.n + found.n_left_out - (len(common) if finite else 0),
+            )
 
 
 def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str) -> Iterable[PairMean]:
@@ -150,18 +210,20 @@ def _warnings(
         reasons = [reason for task, reason in left_out if task.set == own]
         said.append(f"{len(reasons):,} images of {own} were left out; the first: {reasons[0]}")
     for own in sets:
-        infinite = [mean for mean in means if mean.set == own and mean.n_infinite]
+        infinite = [mean for mean in means if mean.set == own and mean.n_infinite and mean.metric not in POOLED_FROM]
         if infinite:
             names = ", ".join(mean.metric for mean in infinite)
             count, total = infinite[0].n_infinite, infinite[0].n_infinite + infinite[0].n
+            pooled = ", ".join(m.metric for m in means if m.set == own and m.metric in POOLED_FROM)
             said.append(
                 f"{count:,} of {total:,} {noun} of {own} are identical to the reference: their infinite {names} "
                 + ("is the value" if count == total else f"is not in the mean, which is of the other {total - count:,}")
+                + (f"; {pooled} is of all" if pooled and count < total else "")
             )
         said += [
             f"{mean.n_nan:,} values of {mean.metric} in {own} are not a number and not in the mean"
             for mean in means
-            if mean.set == own and mean.n_nan
+            if mean.set == own and mean.n_nan and mean.metric not in POOLED_FROM
         ]
     common = [{score.image for score in scores if score.set == own} for own in sets]
     if len({frozenset(images) for images in common}) > 1 and not of_frames:
@@ -177,7 +239,9 @@ def _warnings(
         )
     others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
     if channels != "all" and others and of_frames:
-        said.append(f"channels {channels!r}: of .y4m the luma plane is taken for every metric, {', '.join(others)} too")
+        said.append(
+            f"channels {channels!r}: of videos that store luma it is taken for every metric, {', '.join(others)} too"
+        )
     elif channels != "all" and others:
         said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")
     return said

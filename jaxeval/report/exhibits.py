@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.images import PixelRules, decode_exact, open_video
+from jaxeval.images import PixelLayout, PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
 from jaxeval.pairs.matching import match_pairs, open_images
@@ -39,9 +39,12 @@ class Maps:
     ssim: Float[np.ndarray, "h w"] | None
 
 
-def difference_maps(reference: np.ndarray, distorted: np.ndarray) -> Maps:
-    """The maps of two images [H, W, C] of one shape, uint8 or uint16; SSIM by scikit-image's convention."""
-    data_range = np.iinfo(reference.dtype).max
+def difference_maps(reference: np.ndarray, distorted: np.ndarray, data_range: int | None = None) -> Maps:
+    """The maps of two images [H, W, C] of one shape, uint8 or uint16; SSIM by scikit-image's convention.
+
+    The data range is that of the dtype if None; frames of videos with 10 bits lie in uint16 too.
+    """
+    data_range = int(np.iinfo(reference.dtype).max) if data_range is None else data_range
     absolute = np.abs(reference.astype(np.float64) - distorted).mean(2) / data_range
     if min(reference.shape[:2]) < _WINDOW:
         return Maps(absolute, None)
@@ -57,7 +60,7 @@ def worst_first(evaluation: PairsEvaluation, set_name: str, metric: str) -> list
     """
     measure = PAIR_MEASURES.get(metric)
     if measure is None or metric not in evaluation.metrics or measure.alone or measure.better is None:
-        usable = [name for name in evaluation.metrics if PAIR_MEASURES[name].better and not PAIR_MEASURES[name].alone]
+        usable = _ordering(evaluation)
         raise InputError(f"there is no order from worst to best by {metric!r}; choose from {', '.join(usable)}")
     sign = -1.0 if measure.better == "lower" else 1.0
 
@@ -66,6 +69,12 @@ def worst_first(evaluation: PairsEvaluation, set_name: str, metric: str) -> list
         return (False, 0.0) if math.isnan(value) else (True, sign * value)
 
     return sorted((score for score in evaluation.scores if score.set == set_name), key=key)
+
+
+def _ordering(evaluation: PairsEvaluation) -> list[str]:
+    """The measures of pairs that have a better direction, in the order of the evaluation."""
+    known = (PAIR_MEASURES[name] for name in evaluation.metrics if name in PAIR_MEASURES)
+    return [measure.name for measure in known if measure.better and not measure.alone]
 
 
 def draw_exhibits(
@@ -91,7 +100,7 @@ def draw_exhibits(
     """
     if count < 1:
         raise InputError(f"the number of exhibits is {count}; at least 1 can be drawn")
-    ordered = [name for name in evaluation.metrics if PAIR_MEASURES[name].better and not PAIR_MEASURES[name].alone]
+    ordered = _ordering(evaluation)
     if metric is None and not ordered:
         return []
     metric = ordered[0] if metric is None else metric
@@ -107,12 +116,13 @@ def draw_exhibits(
         pixels = _pixels(evaluation, name, [score.image for score in worst])
         check_writable(folder / own)
         sheet = _Sheet(f"{name} against {reference_name}", f"worst {len(worst)} by {PAIR_MEASURES[metric].label}")
-        rows = [(*pair, difference_maps(*pair)) for pair in pixels]
+        ranges = [PixelLayout(score.height, score.width, score.channels, score.bits).data_range for score in worst]
+        rows = [(*pair, difference_maps(*pair, most)) for pair, most in zip(pixels, ranges, strict=True)]
         brightest = max(float(np.quantile(maps.absolute, _BRIGHT)) for _, _, maps in rows)
         brightest = brightest or max(float(maps.absolute.max()) for _, _, maps in rows) or 1.0
-        for rank, (score, (first, second, maps)) in enumerate(zip(worst, rows, strict=True), start=1):
+        for rank, (score, (first, second, maps), most) in enumerate(zip(worst, rows, ranges, strict=True), start=1):
             absolute = coloured(maps.absolute / brightest)
-            panels = [shown(first), shown(second), absolute]
+            panels = [shown(first, most), shown(second, most), absolute]
             file_name = f"{rank:02d}_{_safe(score.image)}"
             write_atomically(folder / own / f"{file_name}_difference.png", _png(Image.fromarray(absolute)))
             if maps.ssim is not None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxeval.pairs import PAIR_MEASURES, PairMean, PairsEvaluation
+from jaxeval.pairs import ALL_MEASURES, PairMean, PairsEvaluation
 from jaxeval.report.table import format_count, format_value, interval_text, print_warnings
 
 _MOST_COLUMNS = 4
@@ -76,7 +76,7 @@ def _print_differences(evaluation: PairsEvaluation, console: Console) -> None:
 
 
 def _heading(metric: str) -> str:
-    measure = PAIR_MEASURES[metric]
+    measure = ALL_MEASURES[metric]
     unit = f" ({measure.unit})" if measure.unit else ""
     return f"{measure.label}{unit}{_ARROWS[measure.better]}"
 

@@ -28,7 +28,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], int]] = {
         f"ms_ssim {name}": (with_options(iq.ms_ssim, convention=name, weights=(0.4, 0.6)), 45)
         for name in ("torchmetrics", "piq", "pyiqa")
     },
-    "psnr of rounded y": (with_options(iq.psnr, channels="y-rounded"), 9),
+    "psnr of rounded y": (with_options(iq.psnr, colour="y-rounded"), 9),
     "ssim in tiles": (with_options(iq.ssim), 310),
 }
 SINGLES: dict[str, tuple[Callable[..., Any], int]] = {

@@ -9,7 +9,7 @@ import skimage.color
 import skimage.metrics
 from photographs import pairs, photograph
 
-from jaxeval.ops.image_quality import View, mae, mse, psnr, rgb_to_y, rgb_to_ycbcr, rmse
+from jaxeval.ops.image_quality import Colour, mae, mse, psnr, rgb_to_y, rgb_to_ycbcr, rmse
 
 SIZE = (61, 84)
 
@@ -64,11 +64,11 @@ def test_y_channel_and_border_as_in_super_resolution_papers(border):
     for label, x, y in pairs(SIZE, ("astronaut", "coffee")):
         inner = (slice(border, SIZE[0] - border), slice(border, SIZE[1] - border))
         planes = [skimage.color.rgb2ycbcr(i[inner])[..., 0] for i in (x, y)]
-        views: list[tuple[View, Callable]] = [("y", np.asarray), ("y-rounded", np.rint)]
-        for channels, of in views:
+        views: list[tuple[Colour, Callable]] = [("y", np.asarray), ("y-rounded", np.rint)]
+        for colour, of in views:
             expected = 10 * np.log10(255**2 / np.square(of(planes[0]) - of(planes[1])).mean())
-            value = psnr(x[None], y[None], data_range=255, channels=channels, crop_border=border)
-            np.testing.assert_allclose(value, [expected], atol=2e-5, err_msg=f"{label} {channels}")
+            value = psnr(x[None], y[None], data_range=255, colour=colour, crop_border=border)
+            np.testing.assert_allclose(value, [expected], atol=2e-5, err_msg=f"{label} {colour}")
 
 
 @pytest.mark.parametrize("scale", [1.0, 255.0])
@@ -85,4 +85,4 @@ def test_ycbcr_is_scikit_images(scale):
 
 def test_gray_images_are_their_own_luma():
     x, y = photograph("camera", 20, 20)[None], photograph("moon", 20, 20)[None]
-    np.testing.assert_array_equal(psnr(x, y, data_range=255, channels="y"), psnr(x, y, data_range=255))
+    np.testing.assert_array_equal(psnr(x, y, data_range=255, colour="y"), psnr(x, y, data_range=255))

@@ -181,7 +181,7 @@ def test_y_channel_and_border_are_cut_first():
     for label, x, y in pairs((60, 52), ("astronaut",)):
         planes = [skimage.color.rgb2ycbcr(i[4:-4, 4:-4])[..., 0] for i in (x, y)]
         expected = structural_similarity(*planes, data_range=255, **WANG)
-        value = ssim(x[None], y[None], data_range=255, channels="y", crop_border=4)
+        value = ssim(x[None], y[None], data_range=255, colour="y", crop_border=4)
         np.testing.assert_allclose(value, [expected], atol=WITHIN, err_msg=label)
 
 

@@ -25,7 +25,7 @@ def run(metric, *batches, **masks):
 @pytest.mark.parametrize(
     ("metric", "op", "options"),
     [
-        (PSNR(data_range=255, channels="y", crop_border=2), iq.psnr, {"channels": "y", "crop_border": 2}),
+        (PSNR(data_range=255, colour="y", crop_border=2), iq.psnr, {"colour": "y", "crop_border": 2}),
         (SSIM(data_range=255, convention="torchmetrics"), iq.ssim, {"convention": "torchmetrics"}),
         (ImageQuality(iq.mae, data_range=255), iq.mae, {}),
     ],

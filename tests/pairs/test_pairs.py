@@ -93,7 +93,7 @@ def test_options_reach_the_ops_and_the_record(folders):
         little / "a0.png",
         metrics="psnr,ssim",
         convention="torchmetrics",
-        channels="y",
+        colour="y",
         crop_border=2,
     )
     x, y = stored(reference, "a0")[None], stored(little, "a0")[None]

@@ -45,6 +45,7 @@ from jaxeval.ops.image_quality._ssim import ssim_terms as ssim_terms
 from jaxeval.ops.image_quality._vif import vif as vif
 from jaxeval.ops.image_quality._vifp import vifp as vifp
 from jaxeval.ops.image_quality._vsi import vsi as vsi
+from jaxeval.ops.image_quality.colour import Colour as Colour
 from jaxeval.ops.image_quality.colour import View as View
 from jaxeval.ops.image_quality.colour import rgb_to_y as rgb_to_y
 from jaxeval.ops.image_quality.colour import rgb_to_ycbcr as rgb_to_ycbcr
@@ -69,6 +70,7 @@ __all__ = [
     "MS_SSIM_WEIGHTS",
     "BrisqueConvention",
     "BrisqueModel",
+    "Colour",
     "Exposure",
     "FlatPixels",
     "FsimConvention",

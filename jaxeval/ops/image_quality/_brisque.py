@@ -27,9 +27,8 @@ from jaxeval.ops.image_quality.batches import (
     check_choice,
     check_data_range,
     check_images,
-    each_image,
 )
-from jaxeval.ops.image_quality.colour import rounded_mix, transform
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, rounded_mix, transform
 from jaxeval.ops.image_quality.natural_scene import (
     FLAT_PIXELS,
     SHIFTS,
@@ -94,7 +93,12 @@ class BrisqueModel:
 
 @takes_arrays
 def brisque(
-    x: Numbers, *, model: BrisqueModel, data_range: float | None = None, flat_pixels: FlatPixels = "convention"
+    x: Numbers,
+    *,
+    model: BrisqueModel,
+    data_range: float | None = None,
+    colour: Colour = "own",
+    flat_pixels: FlatPixels = "convention",
 ) -> Scores:
     """Blind image spatial quality evaluator (BRISQUE) of single images.
 
@@ -102,6 +106,7 @@ def brisque(
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 16 x 16 pixels.
       model: a fitted regression; docs/image_quality.md says how published ones are loaded.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
       flat_pixels: where pixels count that equal the mean of their neighbourhood, in flat and clipped areas: "neither"
         side of 0, or "left" or "right" of it by a rounding error, whose products with neighbours have signs. By default
         as the convention's code has zeros: "neither" for "matlab"; for "brisque" they and their products count to
@@ -128,7 +133,8 @@ def brisque(
     check_choice("brisque", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
     peak = check_data_range("brisque", {"x": x}, data_range)
-    return each_image(_brisque, x, data_range=peak, model=model, flat=flat_pixels)
+    check_colour("brisque", x, colour)
+    return each_in_colour(_brisque, x, data_range=peak, colour=colour, model=model, flat=flat_pixels)
 
 
 @takes_arrays
@@ -136,6 +142,7 @@ def brisque_features(
     x: Numbers,
     *,
     data_range: float | None = None,
+    colour: Colour = "own",
     convention: BrisqueConvention = "matlab",
     flat_pixels: FlatPixels = "convention",
 ) -> Float[Array, "*n 36"]:
@@ -152,7 +159,8 @@ def brisque_features(
     check_choice("brisque", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("brisque", "x", x, least_side=_LEAST_SIDE, colours=(1, 3))
     peak = check_data_range("brisque", {"x": x}, data_range)
-    return each_image(_features, x, data_range=peak, convention=convention, flat=flat_pixels)
+    check_colour("brisque_features", x, colour)
+    return each_in_colour(_features, x, data_range=peak, colour=colour, convention=convention, flat=flat_pixels)
 
 
 def _brisque(x: Pixels, *, data_range: float, model: BrisqueModel, flat: FlatPixels) -> Float[Array, ""]:

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import filtered, magnitude, map_sum
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.batches import Scores, image_pair
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
 Pixels = Float[Array, "h w c"]
@@ -24,7 +24,7 @@ _NOTHING = 1e-14  # energies of coefficients that are rounding: below 1e-7 of th
 
 
 @takes_arrays
-def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """Complex wavelet SSIM of the luma, which small shifts, rotations and scalings change little.
 
     As pyiqa's: the coarsest of four levels and eight orientations of a complex steerable pyramid, windows of 7 x 7
@@ -34,6 +34,7 @@ def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 64 x 64 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255; the value does not depend on it.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
 
     Returns:
       [N], in [0, 1]; exactly 1 for identical images, also for constant ones, and the same for (y, x).
@@ -52,7 +53,8 @@ def cw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
       (4,)
     """
     peak = image_pair("cw_ssim", x, y, data_range, least_side=64, colours=(1, 3))
-    return each_image(_cw_ssim, x, y, data_range=peak)
+    check_colour("cw_ssim", x, colour)
+    return each_in_colour(_cw_ssim, x, y, data_range=peak, colour=colour)
 
 
 def _cw_ssim(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import root
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.batches import Scores, image_pair
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 from jaxeval.ops.image_quality.windows import gaussian_taps
 
 Pixels = Float[Array, "_ _ _"]
@@ -26,7 +26,7 @@ _WORST = 0.05  # share of a subband that counts
 
 
 @takes_arrays
-def dss(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def dss(x: Numbers, y: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """DCT subband similarity of the luma, as in the authors' dss_index.m and in piq.
 
     Blocks of 8 x 8 pixels are transformed; the coefficients of one frequency make a small image, a subband. Subbands
@@ -39,6 +39,7 @@ def dss(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 8 x 8 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
 
     Returns:
       [N], at most 1, which is that of identical images, and nearly always from 0 upwards; the same for (y, x).
@@ -56,7 +57,8 @@ def dss(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       [1. 1. 1. 1.]
     """
     peak = image_pair("dss", x, y, data_range, least_side=_SIDE, colours=(1, 3))
-    return each_image(_dss, x, y, data_range=peak)
+    check_colour("dss", x, colour)
+    return each_in_colour(_dss, x, y, data_range=peak, colour=colour)
 
 
 def _dss(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:

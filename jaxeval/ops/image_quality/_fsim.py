@@ -24,8 +24,18 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import power, similarity, weighted_similarity
-from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, image_pair
-from jaxeval.ops.image_quality.colour import YIQ, Plane, Planes, mixed, planes_of
+from jaxeval.ops.image_quality.batches import Scores, check_choice, image_pair
+from jaxeval.ops.image_quality.colour import (
+    YIQ,
+    Colour,
+    Plane,
+    Planes,
+    check_colour,
+    check_gray,
+    each_in_colour,
+    mixed,
+    planes_of,
+)
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.phase_congruency import phase_congruency
 from jaxeval.ops.image_quality.windows import pad_image, pool
@@ -46,6 +56,7 @@ def fsim(
     y: Numbers,
     *,
     data_range: float | None = None,
+    colour: Colour = "own",
     chromatic: bool = True,
     convention: FsimConvention = "piq",
 ) -> Scores:
@@ -57,6 +68,7 @@ def fsim(
       x: RGB images, [N, H, W, 3], any real dtype; for `chromatic=False` also gray ones, [N, H, W, 1].
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
       chromatic: FSIMc, which compares chroma (I and Q) too; otherwise FSIM, of the luma alone.
       convention: the implementation whose number it is; the module lists how they differ.
 
@@ -76,7 +88,9 @@ def fsim(
     """
     check_choice("fsim", "convention", convention, CONVENTIONS)
     peak = image_pair("fsim", x, y, data_range, least_side=4, colours=(3,) if chromatic else (1, 3))
-    return each_image(_fsim, x, y, data_range=peak, chromatic=chromatic, convention=convention)
+    check_colour("fsim", x, colour)
+    check_gray("fsim", colour, chromatic)
+    return each_in_colour(_fsim, x, y, data_range=peak, colour=colour, chromatic=chromatic, convention=convention)
 
 
 def _fsim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool, convention: FsimConvention) -> Float[Array, ""]:

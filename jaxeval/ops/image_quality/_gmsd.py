@@ -5,21 +5,29 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
+from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import map_mean, root, similarity
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import YIQ, transform
+from jaxeval.ops.image_quality.batches import Scores, check_positive, image_pair
+from jaxeval.ops.image_quality.colour import YIQ, Colour, check_colour, check_gray, each_in_colour, transform
 from jaxeval.ops.image_quality.gradients import prewitt
 from jaxeval.ops.image_quality.windows import pad_image, pool
 
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 
-_STABILITY = 170.0  # of values from 0 to 255
-_SCALE_WEIGHTS = (0.096, 0.596, 0.289, 0.019)
+STABILITY = 170.0  # of the similarity of gradients, of values from 0 to 255
+MS_GMSD_WEIGHTS = (0.096, 0.596, 0.289, 0.019)
 
 
 @takes_arrays
-def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def gmsd(
+    x: Numbers,
+    y: Numbers,
+    *,
+    data_range: float | None = None,
+    colour: Colour = "own",
+    stability: float = STABILITY,
+) -> Scores:
     """Gradient magnitude similarity deviation: the standard deviation over pixels of gradients' similarity.
 
     Prewitt gradients of the luma (YIQ) halved once, as in piq.
@@ -28,6 +36,8 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
+      stability: constant of the similarity of gradients, of values from 0 to 255.
 
     Returns:
       [N], from 0, for identical images, upwards: lower is better. The same for (y, x).
@@ -45,11 +55,20 @@ def gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       [0. 0. 0. 0.]
     """
     peak = image_pair("gmsd", x, y, data_range, least_side=2, colours=(1, 3))
-    return each_image(_gmsd, x, y, data_range=peak)
+    check_colour("gmsd", x, colour)
+    check_positive("gmsd", stability=stability)
+    return each_in_colour(_gmsd, x, y, data_range=peak, colour=colour, stability=float(stability))
 
 
 @takes_arrays
-def gms(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def gms(
+    x: Numbers,
+    y: Numbers,
+    *,
+    data_range: float | None = None,
+    colour: Colour = "own",
+    stability: float = STABILITY,
+) -> Scores:
     """Mean similarity of gradient magnitudes (GMSM): the mean of the map whose standard deviation is `gmsd`.
 
     1 less it is a structure loss that looks at edges alone; arguments and errors as for `gmsd`.
@@ -68,24 +87,41 @@ def gms(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       [1. 1. 1. 1.]
     """
     peak = image_pair("gms", x, y, data_range, least_side=2, colours=(1, 3))
-    return each_image(_gms, x, y, data_range=peak)
+    check_colour("gms", x, colour)
+    check_positive("gms", stability=stability)
+    return each_in_colour(_gms, x, y, data_range=peak, colour=colour, stability=float(stability))
 
 
 @takes_arrays
-def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = False) -> Scores:
+def ms_gmsd(
+    x: Numbers,
+    y: Numbers,
+    *,
+    data_range: float | None = None,
+    colour: Colour = "own",
+    chromatic: bool = False,
+    stability: float = STABILITY,
+    scale_weights: tuple[float, ...] = MS_GMSD_WEIGHTS,
+    masking: float = 0.5,
+) -> Scores:
     """Multi-scale GMSD: the weighted root mean square of four scales' deviations, with a masking term, as in piq.
 
     Args:
-      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 17 x 17 pixels.
+      x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 17 x 17 pixels, with other numbers of
+        scales 2^scales + 1.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
       chromatic: MS-GMSDc, which adds the error of the chroma (I and Q at the coarsest scale); RGB only.
+      stability: constant of the similarity of gradients, of values from 0 to 255.
+      scale_weights: of squared deviations, from the finest scale to the coarsest; fewer of them take smaller images.
+      masking: the share of the product of gradients that is left out of their similarity, from 0 to below 2.
 
     Returns:
       [N], from 0, for identical images, upwards: lower is better. The same for (y, x).
 
     Raises:
-      InputError: as for `gmsd`, or images are too small, or gray for MS-GMSDc.
+      InputError: as for `gmsd`, or images are too small, or gray for MS-GMSDc, or a setting is out of its range.
 
     Reference: Zhang, Sun, Wu, Liu, "Gradient magnitude similarity deviation on multiple scales", ICASSP 2017.
 
@@ -96,27 +132,55 @@ def ms_gmsd(x: Numbers, y: Numbers, *, data_range: float | None = None, chromati
       >>> image_quality.ms_gmsd(x, y, data_range=1.0).shape
       (4,)
     """
-    peak = image_pair("ms_gmsd", x, y, data_range, least_side=17, colours=(3,) if chromatic else (1, 3))
-    return each_image(_ms_gmsd, x, y, data_range=peak, chromatic=chromatic)
+    weights = tuple(float(weight) for weight in scale_weights)
+    if not weights or min(weights) <= 0:
+        raise InputError(f"ms_gmsd: scale_weights={weights} must be positive numbers, one a scale")
+    check_positive("ms_gmsd", stability=stability)
+    if not 0 <= masking < 2:
+        raise InputError(f"ms_gmsd: masking={masking!r} is not a number from 0 to below 2")
+    least = 2 ** len(weights) + 1
+    peak = image_pair("ms_gmsd", x, y, data_range, least_side=least, colours=(3,) if chromatic else (1, 3))
+    check_colour("ms_gmsd", x, colour)
+    check_gray("ms_gmsd", colour, chromatic)
+    return each_in_colour(
+        _ms_gmsd,
+        x,
+        y,
+        data_range=peak,
+        colour=colour,
+        chromatic=chromatic,
+        stability=float(stability),
+        weights=weights,
+        masking=float(masking),
+    )
 
 
-def _gms(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
+def _gms(x: Pixels, y: Pixels, *, data_range: float, stability: float) -> Float[Array, ""]:
     x, y = (_halved(_yiq(i * (255.0 / data_range), 1)) for i in (x, y))
-    return 1.0 - map_mean(1.0 - similarity(prewitt(x[..., 0]), prewitt(y[..., 0]), _STABILITY))
+    return 1.0 - map_mean(1.0 - similarity(prewitt(x[..., 0]), prewitt(y[..., 0]), stability))
 
 
-def _gmsd(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
+def _gmsd(x: Pixels, y: Pixels, *, data_range: float, stability: float) -> Float[Array, ""]:
     x, y = (_halved(_yiq(i * (255.0 / data_range), 1)) for i in (x, y))
-    return _deviation(x[..., 0], y[..., 0], 0.0)
+    return _deviation(x[..., 0], y[..., 0], stability, 0.0)
 
 
-def _ms_gmsd(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool) -> Float[Array, ""]:
+def _ms_gmsd(
+    x: Pixels,
+    y: Pixels,
+    *,
+    data_range: float,
+    chromatic: bool,
+    stability: float,
+    weights: tuple[float, ...],
+    masking: float,
+) -> Float[Array, ""]:
     x, y = (_yiq(i * (255.0 / data_range), 3 if chromatic else 1) for i in (x, y))
     squares = jnp.float32(0.0)
-    for scale, weight in enumerate(_SCALE_WEIGHTS):
+    for scale, weight in enumerate(weights):
         if scale > 0:
             x, y = _halved(x), _halved(y)
-        squares = squares + weight * _deviation(x[..., 0], y[..., 0], 0.5) ** 2
+        squares = squares + weight * _deviation(x[..., 0], y[..., 0], stability, masking) ** 2
     score = root(squares)
     if not chromatic:
         return score
@@ -135,7 +199,7 @@ def _halved(x: Pixels) -> Pixels:
     return pool(pad_image(x, (0, 0), (odd, odd), "constant"), 2)
 
 
-def _deviation(x: Plane, y: Plane, masking: float) -> Float[Array, ""]:
+def _deviation(x: Plane, y: Plane, stability: float, masking: float) -> Float[Array, ""]:
     # Of the distance from 1, whose mean is exactly 0 for equal images; that of ones need not be exactly 1.
-    loss = 1.0 - similarity(prewitt(x), prewitt(y), _STABILITY, masking)
+    loss = 1.0 - similarity(prewitt(x), prewitt(y), stability, masking)
     return root(map_mean((loss - map_mean(loss)) ** 2))

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import added, map_mean, map_sum, power
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.batches import Scores, image_pair
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 from jaxeval.ops.image_quality.resampling import resampled
 from jaxeval.ops.image_quality.spectra import spectrum
 from jaxeval.ops.image_quality.windows import blur, columns, fenced, gaussian_taps, rows, stacked, uniform_taps
@@ -29,7 +29,7 @@ _MARGIN = 4  # from windows of 3 pixels to windows of 11
 
 
 @takes_arrays
-def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """Information content weighted SSIM of the luma, on a Laplacian pyramid of five scales, as in piq.
 
     Where the reference is nearly flat and the distorted image is not, the definition divides by a variance that float32
@@ -39,6 +39,7 @@ def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
       x: distorted images, RGB or gray, [N, H, W, 3 or 1], any real dtype, of at least 161 x 161 pixels.
       y: reference images, as x; the order matters a little.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
 
     Returns:
       [N], in [0, 1]; exactly 1 for identical images. Where the reference has no content at a scale (piq fails there),
@@ -57,7 +58,8 @@ def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Score
       (4,)
     """
     peak = image_pair("iw_ssim", x, y, data_range, least_side=161, colours=(1, 3))
-    return each_image(_iw_ssim, x, y, data_range=peak)
+    check_colour("iw_ssim", x, colour)
+    return each_in_colour(_iw_ssim, x, y, data_range=peak, colour=colour)
 
 
 def _iw_ssim(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:

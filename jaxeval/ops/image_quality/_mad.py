@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import absolute, filtered, magnitude, map_mean, power, root
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.batches import Scores, image_pair
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 
 Plane = Float[Array, "_ _"]
 Pair = Float[Array, "2 h w"]
@@ -51,7 +51,7 @@ class _Moments(NamedTuple):
 
 
 @takes_arrays
-def mad(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def mad(x: Numbers, y: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """Most apparent distortion, as the authors' MAD_index.m of October 2011.
 
     A blend of two numbers. The first is the squared error in windows of 16 x 16 pixels, for how far its contrast is
@@ -63,6 +63,7 @@ def mad(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
         rounded, is measured. Values below 0 count as 0.
       y: reference images, as x; the order matters.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
 
     Returns:
       [N], from 0, exactly, for identical images and for differences that are nowhere visible, upwards: lower is better.
@@ -82,7 +83,8 @@ def mad(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       [0. 0.]
     """
     peak = image_pair("mad", x, y, data_range, least_side=_LEAST_SIDE, colours=(1, 3))
-    return each_image(_mad, x, y, data_range=peak)
+    check_colour("mad", x, colour)
+    return each_in_colour(_mad, x, y, data_range=peak, colour=colour)
 
 
 def _mad(x: Float[Array, "_ _ _"], y: Float[Array, "_ _ _"], *, data_range: float) -> Float[Array, ""]:

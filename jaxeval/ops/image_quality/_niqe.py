@@ -29,9 +29,8 @@ from jaxeval.ops.image_quality.batches import (
     check_choice,
     check_data_range,
     check_images,
-    each_image,
 )
-from jaxeval.ops.image_quality.colour import luma_yiq, rounded_mix
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq, rounded_mix
 from jaxeval.ops.image_quality.natural_scene import (
     FLAT_PIXELS,
     SHIFTS,
@@ -92,7 +91,12 @@ class NiqeModel:
 
 @takes_arrays
 def niqe(
-    x: Numbers, *, model: NiqeModel, data_range: float | None = None, flat_pixels: FlatPixels = "convention"
+    x: Numbers,
+    *,
+    model: NiqeModel,
+    data_range: float | None = None,
+    colour: Colour = "own",
+    flat_pixels: FlatPixels = "convention",
 ) -> Scores:
     """Natural image quality evaluator (NIQE) of single images.
 
@@ -101,6 +105,7 @@ def niqe(
         of 96 x 96 is left out.
       model: what undistorted images are like; docs/image_quality.md says how published ones are loaded.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
       flat_pixels: where pixels count that equal the mean of their neighbourhood, in flat and clipped areas: "neither"
         side of 0, or "left" or "right" of it by a rounding error, whose products with neighbours have signs. By default
         as the convention's code has zeros: "neither" for "matlab"; for "scikit-video" they and their products count to
@@ -127,7 +132,8 @@ def niqe(
     check_choice("niqe", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
     peak = check_data_range("niqe", {"x": x}, data_range)
-    return each_image(_niqe, x, data_range=peak, model=model, flat=flat_pixels)
+    check_colour("niqe", x, colour)
+    return each_in_colour(_niqe, x, data_range=peak, colour=colour, model=model, flat=flat_pixels)
 
 
 @takes_arrays
@@ -135,6 +141,7 @@ def niqe_features(
     x: Numbers,
     *,
     data_range: float | None = None,
+    colour: Colour = "own",
     convention: NiqeConvention = "matlab",
     flat_pixels: FlatPixels = "convention",
 ) -> Float[Array, "*n blocks 36"]:
@@ -154,7 +161,8 @@ def niqe_features(
     check_choice("niqe", "flat_pixels", flat_pixels, FLAT_PIXELS)
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
     peak = check_data_range("niqe", {"x": x}, data_range)
-    return each_image(_features, x, data_range=peak, convention=convention, flat=flat_pixels)
+    check_colour("niqe_features", x, colour)
+    return each_in_colour(_features, x, data_range=peak, colour=colour, convention=convention, flat=flat_pixels)
 
 
 def _niqe(x: Pixels, *, data_range: float, model: NiqeModel, flat: FlatPixels) -> Float[Array, ""]:

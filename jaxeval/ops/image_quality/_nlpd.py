@@ -19,8 +19,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import map_mean, root
-from jaxeval.ops.image_quality.batches import Scores, check_choice, each_image, image_pair
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.batches import Scores, check_choice, image_pair
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 from jaxeval.ops.image_quality.windows import columns, rows
 
 Pixels = Float[Array, "h w c"]
@@ -46,7 +46,14 @@ _BANDS = (
 
 
 @takes_arrays
-def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None, convention: NlpdConvention = "authors") -> Scores:
+def nlpd(
+    x: Numbers,
+    y: Numbers,
+    *,
+    data_range: float | None = None,
+    colour: Colour = "own",
+    convention: NlpdConvention = "authors",
+) -> Scores:
     """Normalised Laplacian pyramid distance of the luma, as in the authors' NLP_dist.m.
 
     Five bands and a residual, each divided by a weighted mean of its neighbours' magnitudes; the mean over them of the
@@ -56,6 +63,7 @@ def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None, convention:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 32 x 32 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
       convention: "authors", or "pyiqa", which leaves out a small weight of the finest band (distances 0.1 to 0.3%
         larger).
 
@@ -77,7 +85,8 @@ def nlpd(x: Numbers, y: Numbers, *, data_range: float | None = None, convention:
     """
     check_choice("nlpd", "convention", convention, CONVENTIONS)
     peak = image_pair("nlpd", x, y, data_range, least_side=32, colours=(1, 3))
-    return each_image(_nlpd, x, y, data_range=peak, convention=convention)
+    check_colour("nlpd", x, colour)
+    return each_in_colour(_nlpd, x, y, data_range=peak, colour=colour, convention=convention)
 
 
 def _nlpd(x: Pixels, y: Pixels, *, data_range: float, convention: NlpdConvention) -> Float[Array, ""]:

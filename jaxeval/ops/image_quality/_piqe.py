@@ -8,8 +8,8 @@ from jaxtyping import Array, Bool, Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import root
-from jaxeval.ops.image_quality.batches import Scores, check_data_range, check_images, each_image
-from jaxeval.ops.image_quality.colour import transform
+from jaxeval.ops.image_quality.batches import Scores, check_data_range, check_images
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, rounded_luma
 from jaxeval.ops.image_quality.windows import gaussian_taps
 
 Pixels = Float[Array, "_ _ _"]
@@ -21,14 +21,10 @@ _SIDE = 16
 _SEGMENT = 6  # pixels of a block's edge
 _ACTIVE, _FLAT = 0.1, 0.1  # least variance of a block that counts; deviation below which a segment is an artifact
 _TAPS = gaussian_taps(7, 7 / 6)
-# MATLAB's rgb2gray, the first row of the inverse of NTSC's matrix: in millionths, and what these leave.
-_LUMA = np.linalg.inv([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])[0]
-_MILLION = 1000000
-_WHOLE = tuple(int(weight) for weight in np.rint(_LUMA * _MILLION))
 
 
 @takes_arrays
-def piqe(x: Numbers, *, data_range: float | None = None) -> Scores:
+def piqe(x: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """Perception-based image quality evaluator, as MATLAB's piqe.
 
     The contrast-normalised luma is cut into blocks of 16 x 16 pixels. Of those with a variance above 0.1, one with a
@@ -40,6 +36,7 @@ def piqe(x: Numbers, *, data_range: float | None = None) -> Scores:
         bits, and stretched so that the brightest pixel is 255; sides that are not multiples of 16 are continued by
         their mirror image.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
 
     Returns:
       [N], about 0 to 100: lower is better, 100 for constant images. The gradient is that of the variances of the blocks
@@ -52,18 +49,18 @@ def piqe(x: Numbers, *, data_range: float | None = None) -> Scores:
     perception based features", NCC 2015, and the documentation of MATLAB's piqe.
 
     Example:
-      >>> import numpy as np
-      >>> from jaxeval.ops import image_quality
+      >>>       >>> from jaxeval.ops import image_quality
       >>> print(image_quality.piqe(np.full((2, 32, 32, 3), 0.5), data_range=1.0))
       [100. 100.]
     """
     check_images("piqe", "x", x, least_side=_SIDE, colours=(1, 3))
-    return each_image(_piqe, x, data_range=check_data_range("piqe", {"x": x}, data_range))
+    check_colour("piqe", x, colour)
+    return each_in_colour(_piqe, x, colour=colour, data_range=check_data_range("piqe", {"x": x}, data_range))
 
 
 def _piqe(x: Pixels, *, data_range: float) -> Float[Array, ""]:
     levels = x * (255.0 / data_range)
-    plane = jnp.clip(_rounded(levels[..., 0]) if x.shape[-1] == 1 else _luma(levels), 0.0, 255.0)
+    plane = jnp.clip(_rounded(levels[..., 0]) if x.shape[-1] == 1 else rounded_luma(levels)[..., 0], 0.0, 255.0)
     plane = _stretched(plane)
     plane = jnp.pad(plane, [(0, -size % _SIDE) for size in plane.shape], mode="symmetric")
     down, across = (size // _SIDE for size in plane.shape)
@@ -77,21 +74,6 @@ def _piqe(x: Pixels, *, data_range: float) -> Float[Array, ""]:
     count = active.astype(jnp.float32).sum()
     # A pixel that is not a number is on neither side of a threshold.
     return 100.0 * (jnp.where(active, added, 0.0).sum() + 1.0) / (count + 1.0) + 0.0 * x.mean()
-
-
-def _luma(levels: Pixels) -> Plane:
-    """The luma of RGB from 0 to 255, rounded; the gradient is that of the mix without rounding.
-
-    In millionths, as whole numbers, to which fractions are added last: float32 alone would round some pixels the other
-    way.
-    """
-    mix = transform(levels, _LUMA[None])[..., 0]
-    whole = jnp.round(levels)
-    count = (whole.astype(jnp.int32) * jnp.array(_WHOLE, jnp.int32)[None, None]).sum(-1) + _MILLION // 2
-    fraction = transform(levels - whole, _LUMA[None]) + transform(whole, (_LUMA - np.array(_WHOLE) / _MILLION)[None])
-    code = count // _MILLION
-    rest = (count - code * _MILLION).astype(jnp.float32) + fraction[..., 0] * _MILLION
-    return mix + lax.stop_gradient(code.astype(jnp.float32) + jnp.floor(rest / _MILLION) - mix)
 
 
 def _stretched(plane: Plane) -> Plane:

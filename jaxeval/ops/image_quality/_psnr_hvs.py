@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import map_sum, root
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.batches import Scores, image_pair
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
@@ -33,7 +33,7 @@ _SENSITIVITY = 25.735088  # over the table: the contrast sensitivity of each coe
 
 
 @takes_arrays
-def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """Peak signal-to-noise ratio of cosine coefficients weighted by the eye's contrast sensitivity.
 
     As the authors' psnrhvsm.m on the luma, in blocks of 8 x 8 pixels side by side; a rest at the right and the bottom
@@ -43,6 +43,7 @@ def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scor
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 8 x 8 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
 
     Returns:
       [N], in decibels; infinite for identical images (100,000 in the authors' code), with gradient 0 there. The same
@@ -62,11 +63,12 @@ def psnr_hvs(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scor
       (4,)
     """
     peak = image_pair("psnr_hvs", x, y, data_range, least_side=_SIDE, colours=(1, 3))
-    return each_image(_psnr_hvs, x, y, data_range=peak, masking=False)
+    check_colour("psnr_hvs", x, colour)
+    return each_in_colour(_psnr_hvs, x, y, data_range=peak, colour=colour, masking=False)
 
 
 @takes_arrays
-def psnr_hvs_m(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def psnr_hvs_m(x: Numbers, y: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """PSNR-HVS without the differences that the block's own contrast masks; arguments and errors as for `psnr_hvs`.
 
     Returns:
@@ -83,7 +85,8 @@ def psnr_hvs_m(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Sc
       Array([inf, inf, inf, inf], dtype=float32)
     """
     peak = image_pair("psnr_hvs_m", x, y, data_range, least_side=_SIDE, colours=(1, 3))
-    return each_image(_psnr_hvs, x, y, data_range=peak, masking=True)
+    check_colour("psnr_hvs_m", x, colour)
+    return each_in_colour(_psnr_hvs, x, y, data_range=peak, colour=colour, masking=True)
 
 
 def _psnr_hvs(x: Pixels, y: Pixels, *, data_range: float, masking: bool) -> Float[Array, ""]:

@@ -1,6 +1,7 @@
 """Spectral residual-based similarity (SR-SIM)."""
 
 import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,24 +10,43 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
+from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import filtered, magnitude, power, similarity, stretched, weighted_similarity
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import YIQ, transform
+from jaxeval.ops.image_quality.batches import Scores, check_positive, image_pair
+from jaxeval.ops.image_quality.colour import YIQ, Colour, check_colour, check_gray, each_in_colour, transform
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.resampling import cubic, resampled
-from jaxeval.ops.image_quality.windows import blur, columns, gaussian_taps, pad_image, pool, rows, uniform_taps
+from jaxeval.ops.image_quality.windows import Taps, blur, columns, gaussian_taps, pad_image, pool, rows, uniform_taps
 
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
 
 _SALIENCY, _GRADIENT, _CHROMA = 0.40, 225.0, 200.0  # constants of the similarities, for values from 0 to 255
 _CHROMA_POWER = 0.03
-_SCALE = 0.25  # saliency is found on images so much smaller
 _LEAST = float(np.finfo(np.float32).eps)  # added to amplitudes before their logarithm, as in piq
 
 
+class _Saliency(NamedTuple):
+    """How saliency is found: on images so much smaller, with windows of the spectrum's mean and of its smoothing."""
+
+    scale: float
+    kernel_size: int
+    smoothing: Taps
+
+
 @takes_arrays
-def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic: bool = False) -> Scores:
+def sr_sim(
+    x: Numbers,
+    y: Numbers,
+    *,
+    data_range: float | None = None,
+    colour: Colour = "own",
+    chromatic: bool = False,
+    scale: float = 0.25,
+    kernel_size: int = 3,
+    sigma: float = 3.8,
+    gaussian_size: int = 10,
+) -> Scores:
     """Spectral residual-based similarity of each pair of images, as in piq for one image at a time.
 
     (piq stretches the saliency of a batch by the batch's extremes, so that its values depend on the other images.)
@@ -36,13 +56,19 @@ def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 37 x 37 pixels.
       y: as x.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
       chromatic: compare chroma (I and Q) too; RGB only.
+      scale: saliency is found on images so much smaller, above 0 and up to 1.
+      kernel_size: pixels along a side of the window of the spectrum's local mean.
+      sigma: of the Gaussian that smoothes saliency, in pixels of the small image.
+      gaussian_size: pixels along a side of its window.
 
     Returns:
       [N], in [0, 1]; exactly 1 for identical images, and the same for (y, x).
 
     Raises:
-      InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, or images are too small.
+      InputError: shapes, dtypes, values or the data range do not fit, a value is not finite, images are too small, or a
+        setting is out of its range.
 
     Reference: Zhang, Li, "SR-SIM: a fast and high performance IQA index based on spectral residual", ICIP 2012.
 
@@ -53,14 +79,25 @@ def sr_sim(x: Numbers, y: Numbers, *, data_range: float | None = None, chromatic
       >>> image_quality.sr_sim(x, y, data_range=1.0).shape
       (4,)
     """
-    peak = image_pair("sr_sim", x, y, data_range, least_side=37, colours=(3,) if chromatic else (1, 3))
-    return each_image(_sr_sim, x, y, data_range=peak, chromatic=chromatic)
+    check_positive("sr_sim", scale=scale, sigma=sigma)
+    if scale > 1:
+        raise InputError(f"sr_sim: scale={scale!r} is above 1; saliency is found on images made smaller")
+    for name, size in (("kernel_size", kernel_size), ("gaussian_size", gaussian_size)):
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InputError(f"sr_sim: {name}={size!r} is not a whole number of 1 or more pixels")
+    saliency = _Saliency(float(scale), kernel_size, gaussian_taps(gaussian_size, float(sigma)))
+    # The small image has to hold both windows.
+    least = math.floor((max(kernel_size, gaussian_size) - 1) / scale) + 1
+    peak = image_pair("sr_sim", x, y, data_range, least_side=least, colours=(3,) if chromatic else (1, 3))
+    check_colour("sr_sim", x, colour)
+    check_gray("sr_sim", colour, chromatic)
+    return each_in_colour(_sr_sim, x, y, data_range=peak, colour=colour, chromatic=chromatic, saliency=saliency)
 
 
-def _sr_sim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool) -> Float[Array, ""]:
+def _sr_sim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool, saliency: _Saliency) -> Float[Array, ""]:
     x, y = (_prepared(i * (255.0 / data_range), chromatic) for i in (x, y))
     luma_x, luma_y = x[..., 0], y[..., 0]
-    saliency_x, saliency_y = _saliency(luma_x), _saliency(luma_y)
+    saliency_x, saliency_y = _saliency(luma_x, saliency), _saliency(luma_y, saliency)
     similar = similarity(saliency_x, saliency_y, _SALIENCY)
     similar = similar * power(similarity(scharr(luma_x), scharr(luma_y), _GRADIENT), 0.5)
     if chromatic:
@@ -76,17 +113,17 @@ def _prepared(x: Pixels, chromatic: bool) -> Pixels:
     return pool(pad_image(x, (before, before), (after, after), "constant"), size)
 
 
-def _saliency(x: Plane) -> Plane:
+def _saliency(x: Plane, settings: _Saliency) -> Plane:
     """Saliency in [0, 1]: what is left of the spectrum without its local mean amplitude."""
     height, width = x.shape
-    small = resampled(
-        x, cubic(height, math.ceil(height * _SCALE), _SCALE), cubic(width, math.ceil(width * _SCALE), _SCALE)
-    )
+    scale, size = settings.scale, settings.kernel_size
+    small = resampled(x, *(cubic(side, math.ceil(side * scale), scale) for side in (height, width)))
     spectrum = jnp.fft.fft2(small)
     amplitude = magnitude(spectrum.real, spectrum.imag)
     logarithm = jnp.log(amplitude + _LEAST)
-    thirds = uniform_taps(3)
-    residual = jnp.exp(logarithm - columns(rows(jnp.pad(logarithm, 1, mode="edge"), thirds), thirds))
+    equal = uniform_taps(size)
+    continued = jnp.pad(logarithm, ((size - 1) // 2, size // 2), mode="edge")
+    residual = jnp.exp(logarithm - columns(rows(continued, equal), equal))
     # The phase, as a number of length 1; where there is no amplitude it is 1.
     present = amplitude > 0
     length = jnp.where(present, amplitude, 1.0)
@@ -95,8 +132,9 @@ def _saliency(x: Plane) -> Plane:
     )
     back = jnp.fft.ifft2(filtered(phase, residual))
     energy = back.real**2 + back.imag**2
-    # Ten taps about a point between pixels: the window covers the four before a pixel, itself and the five after it.
-    (smooth,) = blur((jnp.pad(energy, ((4, 5), (4, 5))),), gaussian_taps(10, 3.8))
+    # About a point between pixels, ten taps cover the four before a pixel, itself and the five after it.
+    count = len(settings.smoothing)
+    (smooth,) = blur((jnp.pad(energy, ((count - 1) // 2, count // 2)),), settings.smoothing)
     even = stretched(smooth)
     return resampled(
         even, cubic(even.shape[0], height, height / even.shape[0]), cubic(even.shape[1], width, width / even.shape[1])

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import added, map_mean, map_sum
-from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.batches import Scores, check_positive, image_pair
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 from jaxeval.ops.image_quality.resampling import Weights, resampled
 from jaxeval.ops.image_quality.spectra import spectrum
 from jaxeval.ops.image_quality.windows import columns, fenced
@@ -26,7 +26,7 @@ Taps = tuple[tuple[float, ...], ...]
 
 _LEVELS = 4
 _BLOCK = 3
-_NOISE = 0.4  # variance of the visual noise, of values from 0 to 255
+NOISE = 0.4  # variance of the visual noise, of values from 0 to 255
 _NO_VARIANCE = 1e-8  # windows, and directions of blocks, below it count as constant
 
 
@@ -53,7 +53,9 @@ _BAND = _mirrored("""0.00277643 0.00496194 0.01026699 0.01455399
 
 
 @takes_arrays
-def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
+def vif(
+    x: Numbers, y: Numbers, *, data_range: float | None = None, colour: Colour = "own", noise: float = NOISE
+) -> Scores:
     """Visual information fidelity of the luma, by the wavelets and vectors of the paper, as in the authors' vifvec.m.
 
     The information about the reference's bands of a steerable pyramid (four levels, along both axes, blocks of 3 x 3
@@ -64,6 +66,8 @@ def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       x: distorted images, RGB or gray, [N, H, W, 3 or 1], any real dtype, of at least 65 x 65 pixels.
       y: reference images, as x; the order matters.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
+      noise: variance of the visual noise, of values from 0 to 255.
 
     Returns:
       [N]; 1 for identical images, above 1 where `x` has more contrast than `y`; 1 if `y` is constant.
@@ -81,10 +85,12 @@ def vif(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
       (4,)
     """
     peak = image_pair("vif", x, y, data_range, least_side=65, colours=(1, 3))
-    return each_image(_vif, x, y, data_range=peak)
+    check_colour("vif", x, colour)
+    check_positive("vif", noise=noise)
+    return each_in_colour(_vif, x, y, data_range=peak, colour=colour, visual=float(noise))
 
 
-def _vif(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
+def _vif(x: Pixels, y: Pixels, *, data_range: float, visual: float) -> Float[Array, ""]:
     # From the difference, what is lost of identical images is 0 exactly, however a compiler rounds. The level is no
     # part of any band, and without it values keep their digits.
     d, y = (luma_yiq(i * (255.0 / data_range)) for i in (x - y, y))
@@ -94,7 +100,7 @@ def _vif(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
     lost, available = jnp.float32(0.0), jnp.float32(0.0)
     for level in range(_LEVELS, 0, -1):
         down, across = (lax.map(of_axis, both) for of_axis in (_band_down, _band_across))
-        of_bands = lax.map(functools.partial(_of_band, size=2**level + 1), jnp.stack([down, across]))
+        of_bands = lax.map(functools.partial(_of_band, size=2**level + 1, visual=visual), jnp.stack([down, across]))
         lost, available = (total + part.sum() for total, part in zip((lost, available), of_bands, strict=True))
         if level > 1:
             both = lax.map(functools.partial(_filtered, rows=_LOW, sign=1.0, step=2), both)
@@ -133,7 +139,7 @@ def _band_across(x: Plane) -> Plane:
     return _filtered(x.T, _BAND, -1.0).T
 
 
-def _of_band(bands: Float[Array, "2 h w"], size: int) -> tuple[Scalar, Scalar]:
+def _of_band(bands: Float[Array, "2 h w"], size: int, visual: float) -> tuple[Scalar, Scalar]:
     """The information about a band `y` that is lost by adding `d` to it, and all of it, in windows of `size`."""
     height, width = (side // _BLOCK * _BLOCK for side in bands[0].shape)
     d, y = (band[:height, :width] for band in bands)
@@ -145,7 +151,7 @@ def _of_band(bands: Float[Array, "2 h w"], size: int) -> tuple[Scalar, Scalar]:
     textured = (var_x >= _NO_VARIANCE) & (var_y >= _NO_VARIANCE) & (var_y + covariance_dy > 0)
     change = jnp.where(textured, covariance_dy, 0.0) / jnp.where(textured, var_y, 1.0)
     gain = jnp.where(textured, 1.0 + change, 0.0)
-    noise = jnp.maximum(jnp.where(textured, var_d - change * covariance_dy, 0.0 * var_d), 0.0) + _NOISE
+    noise = jnp.maximum(jnp.where(textured, var_d - change * covariance_dy, 0.0 * var_d), 0.0) + visual
     eigenvalues, energy = _mixture(y)
     left_out = math.ceil(size // 2 / _BLOCK)
     inner = slice(left_out, -left_out)
@@ -153,8 +159,8 @@ def _of_band(bands: Float[Array, "2 h w"], size: int) -> tuple[Scalar, Scalar]:
 
     def add(found: tuple[Windows, Windows], eigenvalue: Scalar) -> tuple[tuple[Windows, Windows], None]:
         signal = energy * eigenvalue
-        lost = jnp.log1p(signal * (noise - _NOISE * squared) / (_NOISE * (noise + squared * signal)))
-        return (found[0] + lost, found[1] + jnp.log1p(signal / _NOISE)), None
+        lost = jnp.log1p(signal * (noise - visual * squared) / (visual * (noise + squared * signal)))
+        return (found[0] + lost, found[1] + jnp.log1p(signal / visual)), None
 
     lost, available = lax.scan(add, (jnp.zeros_like(energy), jnp.zeros_like(energy)), eigenvalues)[0]
     return map_sum(lost), map_sum(available)

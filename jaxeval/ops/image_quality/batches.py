@@ -193,6 +193,13 @@ def check_choice(op: str, argument: str, value: str, choices: tuple[str, ...]) -
         raise InputError(f"{op}: {argument}={value!r} is unknown; one of {', '.join(choices)} is expected")
 
 
+def check_positive(op: str, **settings: float) -> None:
+    """Raises InputError unless every setting is a positive number."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+            raise InputError(f"{op}: {name}={value!r} is not a positive number")
+
+
 def each_image(function: Callable[..., Any], *images: Numbers, **options: Hashable) -> Any:
     """`function(*image, **options)` for every image of the batches [N, H, W, C], as float32 arrays [H, W, C].
 

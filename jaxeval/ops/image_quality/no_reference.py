@@ -10,7 +10,7 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import absolute, magnitude, map_mean, map_sum, root
 from jaxeval.ops.image_quality.batches import Scores, check_choice, check_data_range, check_images, each_image
-from jaxeval.ops.image_quality.colour import luma_yiq
+from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
@@ -73,7 +73,7 @@ def total_variation(x: Numbers, *, data_range: float | None = None, norm: str = 
 
 
 @takes_arrays
-def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
+def sharpness(x: Numbers, *, data_range: float | None = None, colour: Colour = "own") -> Scores:
     """Variance of the Laplacian of the luma, for values from 0 to 255: low for blurred images.
 
     The Laplacian is 4-connected with the border mirrored, as in `cv2.Laplacian(gray, cv2.CV_64F).var()`.
@@ -81,6 +81,7 @@ def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
     Args:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype, of at least 2 x 2 pixels.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
 
     Returns:
       [N], from 0 upwards; 0 for constant images.
@@ -100,7 +101,8 @@ def sharpness(x: Numbers, *, data_range: float | None = None) -> Scores:
       Array([False,  True], dtype=bool)
     """
     peak = _checked("sharpness", x, data_range, least_side=2, colours=(1, 3), of_differences=True)
-    return each_image(_sharpness, x, data_range=peak)
+    check_colour("sharpness", x, colour)
+    return each_in_colour(_sharpness, x, data_range=peak, colour=colour)
 
 
 @takes_arrays
@@ -159,12 +161,13 @@ def exposure(x: Numbers, *, data_range: float | None = None) -> Exposure:
 
 
 @takes_arrays
-def entropy(x: Numbers, *, data_range: float | None = None, bins: int = 256) -> Scores:
+def entropy(x: Numbers, *, data_range: float | None = None, colour: Colour = "own", bins: int = 256) -> Scores:
     """Shannon entropy, in bits, of the luma's histogram.
 
     Args:
       x: RGB or gray images, [N, H, W, 3 or 1], any real dtype.
       data_range: width of the values' range, such as 1.0 or 255.
+      colour: "own", the luma as the reference has it; or another gray, or each channel, by a name of `Colour`.
       bins: codes that the range is rounded to: 256 gives the entropy of 8-bit luma.
 
     Returns:
@@ -182,7 +185,9 @@ def entropy(x: Numbers, *, data_range: float | None = None, bins: int = 256) -> 
     """
     if bins < 2:
         raise InputError(f"entropy: bins={bins} is not a number of codes, 2 or more")
-    return each_image(_entropy, x, data_range=_checked("entropy", x, data_range, colours=(1, 3)), bins=bins)
+    peak = _checked("entropy", x, data_range, colours=(1, 3))
+    check_colour("entropy", x, colour)
+    return each_in_colour(_entropy, x, colour=colour, data_range=peak, bins=bins)
 
 
 def _checked(
