@@ -69,8 +69,7 @@ def _cw_ssim(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
         coefficients = jnp.fft.ifft2(jnp.fft.ifftshift(filtered(low[None], filters), axes=(1, 2)))
         return coefficients.real, coefficients.imag
 
-    real, imaginary = lax.map(bands, jnp.stack([x, y]))
-    (a, c), (b, d) = real, imaginary
+    (a, b), (c, d) = bands(x), bands(y)
     taps = (1.0 / _WINDOW,) * _WINDOW
     weights = np.outer(
         *(np.array(gaussian_taps(side - _WINDOW + 1, height / 4), np.float32) for side in (height, width))

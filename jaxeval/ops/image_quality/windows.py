@@ -122,8 +122,15 @@ def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[
 
 
 def _weighted(slices: Iterable[Array], taps: Taps) -> Array:
-    """The sum of slices times taps; taps of 0 are left out."""
-    terms = [s if t == 1.0 else s * t for s, t in zip(slices, taps, strict=True) if t != 0.0]
+    """The sum of slices times taps; taps of 0 are left out, and slices of equal taps on either side added first."""
+    parts = list(slices)
+    if taps == taps[::-1]:
+        half = len(taps) // 2
+        parts = [a + b for a, b in zip(parts[:half], parts[: half - 1 + len(taps) % 2 : -1], strict=True)] + parts[
+            half:
+        ]
+        parts, taps = parts[: len(taps) - half], taps[: len(taps) - half]
+    terms = [s if t == 1.0 else s * t for s, t in zip(parts, taps, strict=True) if t != 0.0]
     return sum(terms[1:], start=terms[0])
 
 
