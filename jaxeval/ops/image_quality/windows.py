@@ -115,7 +115,8 @@ def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[
 
     def nothing(*arrays: Array) -> tuple[Array, ...]:
         # NaN of the arrays themselves: under `shard_map` a constant would not vary over the axes that they vary over.
-        value = sum(lax.stop_gradient(i[(0,) * i.ndim]) for i in arrays)
+        firsts = [lax.stop_gradient(i[(0,) * i.ndim]) for i in arrays]
+        value = sum(firsts[1:], start=firsts[0])
         return tuple(jnp.broadcast_to(jnp.asarray(value, s.dtype), s.shape) for s in shapes)
 
     return lax.cond(jnp.isnan(first), nothing, function, *arrays)
