@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxeval.ops.image_quality._maths import filtered, magnitude, map_mean, order_statistic
+from jaxeval.ops.image_quality._maths import added, filtered, magnitude, map_mean, order_statistic
 from jaxeval.ops.image_quality.windows import fenced
 
 Plane = Float[Array, "h w"]
@@ -52,7 +52,7 @@ def _of_direction(even: Float[Array, "s h w"], odd: Float[Array, "s h w"]) -> tu
     Scale by scale, as sums over an axis would be taken again for each of its values.
     """
     amplitudes = [magnitude(*scale) for scale in zip(even, odd, strict=True)]
-    sum_even, sum_odd = sum(even[1:], start=even[0]), sum(odd[1:], start=odd[0])
+    sum_even, sum_odd = added(even), added(odd)
     length = magnitude(sum_even, sum_odd)
     aligned = length > 0
     across = [jnp.abs(e * sum_odd - o * sum_even) for e, o in zip(even, odd, strict=True)]
