@@ -13,7 +13,7 @@ from jaxeval.files import local_path
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, stored_image
 from jaxeval.images.report import EXIF
 from jaxeval.pairs.batches import Chosen, Task, WideValues, score_tasks
-from jaxeval.pairs.matching import Matching, match_pairs, open_images
+from jaxeval.pairs.matching import Matching, match_pairs, open_images, with_names
 from jaxeval.pairs.results import PairScores, PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
@@ -63,14 +63,16 @@ def score_pairs(
     """Scores distorted images against the reference images of the same name.
 
     Args:
-      reference: a folder of images (at any depth), or one image, or one video.
+      reference: a folder of images (at any depth), a .zip or .tar of them, an array file (.npy, .npz: [N, H, W, C] or
+        [N, H, W] of uint8, uint16 or floats, matched by number), one image, or one video.
       distorted: one such set or several, perhaps by name.
       metrics: names (`jaxeval.pairs.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
         comma-separated text.
       convention: whose SSIM, MS-SSIM or LPIPS: a name, given to each that has it, or `ssim=NAME,ms-ssim=NAME`.
       channels: "all"; "y", the luma; or "y-rounded", rounded to 8 bits; for the measures that do not choose themselves.
       crop_border: pixels left out along every edge, before anything else.
-      data_range: width of the values' range; by default that of the images' bits, 255 or 65,535.
+      data_range: width of the values' range; by default that of the images' bits, 255 or 65,535. Floats (EXR, TIFF,
+        arrays) have no range of their own: it is needed for all measures of them but hdr-flip.
       alpha: what becomes of an alpha channel or a transparent colour: "drop" it and take the colours under it as they
         are stored, or lay the image over "white" or "black", in its own depth.
       exif: "ignore" the orientation in EXIF or XMP, or "apply" it, turning the pixels before sizes are compared. That
@@ -126,7 +128,9 @@ def score_pairs(
             name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
         )
     threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
-    ours, theirs = open_images(reference), {own: open_images(path) for own, path in sets}
+    opened = {name: open_images(reference)} | {own: open_images(path) for own, path in sets}
+    opened, in_order = with_names(opened)
+    ours, theirs = opened[name], {own: opened[own] for own, _ in sets}
     matchings = [match_pairs(name, ours, own, found, skip=unmatched == "skip") for own, found in theirs.items()]
     reader = _HeaderReader(rules)
     with ThreadPoolExecutor(threads) as pool:
@@ -165,7 +169,6 @@ def score_pairs(
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
     scored = [task for task in tasks if (task.set, task.image) in found]
     scores = tuple(found[task.set, task.image] for task in scored)
-    opened = {name: ours} | theirs
     return summarise(
         scores,
         chosen,
@@ -176,7 +179,7 @@ def score_pairs(
         left_out=left_out,
         reports={own: reader.report(own, name, scored, left_out, opened[own].notes) for own in [name, *theirs]},
         notes=[sentence for matching in matchings for sentence in matching.unmatched],
-        warnings=wide.sentences() if data_range is None else (),
+        warnings=[*in_order, *(wide.sentences() if data_range is None else ())],
     )
 
 

@@ -16,7 +16,7 @@ from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.images import PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
-from jaxeval.pairs.matching import match_pairs, open_images
+from jaxeval.pairs.matching import match_pairs, open_images, with_names
 from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
 from jaxeval.report.table import format_value
@@ -39,13 +39,16 @@ class Maps:
     ssim: Float[np.ndarray, "h w"] | None
 
 
-def difference_maps(reference: np.ndarray, distorted: np.ndarray) -> Maps:
-    """The maps of two images [H, W, C] of one shape, uint8 or uint16; SSIM by scikit-image's convention."""
-    data_range = np.iinfo(reference.dtype).max
+def difference_maps(reference: np.ndarray, distorted: np.ndarray, data_range: float | None = None) -> Maps:
+    """The maps of two images [H, W, C] of one shape and dtype; SSIM by scikit-image's convention.
+
+    The data range is that of the dtype if None, which floats do not have.
+    """
+    data_range = float(np.iinfo(reference.dtype).max) if data_range is None else data_range
     absolute = np.abs(reference.astype(np.float64) - distorted).mean(2) / data_range
     if min(reference.shape[:2]) < _WINDOW:
         return Maps(absolute, None)
-    found = ssim_terms(distorted[None], reference[None], data_range=float(data_range)).map[0]
+    found = ssim_terms(distorted[None], reference[None], data_range=data_range).map[0]
     return Maps(absolute, np.asarray(found, np.float64).mean(2))
 
 
@@ -75,7 +78,8 @@ def draw_exhibits(
 
     A set has a sheet, `SET.png` (reference, distorted, absolute difference, 1 - SSIM, a row a pair, worst first, with
     its value), and in `SET/` the two maps of each pair in full size. Maps are in magma: black for equal; pale yellow
-    from the absolute difference that one pixel in 200 of the sheet exceeds, and for SSIM of 0 and below.
+    from the absolute difference that one pixel in 200 of the sheet exceeds, and for SSIM of 0 and below. Floats are cut
+    to 0 to the data range; without one, to 0 to what one value in 200 of the set's drawn references exceeds.
 
     Args:
       evaluation: what `score_pairs` found; the images must still be where they were.
@@ -107,12 +111,15 @@ def draw_exhibits(
         pixels = _pixels(evaluation, name, [score.image for score in worst])
         check_writable(folder / own)
         sheet = _Sheet(f"{name} against {reference_name}", f"worst {len(worst)} by {PAIR_MEASURES[metric].label}")
-        rows = [(*pair, difference_maps(*pair)) for pair in pixels]
+        most = _drawn_range(evaluation, pixels)
+        if most is not None:
+            pixels = [(np.clip(first, 0, most), np.clip(second, 0, most)) for first, second in pixels]
+        rows = [(*pair, difference_maps(*pair, most)) for pair in pixels]
         brightest = max(float(np.quantile(maps.absolute, _BRIGHT)) for _, _, maps in rows)
         brightest = brightest or max(float(maps.absolute.max()) for _, _, maps in rows) or 1.0
         for rank, (score, (first, second, maps)) in enumerate(zip(worst, rows, strict=True), start=1):
             absolute = coloured(maps.absolute / brightest)
-            panels = [shown(first), shown(second), absolute]
+            panels = [_shown(first, most), _shown(second, most), absolute]
             file_name = f"{rank:02d}_{_safe(score.image)}"
             write_atomically(folder / own / f"{file_name}_difference.png", _png(Image.fromarray(absolute)))
             if maps.ssim is not None:
@@ -120,7 +127,8 @@ def draw_exhibits(
                 write_atomically(folder / own / f"{file_name}_ssim.png", _png(Image.fromarray(panels[-1])))
             sheet.add(f"{rank}. {noun}{score.image}", _values(score, metric), panels)
         bright = f"pale yellow {100 * brightest:.2g}% of the data range and more"
-        sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1")
+        cut = "" if most is None else f"; values cut to 0 to {most:g}"
+        sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1{cut}")
         path = folder / f"{own}.png"
         write_atomically(path, _png(sheet.image()))
         sheets.append(path)
@@ -132,7 +140,11 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
     reference, distorted = evaluation.manifest["reference"], evaluation.manifest["distorted"][set_name]
     settings = evaluation.manifest["settings"]
     if evaluation.manifest["kind"] == "images":
-        matching = match_pairs(reference, open_images(reference), set_name, open_images(distorted), skip=True)
+        opened = {reference: open_images(reference)}
+        # An array as the reference has the names of the first set that has some.
+        others = evaluation.manifest["distorted"] if opened[reference].numbered else {set_name: distorted}
+        opened, _ = with_names(opened | {name: open_images(path) for name, path in others.items()})
+        matching = match_pairs(reference, opened[reference], set_name, opened[set_name], skip=True)
         pairs = (matching.pairs[image] for image in images)
         rules = PixelRules(settings["alpha"], settings["exif"])
         return [(decode_exact(first, rules), decode_exact(second, rules)) for first, second in pairs]
@@ -140,6 +152,21 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
     both = zip(open_video(reference, luma=luma).frames(), open_video(distorted, luma=luma).frames(), strict=False)
     found = {frame_name(number): pair for number, pair in enumerate(both) if frame_name(number) in images}
     return [found[image] for image in images]
+
+
+def _drawn_range(evaluation: PairsEvaluation, pixels: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
+    """The value that is drawn white in images of floats; None for others, whose bits say it."""
+    floats = [first for first, _ in pixels if first.dtype == np.float32]
+    if not floats:
+        return None
+    given = evaluation.manifest["settings"]["data_range"]
+    found = np.quantile(np.concatenate([image.ravel() for image in floats]), _BRIGHT) if given is None else given
+    return float(found) if found > 0 else 1.0
+
+
+def _shown(pixels: np.ndarray, most: float | None) -> np.ndarray:
+    """Pixels as 8-bit RGB: those of floats from 0 to `most`."""
+    return shown(pixels if most is None else (pixels * (255.0 / most)).round().astype(np.uint8))
 
 
 def _values(score: PairScores, metric: str) -> str:
