@@ -44,7 +44,7 @@ def single_floats(values: Float[np.ndarray, "h w c"], where: str) -> Float32[np.
         found = np.ascontiguousarray(values, np.float32)
     wrong = ~np.isfinite(found)
     if wrong.any():
-        row, column, channel = (int(place) for place in np.argwhere(wrong)[0])
+        row, column, channel = (int(place) for place in np.unravel_index(wrong.argmax(), wrong.shape))
         value = float(values[row, column, channel])
         kind = "not a number" if np.isnan(value) else "infinite" if np.isinf(value) else f"{value:g}, beyond float32"
         colour = _CHANNELS[found.shape[2]][channel]
