@@ -53,7 +53,7 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @click.option("--channels", default="all", show_default=True, metavar="all|y|y-rounded", help="Of the luma instead.")
 @click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge.")
-@click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: 255 or 65535]")
+@click.option("--data-range", type=float, metavar="X", help="Of the values; floats need it. [default: 255 or 65535]")
 @click.option(
     "--alpha",
     default="drop",
@@ -107,8 +107,10 @@ def pairs(
 ) -> None:
     """Score DISTORTED images against the REFERENCE images of the same name.
 
-    Each is a folder of images, an image, or a video (.y4m; others with the extra `video`). Extensions may differ:
-    REFERENCE/a.png and DISTORTED/a.jpg are a pair. Several DISTORTED sets give one table, with paired differences.
+    Each is a folder, a .zip or a .tar of images, an array file (.npy, .npz), an image, or a video (.y4m; others with
+    the extra `video`). Extensions may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair; images of arrays are
+    matched by number. Floats (TIFF, arrays, and .exr with the extra `exr`) need --data-range. Several DISTORTED sets
+    give one table, with paired differences.
     """
     from pathlib import Path
 

@@ -60,7 +60,8 @@ class _Layout(NamedTuple):
         """Height and width with the last tiles filled."""
         if self.tile is None:
             return self.height, self.width
-        return tuple(math.ceil(side / block) * block for side, block in zip(self[1:3], self.tile, strict=True))
+        across, down = self.tile[1], self.tile[0]
+        return math.ceil(self.height / down) * down, math.ceil(self.width / across) * across
 
 
 def float_tiff(data: bytes, where: str) -> FloatImage | None:
@@ -107,7 +108,8 @@ def float_tiff(data: bytes, where: str) -> FloatImage | None:
             raise InputError(f"{where} cannot be decoded: its directory of tags is damaged")
     planar = tags.get(_PLANAR, (1,))[0] == 2 and samples > 1
     layout = _Layout(_STARTS[data[:4]][0], height, width, samples, bits[0], planar, predictor, tile)
-    check_size(layout.rows_and_columns[::-1], where)
+    rows, columns = layout.rows_and_columns
+    check_size((columns, rows), where)
     orientation = _orientation(tags)
     if orientation > 4:
         width, height = height, width

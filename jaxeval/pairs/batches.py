@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxeval._arrays import Numbers
 from jaxeval.errors import InputError
 from jaxeval.images import Item, PixelLayout, PixelRules, decode_exact
 from jaxeval.ops.image_quality.batches import check_data_range
@@ -226,7 +227,7 @@ def _name_unfit_values(
                         f"{one.measure.name} out"
                     )
         else:
-            named = {where: pixels[None] for where, pixels in known.items()}
+            named: dict[str, Numbers] = {where: pixels[None] for where, pixels in known.items()}
             for of_differences in (True, False):  # values around 0 are no fault for every measure
                 check_data_range(one.measure.name, named, one.data_range, of_differences=of_differences)
 
