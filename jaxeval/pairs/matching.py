@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -37,10 +37,22 @@ class ImageSet(dict[str, Item]):
     Attributes:
       notes: what the place that they are from holds besides, with the keys of `ReadReport.notes`.
       numbered: whether they have no names, as those of an array.
+      top_folder: of an archive, the one that all of its images lie in; empty if there is none, and of other places.
     """
 
     notes: Mapping[str, int] = MappingProxyType({})
     numbered: bool = False
+    top_folder: str = ""
+
+    def renamed(self, names: Iterable[str]) -> "ImageSet":
+        """The same images by other names, in the same order."""
+        found = ImageSet(zip(names, self.values(), strict=True))
+        found.notes, found.numbered = self.notes, False
+        return found
+
+    def without_top_folder(self) -> "ImageSet":
+        """The images by their names below the archive's top folder."""
+        return self.renamed(stem.removeprefix(f"{self.top_folder}/") for stem in self)
 
 
 def open_images(path: str | Path) -> ImageSet:
@@ -72,6 +84,9 @@ def open_images(path: str | Path) -> ImageSet:
             )
         found[stem] = item
     found.notes = source.notes
+    if place.is_file() and place.name.lower().endswith(_ARCHIVES):
+        tops = {stem.partition("/")[0] if "/" in stem else "" for stem in found}
+        found.top_folder = tops.pop() if len(tops) == 1 else ""
     return found
 
 
@@ -81,9 +96,10 @@ def number_name(number: int) -> str:
 
 
 def with_names(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[str]]:
-    """The sets, of which those without names have those of the first that has names, in order; and what to say of it.
+    """The sets by names that can be matched, and what to say of those that were changed.
 
-    Arrays among themselves are matched by number.
+    Archives lose the folder that all of their images lie in where their names match only without it. Sets without names
+    have those of the first that has some, in order; arrays among themselves are matched by number.
 
     Args:
       sets: by the user's names, the reference first.
@@ -91,8 +107,9 @@ def with_names(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[
     Raises:
       InputError: such a set has another number of images, or the names have no order on which all agree.
     """
+    sets, said = _without_top_folders(sets)
     named = next((name for name, images in sets.items() if not images.numbered), None)
-    found, said = dict(sets), []
+    found = dict(sets)
     for name, images in sets.items():
         if named is None or not images.numbered:
             continue
@@ -107,15 +124,35 @@ def with_names(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[
                 f"{name!r} has images without names, which are matched in order, but names such as those in {named!r} "
                 f"({_some(stems)}) can be put in more than one order; give them numbers of one length (0001, 0002, ...)"
             )
-        renamed = ImageSet(zip(stems, images.values(), strict=True))
-        renamed.notes = images.notes
-        found[name] = renamed
+        found[name] = images.renamed(stems)
         if len(stems) > 1:
             said.append(
                 f"the images of {name!r} have no names and are matched with those of {named!r} in order: the first "
                 f"with {stems[0]}, the last with {stems[-1]}"
             )
     return found, said
+
+
+def _without_top_folders(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[str]]:
+    """The sets, of which archives lack their top folder if only so every set has a name of the reference's."""
+    named = {name: images for name, images in sets.items() if not images.numbered}
+    reference = next(iter(named), "")
+    for stripped in (False, True):
+        if not named or (stripped and not named[reference].top_folder):
+            break
+        ours = named[reference].without_top_folder() if stripped else named[reference]
+        found = {reference: ours}
+        for name, images in named.items():
+            ways = [images, *([images.without_top_folder()] if images.top_folder else [])]
+            found.setdefault(name, next((one for one in ways if not ours.keys().isdisjoint(one)), ImageSet()))
+        if all(found.values()):
+            said = [
+                f"the images of {name!r} all lie in {named[name].top_folder!r}, which was left out of their names"
+                for name, images in found.items()
+                if images is not named[name]
+            ]
+            return {name: found.get(name, images) for name, images in sets.items()}, said
+    return dict(sets), []
 
 
 def _natural(stem: str) -> list[tuple[int, str]]:

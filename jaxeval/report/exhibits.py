@@ -141,8 +141,9 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
     settings = evaluation.manifest["settings"]
     if evaluation.manifest["kind"] == "images":
         opened = {reference: open_images(reference)}
-        # An array as the reference has the names of the first set that has some.
-        others = evaluation.manifest["distorted"] if opened[reference].numbered else {set_name: distorted}
+        # Names of an array, and of an archive below its top folder, follow from those of all sets.
+        by_all = opened[reference].numbered or opened[reference].top_folder
+        others = evaluation.manifest["distorted"] if by_all else {set_name: distorted}
         opened, _ = with_names(opened | {name: open_images(path) for name, path in others.items()})
         matching = match_pairs(reference, opened[reference], set_name, opened[set_name], skip=True)
         pairs = (matching.pairs[image] for image in images)

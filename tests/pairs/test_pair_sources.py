@@ -103,6 +103,27 @@ def test_a_tar_that_is_not_in_order_has_no_array_beside_it_but_a_folder(ours, tm
         score_pairs(ours["npy"], place, metrics="mae")
 
 
+def test_an_archive_of_a_folder_has_the_names_below_it_where_only_these_match(ours, tmp_path):
+    files = {f"{name}.png": encode(image, "PNG") for name, image in zip(NAMES, OURS, strict=True)}
+    inside = {top: {f"{top}/{name}": data for name, data in files.items()} for top in ("x", "y")}
+    x, y = write_zip(tmp_path / "x.zip", inside["x"]), write_tar(tmp_path / "y.tar", inside["y"])
+    np.save(tmp_path / "a.npy", OURS)
+    for reference, sets, moved in (
+        (ours["folder"], [x, y], {x, y}),
+        (x, [y, ours["tar"], tmp_path / "a.npy"], {x, y}),
+        (tmp_path / "a.npy", [y, x], {x, y}),
+        (x, [write_folder(tmp_path / "f", inside["x"])], set()),
+    ):
+        found = score_pairs(reference, sets, metrics="mae")
+        assert [one.values["mae"] for one in found.scores] == [0.0] * 4 * len(sets)
+        said = [text for text in found.warnings if "left out of their names" in text]
+        assert len(said) == len(moved)
+        assert all(any(repr(str(place)) in text for text in said) for place in moved)
+        assert len(draw_exhibits(found, tmp_path / "e", count=1)) == len(sets)
+    with pytest.raises(InputError, match="has the name of one in"):
+        score_pairs(x, write_zip(tmp_path / "o.zip", {"o/z1.png": PNG, "o/z2.png": PNG}), metrics="mae")
+
+
 def test_what_else_an_archive_holds_is_counted(ours, tmp_path):
     files = {f"{name}.png": encode(image, "PNG") for name, image in zip(NAMES, OURS, strict=True)}
     junk = {"notes.txt": b"x", "__MACOSX/._a.png": b"x", "clip.heic": b"x"}
