@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxeval._arguments import a_text, at_least, checked, number, optional, path, several
 from jaxeval._faults import memory_said
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, MissingPackageError
 from jaxeval.files import local_path
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, stored_image
 from jaxeval.images.report import EXIF
@@ -94,6 +94,7 @@ def score_pairs(
       InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
         for a measure that was asked for by name, or nothing is left to score.
       OutOfMemoryError: a batch does not fit into memory.
+      MissingPackageError: there are EXR files, and what reads them is not installed (the extra `exr`).
       WeightsMissingError: a measure that was asked for by name needs weights that are not there.
 
     Example:
@@ -208,6 +209,8 @@ class _HeaderReader:
         """What an image's pixels are, or why it cannot be read."""
         try:
             found = stored_image(item, self._rules)
+        except MissingPackageError:  # which is no fault of the image, to be left out for it
+            raise
         except InputError as error:
             return error
         self._notes[id(item)] = found.notes

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import sys
 import zipfile
 
 import numpy as np
@@ -12,7 +13,7 @@ from image_samples import encode, noise, write_folder, write_tar, write_zip
 
 import jaxeval.ops.image_quality as iq
 from jaxeval.cli import main
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, MissingPackageError
 from jaxeval.pairs import PairsEvaluation, score_pairs
 from jaxeval.report import draw_exhibits
 
@@ -280,6 +281,13 @@ def test_a_value_that_is_not_finite_is_named_or_its_image_left_out(lights, tmp_p
         score_pairs(lights[0][0], tmp_path, metrics="hdr-flip")
     found = score_pairs(lights[0][0], tmp_path, metrics="hdr-flip", on_error="skip")
     assert [one.image for one in found.scores] == ["a", "b"]
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_a_missing_package_is_no_fault_of_an_image(lights, monkeypatch, on_error):
+    monkeypatch.setitem(sys.modules, "OpenEXR", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'jaxeval\[exr\]'$"):
+        score_pairs(lights[0][0], lights[1][0], metrics="hdr-flip", on_error=on_error)
 
 
 def test_the_command_takes_them(lights, tmp_path, capfd):
