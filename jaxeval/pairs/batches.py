@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxeval._arrays import Numbers
 from jaxeval.errors import InputError
 from jaxeval.images import Item, PixelLayout, PixelRules, decode_exact
+from jaxeval.ops.image_quality.batches import check_data_range
 from jaxeval.pairs.learned import LoadedOp
 from jaxeval.pairs.measures import PairMeasure
 from jaxeval.pairs.results import PairScores
@@ -64,7 +66,7 @@ class Chosen:
         self, distorted: np.ndarray, reference: np.ndarray | None, layout: PixelLayout, *, any_size: bool = False
     ) -> np.ndarray:
         """One float64 value an image of two batches [N, H, W, C]; with `any_size` not by a program of their own."""
-        data_range = layout.data_range if self.data_range is None else self.data_range
+        data_range = layout.data_range if self.data_range is None else self.data_range  # None for light alone
         if self.measure.alone or reference is None:
             values = self.op(distorted, data_range=data_range)
         elif any_size and self.op.any_size is not None:
@@ -294,7 +296,35 @@ def _finished(
                 wide.add(wide.reference, partner)
         distorted = np.stack([image for image, _ in images])
         partners = [partner for _, partner in images if partner is not None]
-        scores = runner.scores(distorted, np.stack(partners) if partners else None, readable[0].layout, size)
+        try:
+            scores = runner.scores(distorted, np.stack(partners) if partners else None, readable[0].layout, size)
+        except InputError:
+            if readable[0].layout.is_float:  # whose values may not be those that a measure takes
+                _name_unfit_values(readable, images, runner.chosen)
+            raise
         for place, task in enumerate(readable):
             yield task, {name: float(values[place]) for name, values in scores.items()}
     advance(len(batch))
+
+
+def _name_unfit_values(
+    tasks: Sequence[Task], images: Sequence[tuple[np.ndarray, np.ndarray | None]], chosen: Sequence[Chosen]
+) -> None:
+    """Raises InputError that names the first image with values that a measure of floats does not take."""
+    known: dict[str, np.ndarray] = {}
+    for task, (image, partner) in zip(tasks, images, strict=True):
+        known[task.distorted.where] = image
+        if task.reference is not None and partner is not None:
+            known[task.reference.where] = partner
+    for one in chosen:
+        if one.measure.of_light:
+            for where, pixels in known.items():
+                if (least := float(pixels.min())) < 0:
+                    raise InputError(
+                        f"{where} has values down to {least:g}, and light is not negative; mend it, or leave "
+                        f"{one.measure.name} out"
+                    )
+        else:
+            named: dict[str, Numbers] = {where: pixels[None] for where, pixels in known.items()}
+            for of_differences in (True, False):  # values around 0 are no fault for every measure
+                check_data_range(one.measure.name, named, one.data_range, of_differences=of_differences)

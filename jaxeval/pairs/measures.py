@@ -40,6 +40,7 @@ class PairMeasure:
       weights: names of the weights that it needs, as `jaxeval weights` has them; `load` raises WeightsMissingError.
       range: the least and the largest that it can be.
       symmetric: whether a pair has the same value whichever image is the reference.
+      of_light: whether it is of images in linear light, which are stored as floats, whatever their range.
 
     Example:
       >>> from jaxeval.pairs import PAIR_MEASURES
@@ -64,6 +65,7 @@ class PairMeasure:
     weights: tuple[str, ...] = ()
     range: tuple[float, float] = (0.0, math.inf)
     symmetric: bool = True
+    of_light: bool = False
 
     def smallest(self, convention: str | None) -> int:
         """The least height and width of images that the measure takes, under a convention."""
@@ -106,6 +108,11 @@ def _exposure(part: str) -> Op:
         return getattr(iq.exposure(x, data_range=data_range), part)
 
     return op
+
+
+def _hdr_flip(x: Any, y: Any, *, data_range: float | None = None) -> Any:
+    del data_range  # light has none
+    return iq.hdr_flip(x, y)
 
 
 def _lpips(network: str, trunk: str, least_side: int) -> PairMeasure:
@@ -349,6 +356,16 @@ _ALL = (
         "lower",
         "NVIDIA's LDR-FLIP, mean error, at 67.02 pixels per degree",
         range=_UNIT,
+    ),
+    PairMeasure(
+        "hdr-flip",
+        "HDR-FLIP",
+        _plain(_hdr_flip),
+        "lower",
+        "NVIDIA's HDR-FLIP of linear light (floats), ACES, exposures by the reference, at 67.02 pixels per degree",
+        range=_UNIT,
+        symmetric=False,
+        of_light=True,
     ),
     PairMeasure(
         "mad",
