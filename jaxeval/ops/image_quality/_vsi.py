@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._maths import filtered, power, root, similarity, stretched, weighted_similarity
+from jaxeval.ops.image_quality._maths import added, filtered, power, root, similarity, stretched, weighted_similarity
 from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import LMN, Planes, lab, mixed, planes_of
 from jaxeval.ops.image_quality.gradients import scharr
@@ -94,7 +94,7 @@ def _sdsp(x: Planes) -> Plane:
     warmth = stretched(colours[1], _COLOURLESS) ** 2 + stretched(colours[2], _COLOURLESS) ** 2
     spread = jnp.ptp(colours[1:], axis=(1, 2)).max()
     warm = jnp.where(spread > _COLOURLESS, -jnp.expm1(-warmth / _SIGMA_C**2), 1.0)
-    saliency = root(jnp.sum(passed**2, axis=0)) * centre * warm
+    saliency = root(added(passed**2)) * centre * warm
     return stretched(resampled(saliency, bilinear(_SIDE, height, True), bilinear(_SIDE, width, True)))
 
 
