@@ -62,13 +62,13 @@ def _vsi(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
     x, y = (planes_of(i) * (1.0 / data_range) for i in (x, y))
     x, y = (jnp.broadcast_to(i, (3, *i.shape[1:])) for i in (x, y))
     saliency_x, saliency_y = (_averaged(saliency) for saliency in lax.map(_sdsp, jnp.stack([x, y])))
-    x, y = (tuple(_averaged(plane) for plane in mixed(i * 255.0, LMN)) for i in (x, y))
-    chroma = similarity(x[1], y[1], _CHROMA) * similarity(x[2], y[2], _CHROMA)
+    of_x, of_y = (tuple(_averaged(plane) for plane in mixed(i * 255.0, LMN)) for i in (x, y))
+    chroma = similarity(of_x[1], of_y[1], _CHROMA) * similarity(of_x[2], of_y[2], _CHROMA)
     # The real part of a power of what may be negative.
     turned = jnp.where(chroma < 0, math.cos(math.pi * _CHROMA_POWER), 1.0)
     similar = (
         similarity(saliency_x, saliency_y, _SALIENCY)
-        * power(similarity(scharr(x[0]), scharr(y[0]), _GRADIENT), _GRADIENT_POWER)
+        * power(similarity(scharr(of_x[0]), scharr(of_y[0]), _GRADIENT), _GRADIENT_POWER)
         * power(jnp.abs(chroma), _CHROMA_POWER)
         * turned
     )
