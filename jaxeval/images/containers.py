@@ -364,7 +364,7 @@ def _cut_short(path: str) -> str | None:
             end = _matroska_end(start)
         elif start[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
             end, kinds = _boxes(stream, size)
-            if end <= size and not kinds & {b"moov", b"moof"}:
+            if end <= size and kinds is not None and not kinds & {b"moov", b"moof"}:
                 return "holds no index (moov): it is cut short, or was never finished"
     return None if end is None or end <= size else f"is cut short: it has {size:,} bytes of {end:,}"
 
@@ -389,20 +389,20 @@ def _vint(data: bytes, place: int) -> tuple[int | None, int]:
     return (None if value == (1 << 7 * count) - 1 else value), place + count
 
 
-def _boxes(stream: BinaryIO, size: int) -> tuple[int, set[bytes]]:
-    """Where the last box of an ISO file ends, and the kinds of all."""
+def _boxes(stream: BinaryIO, size: int) -> tuple[int, set[bytes] | None]:
+    """Where the last box of an ISO file ends, and the kinds of all; None if other bytes follow it."""
     place, kinds = 0, set()
     while place + 8 <= size:
         stream.seek(place)
         length, kind = struct.unpack(">I4s", stream.read(8))
         if not _BOX.fullmatch(kind):
-            break  # bytes after the last box
+            return place, None
         kinds.add(kind)
         if length == 1:
             length = int.from_bytes(stream.read(8), "big")
         if length == 0:
             return size, kinds
         if length < 8:
-            break
+            return place, None
         place += length
     return place, kinds

@@ -103,6 +103,15 @@ def stored_image(item: Item, rules: PixelRules = _AS_STORED) -> StoredImage:
             notes.append(rules.exif_note)
         if rules.exif == "apply" and orientation > 4:
             layout = dataclasses.replace(layout, height=layout.width, width=layout.height)
+        if rules.gray == "as-rgb" and layout.channels == 1:
+            layout = dataclasses.replace(layout, channels=3)
+            notes.append(report.GRAY)
+        kept = [side - side % rules.modcrop for side in (layout.height, layout.width)]
+        if 0 in kept:
+            raise InputError(f"{item.where} is {layout}, of which modcrop {rules.modcrop} leaves nothing")
+        if kept != [layout.height, layout.width]:
+            layout = dataclasses.replace(layout, height=kept[0], width=kept[1])
+            notes.append(report.MODCROPPED)
     return StoredImage(layout, tuple(notes))
 
 
@@ -117,7 +126,8 @@ def decode_exact(
 
     Args:
       item: the file.
-      rules: what becomes of alpha, which is dropped by default, and of EXIF orientation, which is left alone.
+      rules: what becomes of alpha, which is dropped by default, of EXIF orientation and gray, which are left alone, and
+        of sides that are no multiples.
 
     Raises:
       InputError: it cannot be read, is damaged, or has pixels that cannot be had whole (32 bits, numbers of bits
@@ -135,7 +145,10 @@ def decode_exact(
             raise InputError(f"{item.where} cannot be decoded: {said_by(error)}") from error
     if pixels.shape != (layout.height, layout.width, layout.channels):
         raise InputError(f"{item.where} is {layout} by its header, but its pixels have shape {list(pixels.shape)}")
-    return turned(pixels, orientation)
+    pixels = turned(pixels, orientation)
+    height, width, channels = pixels.shape
+    pixels = pixels[: height - height % rules.modcrop, : width - width % rules.modcrop]
+    return np.repeat(pixels, 3, 2) if rules.gray == "as-rgb" and channels == 1 else pixels
 
 
 def _pixels(

@@ -84,7 +84,7 @@ class PlaneFormat:
         if self.colour != "ycbcr" or luma or self.known_matrix in MATRICES:
             return None
         known = ", ".join(MATRICES)
-        return f"has colours by {self.matrix}, and those converted are {known}; its luma can be scored (--channels y)"
+        return f"has colours by {self.matrix}, and those converted are {known}; its luma can be scored (--colour y)"
 
     def conversion(self, *, luma: bool) -> str:
         """How planes become the pixels, in words; equal words are equal values for equal planes."""

@@ -57,8 +57,8 @@ class PairMean:
 
     Attributes:
       metric: the measure's name; "psnr-pooled" is of a video's frames together, and not a mean of scores.
-      set: the distorted set, or the reference itself for measures of single images.
-      reference: the reference.
+      set: the distorted set, or the reference itself for measures of single images; without a reference any set.
+      reference: the reference; None for images by themselves.
       value: mean of the finite scores; infinite if all are.
       interval: of 95% by Student's t over the images, within what the measure can be; None where fewer than two scores
         are finite, or all are the same, so that nothing tells their spread.
@@ -86,7 +86,7 @@ class PairMean:
 
     metric: str
     set: str
-    reference: str
+    reference: str | None
     value: float
     interval: Interval | None
     better: str | None
@@ -104,7 +104,8 @@ class PairMean:
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
-        return f"{self.label} {self.value:.6g}{interval} ({self.set} against {self.reference}, {self.n:,} images)"
+        against = "" if self.reference is None else f" against {self.reference}"
+        return f"{self.label} {self.value:.6g}{interval} ({self.set}{against}, {self.n:,} images)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +151,7 @@ class PairDifference:
 
 @dataclasses.dataclass(frozen=True)
 class PairsEvaluation(Document):
-    """What one call of `score_pairs` found; saved as `summary.json`, the scores beside it.
+    """What one call of `score_pairs` or `score_images` found; saved as `summary.json`, the scores beside it.
 
     Attributes:
       means: of each set and measure.
@@ -214,7 +215,7 @@ def _interval(values: Float[np.ndarray, " n"], limits: tuple[float, float]) -> I
 
 
 def mean_of(
-    metric: str, set_name: str, reference: str, images: Sequence[str], values: Float[np.ndarray, " n"]
+    metric: str, set_name: str, reference: str | None, images: Sequence[str], values: Float[np.ndarray, " n"]
 ) -> dict[str, Any]:
     """The fields of a `PairMean` that follow from the scores."""
     measure = PAIR_MEASURES[metric]

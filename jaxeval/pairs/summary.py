@@ -28,7 +28,7 @@ def summarise(
     scores: Sequence[PairScores],
     chosen: Sequence[Chosen],
     *,
-    reference: str,
+    reference: str | None,
     sets: Mapping[str, str],
     settings: PairSettings,
     not_computed: Sequence[Mapping[str, str]],
@@ -37,13 +37,14 @@ def summarise(
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
     frames: Mapping[str, str] | None = None,
+    patterns: Mapping[str, str] | None = None,
 ) -> PairsEvaluation:
     """The evaluation that follows from the scores.
 
     Args:
       scores: set by set, the reference's own last.
       chosen: the measures.
-      reference: as the user named it.
+      reference: as the user named it; None if there is none.
       sets: the distorted sets' paths by name.
       settings: of the run.
       not_computed: measures of a group that were left out.
@@ -51,6 +52,7 @@ def summarise(
       reports: of images, how each set was read.
       notes: sentences for the reader, on matching.
       warnings: on the images' values.
+      patterns: of images, what each set calls them.
       frames: for videos, how each became frames; their frames are no sample, so that there are no intervals.
     """
     own = list(sets)
@@ -59,13 +61,15 @@ def summarise(
     if frames is not None:
         means = tuple(one for mean in means for one in _of_frames(mean, scores))
         differences = tuple(one for found in differences for one in _differences_of_frames(found, scores))
+    everything = own if reference is None else [*own, reference]
     layouts = sorted({(score.height, score.width, score.channels, score.bits) for score in scores})
     shapes = [PixelLayout(*layout) for layout in layouts]
     manifest = {
         "kind": "images" if frames is None else "frames",
         "reference": reference,
         "distorted": dict(sets),
-        "images": {name: sum(score.set == name for score in scores) for name in [*own, reference]},
+        "images": {name: sum(score.set == name for score in scores) for name in everything},
+        "patterns": dict(patterns or {}),
         "settings": settings.record(),
         "definitions": {one.measure.name: _record(one) for one in chosen}
         | {name: _pooled_record(name, chosen) for name in _pooled(chosen) if frames is not None},
@@ -82,7 +86,7 @@ def summarise(
         "warnings": [
             *(sentence for name, report in (reports or {}).items() for sentence in remarks(name, report)),
             *warnings,
-            *_warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
+            *_warnings(means, scores, own, notes, left_out, chosen, settings, frames is not None),
         ],
         "device": device_name(),
         "versions": versions(),
@@ -166,7 +170,7 @@ def _differences_of_frames(found: PairDifference, scores: Sequence[PairScores]) 
             )
 
 
-def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str) -> Iterable[PairMean]:
+def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str | None) -> Iterable[PairMean]:
     for own, members in itertools.groupby(scores, key=lambda score: score.set):
         rows = list(members)
         ranges = sorted({_data_range(PixelLayout(1, 1, row.channels, row.bits), chosen[0].data_range) for row in rows})
@@ -200,7 +204,7 @@ def _warnings(
     unmatched: Sequence[str],
     left_out: Sequence[tuple[Task, str]],
     chosen: Sequence[Chosen],
-    channels: str,
+    settings: PairSettings,
     of_frames: bool,
 ) -> list[str]:
     """What a reader should know, a sentence each."""
@@ -226,8 +230,13 @@ def _warnings(
             if mean.set == own and mean.n_nan and mean.metric not in POOLED_FROM
         ]
     common = [{score.image for score in scores if score.set == own} for own in sets]
-    if len({frozenset(images) for images in common}) > 1 and not of_frames:
-        shared = len(set.intersection(*common))
+    shared = len(set.intersection(*common)) if common else 0
+    # Without a reference, sets of other names are compared as wholes; with one they are parts of the same images.
+    if (
+        len({frozenset(images) for images in common}) > 1
+        and not of_frames
+        and (shared or means[0].reference is not None)
+    ):
         said.append(
             f"the sets hold different images ({shared:,} are common to all), so their means are not of the same "
             "images; the differences are of the images common to both sets"
@@ -237,11 +246,16 @@ def _warnings(
         said.append(
             f"there are images of 8 and of 16 bits: {', '.join(in_levels)} in levels of each, so their means mix both"
         )
-    others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
-    if channels != "all" and others and of_frames:
+    colour = settings.colour
+    others = [one.measure.name for one in chosen if not (one.measure.takes_colour or one.measure.alone)]
+    if settings.of_stored_luma and others and of_frames:
+        said.append(f"colour {colour!r}: where videos store luma, {', '.join(others)} are of it too")
+    elif colour != "own" and others:
+        said.append(f"colour {colour!r} is not for {', '.join(others)}, which look at colours as their references do")
+    takers = [one.measure.name for one in chosen if one.measure.takes_colour]
+    if settings.of_stored_luma and takers and not of_frames and any(score.channels == 1 for score in scores):
         said.append(
-            f"channels {channels!r}: of videos that store luma it is taken for every metric, {', '.join(others)} too"
+            "y of gray images is their own level, 0 to 255; that of RGB images is 16 to 235, by which PSNR is 1.32 dB "
+            "higher; --gray as-rgb takes gray images as RGB"
         )
-    elif channels != "all" and others:
-        said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")
     return said

@@ -41,7 +41,7 @@ def score_videos(
       InputError: a video cannot be read, sizes, bits or numbers of frames do not agree, or a measure does not take
         them.
     """
-    luma = settings.channels != "all"
+    luma = settings.of_stored_luma
     ours = open_video(reference, luma=luma)
     videos = {name: open_video(path, luma=luma) for name, path in sets.items()}
     notes = []
@@ -60,8 +60,8 @@ def score_videos(
             progress.begin(name, count, "frames")
         count = 0
         pairs = _paired(ours, video, skip, notes, warnings)
-        for time, values in _scored(pairs, chosen, video, settings.crop_border, batch_size):
-            scores.append(_record(name, video, count, time, values))
+        for time, values in scored_frames(pairs, chosen, video, settings.crop_border, batch_size):
+            scores.append(record_of_frame(name, video, count, time, values))
             count += 1
             if progress is not None:
                 progress.advance(1)
@@ -70,8 +70,8 @@ def score_videos(
     alone = [one for one in chosen if one.measure.alone]
     if alone:
         frames = itertools.islice(((frame, None) for frame in ours.timed_frames()), count)
-        values_of_frames = _scored(frames, alone, ours, settings.crop_border, batch_size)
-        scores += [_record(reference, ours, number, *found) for number, found in enumerate(values_of_frames)]
+        values_of_frames = scored_frames(frames, alone, ours, settings.crop_border, batch_size)
+        scores += [record_of_frame(reference, ours, number, *found) for number, found in enumerate(values_of_frames)]
     return summarise(
         scores,
         chosen,
@@ -129,7 +129,10 @@ def _unlike(name: str, video: Video, reference: str, ours: Video) -> list[str]:
     return found
 
 
-def _record(name: str, video: Video, number: int, time: float | None, values: Mapping[str, float]) -> PairScores:
+def record_of_frame(
+    name: str, video: Video, number: int, time: float | None, values: Mapping[str, float]
+) -> PairScores:
+    """The scores of a video's frame, by its number from 0."""
     layout = video.layout
     return PairScores(frame_name(number), name, layout.height, layout.width, layout.channels, layout.bits, values, time)
 
@@ -182,7 +185,7 @@ class _Clock:
         ]
 
 
-def _scored(
+def scored_frames(
     pairs: Iterator[tuple[TimedFrame, np.ndarray | None]],
     chosen: Sequence[Chosen],
     video: Video,

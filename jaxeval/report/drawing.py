@@ -1,5 +1,8 @@
 """Pictures of pixels: a perceptual colour map, panels of one size, and text on them."""
 
+import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -50,3 +53,24 @@ def write_text(
             text = text[1:]
         text = f"\u2026{text}"
     draw.text(place, text, fill=colour, font=font)
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    stream = io.BytesIO()
+    image.save(stream, format="PNG", optimize=False)
+    return stream.getvalue()
+
+
+def file_names(sets: Sequence[str]) -> list[str]:
+    """A name for each set's files: the last part of its path, numbered where two are alike."""
+    found: list[str] = []
+    for name in sets:
+        own = safe_name(Path(name).resolve().name if Path(name).name in ("", ".", "..") else Path(name).name)
+        found.append(own if own not in found else f"{own}-{len(found) + 1}")
+    return found
+
+
+def safe_name(name: str) -> str:
+    """A name without anything that a file system could take for more than letters."""
+    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._")[-80:] or "image"

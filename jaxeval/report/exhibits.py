@@ -1,9 +1,6 @@
 """The worst pairs as pictures: a sheet a set, and maps of where images differ."""
 
 import dataclasses
-import io
-import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,9 +14,10 @@ from jaxeval.images import PixelLayout, PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
 from jaxeval.pairs.matching import match_pairs, open_images
+from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
-from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
-from jaxeval.report.table import format_value
+from jaxeval.report.drawing import FAINT, PAPER, coloured, file_names, fitted, png_bytes, safe_name, shown, write_text
+from jaxeval.report.order import from_worst, values_as_text
 
 _PANEL, _GAP, _LABEL, _HEAD = (300, 260), 8, 24, 64
 _WINDOW = 11
@@ -62,13 +60,7 @@ def worst_first(evaluation: PairsEvaluation, set_name: str, metric: str) -> list
     if measure is None or metric not in evaluation.metrics or measure.alone or measure.better is None:
         usable = _ordering(evaluation)
         raise InputError(f"there is no order from worst to best by {metric!r}; choose from {', '.join(usable)}")
-    sign = -1.0 if measure.better == "lower" else 1.0
-
-    def key(score: PairScores) -> tuple[bool, float]:
-        value = score.values[metric]
-        return (False, 0.0) if math.isnan(value) else (True, sign * value)
-
-    return sorted((score for score in evaluation.scores if score.set == set_name), key=key)
+    return from_worst(evaluation, set_name, metric)
 
 
 def _ordering(evaluation: PairsEvaluation) -> list[str]:
@@ -109,7 +101,7 @@ def draw_exhibits(
     reference_name = evaluation.manifest["reference"]
     noun = "frame " if evaluation.manifest["kind"] == "frames" else ""
     sheets = []
-    for name, own in zip(sets, _file_names(list(sets)), strict=True):
+    for name, own in zip(sets, file_names(list(sets)), strict=True):
         worst = worst_first(evaluation, name, metric)[:count]
         if not worst:
             continue
@@ -123,16 +115,16 @@ def draw_exhibits(
         for rank, (score, (first, second, maps), most) in enumerate(zip(worst, rows, ranges, strict=True), start=1):
             absolute = coloured(maps.absolute / brightest)
             panels = [shown(first, most), shown(second, most), absolute]
-            file_name = f"{rank:02d}_{_safe(score.image)}"
-            write_atomically(folder / own / f"{file_name}_difference.png", _png(Image.fromarray(absolute)))
+            file_name = f"{rank:02d}_{safe_name(score.image)}"
+            write_atomically(folder / own / f"{file_name}_difference.png", png_bytes(Image.fromarray(absolute)))
             if maps.ssim is not None:
                 panels.append(coloured(1.0 - maps.ssim))
-                write_atomically(folder / own / f"{file_name}_ssim.png", _png(Image.fromarray(panels[-1])))
+                write_atomically(folder / own / f"{file_name}_ssim.png", png_bytes(Image.fromarray(panels[-1])))
             sheet.add(f"{rank}. {noun}{score.image}", _values(score, metric), panels)
         bright = f"pale yellow {100 * brightest:.2g}% of the data range and more"
         sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1")
         path = folder / f"{own}.png"
-        write_atomically(path, _png(sheet.image()))
+        write_atomically(path, png_bytes(sheet.image()))
         sheets.append(path)
     return sheets
 
@@ -142,24 +134,20 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
     reference, distorted = evaluation.manifest["reference"], evaluation.manifest["distorted"][set_name]
     settings = evaluation.manifest["settings"]
     if evaluation.manifest["kind"] == "images":
-        matching = match_pairs(reference, open_images(reference), set_name, open_images(distorted), skip=True)
+        pattern = evaluation.manifest["patterns"][set_name]
+        both = open_images(reference), open_images(distorted)
+        matching = match_pairs(reference, both[0], set_name, both[1], skip=True, pattern=pattern)
         pairs = (matching.pairs[image] for image in images)
-        rules = PixelRules(settings["alpha"], settings["exif"])
+        rules = PixelRules(**{field.name: settings[field.name] for field in dataclasses.fields(PixelRules)})
         return [(decode_exact(first, rules), decode_exact(second, rules)) for first, second in pairs]
-    luma = settings["channels"] != "all"
+    luma = settings["colour"] in STORED_LUMA
     both = zip(open_video(reference, luma=luma).frames(), open_video(distorted, luma=luma).frames(), strict=False)
     found = {frame_name(number): pair for number, pair in enumerate(both) if frame_name(number) in images}
     return [found[image] for image in images]
 
 
 def _values(score: PairScores, metric: str) -> str:
-    """The values of a pair as text: the measure that orders the sheet first, then the others."""
-    names = [metric, *(name for name in score.values if name != metric and not PAIR_MEASURES[name].alone)]
-    return "   ".join(f"{PAIR_MEASURES[name].label} {_text(score.values[name])}" for name in names[:5])
-
-
-def _text(value: float) -> str:
-    return format_value(value) if math.isfinite(value) else "infinite" if math.isinf(value) else "not a number"
+    return values_as_text(score, metric, [name for name in score.values if not PAIR_MEASURES[name].alone])
 
 
 class _Sheet:
@@ -197,23 +185,3 @@ class _Sheet:
             top += height
         write_text(draw, (_GAP, top + 2), self._note, 12, colour=FAINT, width=width - 2 * _GAP)
         return sheet
-
-
-def _png(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format="PNG", optimize=False)
-    return stream.getvalue()
-
-
-def _file_names(sets: Sequence[str]) -> list[str]:
-    """A name for each set's files: the last part of its path, numbered where two are alike."""
-    found: list[str] = []
-    for name in sets:
-        own = _safe(Path(name).resolve().name if Path(name).name in ("", ".", "..") else Path(name).name)
-        found.append(own if own not in found else f"{own}-{len(found) + 1}")
-    return found
-
-
-def _safe(name: str) -> str:
-    """A name without anything that a file system could take for more than letters."""
-    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._")[-80:] or "image"

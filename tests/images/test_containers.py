@@ -310,6 +310,13 @@ def test_an_index_at_the_front_does_not_hide_that_the_end_is_gone(tmp_path):
         open_video(path)
 
 
+def test_bytes_after_the_end_are_no_lack(tmp_path):
+    for name, codec in (("a.mp4", "mpeg4"), ("a.mkv", "ffv1"), ("a.avi", "ffv1")):
+        path = write_container(tmp_path / name, random_frames("420", 32, 32, 8, 4), codec=codec)
+        path.write_bytes(path.read_bytes() + b"\0" * 40)
+        assert len(list(open_video(path).frames())) == 4
+
+
 @pytest.mark.parametrize(("name", "codec"), [("a.mkv", "ffv1"), ("a.avi", "mpeg4"), ("a.mov", "mjpeg")])
 def test_a_damaged_frame_is_an_error_and_no_guess(tmp_path, name, codec):
     pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"

@@ -46,7 +46,7 @@ def test_each_frame_has_its_score_and_the_mean_has_no_interval(videos):
 
 
 def test_pooled_psnr_of_equal_videos_and_of_two_sets(videos, tmp_path):
-    equal = score_pairs(videos[0], write(tmp_path / "c.y4m", FRAMES), metrics="psnr", channels="y")
+    equal = score_pairs(videos[0], write(tmp_path / "c.y4m", FRAMES), metrics="psnr", colour="y")
     assert [(mean.value, mean.n, mean.n_infinite) for mean in equal.means] == [(np.inf, 0, 5)] * 2
     assert equal.to_dict()["means"][1]["value"] == "inf"
     found = score_pairs(videos[0], {"b": videos[1], "c": write(tmp_path / "c.y4m", FRAMES // 2)}, metrics="psnr")
@@ -109,6 +109,6 @@ def test_clips_are_scored_frame_by_frame():
 
 
 def test_videos_have_neither_alpha_nor_exif(videos):
-    for options in ({"alpha": "white"}, {"exif": "apply"}):
-        with pytest.raises(InputError, match="alpha and exif are for images; frames of videos are taken as stored"):
+    for options in ({"alpha": "white"}, {"exif": "apply"}, {"gray": "as-rgb"}, {"modcrop": 4}):
+        with pytest.raises(InputError, match="alpha, exif, gray and modcrop are for images, and frames of"):
             score_pairs(*videos, metrics="mae", **options)

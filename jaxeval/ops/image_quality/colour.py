@@ -116,11 +116,12 @@ def check_colour(op: str, x: Numbers, colour: str) -> None:
         raise InputError(f"{op}: colour={colour!r} needs RGB or gray images; x has {x.shape[-1]} channels")
 
 
-def _of_channels(value: str) -> str:
+def of_channels(value: str) -> str:
+    """The colour that `channels`, its former name, meant by a value."""
     return "own" if value == "all" else value
 
 
-took_channels = renamed("channels", "colour", _of_channels)
+took_channels = renamed("channels", "colour", of_channels)
 
 
 def check_gray(op: str, colour: str, chromatic: bool) -> None:
