@@ -1,41 +1,14 @@
-"""`jaxeval pairs`: distorted images or videos against their references, one by one."""
+"""`jaxeval pairs`: distorted images or videos against their references; `jaxeval score`: images by themselves."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from jaxeval.cli.common_options import compilation_cache_option, quiet_option
 from jaxeval.cli.paths import LOCAL_PATH
 from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
-
-
-def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    """Prints the table of the measures that `--metrics` takes."""
-    if not wanted:
-        return
-    from rich import box
-    from rich.table import Table
-
-    from jaxeval.pairs import PAIR_MEASURES
-    from jaxeval.report import output_console
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("--metrics", "number", "better", "least side", "of", "definition", "--convention", "weights"):
-        table.add_column(heading, overflow="fold")
-    for measure in PAIR_MEASURES.values():
-        table.add_row(
-            measure.name,
-            measure.label,
-            measure.better or "neither",
-            str(measure.least_side),
-            "one image" if measure.alone else "a pair",
-            measure.definition,
-            ", ".join(measure.conventions),
-            ", ".join(measure.weights),
-        )
-    output_console().print(table)
-    context.exit()
+from jaxeval.cli.scoring_options import finish, pixel_options, run_options, table_option
 
 
 @click.command(short_help="Score distorted images or videos against their references.")
@@ -51,23 +24,16 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option(
     "--convention", metavar="NAME", help="Whose SSIM, MS-SSIM, LPIPS, ...: NAME, or ssim=NAME,nlpd=NAME; see --list."
 )
-@click.option("--channels", default="all", show_default=True, metavar="all|y|y-rounded", help="Of the luma instead.")
-@click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge.")
-@click.option("--data-range", type=float, metavar="X", help="Of the values; floats need it. [default: 255 or 65535]")
+@click.option("--channels", "former", hidden=True)
+@pixel_options
 @click.option(
-    "--alpha",
-    default="drop",
-    show_default=True,
-    metavar="drop|white|black",
-    help="Drop alpha and take the colours under it, or lay images over white or black.",
+    "--pattern",
+    multiple=True,
+    default=["*"],
+    metavar="NAME",
+    help="What DISTORTED images are called, * for REFERENCE's name; for all sets, or once for each.",
 )
-@click.option(
-    "--exif",
-    default="ignore",
-    show_default=True,
-    metavar="ignore|apply",
-    help="Whether pixels are turned as EXIF says. A TIFF's own orientation always is applied.",
-)
+@click.option("--suffix", multiple=True, metavar="TEXT", help="The same as --pattern '*TEXT'.")
 @click.option(
     "--unmatched",
     default="error",
@@ -85,15 +51,8 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write scores, summary.json and exhibits/ into DIR.")
 @click.option("--worst", default=8, show_default=True, metavar="N", help="Pairs of each set to draw; 0 for none.")
 @click.option("--worst-by", metavar="NAME", help="By which metric. [default: the first]")
-@click.option("--batch-size", default=16, show_default=True, metavar="N", help="Most images at a time.")
-@click.option("--threads", type=int, metavar="N", help="That decode images. [default: one per processor]")
-@click.option("--weights-dir", type=LOCAL_PATH, metavar="DIR", envvar="JAXEVAL_WEIGHTS", help="Where weights are kept.")
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json, and nothing else, on stdout.")
-@compilation_cache_option
-@quiet_option
-@click.option(
-    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the metrics and leave."
-)
+@run_options
+@table_option(alone=False)
 def pairs(
     reference: str,
     distorted: tuple[str, ...],
@@ -103,21 +62,93 @@ def pairs(
     as_json: bool,
     compilation_cache: str | None,
     quiet: bool,
+    former: str | None,
+    suffix: tuple[str, ...],
+    pattern: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Score DISTORTED images against the REFERENCE images of the same name.
 
-    Each is a folder, a .zip or a .tar of images, an array file (.npy, .npz), an image, or a video (.y4m; others with
-    the extra `video`). Extensions may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair; images of arrays are
-    matched by number. Floats (TIFF, arrays, and .exr with the extra `exr`) need --data-range. Several DISTORTED sets
-    give one table, with paired differences.
+    Each is a folder, a .zip or a .tar of images, an array file (.npy, .npz), an image, or a video (.y4m; .mp4, .mkv,
+    ... with the extra `video`, PyAV). Extensions may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair; images of
+    arrays are matched by number. Floats (TIFF, arrays, and .exr with the extra `exr`) need --data-range. Several
+    DISTORTED sets give one table, with paired differences.
     """
-    from pathlib import Path
+    from jaxeval.ops.image_quality.colour import of_channels
+    from jaxeval.pairs import score_pairs
+    from jaxeval.report import draw_exhibits
 
+    _check(worst, worst_by, out)
+    if suffix:
+        if pattern != ("*",):
+            raise click.UsageError("--suffix TEXT is --pattern '*TEXT'; give one of them")
+        pattern = tuple(f"*{text}" for text in suffix)
+    if former is not None:
+        options["colour"] = of_channels(former)
+    with compiled_programs(compilation_cache), progress_on_stderr(quiet) as progress:
+        evaluation = score_pairs(reference, distorted, pattern=pattern, progress=progress, **options)
+
+    def draw(evaluation: Any, out: str) -> list[Path]:
+        return draw_exhibits(evaluation, Path(out) / "exhibits", metric=worst_by, count=worst) if worst else []
+
+    finish(evaluation, out, draw, as_json)
+
+
+@click.command(short_help="Score images or videos by themselves, without a reference.")
+@click.argument("images", nargs=-1, required=True)
+@click.option(
+    "--metrics",
+    default="no-reference",
+    show_default=True,
+    metavar="NAME,...",
+    help="Names, such as niqe,brisque; or no-reference, all whose weights are there; see --list.",
+)
+@click.option("--convention", metavar="NAME", help="Whose CLIP-IQA: NAME, or clip-iqa=NAME; see --list.")
+@pixel_options
+@click.option(
+    "--on-error",
+    default="fail",
+    show_default=True,
+    metavar="fail|skip",
+    help="What to do about an image that cannot be read.",
+)
+@click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write scores, summary.json and exhibits/ into DIR.")
+@click.option("--worst", default=8, show_default=True, metavar="N", help="Images of each set to draw; 0 for none.")
+@click.option("--worst-by", metavar="NAME", help="By which metric. [default: the first that has a better direction]")
+@run_options
+@table_option(alone=True)
+def score(
+    images: tuple[str, ...],
+    out: str | None,
+    worst: int,
+    worst_by: str | None,
+    as_json: bool,
+    compilation_cache: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Score IMAGES by themselves: NIQE, BRISQUE, PIQE, CLIP-IQA, sharpness and others.
+
+    Each of IMAGES is a folder, an archive or an array file of images, an image, or a video. Several give one table,
+    with the differences of images that have the same name.
+    """
+    from jaxeval.pairs import score_images
+    from jaxeval.report import draw_contact_sheets
+
+    _check(worst, worst_by, out)
+    with compiled_programs(compilation_cache), progress_on_stderr(quiet) as progress:
+        evaluation = score_images(images, progress=progress, **options)
+
+    def draw(evaluation: Any, out: str) -> list[Path]:
+        return draw_contact_sheets(evaluation, Path(out) / "exhibits", metric=worst_by, count=worst) if worst else []
+
+    finish(evaluation, out, draw, as_json)
+
+
+def _check(worst: int, worst_by: str | None, out: str | None) -> None:
+    """Refuses, before anything is read, what could not be drawn or written in the end."""
     from jaxeval.files import check_writable
-    from jaxeval.pairs import PAIR_MEASURES, score_pairs
-    from jaxeval.pairs.files import save_scores
-    from jaxeval.report import draw_curves, draw_exhibits, output_console, print_pairs
+    from jaxeval.pairs import PAIR_MEASURES
 
     if worst < 0:
         raise click.UsageError(f"--worst is {worst}; it must be 0 or more")
@@ -125,21 +156,3 @@ def pairs(
         raise click.UsageError(f"--worst-by {worst_by!r} is not a metric")
     if out is not None:
         check_writable(out)
-    with compiled_programs(compilation_cache), progress_on_stderr(quiet) as progress:
-        evaluation = score_pairs(reference, distorted, progress=progress, **options)
-    written, missing = [], None
-    if out is not None:
-        scores, missing = save_scores(evaluation.scores, out)
-        written = [evaluation.save(out), *scores]
-        if evaluation.manifest["kind"] == "frames":
-            written.append(draw_curves(evaluation, Path(out) / "frames.png"))
-        if worst:
-            written += draw_exhibits(evaluation, Path(out) / "exhibits", metric=worst_by, count=worst)
-    if as_json:
-        click.echo(evaluation.to_json())
-    else:
-        print_pairs(evaluation, output_console())
-    for path in written:
-        click.echo(f"wrote {path}", err=as_json)
-    if missing is not None:
-        click.echo(f"note: {missing}", err=True)

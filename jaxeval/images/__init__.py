@@ -29,6 +29,7 @@ from jaxeval.images.samples import Sampling as Sampling
 from jaxeval.images.source import Item as Item
 from jaxeval.images.source import Source as Source
 from jaxeval.images.source import combined_digest as combined_digest
+from jaxeval.images.videos import TimedFrame as TimedFrame
 from jaxeval.images.videos import Video as Video
 from jaxeval.images.videos import is_video as is_video
 from jaxeval.images.videos import open_video as open_video
@@ -49,6 +50,7 @@ __all__ = [
     "Source",
     "SourcePart",
     "StoredImage",
+    "TimedFrame",
     "Video",
     "combined_digest",
     "contrasts",

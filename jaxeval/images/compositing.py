@@ -13,6 +13,7 @@ from jaxeval.images import report
 from jaxeval.images.wide import HALVED
 
 _ALPHA = {"drop": report.ALPHA, "white": report.ALPHA_OVER_WHITE, "black": report.ALPHA_OVER_BLACK}
+_GRAY = ("as-is", "as-rgb")
 _EXIF = {"ignore": report.EXIF, "apply": report.EXIF_APPLIED}
 _ORIENTATION = 0x0112
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
@@ -23,23 +24,34 @@ _LATE_CHUNKS = (b"eXIf", b"iTXt", b"zTXt", b"tEXt")
 
 @dataclasses.dataclass(frozen=True)
 class PixelRules:
-    """What is done about alpha and about EXIF orientation where pixels are otherwise taken as they are stored.
+    """What is done about alpha, orientation and colour where pixels are otherwise taken as they are stored.
 
     Attributes:
       alpha: `drop` it and take the colours under it as they are, or lay the image over `white` or `black`.
       exif: `ignore` the orientation in EXIF or XMP, or `apply` it. That of a TIFF is always applied, by Pillow itself.
+      gray: leave gray images `as-is`, or take them `as-rgb`, with three equal channels.
+      modcrop: rows at the bottom and columns on the right are left out until sides are multiples of it, as MATLAB code
+        of super-resolution does before it makes an image smaller; 1 leaves out none.
 
     Raises:
-      InputError: one of them is another word.
+      InputError: one of them is another word, or `modcrop` no whole number of 1 or more.
     """
 
     alpha: str = "drop"
     exif: str = "ignore"
+    gray: str = "as-is"
+    modcrop: int = 1
 
     def __post_init__(self):
-        for name, value, known in (("alpha", self.alpha, _ALPHA), ("exif", self.exif, _EXIF)):
+        for name, value, known in (
+            ("alpha", self.alpha, _ALPHA),
+            ("exif", self.exif, _EXIF),
+            ("gray", self.gray, _GRAY),
+        ):
             if value not in known:
                 raise InputError(f"{name} {value!r} is not known; choose from {', '.join(known)}")
+        if self.modcrop < 1:
+            raise InputError(f"modcrop is {self.modcrop}; give a whole number of 1 or more")
 
     @property
     def alpha_note(self) -> str:

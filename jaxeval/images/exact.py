@@ -50,7 +50,7 @@ class PixelLayout:
     Attributes:
       height, width: in pixels.
       channels: 1 for gray, 3 for RGB.
-      bits: of a value, 8 or 16; 32 for floats.
+      bits: of a value: 8 or 16, of videos others between too; 32 for floats.
     """
 
     height: int
@@ -65,7 +65,7 @@ class PixelLayout:
 
     @property
     def data_range(self) -> int | None:
-        """The largest value that a pixel can have: 255 or 65,535; None for floats."""
+        """The largest value that a pixel can have: 255 of 8 bits, 1,023 of 10, 65,535 of 16; None for floats."""
         return None if self.is_float else (1 << self.bits) - 1
 
     def __str__(self) -> str:
@@ -102,11 +102,12 @@ def stored_image(item: Item, rules: PixelRules = _AS_STORED) -> StoredImage:
       InputError: as `pixel_layout`.
     """
     if (of_array := _array_of(item)) is not None:
-        return _stored_array(of_array, item.where, rules)
+        return _ruled(_stored_array(of_array, item.where, rules), item.where, rules)
     data = _read(item)
     if (light := _float_image(data, item.where, rules)) is not None:
+        layout = PixelLayout(light.height, light.width, light.channels, _FLOAT_BITS)
         notes = [*light.notes, *([rules.alpha_note] if light.alpha else [])]
-        return StoredImage(PixelLayout(light.height, light.width, light.channels, _FLOAT_BITS), tuple(notes))
+        return _ruled(StoredImage(layout, tuple(notes)), item.where, rules)
     with _opened(data, item.where) as image:
         layout = _layout(image, data, item.where)
         notes = [_MODE_NOTES[image.mode]] if image.mode in _MODE_NOTES else []
@@ -121,7 +122,7 @@ def stored_image(item: Item, rules: PixelRules = _AS_STORED) -> StoredImage:
             notes.append(rules.exif_note)
         if rules.exif == "apply" and orientation > 4:
             layout = dataclasses.replace(layout, height=layout.width, width=layout.height)
-    return StoredImage(layout, tuple(notes))
+    return _ruled(StoredImage(layout, tuple(notes)), item.where, rules)
 
 
 def decode_exact(item: Item, rules: PixelRules = _AS_STORED) -> Pixels:
@@ -134,7 +135,8 @@ def decode_exact(item: Item, rules: PixelRules = _AS_STORED) -> Pixels:
 
     Args:
       item: the file; or the image of an array of uint8, uint16 or floats, as `open_source(..., as_stored=True)` has it.
-      rules: what becomes of alpha, which is dropped by default, and of EXIF orientation, which is left alone.
+      rules: what becomes of alpha, which is dropped by default, of EXIF orientation and gray, which are left alone, and
+        of sides that are no multiples.
 
     Raises:
       InputError: it cannot be read, is damaged, has a float that is not finite, or has pixels that cannot be had whole
@@ -142,10 +144,10 @@ def decode_exact(item: Item, rules: PixelRules = _AS_STORED) -> Pixels:
       MissingPackageError: it is an EXR, and the library that reads it is not installed.
     """
     if (of_array := _array_of(item)) is not None:
-        return _array_pixels(of_array, item.where, rules)
+        return _kept(_array_pixels(of_array, item.where, rules), rules)
     data = _read(item)
     if (light := _float_image(data, item.where, rules)) is not None:
-        return _float_values(light, item.where)
+        return _kept(_float_values(light, item.where), rules)
     with _opened(data, item.where) as image:
         layout = _layout(image, data, item.where)
         try:
@@ -157,7 +159,29 @@ def decode_exact(item: Item, rules: PixelRules = _AS_STORED) -> Pixels:
             raise InputError(f"{item.where} cannot be decoded: {said_by(error)}") from error
     if pixels.shape != (layout.height, layout.width, layout.channels):
         raise InputError(f"{item.where} is {layout} by its header, but its pixels have shape {list(pixels.shape)}")
-    return turned(pixels, orientation)
+    return _kept(turned(pixels, orientation), rules)
+
+
+def _ruled(stored: StoredImage, where: str, rules: PixelRules) -> StoredImage:
+    """What an image is once gray is RGB and sides are multiples, if the rules want it."""
+    layout, notes = stored.layout, [*stored.notes]
+    if rules.gray == "as-rgb" and layout.channels == 1:
+        layout = dataclasses.replace(layout, channels=3)
+        notes.append(report.GRAY)
+    kept = [side - side % rules.modcrop for side in (layout.height, layout.width)]
+    if 0 in kept:
+        raise InputError(f"{where} is {layout}, of which modcrop {rules.modcrop} leaves nothing")
+    if kept != [layout.height, layout.width]:
+        layout = dataclasses.replace(layout, height=kept[0], width=kept[1])
+        notes.append(report.MODCROPPED)
+    return StoredImage(layout, tuple(notes))
+
+
+def _kept(pixels: np.ndarray, rules: PixelRules) -> np.ndarray:
+    """The pixels of which `_ruled` tells."""
+    height, width, channels = pixels.shape
+    pixels = pixels[: height - height % rules.modcrop, : width - width % rules.modcrop]
+    return np.repeat(pixels, 3, 2) if rules.gray == "as-rgb" and channels == 1 else pixels
 
 
 def _array_of(item: Item) -> StoredPixels | None:

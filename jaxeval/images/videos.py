@@ -1,20 +1,35 @@
-"""Videos as streams of frames: .y4m by a reader of our own, others by imageio and ffmpeg where they are installed."""
+"""Videos as streams of frames: .y4m by a reader of our own, containers by PyAV, their planes converted by one code."""
 
 import dataclasses
-import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
+from jaxeval.images.containers import count_packets, open_container, stored_frames
 from jaxeval.images.exact import PixelLayout
 from jaxeval.images.files import printable
+from jaxeval.images.planes import PlaneFormat
 from jaxeval.images.y4m import open_y4m
 
 VIDEO_EXTENSIONS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".y4m"})
+
+
+class TimedFrame(NamedTuple):
+    """A frame and when it is shown.
+
+    Attributes:
+      time: in seconds, as the file has it; None if it does not say.
+      pixels: [H, W, 1] or [H, W, 3], uint8, or of more than 8 bits uint16.
+    """
+
+    time: float | None
+    pixels: UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,28 +38,64 @@ class Video:
 
     Attributes:
       path: as the user wrote it.
-      layout: of its frames as they are delivered.
-      conversion: how its stored values become those of the frames, in words.
-      rate: frames a second as the file has it; empty if it does not say.
+      planes: what is stored.
       luma: whether the frames are the luma plane.
+      rate: frames a second as the file has it; None if it does not say, or they do not come evenly.
+      rotation: by how many degrees the file asks players to turn the frames, which is not done.
+      notes: what else a reader should know of how it is read, sentences that begin with the path.
     """
 
     path: str
-    layout: PixelLayout
-    conversion: str
-    rate: str
+    planes: PlaneFormat
     luma: bool
+    rate: Fraction | None
+    rotation: int = 0
+    notes: tuple[str, ...] = ()
 
-    def frames(self) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-        """The frames in order.
+    @property
+    def layout(self) -> PixelLayout:
+        """Of the frames as they are delivered."""
+        return self.planes.layout(luma=self.luma)
+
+    @property
+    def conversion(self) -> str:
+        """How stored values become those of the frames, in words."""
+        return self.planes.conversion(luma=self.luma)
+
+    def frames(self) -> Iterator[UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]]:
+        """The frames in order, each once as it is stored.
+
+        Raises:
+          InputError: the video cannot be read on.
+        """
+        return (frame.pixels for frame in self.timed_frames())
+
+    def timed_frames(self, tell: Callable[[str], None] = lambda sentence: None) -> Iterator[TimedFrame]:
+        """The frames in order with their times: a container's own, or by the rate of a .y4m.
+
+        Args:
+          tell: is told, at the end, if fewer frames came than are stored, in a sentence.
 
         Raises:
           InputError: the video cannot be read on.
         """
         if _is_y4m(self.path):
-            yield from open_y4m(local_path(self.path)).frames(luma=self.luma)
+            for number, planes in enumerate(open_y4m(self.path).planes()):
+                time = float(number / self.rate) if self.rate else None
+                yield TimedFrame(time, self.planes.pixels(planes, luma=self.luma))
         else:
-            yield from _by_ffmpeg(self.path)
+            for frame in stored_frames(self.path, tell):
+                yield TimedFrame(frame.time, frame.format.pixels(frame.planes, luma=self.luma))
+
+    def stated_count(self) -> str:
+        """How many frames it has, in words that say how that is known, without decoding them.
+
+        Raises:
+          InputError: it cannot be read.
+        """
+        if _is_y4m(self.path):
+            return f"{open_y4m(self.path).count():,}"
+        return f"{count_packets(self.path):,} by its packets"
 
 
 def is_video(path: str | Path) -> bool:
@@ -53,51 +104,39 @@ def is_video(path: str | Path) -> bool:
 
 
 def open_video(path: str | Path, *, luma: bool = False) -> Video:
-    """A video, with its first frame's layout.
+    """A video, read as far as its first frame.
 
     Args:
       path: of the file.
-      luma: whether frames are to be the luma plane as stored, where the file has one (.y4m).
+      luma: whether frames are to be the luma plane as stored, where the file has one and not RGB.
 
     Raises:
-      InputError: it cannot be read, or what reads it is not installed.
+      InputError: it cannot be read, is empty or cut short, holds no frames, has colours that are not converted, or
+        what reads it is not installed.
     """
     text = str(path)
-    if not local_path(text).is_file():
+    file = local_path(text)
+    if not file.is_file():
         raise InputError(f"{text!r} does not exist; give a video file")
+    if file.stat().st_size == 0:
+        raise InputError(f"{printable(text)} is empty (0 bytes)")
     if _is_y4m(text):
-        found = open_y4m(local_path(text))
-        gray = luma or found.chroma == "mono"
-        scale = "0 to 255" if found.full_range else "16 to 235"
-        conversion = (
-            f"the luma plane as stored ({scale})"
-            if gray
-            else f"RGB by ITU-R BT.601 from Y of {scale}, chroma {found.chroma} repeated, rounded to 8 bits"
-        )
-        return Video(text, PixelLayout(found.height, found.width, 1 if gray else 3, 8), conversion, found.rate, gray)
-    first = next(_by_ffmpeg(text), None)
-    if first is None:
-        raise InputError(f"{text!r} holds no frames")
-    return Video(
-        text, PixelLayout(first.shape[0], first.shape[1], 3, 8), "RGB of 8 bits as ffmpeg converts it", "", False
-    )
+        found = open_y4m(text)
+        if next(found.planes(), None) is None:
+            raise InputError(f"{printable(text)} holds no frames")
+        rotation, notes, rate, planes = 0, [], found.rate, found.format
+    else:
+        said = open_container(text)
+        rotation, notes, rate, planes = said.rotation, [], said.rate, said.format
+        if said.streams > 1:
+            notes.append(f"{text} holds {said.streams} videos; the first is read")
+    if planes.alpha:
+        notes.append(f"{text} has an alpha channel, which is left out")
+    reason = planes.refusal(luma=luma)
+    if reason is not None:
+        raise InputError(f"{printable(text)} {reason}")
+    return Video(text, planes, luma and planes.has_luma, rate, rotation, tuple(notes))
 
 
 def _is_y4m(path: str) -> bool:
     return Path(path).suffix.lower() == ".y4m"
-
-
-def _by_ffmpeg(path: str) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-    if importlib.util.find_spec("imageio") is None or importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise InputError(
-            f"{path!r} needs ffmpeg to be read; install the extra (pip install 'jaxeval[video]'), or convert it: "
-            "ffmpeg -i IN -pix_fmt yuv420p OUT.y4m"
-        )
-    import imageio.v3  # pyright: ignore[reportMissingImports]
-
-    try:
-        for frame in imageio.v3.imiter(local_path(path), plugin="FFMPEG"):
-            yield np.asarray(frame, np.uint8)
-    except Exception as error:  # imageio and ffmpeg raise many types
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(". ")
-        raise InputError(f"{printable(path)} cannot be decoded: {reason}") from error

@@ -1,31 +1,28 @@
-"""YUV4MPEG2 (.y4m), the plain format of uncompressed video: 8 bits, 4:2:0, 4:2:2, 4:4:4 and gray."""
+"""YUV4MPEG2 (.y4m), the plain format of uncompressed video: 8 to 16 bits, every chroma that ffmpeg writes, and gray."""
 
 import dataclasses
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8, UInt16
 
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.images.decoding import MAX_PIXELS
 from jaxeval.images.files import printable
+from jaxeval.images.planes import PlaneFormat
 
 _LONGEST_LINE = 4096
-_CHROMA = {  # width and height of a chroma sample in pixels
-    "mono": None,
-    "420": (2, 2),
-    "420jpeg": (2, 2),
-    "420mpeg2": (2, 2),
-    "420paldv": (2, 2),
-    "422": (2, 1),
-    "444": (1, 1),
-}
-# ITU-R BT.601: R, G, B from Y, Cb - 128, Cr - 128, all of one scale.
-_BT601 = np.array([[1.0, 0.0, 1.402], [1.0, -0.344136286, -0.714136286], [1.0, 1.772, 0.0]], np.float32)
+_CHROMA = {"420": "4:2:0", "422": "4:2:2", "444": "4:4:4", "411": "4:1:1"}
+_WIDE = ("9", "10", "12", "14", "16")
+_KNOWN = (
+    ["mono", *(f"mono{bits}" for bits in _WIDE), *_CHROMA, "420jpeg", "420mpeg2", "420paldv", "444alpha"]
+    + [f"{name}p{bits}" for name in ("420", "422", "444") for bits in _WIDE]
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,60 +31,84 @@ class Y4MVideo:
 
     Attributes:
       path: of the file.
-      height, width: in pixels.
-      chroma: as the file names it, such as "420jpeg" or "mono".
-      full_range: whether the luma goes from 0 to 255 (XCOLORRANGE=FULL) and not from 16 to 235.
-      rate: frames a second as the file has it, such as "30000:1001"; empty if it does not say.
+      format: of its planes. The format has no word for the matrix of the colours.
+      rate: frames a second; None if the file does not say.
     """
 
     path: str
-    height: int
-    width: int
-    chroma: str
-    full_range: bool
-    rate: str
+    format: PlaneFormat
+    rate: Fraction | None
 
-    def planes(self) -> Iterator[tuple[UInt8[np.ndarray, "h w"], ...]]:
+    def planes(self) -> Iterator[tuple[UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"], ...]]:
         """The planes of each frame as stored: Y, or Y, Cb and Cr.
 
         Raises:
           InputError: a frame is damaged or cut short; the message says which.
         """
-        step = _CHROMA[self.chroma]
-        shapes = [(self.height, self.width)]
-        if step is not None:
-            shapes += [(-(-self.height // step[1]), -(-self.width // step[0]))] * 2
+        shapes = self.format.shapes
+        wide = self.format.bits > 8
+        kind = np.dtype("<u2" if wide else np.uint8)
         sizes = [height * width for height, width in shapes]
+        size = self._frame_bytes()
         with _opened(self.path) as stream:
             _line(stream, self.path)
             number = 0
-            while line := stream.readline(_LONGEST_LINE):
-                if not re.match(rb"FRAME[ \n]", line) or not line.endswith(b"\n"):
-                    raise InputError(f"{printable(self.path)}: frame {number} does not begin with FRAME; it is damaged")
-                data = stream.read(sum(sizes))
-                if len(data) < sum(sizes):
-                    raise InputError(f"{printable(self.path)} ends within frame {number}; it is cut short")
-                parts = np.split(np.frombuffer(data, np.uint8), np.cumsum(sizes)[:-1])
+            while self._begins(stream, number):
+                data = stream.read(size)
+                if len(data) < size:
+                    raise self._cut(number)
+                samples = np.frombuffer(data, kind, sum(sizes))
+                if wide and self.format.bits < 16 and int(samples.max()) >> self.format.bits:
+                    raise InputError(
+                        f"{printable(self.path)}: frame {number} has values of more than {self.format.bits} bits; "
+                        "it is damaged"
+                    )
+                parts = np.split(samples.astype(np.uint16) if wide else samples, np.cumsum(sizes)[:-1])
                 yield tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
                 number += 1
 
-    def frames(self, *, luma: bool = False) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-        """Each frame as RGB, or as its luma plane as stored ([H, W, 1]; gray videos always).
+    def count(self) -> int:
+        """The number of frames, which are passed over unread.
 
-        RGB is ITU-R BT.601's, rounded to 8 bits, each chroma sample repeated over its pixels.
+        Raises:
+          InputError: as `planes`.
         """
-        for planes in self.planes():
-            if luma or len(planes) == 1:
-                yield planes[0][:, :, None]
-            else:
-                yield to_rgb(*planes, full_range=self.full_range)
+        size, end = self._frame_bytes(), local_path(self.path).stat().st_size
+        with _opened(self.path) as stream:
+            _line(stream, self.path)
+            number = 0
+            while self._begins(stream, number):
+                if stream.tell() + size > end:
+                    raise self._cut(number)
+                stream.seek(size, 1)
+                number += 1
+        return number
+
+    def _frame_bytes(self) -> int:
+        samples = sum(height * width for height, width in self.format.shapes)
+        samples += self.format.height * self.format.width if self.format.alpha else 0
+        return samples * (1 if self.format.bits == 8 else 2)
+
+    def _begins(self, stream: BinaryIO, number: int) -> bool:
+        """Whether a frame begins where the stream is; it is at its end otherwise."""
+        line = stream.readline(_LONGEST_LINE)
+        if not line:
+            return False
+        if line.startswith(b"FRAME"[: len(line)]) and not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
+            raise self._cut(number)
+        if not re.match(rb"FRAME[ \n]", line) or not line.endswith(b"\n"):
+            raise InputError(f"{printable(self.path)}: frame {number} does not begin with FRAME; it is damaged")
+        return True
+
+    def _cut(self, number: int) -> InputError:
+        return InputError(f"{printable(self.path)} ends within frame {number}; it is cut short")
 
 
 def open_y4m(path: str | Path) -> Y4MVideo:
     """Reads the header.
 
     Raises:
-      InputError: it cannot be read, is not YUV4MPEG2, or has more than 8 bits, alpha or another layout.
+      InputError: it cannot be read, is not YUV4MPEG2, or has an unknown layout.
     """
     text = str(path)
     with _opened(text) as stream:
@@ -96,45 +117,35 @@ def open_y4m(path: str | Path) -> Y4MVideo:
         raise InputError(f"{printable(text)} is not YUV4MPEG2: it does not begin with that word")
     tags = [word.decode("ascii", "replace") for word in words[1:] if word]
     found = {tag[0]: tag[1:] for tag in tags if tag[0] != "X"}
-    chroma = found.get("C", "420jpeg")
-    if chroma not in _CHROMA:
-        raise InputError(
-            f"{printable(text)} has the layout C{chroma}; those read are C{', C'.join(_CHROMA)}, of 8 bits"
-        )
+    extra = dict(tag[1:].split("=", 1) for tag in tags if tag[0] == "X" and "=" in tag)
+    name = found.get("C", extra.get("YSCSS", "420jpeg").lower())
+    if name not in _KNOWN:
+        raise InputError(f"{printable(text)} has the layout C{name}; those read are C{', C'.join(_KNOWN)}")
     sides = [found.get(key, "") for key in "HW"]
     if not all(re.fullmatch(r"[1-9]\d{0,5}", side) for side in sides):
         raise InputError(f"{printable(text)} does not say its height and width as H and W in its first line")
     height, width = map(int, sides)
     if height * width > MAX_PIXELS:
         raise InputError(f"{printable(text)} claims {width} x {height} pixels; up to {MAX_PIXELS} are read")
-    return Y4MVideo(text, height, width, chroma, "XCOLORRANGE=FULL" in tags, found.get("F", ""))
+    bits = re.fullmatch(r"(?:mono|4\d\dp)(\d+)", name)
+    gray = name.startswith("mono")
+    ranges = {"FULL": True, "LIMITED": False}
+    form = PlaneFormat(
+        height,
+        width,
+        int(bits[1]) if bits else 8,
+        "gray" if gray else "ycbcr",
+        "4:4:4" if gray else _CHROMA[name[:3]],
+        full_range=ranges.get(extra.get("COLORRANGE", "")),
+        interlaced=found.get("I") in ("t", "b", "m"),
+        alpha=name == "444alpha",
+    )
+    return Y4MVideo(text, form, _rate(found.get("F", "")))
 
 
-def to_rgb(
-    y: UInt8[np.ndarray, "h w"],
-    cb: UInt8[np.ndarray, "ch cw"],
-    cr: UInt8[np.ndarray, "ch cw"],
-    *,
-    full_range: bool = False,
-) -> UInt8[np.ndarray, "h w 3"]:
-    """RGB by ITU-R BT.601, rounded and clipped to 8 bits; each chroma sample is repeated over its pixels.
-
-    Args:
-      y: luma, 16 (black) to 235 (white); with `full_range` 0 to 255.
-      cb: of the blue difference; 128 is none.
-      cr: of the red one.
-      full_range: as above.
-    """
-    height, width = y.shape
-    tall, wide = -(-height // cb.shape[0]), -(-width // cb.shape[1])
-
-    def spread(plane: np.ndarray) -> Float[np.ndarray, "h w"]:
-        whole = plane.repeat(tall, axis=0).repeat(wide, axis=1)[:height, :width]
-        return (whole.astype(np.float32) - 128.0) * np.float32(1.0 if full_range else 255.0 / 224.0)
-
-    luma = y.astype(np.float32) if full_range else (y.astype(np.float32) - 16.0) * np.float32(255.0 / 219.0)
-    colours = np.stack([luma, spread(cb), spread(cr)], axis=-1) @ _BT601.T
-    return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+def _rate(text: str) -> Fraction | None:
+    parts = re.fullmatch(r"(\d+):(\d+)", text)
+    return Fraction(int(parts[1]), int(parts[2])) if parts and int(parts[1]) and int(parts[2]) else None
 
 
 def _opened(path: str) -> BinaryIO:

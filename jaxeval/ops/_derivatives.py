@@ -34,8 +34,6 @@ def linear(
     transpose: Map,
     operands: Sequence[AnyArray],
     constants: Sequence[AnyArray] = (),
-    *,
-    beside: Map | None = None,
 ) -> Arrays:
     """`forward(constants, operands)`, which is linear in the operands and whose transpose is `transpose`.
 
@@ -48,15 +46,12 @@ def linear(
         cotangent for each operand.
       operands: in which both are linear.
       constants: in which they need not be.
-      beside: computes the same as `forward` where derivatives are computed beside it.
     """
-    how = {"forward": forward, "transpose": transpose, "beside": beside or forward, "constants": len(constants)}
+    how = {"forward": forward, "transpose": transpose, "constants": len(constants)}
     return tuple(_linear_p.bind(*map(jnp.asarray, (*constants, *operands)), **how))
 
 
-def sloped(
-    function: Function, slope: Slope, arguments: Sequence[AnyArray], *, beside: Function | None = None
-) -> Arrays:
+def sloped(function: Function, slope: Slope, arguments: Sequence[AnyArray]) -> Arrays:
     """`function(arguments)`, whose derivative is `slope(arguments, values, tangents)`.
 
     Args:
@@ -65,10 +60,8 @@ def sloped(
         for each value, linear in the tangents. Its own derivatives are taken as it stands, those of the values by
         `slope` again.
       arguments: of the function.
-      beside: computes the same as `function` where derivatives are computed beside it.
     """
-    how = {"function": function, "slope": slope, "beside": beside or function}
-    return tuple(_sloped_p.bind(*map(jnp.asarray, arguments), **how))
+    return tuple(_sloped_p.bind(*map(jnp.asarray, arguments), function=function, slope=slope))
 
 
 def filled(arguments: Sequence[Array], tangents: Tangents) -> Arrays:
@@ -110,11 +103,11 @@ def _call_linear(*arrays: Array, forward: Map, constants: int, **_: Any) -> Arra
 
 
 def _jvp_linear(
-    arrays: Sequence[Array], tangents: Sequence[Any], *, forward: Map, transpose: Map, beside: Map, constants: int
+    arrays: Sequence[Array], tangents: Sequence[Any], *, forward: Map, transpose: Map, constants: int
 ) -> Any:
     fixed, operands = tuple(arrays[:constants]), tuple(arrays[constants:])
     of_fixed, of_operands = _given(tangents[:constants]), _given(tangents[constants:])
-    values = linear(beside, transpose, operands, fixed)
+    values = linear(forward, transpose, operands, fixed)
     found = tuple(jnp.zeros_like(value) for value in values)
     if any(t is not None for t in of_operands):
         found = linear(forward, transpose, filled(operands, of_operands), fixed)
@@ -125,9 +118,8 @@ def _jvp_linear(
 
 
 def _transposed_linear(
-    cotangents: Sequence[Any], *arrays: Any, forward: Map, transpose: Map, beside: Map, constants: int
+    cotangents: Sequence[Any], *arrays: Any, forward: Map, transpose: Map, constants: int
 ) -> list[Any]:
-    del beside
     given = [ad.instantiate_zeros(c) for c in cotangents]
     return [None] * constants + list(linear(transpose, forward, given, arrays[:constants]))
 
@@ -147,15 +139,14 @@ def _batched_linear(
     *,
     forward: Map,
     transpose: Map,
-    beside: Map,
     constants: int,
 ) -> Any:
     # Operands are mapped together, since the transpose returns a cotangent for each of them and each row.
     rows = _first([*arrays[constants:], *arrays[:constants]], [*axes[constants:], *axes[:constants]])
     operands = rows[: len(arrays) - constants]
     of_constants = tuple(axes[:constants])
-    one, back, near = (_MappedLinear(each, of_constants) for each in (forward, transpose, beside))
-    results = linear(one, back, operands, arrays[:constants], beside=near)
+    one, back = (_MappedLinear(each, of_constants) for each in (forward, transpose))
+    results = linear(one, back, operands, arrays[:constants])
     return results, [0] * len(results)
 
 
@@ -170,11 +161,8 @@ def _call_sloped(*arguments: Array, function: Function, **_: Any) -> Arrays:
     return tuple(function(arguments))
 
 
-def _jvp_sloped(
-    arguments: Sequence[Array], tangents: Sequence[Any], *, function: Function, slope: Slope, beside: Function
-) -> Any:
-    del function
-    values = sloped(beside, slope, arguments)
+def _jvp_sloped(arguments: Sequence[Array], tangents: Sequence[Any], *, function: Function, slope: Slope) -> Any:
+    values = sloped(function, slope, arguments)
     return values, slope(tuple(arguments), values, _given(tangents))
 
 
@@ -194,11 +182,9 @@ class _MappedSlope:
         return jax.vmap(self.one)(arguments, values, tangents)
 
 
-def _batched_sloped(
-    arguments: Sequence[Array], axes: Sequence[int | None], *, function: Function, slope: Slope, beside: Function
-) -> Any:
+def _batched_sloped(arguments: Sequence[Array], axes: Sequence[int | None], *, function: Function, slope: Slope) -> Any:
     rows = _first(arguments, axes)
-    results = sloped(_MappedFunction(function), _MappedSlope(slope), rows, beside=_MappedFunction(beside))
+    results = sloped(_MappedFunction(function), _MappedSlope(slope), rows)
     return results, [0] * len(results)
 
 

@@ -14,7 +14,10 @@ from jaxeval.images import Item, PixelLayout, PixelRules, decode_exact
 from jaxeval.ops.image_quality.batches import check_data_range
 from jaxeval.pairs.learned import LoadedOp
 from jaxeval.pairs.measures import PairMeasure
+from jaxeval.pairs.results import PairScores
+from jaxeval.progress import Progress
 
+_MANY_SHAPES = 8
 MOST_PIXELS = 1 << 24  # in a batch; larger images come one by one
 
 
@@ -111,6 +114,46 @@ def batches_of(tasks: Sequence[Task], batch_size: int) -> Iterator[tuple[list[Ta
         size = math.ceil(len(members) / math.ceil(len(members) / most))
         for start in range(0, len(members), size):
             yield members[start : start + size], size
+
+
+def all_scores(
+    tasks: Sequence[Task],
+    chosen: Sequence[Chosen],
+    *,
+    crop_border: int,
+    rules: PixelRules,
+    batch_size: int,
+    threads: int,
+    skipped: list[tuple[Task, str]],
+    skip: bool,
+    progress: Progress | None,
+    wide: WideValues,
+) -> dict[tuple[str, str], PairScores]:
+    """The scores of all tasks by set and image, with progress told; arguments and errors as for `score_tasks`."""
+    if progress is not None:
+        what = "pairs" if any(task.reference is not None for task in tasks) else "images"
+        shapes = len({task.layout for task in tasks})
+        progress.begin(f"{what} ({shapes} shapes, each compiled once)" if shapes > _MANY_SHAPES else what, len(tasks))
+    found = {}
+    for task, values in score_tasks(
+        tasks,
+        chosen,
+        crop_border=crop_border,
+        rules=rules,
+        batch_size=batch_size,
+        threads=threads,
+        skipped=skipped,
+        skip=skip,
+        advance=(lambda count: None) if progress is None else progress.advance,
+        wide=wide,
+    ):
+        own = task.layout
+        found[task.set, task.image] = PairScores(
+            task.image, task.set, own.height, own.width, own.channels, own.bits, values
+        )
+    if progress is not None:
+        progress.end()
+    return found
 
 
 def score_tasks(

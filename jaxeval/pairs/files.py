@@ -18,7 +18,7 @@ def save_scores(scores: Sequence[PairScores], folder: str | Path) -> tuple[list[
     """Writes `scores.csv`, `scores.json` and `scores.parquet`, a row an image, into a folder, which is made if need be.
 
     Values have all digits of float32. Infinite ones are `inf` in CSV and in Parquet, "inf" in JSON; a measure that a
-    row does not have is empty, null, null.
+    row does not have is empty, null, null. Where a video says the times of its frames there is a column `time`.
 
     Returns:
       The paths, and a sentence if there is no Parquet file because pyarrow is not installed.
@@ -29,9 +29,11 @@ def save_scores(scores: Sequence[PairScores], folder: str | Path) -> tuple[list[
     folder = local_path(folder)
     check_writable(folder)
     names = list(dict.fromkeys(name for score in scores for name in score.values))
-    rows = [_row(score, names) for score in scores]
+    timed = any(score.time is not None for score in scores)
+    fields = (*_FIELDS, *(("time",) if timed else ()))
+    rows = [_row(score, fields, names) for score in scores]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [*_FIELDS, *names], lineterminator="\n")
+    writer = csv.DictWriter(text, [*fields, *names], lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
     plain = [
@@ -51,9 +53,8 @@ def save_scores(scores: Sequence[PairScores], folder: str | Path) -> tuple[list[
     return [folder / name for name in contents], missing
 
 
-def _row(score: PairScores, names: Sequence[str]) -> dict[str, Any]:
-    fields = {field: getattr(score, field) for field in _FIELDS}
-    return fields | {name: score.values.get(name) for name in names}
+def _row(score: PairScores, fields: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    return {field: getattr(score, field) for field in fields} | {name: score.values.get(name) for name in names}
 
 
 def _parquet(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> bytes:
@@ -61,7 +62,8 @@ def _parquet(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> bytes:
     import pyarrow.parquet
 
     types = {"set": pyarrow.string(), "image": pyarrow.string()} | dict.fromkeys(_FIELDS[2:], pyarrow.int32())
-    schema = pyarrow.schema(list((types | dict.fromkeys(names, pyarrow.float64())).items()))
+    numbers = [*(["time"] if "time" in rows[0] else []), *names]
+    schema = pyarrow.schema(list((types | dict.fromkeys(numbers, pyarrow.float64())).items()))
     sink = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema), sink)
     return sink.getvalue()

@@ -1,4 +1,4 @@
-"""The measures of pairs that need weights: LPIPS, DISTS, NIQE and BRISQUE, with the record of what was read."""
+"""The measures of pairs that need weights, from LPIPS to CLIP-IQA, with the record of what was read."""
 
 import dataclasses
 import functools
@@ -9,13 +9,24 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxeval.extractors import PerceptualDistance, WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
+from jaxeval.extractors import (
+    Clip,
+    PerceptualDistance,
+    WeightsStore,
+    embed_prompts,
+    load_brisque,
+    load_clip,
+    load_dists,
+    load_lpips,
+    load_niqe,
+)
 from jaxeval.extractors.quality_files import BRISQUE_WEIGHTS, NIQE_WEIGHTS
 from jaxeval.ops import image_quality as iq
 
 Op = Callable[..., Any]
 Folder = str | os.PathLike[str] | None
 
+_AT_A_TIME = 16  # images that CLIP embeds together
 _MOST_PIXELS = 1 << 20  # of each side at a time: VGG16's first maps of them are 256 MiB
 
 
@@ -48,16 +59,40 @@ def dists_op(weights_dir: Folder = None) -> LoadedOp:
     return _distance(load_dists(weights_dir=weights_dir))
 
 
-def niqe_op(convention: iq.NiqeConvention, weights_dir: Folder = None) -> LoadedOp:
+def niqe_op(convention: iq.NiqeConvention, weights_dir: Folder = None, *, colour: iq.Colour = "own") -> LoadedOp:
     """NIQE with the model of a convention in the weights folder; raises what `load_niqe` does."""
     model = load_niqe(convention=convention, weights_dir=weights_dir)
-    return _fitted(functools.partial(iq.niqe, model=model), NIQE_WEIGHTS[convention], convention, weights_dir)
+    return _fitted(
+        functools.partial(iq.niqe, model=model, colour=colour), NIQE_WEIGHTS[convention], convention, weights_dir
+    )
 
 
-def brisque_op(convention: iq.BrisqueConvention, weights_dir: Folder = None) -> LoadedOp:
+def brisque_op(convention: iq.BrisqueConvention, weights_dir: Folder = None, *, colour: iq.Colour = "own") -> LoadedOp:
     """BRISQUE with the model of a convention in the weights folder; raises what `load_brisque` does."""
     model = load_brisque(convention=convention, weights_dir=weights_dir)
-    return _fitted(functools.partial(iq.brisque, model=model), BRISQUE_WEIGHTS[convention], convention, weights_dir)
+    return _fitted(
+        functools.partial(iq.brisque, model=model, colour=colour), BRISQUE_WEIGHTS[convention], convention, weights_dir
+    )
+
+
+def clip_iqa_op(weights_dir: Folder = None, *, convention: str = "clip-vit-b-32") -> LoadedOp:
+    """CLIP-IQA of the prompt `quality` over one of the CLIPs; raises what `load_clip` and `embed_prompts` do."""
+    clip = load_clip(convention, weights_dir=weights_dir)
+    record = {"convention": convention, "sha256": clip.weights_hash, "published": clip.weights_published}
+    return LoadedOp(functools.partial(_likeness_to_quality, clip, embed_prompts(clip)), record)
+
+
+def _likeness_to_quality(clip: Clip, prompts: Any, x: np.ndarray, *, data_range: float) -> Float[np.ndarray, " n"]:
+    """CLIP-IQA of a batch [N, H, W, 3 or 1], each image prepared as CLIP's authors prepare photographs."""
+    assert clip.prepare is not None
+    levels = x if x.dtype == np.uint8 and data_range == 255 else np.clip(np.rint(x * (255.0 / data_range)), 0, 255)
+    rgb = np.broadcast_to(levels, (*levels.shape[:3], 3)).astype(np.uint8)
+    prepared = np.stack([clip.prepare(image) for image in rgb])
+    found = [
+        iq.clip_iqa(images=clip(prepared[start : start + _AT_A_TIME])["embedding"], prompts=prompts)[:, 0]
+        for start in range(0, len(prepared), _AT_A_TIME)
+    ]
+    return np.concatenate([np.asarray(part, np.float64) for part in found])
 
 
 def _distance(distance: PerceptualDistance) -> LoadedOp:

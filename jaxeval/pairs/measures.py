@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from jaxeval.errors import InputError
 from jaxeval.ops import image_quality as iq
-from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, dists_op, lpips_op, niqe_op
+from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, clip_iqa_op, dists_op, lpips_op, niqe_op
 
 Better = Literal["lower", "higher"]
 
@@ -29,7 +29,7 @@ class PairMeasure:
       better: which direction is, if either.
       definition: whose number it is, in words.
       conventions: those that the op's `convention` takes, its default first; empty if it has none.
-      takes_channels: whether the op takes `channels`; others choose their own colours.
+      takes_colour: whether the op takes `colour`; others choose their own colours.
       least_side: least height and width, after the border is cropped.
       least_sides: the same under conventions where it differs.
       colours: the numbers of channels that it takes.
@@ -54,7 +54,7 @@ class PairMeasure:
     better: Better | None
     definition: str
     conventions: tuple[str, ...] = ()
-    takes_channels: bool = False
+    takes_colour: bool = False
     least_side: int = 1
     least_sides: tuple[tuple[str, int], ...] = ()
     colours: tuple[int, ...] = (1, 3)
@@ -114,6 +114,7 @@ def _niqe(name: str, label: str, convention: iq.NiqeConvention, definition: str)
         "lower",
         definition,
         least_side=193,
+        takes_colour=True,
         alone=True,
         weights=(name,),
     )
@@ -127,6 +128,7 @@ def _brisque(name: str, label: str, convention: iq.BrisqueConvention, definition
         "lower",
         definition,
         least_side=16,
+        takes_colour=True,
         alone=True,
         weights=(name,),
         range=_ANY,
@@ -134,7 +136,7 @@ def _brisque(name: str, label: str, convention: iq.BrisqueConvention, definition
 
 
 _ALL = (
-    PairMeasure("psnr", "PSNR", _plain(iq.psnr), "higher", "10 log10(range^2 / MSE)", takes_channels=True, unit="dB"),
+    PairMeasure("psnr", "PSNR", _plain(iq.psnr), "higher", "10 log10(range^2 / MSE)", takes_colour=True, unit="dB"),
     PairMeasure(
         "ssim",
         "SSIM",
@@ -142,9 +144,9 @@ _ALL = (
         "higher",
         "Wang et al. 2004; by the convention's windows, borders and variance",
         get_args(iq.SsimConvention),
-        takes_channels=True,
+        takes_colour=True,
         least_side=11,
-        least_sides=(("torchmetrics", 6), ("scikit-image-default", 7)),
+        least_sides=(("torchmetrics", 6), ("scikit-image-default", 7), ("matlab", 1), ("gaussian-splatting", 1)),
         range=_SIGNED,
     ),
     PairMeasure(
@@ -154,7 +156,7 @@ _ALL = (
         "higher",
         "Wang et al. 2003, five scales; by the convention's pooling and order of means",
         get_args(iq.MsSsimConvention),
-        takes_channels=True,
+        takes_colour=True,
         least_side=161,
         least_sides=(("torchmetrics", 176),),
         range=_SIGNED,
@@ -165,13 +167,13 @@ _ALL = (
         _plain(functools.partial(iq.ms_ssim, convention="authors", combination="sum")),
         "higher",
         "the authors' msssim.m with wtd_sum: the weighted mean of five scales",
-        takes_channels=True,
+        takes_colour=True,
         least_side=161,
         range=_SIGNED,
     ),
-    PairMeasure("mse", "MSE", _plain(iq.mse), "lower", "in squared levels", takes_channels=True, in_levels=True),
-    PairMeasure("rmse", "RMSE", _plain(iq.rmse), "lower", "in levels", takes_channels=True, in_levels=True),
-    PairMeasure("mae", "MAE", _plain(iq.mae), "lower", "in levels", takes_channels=True, in_levels=True),
+    PairMeasure("mse", "MSE", _plain(iq.mse), "lower", "in squared levels", takes_colour=True, in_levels=True),
+    PairMeasure("rmse", "RMSE", _plain(iq.rmse), "lower", "in levels", takes_colour=True, in_levels=True),
+    PairMeasure("mae", "MAE", _plain(iq.mae), "lower", "in levels", takes_colour=True, in_levels=True),
     PairMeasure(
         "psnr-hvs",
         "PSNR-HVS",
@@ -181,6 +183,7 @@ _ALL = (
         least_side=8,
         unit="dB",
         range=_ANY,
+        takes_colour=True,
     ),
     PairMeasure(
         "psnr-hvs-m",
@@ -191,12 +194,28 @@ _ALL = (
         least_side=8,
         unit="dB",
         range=_ANY,
+        takes_colour=True,
     ),
     PairMeasure(
-        "cw-ssim", "CW-SSIM", _plain(iq.cw_ssim), "higher", "pyiqa's, luma not rounded", least_side=64, range=_UNIT
+        "cw-ssim",
+        "CW-SSIM",
+        _plain(iq.cw_ssim),
+        "higher",
+        "pyiqa's, luma not rounded",
+        least_side=64,
+        range=_UNIT,
+        takes_colour=True,
     ),
     PairMeasure(
-        "iw-ssim", "IW-SSIM", _plain(iq.iw_ssim), "higher", "piq's", least_side=161, range=_SIGNED, symmetric=False
+        "iw-ssim",
+        "IW-SSIM",
+        _plain(iq.iw_ssim),
+        "higher",
+        "piq's",
+        least_side=161,
+        range=_SIGNED,
+        symmetric=False,
+        takes_colour=True,
     ),
     PairMeasure(
         "vif",
@@ -206,6 +225,7 @@ _ALL = (
         "the paper's, the authors' vifvec.m, wavelets",
         least_side=65,
         symmetric=False,
+        takes_colour=True,
     ),
     PairMeasure(
         "vifp",
@@ -215,6 +235,7 @@ _ALL = (
         "the authors' vifp_mscale.m, pixel domain",
         least_side=41,
         symmetric=False,
+        takes_colour=True,
     ),
     PairMeasure(
         "fsim",
@@ -228,14 +249,60 @@ _ALL = (
         range=_UNIT,
     ),
     PairMeasure(
-        "sr-sim", "SR-SIM", _plain(iq.sr_sim), "higher", "piq's, one image at a time", least_side=37, range=_UNIT
+        "fsim-gray",
+        "FSIM",
+        _plain(functools.partial(iq.fsim, chromatic=False)),
+        "higher",
+        "of the luma; by the convention's averaging of large images",
+        get_args(iq.FsimConvention),
+        takes_colour=True,
+        least_side=4,
+        range=_UNIT,
+    ),
+    PairMeasure(
+        "sr-sim",
+        "SR-SIM",
+        _plain(iq.sr_sim),
+        "higher",
+        "piq's, one image at a time",
+        least_side=37,
+        range=_UNIT,
+        takes_colour=True,
+    ),
+    PairMeasure(
+        "sr-simc",
+        "SR-SIMc",
+        _plain(functools.partial(iq.sr_sim, chromatic=True)),
+        "higher",
+        "piq's with chromatic=True, one image at a time",
+        least_side=37,
+        colours=(3,),
+        range=_UNIT,
     ),
     PairMeasure("vsi", "VSI", _plain(iq.vsi), "higher", "piq's", least_side=2, range=_UNIT),
     PairMeasure(
-        "gms", "GMS", _plain(iq.gms), "higher", "mean of the gradient similarity (GMSM)", least_side=2, range=_UNIT
+        "gms",
+        "GMS",
+        _plain(iq.gms),
+        "higher",
+        "mean of the gradient similarity (GMSM)",
+        least_side=2,
+        range=_UNIT,
+        takes_colour=True,
     ),
-    PairMeasure("gmsd", "GMSD", _plain(iq.gmsd), "lower", "piq's", least_side=2),
-    PairMeasure("ms-gmsd", "MS-GMSD", _plain(iq.ms_gmsd), "lower", "piq's, of the luma", least_side=17),
+    PairMeasure("gmsd", "GMSD", _plain(iq.gmsd), "lower", "piq's", least_side=2, takes_colour=True),
+    PairMeasure(
+        "ms-gmsd", "MS-GMSD", _plain(iq.ms_gmsd), "lower", "piq's, of the luma", least_side=17, takes_colour=True
+    ),
+    PairMeasure(
+        "ms-gmsdc",
+        "MS-GMSDc",
+        _plain(functools.partial(iq.ms_gmsd, chromatic=True)),
+        "lower",
+        "piq's with chromatic=True: the chroma's error beside it",
+        least_side=17,
+        colours=(3,),
+    ),
     PairMeasure("mdsi", "MDSI", _plain(iq.mdsi), "lower", "the authors' MDSI.m, combined by sum", symmetric=False),
     PairMeasure(
         "mdsi-mult",
@@ -254,6 +321,7 @@ _ALL = (
         "the authors' dss_index.m on the luma, not rounded",
         least_side=8,
         range=_SIGNED,
+        takes_colour=True,
     ),
     PairMeasure(
         "flip",
@@ -281,6 +349,7 @@ _ALL = (
         "the authors' MAD_index.m of October 2011, on the luma, not rounded",
         least_side=34,
         symmetric=False,
+        takes_colour=True,
     ),
     PairMeasure(
         "nlpd",
@@ -290,6 +359,7 @@ _ALL = (
         "the authors' NLP_dist.m, or pyiqa's, which leaves a weight out",
         get_args(iq.NlpdConvention),
         least_side=32,
+        takes_colour=True,
     ),
     _lpips("alex", "alexnet", 31),
     _lpips("vgg16", "vgg16", 16),
@@ -316,6 +386,18 @@ _ALL = (
         least_side=16,
         alone=True,
         range=_ANY,
+        takes_colour=True,
+    ),
+    PairMeasure(
+        "clip-iqa",
+        "CLIP-IQA",
+        clip_iqa_op,
+        "higher",
+        "of a good against a bad photo by a vision transformer, as torchmetrics has it; the paper reads ResNet-50",
+        ("clip-vit-b-32", "clip-vit-l-14-336"),
+        alone=True,
+        weights=("clip-vit-b-32", "clip-vocabulary"),
+        range=_UNIT,
     ),
     PairMeasure(
         "sharpness",
@@ -325,6 +407,7 @@ _ALL = (
         "variance of the Laplacian of the luma in 0..255",
         least_side=2,
         alone=True,
+        takes_colour=True,
     ),
     PairMeasure(
         "colourfulness",
@@ -344,6 +427,7 @@ _ALL = (
         alone=True,
         unit="bits",
         range=(0.0, 8.0),
+        takes_colour=True,
     ),
     PairMeasure(
         "total-variation",
@@ -395,6 +479,24 @@ _ALL = (
 PAIR_MEASURES: dict[str, PairMeasure] = {measure.name: measure for measure in _ALL}
 """By name, in the order in which results come. A further op is one more entry."""
 
+POOLED_MEASURES: dict[str, PairMeasure] = {
+    "psnr-pooled": PairMeasure(
+        "psnr-pooled",
+        "PSNR pooled",
+        _plain(iq.psnr),
+        "higher",
+        "of videos, 10 log10(range^2 / mean over the frames of MSE); comes with psnr, the mean of the frames'",
+        takes_colour=True,
+        unit="dB",
+    )
+}
+"""Those of a video's frames together, by name."""
+
+ALL_MEASURES = PAIR_MEASURES | POOLED_MEASURES
+
+POOLED_FROM = {"psnr-pooled": "psnr"}
+"""The measure of each frame that each of `POOLED_MEASURES` comes with, and is pooled from."""
+
 GROUPS = {
     "all": tuple(PAIR_MEASURES),
     "full-reference": tuple(name for name, measure in PAIR_MEASURES.items() if not measure.alone),
@@ -402,27 +504,37 @@ GROUPS = {
 }
 
 
+def pooled_names(names: str | Sequence[str]) -> list[str]:
+    """Those of the names that are of `POOLED_MEASURES`."""
+    return [name for name in _split(names) if name in POOLED_MEASURES]
+
+
 def pair_measures(names: str | Sequence[str]) -> tuple[tuple[PairMeasure, ...], frozenset[str]]:
     """Measures by name, in the given order, and the names of those that were asked for only as part of a group.
 
     Args:
       names: one, several, or a comma-separated text; `all`, `full-reference` and `no-reference` name groups, of which
-        what cannot be had is left out and said.
+        what cannot be had is left out and said. A name of `POOLED_MEASURES` gives the measure that it is pooled from.
 
     Raises:
       InputError: a name is not known; the message lists those that are.
     """
-    parts = names.split(",") if isinstance(names, str) else [part for name in names for part in name.split(",")]
     found: dict[str, PairMeasure] = {}
     by_name: set[str] = set()
-    for part in filter(None, (part.strip() for part in parts)):
-        name = part.replace("_", "-")
+    for part in _split(names):
+        name = POOLED_FROM.get(part, part)
         if name not in PAIR_MEASURES and name not in GROUPS:
-            known = ", ".join([*PAIR_MEASURES, *GROUPS])
+            known = ", ".join([*ALL_MEASURES, *GROUPS])
             raise InputError(f"metric {part!r} of pairs is not known; choose from {known}")
         chosen = GROUPS.get(name, (name,))
         by_name.update(chosen if name in PAIR_MEASURES else ())
         found.update({one: PAIR_MEASURES[one] for one in chosen})
     if not found:
-        raise InputError(f"no metric was given; choose from {', '.join([*PAIR_MEASURES, *GROUPS])}")
+        raise InputError(f"no metric was given; choose from {', '.join([*ALL_MEASURES, *GROUPS])}")
     return tuple(found.values()), frozenset(found) - by_name
+
+
+def _split(names: str | Sequence[str]) -> list[str]:
+    """Names from one, several or comma-separated ones, with hyphens."""
+    texts = [names] if isinstance(names, str) else names
+    return [part.strip().replace("_", "-") for text in texts for part in text.split(",") if part.strip()]

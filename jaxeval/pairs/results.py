@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from jaxeval import ops
 from jaxeval.ops import Interval
-from jaxeval.pairs.measures import PAIR_MEASURES
+from jaxeval.pairs.measures import ALL_MEASURES, PAIR_MEASURES
 from jaxeval.records import Document
 
 PAIRS_SCHEMA_VERSION = 1
@@ -25,6 +25,7 @@ class PairScores:
       set: the distorted set; or the reference itself, with the measures of single images only.
       height, width, channels, bits: of the image as stored.
       values: by the measure's name; may be infinite.
+      time: of a video's frame, in seconds as its file has it; None if it does not say, and of images.
 
     Example:
       >>> import tempfile
@@ -47,6 +48,7 @@ class PairScores:
     channels: int
     bits: int
     values: Mapping[str, float]
+    time: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +56,9 @@ class PairMean:
     """The mean of a measure over the images of one set, and what it means.
 
     Attributes:
-      metric: the measure's name.
-      set: the distorted set, or the reference itself for measures of single images.
-      reference: the reference.
+      metric: the measure's name; "psnr-pooled" is of a video's frames together, and not a mean of scores.
+      set: the distorted set, or the reference itself for measures of single images; without a reference any set.
+      reference: the reference; None for images by themselves.
       value: mean of the finite scores; infinite if all are.
       interval: of 95% by Student's t over the images, within what the measure can be; None where fewer than two scores
         are finite, or all are the same, so that nothing tells their spread.
@@ -84,7 +86,7 @@ class PairMean:
 
     metric: str
     set: str
-    reference: str
+    reference: str | None
     value: float
     interval: Interval | None
     better: str | None
@@ -98,11 +100,12 @@ class PairMean:
     @property
     def label(self) -> str:
         """The measure's name as tables print it."""
-        return PAIR_MEASURES[self.metric].label
+        return ALL_MEASURES[self.metric].label
 
     def __str__(self) -> str:
         interval = "" if self.interval is None else f" [{self.interval[0]:.4g}, {self.interval[1]:.4g}]"
-        return f"{self.label} {self.value:.6g}{interval} ({self.set} against {self.reference}, {self.n:,} images)"
+        against = "" if self.reference is None else f" against {self.reference}"
+        return f"{self.label} {self.value:.6g}{interval} ({self.set}{against}, {self.n:,} images)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +151,7 @@ class PairDifference:
 
 @dataclasses.dataclass(frozen=True)
 class PairsEvaluation(Document):
-    """What one call of `score_pairs` found; saved as `summary.json`, the scores beside it.
+    """What one call of `score_pairs` or `score_images` found; saved as `summary.json`, the scores beside it.
 
     Attributes:
       means: of each set and measure.
@@ -212,7 +215,7 @@ def _interval(values: Float[np.ndarray, " n"], limits: tuple[float, float]) -> I
 
 
 def mean_of(
-    metric: str, set_name: str, reference: str, images: Sequence[str], values: Float[np.ndarray, " n"]
+    metric: str, set_name: str, reference: str | None, images: Sequence[str], values: Float[np.ndarray, " n"]
 ) -> dict[str, Any]:
     """The fields of a `PairMean` that follow from the scores."""
     measure = PAIR_MEASURES[metric]
@@ -233,6 +236,15 @@ def mean_of(
         "n_nan": int(np.isnan(values).sum()),
         "worst": None if place is None else images[place],
     }
+
+
+def pooled_psnr(values: Float[np.ndarray, " n"]) -> float:
+    """10 log10(range^2 / mean MSE) of frames whose PSNR is given: the range is in each of them and falls out.
+
+    An infinite PSNR is an MSE of 0; the pooled one is infinite only if all are.
+    """
+    error = float(np.mean(10.0 ** (-values / 10)))
+    return -10.0 * math.log10(error) if error > 0 else math.inf
 
 
 def difference_of(

@@ -1,42 +1,40 @@
 """`score_pairs`: how far are distorted images from their references, image by image and set by set?"""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from jaxeval._arguments import a_text, at_least, checked, number, optional, path, several
+from jaxeval._arguments import a_text, at_least, checked, number, optional, path, renamed, several
 from jaxeval._faults import memory_said
-from jaxeval.errors import InputError, MissingPackageError
+from jaxeval.errors import InputError
 from jaxeval.files import local_path
-from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, is_video, stored_image
+from jaxeval.images import Item, PixelLayout, PixelRules, is_video
 from jaxeval.images.report import EXIF
-from jaxeval.pairs.batches import Chosen, Task, WideValues, score_tasks
-from jaxeval.pairs.matching import Matching, match_pairs, open_images, with_names
-from jaxeval.pairs.results import PairScores, PairsEvaluation
+from jaxeval.ops.image_quality.colour import of_channels
+from jaxeval.pairs.batches import Chosen, Task, WideValues, all_scores
+from jaxeval.pairs.matching import SAME_NAME, Matching, check_pattern, match_pairs, open_images, with_names
+from jaxeval.pairs.measures import pooled_names
+from jaxeval.pairs.reading import MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
+from jaxeval.pairs.results import PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
 from jaxeval.pairs.videos import score_videos
 from jaxeval.progress import Progress
 
-_MOST_THREADS = 32
-_MANY_SHAPES = 8
+_LARGEST_MODCROP = 16  # factors of super-resolution go up to it
 
 
-def _sets_given(name: str, distorted: Any) -> Any:
-    """Checks the distorted sets: one path, several, or several by name."""
-    if isinstance(distorted, Mapping):
-        return {own: path(name, one) for own, one in distorted.items()}
-    return several(path)(name, distorted)
-
-
+@renamed("channels", "colour", of_channels)
 @checked(
     reference=path,
-    distorted=_sets_given,
+    distorted=sets_given,
     metrics=several(a_text("names, such as 'psnr,ssim' or ['psnr', 'ssim'], or 'all'")),
     convention=optional(a_text("a name such as 'torchmetrics', or 'ssim=NAME,ms-ssim=NAME'")),
-    channels=a_text("'all', 'y' or 'y-rounded'"),
+    colour=a_text("'own', or a colour by name, such as 'y' or 'rgb2gray'"),
+    modcrop=at_least(1, enforce=False),
+    pattern=several(a_text("a name with one *, such as '*x4'")),
     crop_border=at_least(0, enforce=False),
     data_range=optional(number),
     batch_size=at_least(1),  # there is no "auto" here
@@ -48,11 +46,14 @@ def score_pairs(
     *,
     metrics: str | Sequence[str] = "psnr,ssim",
     convention: str | None = None,
-    channels: str = "all",
+    colour: str = "own",
     crop_border: int = 0,
     data_range: float | None = None,
     alpha: str = "drop",
     exif: str = "ignore",
+    gray: str = "as-is",
+    modcrop: int = 1,
+    pattern: str | Sequence[str] = SAME_NAME,
     unmatched: str = "error",
     on_error: str = "fail",
     batch_size: int = 16,
@@ -66,17 +67,24 @@ def score_pairs(
       reference: a folder of images (at any depth), a .zip or .tar of them, an array file (.npy, .npz: [N, H, W, C] or
         [N, H, W] of uint8, uint16 or floats, matched by number), one image, or one video.
       distorted: one such set or several, perhaps by name.
-      metrics: names (`jaxeval.pairs.PAIR_MEASURES`), or `all`, `full-reference`, `no-reference`; also as
-        comma-separated text.
+      metrics: names (`jaxeval.pairs.PAIR_MEASURES`, of videos also "psnr-pooled"), or `all`, `full-reference`,
+        `no-reference`; also as comma-separated text.
       convention: whose SSIM, MS-SSIM or LPIPS: a name, given to each that has it, or `ssim=NAME,ms-ssim=NAME`.
-      channels: "all"; "y", the luma; or "y-rounded", rounded to 8 bits; for the measures that do not choose themselves.
+      colour: for the measures that look at gray, or at one channel after the other: "own", what the reference of each
+        looks at; or "each-channel", "y", "y-rounded", "rgb2gray", "bt601" or "bt709" for all of them, as the module
+        `jaxeval.ops.image_quality.colour` describes them.
       crop_border: pixels left out along every edge, before anything else.
-      data_range: width of the values' range; by default that of the images' bits, 255 or 65,535. Floats (EXR, TIFF,
-        arrays) have no range of their own: it is needed for all measures of them but hdr-flip.
+      data_range: width of the values' range; by default that of the images' bits: 255, 65,535, of 10-bit videos 1,023.
+        Floats (EXR, TIFF, arrays) have no range of their own: it is needed for all measures of them but hdr-flip.
       alpha: what becomes of an alpha channel or a transparent colour: "drop" it and take the colours under it as they
         are stored, or lay the image over "white" or "black", in its own depth.
       exif: "ignore" the orientation in EXIF or XMP, or "apply" it, turning the pixels before sizes are compared. That
         of a TIFF is always applied, as Pillow does so itself.
+      gray: gray images are taken "as-is", or "as-rgb" with three equal channels, so that they go with RGB ones.
+      modcrop: rows and columns at the end are left out until sides are multiples of it, before sizes are compared, as
+        in MATLAB code of super-resolution; 1 leaves out none.
+      pattern: what the distorted images are called, with `*` for the reference's name: "*x4" pairs 0801.png with
+        0801x4.png. One for all sets, or one a set.
       unmatched: what an image without a partner is: an "error", or left out and said ("skip").
       on_error: what an image that cannot be read, or whose partner has another size, is: the end ("fail"), or left out
         and said ("skip").
@@ -87,8 +95,9 @@ def score_pairs(
 
     Returns:
       A score of each image, means with 95% intervals over the images, and paired differences of each two sets. Of
-      videos a score of each frame and the means; their frames are no sample, so there are no intervals. A video in
-      .y4m is scored as RGB (ITU-R BT.601), or with `channels="y"` on its luma plane as it is stored.
+      videos a score of each frame as it is stored, the means, and the PSNR pooled over the frames ("psnr-pooled");
+      their frames are no sample, so there are no intervals. A video is scored as RGB in its own bits, by the matrix
+      and range that its file says, or with `colour="y"` on its luma plane as it is stored.
 
     Raises:
       InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
@@ -111,43 +120,46 @@ def score_pairs(
     """
     if weights_dir is not None:
         local_path(weights_dir)  # refused also where no measure needs weights
-    rules = PixelRules(alpha, exif)
-    settings = PairSettings(metrics, convention, channels, crop_border, data_range, weights_dir, rules)
+    rules = PixelRules(alpha, exif, gray, modcrop)
+    settings = PairSettings(metrics, convention, colour, crop_border, data_range, weights_dir, rules)
     if unmatched not in ("error", "skip"):
         raise InputError(f"unmatched {unmatched!r} must be 'error' or 'skip'")
-    sets = _named(distorted)
+    sets = named_sets(distorted, "distorted set")
     skip, name = on_error == "skip", str(reference)
     if name in dict(sets):
         raise InputError(f"{name!r} is the reference and a distorted set; give other sets, or name them")
+    patterns = _patterns(pattern, [own for own, _ in sets])
     videos = [is_video(path) for path in (reference, *(path for _, path in sets))]
     if any(videos):
         if not all(videos):
             raise InputError("videos are compared with videos, and images with images; give only one kind")
         if rules != PixelRules():
-            raise InputError("alpha and exif are for images; frames of videos have neither, so leave both out")
+            raise InputError(
+                "alpha, exif, gray and modcrop are for images, and frames of videos are as stored; leave them out"
+            )
         return score_videos(
             name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
         )
-    threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    if pooled_names(metrics):
+        raise InputError(f"{pooled_names(metrics)[0]} is of a video's frames together; of images give psnr")
+    threads = threads or min(MOST_THREADS, os.cpu_count() or 1)
     opened = {name: open_images(reference)} | {own: open_images(path) for own, path in sets}
     opened, in_order = with_names(opened)
     ours, theirs = opened[name], {own: opened[own] for own, _ in sets}
-    matchings = [match_pairs(name, ours, own, found, skip=unmatched == "skip") for own, found in theirs.items()]
-    reader = _HeaderReader(rules)
+    matchings = [
+        match_pairs(name, ours, own, found, skip=unmatched == "skip", pattern=patterns[own])
+        for own, found in theirs.items()
+    ]
+    reader = HeaderReader(rules)
     with ThreadPoolExecutor(threads) as pool:
         tasks, left_out = _tasks(matchings, skip, pool, reader)
     if not tasks:
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
-    chosen, not_computed = settings.suited(sorted({task.layout for task in tasks}, key=str), _example(tasks))
+    chosen, not_computed = settings.suited(sorted({task.layout for task in tasks}, key=str), example_of(tasks))
     tasks += _of_the_reference(name, tasks, chosen)
-    if progress is not None:
-        shapes = len({task.layout for task in tasks})
-        note = f"pairs ({shapes} shapes, each compiled once)" if shapes > _MANY_SHAPES else "pairs"
-        progress.begin(note, len(tasks))
     skipped: list[tuple[Task, str]] = []
-    found: dict[tuple[str, str], PairScores] = {}
     wide = WideValues(name)
-    for task, values in score_tasks(
+    found = all_scores(
         tasks,
         chosen,
         crop_border=crop_border,
@@ -156,15 +168,9 @@ def score_pairs(
         threads=threads,
         skipped=skipped,
         skip=skip,
-        advance=(lambda count: None) if progress is None else progress.advance,
+        progress=progress,
         wide=wide,
-    ):
-        layout = task.layout
-        found[task.set, task.image] = PairScores(
-            task.image, task.set, layout.height, layout.width, layout.channels, layout.bits, values
-        )
-    if progress is not None:
-        progress.end()
+    )
     left_out += skipped
     if not found:
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
@@ -181,72 +187,20 @@ def score_pairs(
         reports={own: reader.report(own, name, scored, left_out, opened[own].notes) for own in [name, *theirs]},
         notes=[sentence for matching in matchings for sentence in matching.unmatched],
         warnings=[*in_order, *(wide.sentences() if data_range is None else ())],
+        patterns=patterns,
     )
 
 
-def _named(distorted: str | Path | Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, Path]]:
-    if isinstance(distorted, Mapping):
-        named = [(str(name), local_path(path)) for name, path in distorted.items()]
-    else:
-        several = [distorted] if isinstance(distorted, str | Path) else list(distorted)
-        named = [(str(path), local_path(path)) for path in several]
-    if not named:
-        raise InputError("no distorted set was given; name at least one folder")
-    twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
-    if twice:
-        raise InputError(f"the distorted set {twice[0]!r} is given twice")
-    return named
-
-
-class _HeaderReader:
-    """Reads headers, and keeps what is done to each image."""
-
-    def __init__(self, rules: PixelRules):
-        self._rules = rules
-        self._notes: dict[int, tuple[str, ...]] = {}  # by the item's identity; items outlive the reader's use
-
-    def layout_or_error(self, item: Item) -> PixelLayout | InputError:
-        """What an image's pixels are, or why it cannot be read."""
-        try:
-            found = stored_image(item, self._rules)
-        except MissingPackageError:  # which is no fault of the image, to be left out for it
-            raise
-        except InputError as error:
-            return error
-        self._notes[id(item)] = found.notes
-        return found.layout
-
-    def notes(self, item: Item) -> tuple[str, ...]:
-        """The notes of what is done to an image's pixels as it is read."""
-        return self._notes.get(id(item), ())
-
-    def report(
-        self,
-        own: str,
-        reference: str,
-        scored: Sequence[Task],
-        left_out: Sequence[tuple[Task, str]],
-        of_place: Mapping[str, int],
-    ) -> ReadReport:
-        """How the images of a set were read, each counted once."""
-        report = ReadReport()
-        once: dict[int, tuple[Item, PixelLayout]] = {}
-        for task in scored:
-            item = task.reference if own == reference else task.distorted if task.set == own else None
-            if item is not None:
-                once[id(item)] = item, task.layout
-        for item, layout in once.values():
-            report.count += 1
-            report.sizes.add(layout.height, layout.width)
-            report.note_all(self.notes(item))
-        report.skipped = [(task.image, reason) for task, reason in left_out if task.set == own]
-        for what, times in of_place.items():
-            report.note(what, times)
-        return report
+def _patterns(pattern: str | Sequence[str], sets: Sequence[str]) -> dict[str, str]:
+    """The pattern of each set's names."""
+    given = [check_pattern(one) for one in ([pattern] if isinstance(pattern, str) else pattern)]
+    if len(given) not in (1, len(sets)):
+        raise InputError(f"{len(given)} patterns are given for {len(sets)} distorted sets; give one, or one a set")
+    return dict(zip(sets, given if len(given) == len(sets) else given * len(sets), strict=True))
 
 
 def _tasks(
-    matchings: Sequence[Matching], skip: bool, pool: ThreadPoolExecutor, reader: _HeaderReader
+    matchings: Sequence[Matching], skip: bool, pool: ThreadPoolExecutor, reader: HeaderReader
 ) -> tuple[list[Task], list[tuple[Task, str]]]:
     """What to score, and pairs that are left out as they cannot be compared."""
     tasks: list[Task] = []
@@ -282,7 +236,23 @@ def _disagreement(
     for layout in (known, own):
         if isinstance(layout, InputError):
             return str(layout)
-    return None if known == own else f"{distorted.where} is {own}, but {reference.where} is {known}"
+    if known == own:
+        return None
+    said = f"{distorted.where} is {own}, but {reference.where} is {known}"
+    if isinstance(known, PixelLayout) and isinstance(own, PixelLayout):
+        if dataclasses.replace(known, channels=own.channels) == own:
+            said += " (--gray as-rgb takes gray images as RGB; with --colour rgb2gray the luma of both is compared)"
+        elif dataclasses.replace(known, height=own.height, width=own.width) == own:
+            said += _cropping(known, own)
+    return said
+
+
+def _cropping(known: PixelLayout, own: PixelLayout) -> str:
+    """What to say where a reference is larger by the rest of its sides over a small number, as before a modcrop."""
+    for multiple in range(2, _LARGEST_MODCROP + 1):
+        if (known.height - known.height % multiple, known.width - known.width % multiple) == (own.height, own.width):
+            return f" (--modcrop {multiple} makes them one size, if the reference was cropped so before it was reduced)"
+    return ""
 
 
 def _turning(known: PixelLayout | InputError, own: PixelLayout | InputError) -> str:
@@ -291,11 +261,6 @@ def _turning(known: PixelLayout | InputError, own: PixelLayout | InputError) -> 
         return ""
     lying = (known.height, known.width) == (own.width, own.height)
     return " (an EXIF orientation was ignored; --exif apply turns the pixels)" if lying else ""
-
-
-def _example(tasks: Sequence[Task]) -> dict[PixelLayout, str]:
-    """The place of one image of each layout, to be named in messages."""
-    return {task.layout: task.distorted.where for task in reversed(tasks)}
 
 
 def _of_the_reference(name: str, tasks: Sequence[Task], chosen: Sequence[Chosen]) -> list[Task]:

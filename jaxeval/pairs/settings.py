@@ -9,16 +9,19 @@ import numpy as np
 
 from jaxeval.errors import InputError, WeightsMissingError
 from jaxeval.images import PixelLayout, PixelRules
+from jaxeval.ops.image_quality.colour import COLOURS
 from jaxeval.pairs.batches import Chosen
 from jaxeval.pairs.measures import PairMeasure, pair_measures
+
+STORED_LUMA = ("y", "y-rounded")  # the colours that videos store as whole codes: nothing is left to round
 
 
 class PairSettings:
     """What the user asked for, checked once for images and videos alike.
 
     Args:
-      metrics, convention, channels, crop_border, data_range, weights_dir: of `score_pairs`.
-      rules: its `alpha` and `exif`.
+      metrics, convention, colour, crop_border, data_range, weights_dir: of `score_pairs`.
+      rules: its `alpha`, `exif`, `gray` and `modcrop`.
 
     Raises:
       InputError: one of them is wrong.
@@ -28,20 +31,20 @@ class PairSettings:
         self,
         metrics: str | Sequence[str],
         convention: str | None,
-        channels: str,
+        colour: str,
         crop_border: int,
         data_range: float | None,
         weights_dir: str | os.PathLike[str] | None,
         rules: PixelRules | None = None,
     ):
         self.measures, self._in_groups = pair_measures(metrics)
-        if channels not in ("all", "y", "y-rounded"):
-            raise InputError(f"channels {channels!r} is not known; choose from all, y, y-rounded")
+        if colour not in COLOURS:
+            raise InputError(f"colour {colour!r} is not known; choose from {', '.join(COLOURS)}")
         if crop_border < 0:
             raise InputError(f"crop border {crop_border} must be 0 or more")
         if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
             raise InputError(f"data range {data_range} must be a positive number, such as 255")
-        self.channels, self.crop_border, self.data_range = channels, crop_border, data_range
+        self.colour, self.crop_border, self.data_range = colour, crop_border, data_range
         self.rules = PixelRules() if rules is None else rules
         self._weights_dir = weights_dir
         self.conventions = choose_conventions(self.measures, convention)
@@ -88,8 +91,8 @@ class PairSettings:
         options = {}
         if measure.conventions:
             options["convention"] = self.conventions[measure.name]
-        if measure.takes_channels:
-            options["channels"] = self.channels
+        if measure.takes_colour:
+            options["colour"] = self.colour
         return Chosen(measure, measure.load(self._weights_dir, **options), options, self.data_range)
 
     def _refusal(self, measure: PairMeasure, layout: PixelLayout, example: str) -> str | None:
@@ -103,12 +106,17 @@ class PairSettings:
             return f"{measure.name} needs colour, but {example} is {layout}"
         return None
 
+    @property
+    def of_stored_luma(self) -> bool:
+        """Whether of videos the luma plane is compared as it is stored."""
+        return self.colour in STORED_LUMA
+
     def record(self) -> dict[str, Any]:
         """The settings as plain values, for the manifest."""
         return {
             "metrics": [measure.name for measure in self.measures],
             "conventions": self.conventions,
-            "channels": self.channels,
+            "colour": self.colour,
             "crop_border": self.crop_border,
             "data_range": self.data_range,
             **dataclasses.asdict(self.rules),

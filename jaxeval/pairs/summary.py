@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxeval.images import PixelLayout, ReadReport, remarks
 from jaxeval.pairs.batches import Chosen, Task
+from jaxeval.pairs.measures import POOLED_FROM, POOLED_MEASURES
 from jaxeval.pairs.results import (
     PairDifference,
     PairMean,
@@ -16,6 +18,7 @@ from jaxeval.pairs.results import (
     PairsEvaluation,
     difference_of,
     mean_of,
+    pooled_psnr,
 )
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.records import device_name, versions
@@ -25,7 +28,7 @@ def summarise(
     scores: Sequence[PairScores],
     chosen: Sequence[Chosen],
     *,
-    reference: str,
+    reference: str | None,
     sets: Mapping[str, str],
     settings: PairSettings,
     not_computed: Sequence[Mapping[str, str]],
@@ -34,13 +37,14 @@ def summarise(
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
     frames: Mapping[str, str] | None = None,
+    patterns: Mapping[str, str] | None = None,
 ) -> PairsEvaluation:
     """The evaluation that follows from the scores.
 
     Args:
       scores: set by set, the reference's own last.
       chosen: the measures.
-      reference: as the user named it.
+      reference: as the user named it; None if there is none.
       sets: the distorted sets' paths by name.
       settings: of the run.
       not_computed: measures of a group that were left out.
@@ -48,23 +52,27 @@ def summarise(
       reports: of images, how each set was read.
       notes: sentences for the reader, on matching.
       warnings: on the images' values.
+      patterns: of images, what each set calls them.
       frames: for videos, how each became frames; their frames are no sample, so that there are no intervals.
     """
     own = list(sets)
     means = tuple(_means(scores, chosen, reference))
     differences = tuple(_differences(scores, chosen, own))
     if frames is not None:
-        means = tuple(dataclasses.replace(one, interval=None) for one in means)
-        differences = tuple(dataclasses.replace(one, interval=None, p_value=None, better=None) for one in differences)
+        means = tuple(one for mean in means for one in _of_frames(mean, scores))
+        differences = tuple(one for found in differences for one in _differences_of_frames(found, scores))
+    everything = own if reference is None else [*own, reference]
     layouts = sorted({(score.height, score.width, score.channels, score.bits) for score in scores})
     shapes = [PixelLayout(*layout) for layout in layouts]
     manifest = {
         "kind": "images" if frames is None else "frames",
         "reference": reference,
         "distorted": dict(sets),
-        "images": {name: sum(score.set == name for score in scores) for name in [*own, reference]},
+        "images": {name: sum(score.set == name for score in scores) for name in everything},
+        "patterns": dict(patterns or {}),
         "settings": settings.record(),
-        "definitions": {one.measure.name: _record(one) for one in chosen},
+        "definitions": {one.measure.name: _record(one) for one in chosen}
+        | {name: _pooled_record(name, chosen) for name in _pooled(chosen) if frames is not None},
         "data_ranges": _data_ranges(shapes, settings.data_range),
         "layouts": [str(shape) for shape in shapes],
         "conversions": dict(frames or {}),
@@ -78,7 +86,7 @@ def summarise(
         "warnings": [
             *(sentence for name, report in (reports or {}).items() for sentence in remarks(name, report)),
             *warnings,
-            *_warnings(means, scores, own, notes, left_out, chosen, settings.channels, frames is not None),
+            *_warnings(means, scores, own, notes, left_out, chosen, settings, frames is not None),
         ],
         "device": device_name(),
         "versions": versions(),
@@ -108,7 +116,63 @@ def _record(one: Chosen) -> dict[str, Any]:
     }
 
 
-def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str) -> Iterable[PairMean]:
+def _pooled(chosen: Sequence[Chosen]) -> list[str]:
+    """The measures of a video's frames together that come with the chosen ones."""
+    names = {one.measure.name for one in chosen}
+    return [name for name, source in POOLED_FROM.items() if source in names]
+
+
+def _pooled_record(name: str, chosen: Sequence[Chosen]) -> dict[str, Any]:
+    source = next(one for one in chosen if one.measure.name == POOLED_FROM[name])
+    return _record(source) | {"definition": POOLED_MEASURES[name].definition}
+
+
+def _values(scores: Sequence[PairScores], own: str, metric: str) -> dict[str, float]:
+    return {score.image: score.values[metric] for score in scores if score.set == own and metric in score.values}
+
+
+def _of_frames(mean: PairMean, scores: Sequence[PairScores]) -> Iterable[PairMean]:
+    """A mean of a video's frames, without an interval, and what is pooled from the same scores."""
+    yield dataclasses.replace(mean, interval=None)
+    for name, source in POOLED_FROM.items():
+        if source == mean.metric:
+            values = np.array(list(_values(scores, mean.set, source).values()))
+            known = values[~np.isnan(values)]
+            pooled = pooled_psnr(known) if known.size else math.nan
+            yield dataclasses.replace(
+                mean,
+                metric=name,
+                value=pooled,
+                interval=None,
+                n=int(known.size) if math.isfinite(pooled) else 0,
+                n_infinite=int(known.size) if math.isinf(pooled) else 0,
+                worst=None,
+                definition=POOLED_MEASURES[name].definition,
+            )
+
+
+def _differences_of_frames(found: PairDifference, scores: Sequence[PairScores]) -> Iterable[PairDifference]:
+    """A difference over a video's frames, of which nothing tells the error, and that of the pooled values."""
+    plain = dataclasses.replace(found, interval=None, p_value=None, better=None)
+    yield plain
+    for name, source in POOLED_FROM.items():
+        if source == found.metric:
+            sides = [_values(scores, own, source) for own in (found.first, found.second)]
+            common = [
+                image for image in sides[0] if image in sides[1] and not any(math.isnan(side[image]) for side in sides)
+            ]
+            first, second = (pooled_psnr(np.array([side[image] for image in common])) for side in sides)
+            finite = math.isfinite(first) and math.isfinite(second)
+            yield dataclasses.replace(
+                plain,
+                metric=name,
+                value=second - first if finite else math.nan,
+                n=len(common) if finite else 0,
+                n_left_out=found.n + found.n_left_out - (len(common) if finite else 0),
+            )
+
+
+def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str | None) -> Iterable[PairMean]:
     for own, members in itertools.groupby(scores, key=lambda score: score.set):
         rows = list(members)
         shapes = {PixelLayout(1, 1, row.channels, row.bits) for row in rows}
@@ -145,7 +209,7 @@ def _warnings(
     unmatched: Sequence[str],
     left_out: Sequence[tuple[Task, str]],
     chosen: Sequence[Chosen],
-    channels: str,
+    settings: PairSettings,
     of_frames: bool,
 ) -> list[str]:
     """What a reader should know, a sentence each."""
@@ -155,22 +219,29 @@ def _warnings(
         reasons = [reason for task, reason in left_out if task.set == own]
         said.append(f"{len(reasons):,} images of {own} were left out; the first: {reasons[0]}")
     for own in sets:
-        infinite = [mean for mean in means if mean.set == own and mean.n_infinite]
+        infinite = [mean for mean in means if mean.set == own and mean.n_infinite and mean.metric not in POOLED_FROM]
         if infinite:
             names = ", ".join(mean.metric for mean in infinite)
             count, total = infinite[0].n_infinite, infinite[0].n_infinite + infinite[0].n
+            pooled = ", ".join(m.metric for m in means if m.set == own and m.metric in POOLED_FROM)
             said.append(
                 f"{count:,} of {total:,} {noun} of {own} are identical to the reference: their infinite {names} "
                 + ("is the value" if count == total else f"is not in the mean, which is of the other {total - count:,}")
+                + (f"; {pooled} is of all" if pooled and count < total else "")
             )
         said += [
             f"{mean.n_nan:,} values of {mean.metric} in {own} are not a number and not in the mean"
             for mean in means
-            if mean.set == own and mean.n_nan
+            if mean.set == own and mean.n_nan and mean.metric not in POOLED_FROM
         ]
     common = [{score.image for score in scores if score.set == own} for own in sets]
-    if len({frozenset(images) for images in common}) > 1 and not of_frames:
-        shared = len(set.intersection(*common))
+    shared = len(set.intersection(*common)) if common else 0
+    # Without a reference, sets of other names are compared as wholes; with one they are parts of the same images.
+    if (
+        len({frozenset(images) for images in common}) > 1
+        and not of_frames
+        and (shared or means[0].reference is not None)
+    ):
         said.append(
             f"the sets hold different images ({shared:,} are common to all), so their means are not of the same "
             "images; the differences are of the images common to both sets"
@@ -180,9 +251,16 @@ def _warnings(
         said.append(
             f"there are images of 8 and of 16 bits: {', '.join(in_levels)} in levels of each, so their means mix both"
         )
-    others = [one.measure.name for one in chosen if not (one.measure.takes_channels or one.measure.alone)]
-    if channels != "all" and others and of_frames:
-        said.append(f"channels {channels!r}: of .y4m the luma plane is taken for every metric, {', '.join(others)} too")
-    elif channels != "all" and others:
-        said.append(f"channels {channels!r} is not for {', '.join(others)}, which choose their own colours")
+    colour = settings.colour
+    others = [one.measure.name for one in chosen if not (one.measure.takes_colour or one.measure.alone)]
+    if settings.of_stored_luma and others and of_frames:
+        said.append(f"colour {colour!r}: where videos store luma, {', '.join(others)} are of it too")
+    elif colour != "own" and others:
+        said.append(f"colour {colour!r} is not for {', '.join(others)}, which look at colours as their references do")
+    takers = [one.measure.name for one in chosen if one.measure.takes_colour]
+    if settings.of_stored_luma and takers and not of_frames and any(score.channels == 1 for score in scores):
+        said.append(
+            "y of gray images is their own level, 0 to 255; that of RGB images is 16 to 235, by which PSNR is 1.32 dB "
+            "higher; --gray as-rgb takes gray images as RGB"
+        )
     return said

@@ -1,5 +1,6 @@
 """How results are shown: the console table and the progress of a run."""
 
+from jaxeval.report.contact_sheet import draw_contact_sheets
 from jaxeval.report.curves import draw_curves
 from jaxeval.report.exhibits import draw_exhibits
 from jaxeval.report.explanation_table import print_explanation
@@ -17,6 +18,7 @@ from jaxeval.report.table import (
 __all__ = [
     "BarProgress",
     "LineProgress",
+    "draw_contact_sheets",
     "draw_curves",
     "draw_exhibits",
     "format_count",

@@ -22,7 +22,7 @@ def draw_curves(evaluation: PairsEvaluation, path: str | Path) -> Path:
     """
     path = local_path(path)
     check_writable(path.parent)
-    metrics = evaluation.metrics
+    metrics = [name for name in evaluation.metrics if name in PAIR_MEASURES]  # others are not of single frames
     figure = Figure(figsize=(9, 0.6 + 2.1 * len(metrics)), layout="constrained")
     axes = figure.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
     sets = list(dict.fromkeys(score.set for score in evaluation.scores))

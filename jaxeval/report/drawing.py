@@ -1,5 +1,8 @@
 """Pictures of pixels: a perceptual colour map, panels of one size, and text on them."""
 
+import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +11,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (110, 110, 110)
+_BRIGHT = 0.995  # share of the values of light that are told apart
 
 
 def coloured(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -15,10 +19,29 @@ def coloured(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return (matplotlib.colormaps["magma"](np.clip(values, 0.0, 1.0))[..., :3] * 255).round().astype(np.uint8)
 
 
-def shown(pixels: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """Pixels as stored, uint8 or uint16, gray or RGB, as 8-bit RGB."""
-    eight = pixels if pixels.dtype == np.uint8 else (pixels.astype(np.float64) / 257).round().astype(np.uint8)
+def shown(pixels: np.ndarray, data_range: float | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    """Pixels as stored, of 0 to `data_range` (None: that of the dtype, which floats have not), as 8-bit RGB."""
+    data_range = int(np.iinfo(pixels.dtype).max) if data_range is None else data_range
+    stored = data_range == 255 and pixels.dtype == np.uint8
+    eight = pixels if stored else (pixels * (255.0 / data_range)).round().astype(np.uint8)
     return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else eight
+
+
+def white_of_floats(images: Sequence[np.ndarray], data_range: float | None) -> float | None:
+    """The value that is drawn white in those of the images that are floats; None if there are none.
+
+    It is the data range that the user gave; without one, what one value in 200 of them exceeds.
+    """
+    floats = [image.ravel() for image in images if image.dtype == np.float32]
+    if not floats:
+        return None
+    white = float(np.quantile(np.concatenate(floats), _BRIGHT)) if data_range is None else data_range
+    return white if white > 0 else 1.0
+
+
+def cut(pixels: np.ndarray, white: float | None) -> np.ndarray:
+    """Floats cut to 0 to `white`; others as they are."""
+    return pixels if white is None or pixels.dtype != np.float32 else np.clip(pixels, 0, np.float32(white))
 
 
 def fitted(pixels: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> Image.Image:
@@ -49,3 +72,24 @@ def write_text(
             text = text[1:]
         text = f"\u2026{text}"
     draw.text(place, text, fill=colour, font=font)
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    stream = io.BytesIO()
+    image.save(stream, format="PNG", optimize=False)
+    return stream.getvalue()
+
+
+def file_names(sets: Sequence[str]) -> list[str]:
+    """A name for each set's files: the last part of its path, numbered where two are alike."""
+    found: list[str] = []
+    for name in sets:
+        own = safe_name(Path(name).resolve().name if Path(name).name in ("", ".", "..") else Path(name).name)
+        found.append(own if own not in found else f"{own}-{len(found) + 1}")
+    return found
+
+
+def safe_name(name: str) -> str:
+    """A name without anything that a file system could take for more than letters."""
+    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._")[-80:] or "image"

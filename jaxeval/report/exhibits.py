@@ -1,9 +1,6 @@
 """The worst pairs as pictures: a sheet a set, and maps of where images differ."""
 
 import dataclasses
-import io
-import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +10,26 @@ from PIL import Image, ImageDraw
 
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.images import PixelRules, decode_exact, open_video
+from jaxeval.images import PixelLayout, PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
 from jaxeval.pairs.matching import match_pairs, open_images, with_names
+from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
-from jaxeval.report.drawing import FAINT, PAPER, coloured, fitted, shown, write_text
-from jaxeval.report.table import format_value
+from jaxeval.report.drawing import (
+    FAINT,
+    PAPER,
+    coloured,
+    cut,
+    file_names,
+    fitted,
+    png_bytes,
+    safe_name,
+    shown,
+    white_of_floats,
+    write_text,
+)
+from jaxeval.report.order import from_worst, values_as_text
 
 _PANEL, _GAP, _LABEL, _HEAD = (300, 260), 8, 24, 64
 _WINDOW = 11
@@ -42,7 +52,7 @@ class Maps:
 def difference_maps(reference: np.ndarray, distorted: np.ndarray, data_range: float | None = None) -> Maps:
     """The maps of two images [H, W, C] of one shape and dtype; SSIM by scikit-image's convention.
 
-    The data range is that of the dtype if None, which floats do not have.
+    The data range is that of the dtype if None, which floats do not have; frames of videos with 10 bits lie in uint16.
     """
     data_range = float(np.iinfo(reference.dtype).max) if data_range is None else data_range
     absolute = np.abs(reference.astype(np.float64) - distorted).mean(2) / data_range
@@ -60,15 +70,15 @@ def worst_first(evaluation: PairsEvaluation, set_name: str, metric: str) -> list
     """
     measure = PAIR_MEASURES.get(metric)
     if measure is None or metric not in evaluation.metrics or measure.alone or measure.better is None:
-        usable = [name for name in evaluation.metrics if PAIR_MEASURES[name].better and not PAIR_MEASURES[name].alone]
+        usable = _ordering(evaluation)
         raise InputError(f"there is no order from worst to best by {metric!r}; choose from {', '.join(usable)}")
-    sign = -1.0 if measure.better == "lower" else 1.0
+    return from_worst(evaluation, set_name, metric)
 
-    def key(score: PairScores) -> tuple[bool, float]:
-        value = score.values[metric]
-        return (False, 0.0) if math.isnan(value) else (True, sign * value)
 
-    return sorted((score for score in evaluation.scores if score.set == set_name), key=key)
+def _ordering(evaluation: PairsEvaluation) -> list[str]:
+    """The measures of pairs that have a better direction, in the order of the evaluation."""
+    known = (PAIR_MEASURES[name] for name in evaluation.metrics if name in PAIR_MEASURES)
+    return [measure.name for measure in known if measure.better and not measure.alone]
 
 
 def draw_exhibits(
@@ -95,7 +105,7 @@ def draw_exhibits(
     """
     if count < 1:
         raise InputError(f"the number of exhibits is {count}; at least 1 can be drawn")
-    ordered = [name for name in evaluation.metrics if PAIR_MEASURES[name].better and not PAIR_MEASURES[name].alone]
+    ordered = _ordering(evaluation)
     if metric is None and not ordered:
         return []
     metric = ordered[0] if metric is None else metric
@@ -104,33 +114,33 @@ def draw_exhibits(
     reference_name = evaluation.manifest["reference"]
     noun = "frame " if evaluation.manifest["kind"] == "frames" else ""
     sheets = []
-    for name, own in zip(sets, _file_names(list(sets)), strict=True):
+    for name, own in zip(sets, file_names(list(sets)), strict=True):
         worst = worst_first(evaluation, name, metric)[:count]
         if not worst:
             continue
         pixels = _pixels(evaluation, name, [score.image for score in worst])
         check_writable(folder / own)
         sheet = _Sheet(f"{name} against {reference_name}", f"worst {len(worst)} by {PAIR_MEASURES[metric].label}")
-        most = _drawn_range(evaluation, pixels)
-        if most is not None:
-            pixels = [(np.clip(first, 0, most), np.clip(second, 0, most)) for first, second in pixels]
-        rows = [(*pair, difference_maps(*pair, most)) for pair in pixels]
+        white = white_of_floats([first for first, _ in pixels], evaluation.manifest["settings"]["data_range"])
+        ranges = [PixelLayout(score.height, score.width, score.channels, score.bits).data_range for score in worst]
+        pixels = [(cut(first, white), cut(second, white)) for first, second in pixels]
+        rows = [(*pair, difference_maps(*pair, most or white)) for pair, most in zip(pixels, ranges, strict=True)]
         brightest = max(float(np.quantile(maps.absolute, _BRIGHT)) for _, _, maps in rows)
         brightest = brightest or max(float(maps.absolute.max()) for _, _, maps in rows) or 1.0
-        for rank, (score, (first, second, maps)) in enumerate(zip(worst, rows, strict=True), start=1):
+        for rank, (score, (first, second, maps), most) in enumerate(zip(worst, rows, ranges, strict=True), start=1):
             absolute = coloured(maps.absolute / brightest)
-            panels = [_shown(first, most), _shown(second, most), absolute]
-            file_name = f"{rank:02d}_{_safe(score.image)}"
-            write_atomically(folder / own / f"{file_name}_difference.png", _png(Image.fromarray(absolute)))
+            panels = [shown(first, most or white), shown(second, most or white), absolute]
+            file_name = f"{rank:02d}_{safe_name(score.image)}"
+            write_atomically(folder / own / f"{file_name}_difference.png", png_bytes(Image.fromarray(absolute)))
             if maps.ssim is not None:
                 panels.append(coloured(1.0 - maps.ssim))
-                write_atomically(folder / own / f"{file_name}_ssim.png", _png(Image.fromarray(panels[-1])))
+                write_atomically(folder / own / f"{file_name}_ssim.png", png_bytes(Image.fromarray(panels[-1])))
             sheet.add(f"{rank}. {noun}{score.image}", _values(score, metric), panels)
         bright = f"pale yellow {100 * brightest:.2g}% of the data range and more"
-        cut = "" if most is None else f"; values cut to 0 to {most:g}"
-        sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1{cut}")
+        said = "" if white is None else f"; floats cut to 0 to {white:g}"
+        sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1{said}")
         path = folder / f"{own}.png"
-        write_atomically(path, _png(sheet.image()))
+        write_atomically(path, png_bytes(sheet.image()))
         sheets.append(path)
     return sheets
 
@@ -145,39 +155,20 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
         by_all = opened[reference].numbered or opened[reference].top_folder
         others = evaluation.manifest["distorted"] if by_all else {set_name: distorted}
         opened, _ = with_names(opened | {name: open_images(path) for name, path in others.items()})
-        matching = match_pairs(reference, opened[reference], set_name, opened[set_name], skip=True)
+        pattern = evaluation.manifest["patterns"][set_name]
+        both = opened[reference], opened[set_name]
+        matching = match_pairs(reference, both[0], set_name, both[1], skip=True, pattern=pattern)
         pairs = (matching.pairs[image] for image in images)
-        rules = PixelRules(settings["alpha"], settings["exif"])
+        rules = PixelRules(**{field.name: settings[field.name] for field in dataclasses.fields(PixelRules)})
         return [(decode_exact(first, rules), decode_exact(second, rules)) for first, second in pairs]
-    luma = settings["channels"] != "all"
+    luma = settings["colour"] in STORED_LUMA
     both = zip(open_video(reference, luma=luma).frames(), open_video(distorted, luma=luma).frames(), strict=False)
     found = {frame_name(number): pair for number, pair in enumerate(both) if frame_name(number) in images}
     return [found[image] for image in images]
 
 
-def _drawn_range(evaluation: PairsEvaluation, pixels: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
-    """The value that is drawn white in images of floats; None for others, whose bits say it."""
-    floats = [first for first, _ in pixels if first.dtype == np.float32]
-    if not floats:
-        return None
-    given = evaluation.manifest["settings"]["data_range"]
-    found = np.quantile(np.concatenate([image.ravel() for image in floats]), _BRIGHT) if given is None else given
-    return float(found) if found > 0 else 1.0
-
-
-def _shown(pixels: np.ndarray, most: float | None) -> np.ndarray:
-    """Pixels as 8-bit RGB: those of floats from 0 to `most`."""
-    return shown(pixels if most is None else (pixels * (255.0 / most)).round().astype(np.uint8))
-
-
 def _values(score: PairScores, metric: str) -> str:
-    """The values of a pair as text: the measure that orders the sheet first, then the others."""
-    names = [metric, *(name for name in score.values if name != metric and not PAIR_MEASURES[name].alone)]
-    return "   ".join(f"{PAIR_MEASURES[name].label} {_text(score.values[name])}" for name in names[:5])
-
-
-def _text(value: float) -> str:
-    return format_value(value) if math.isfinite(value) else "infinite" if math.isinf(value) else "not a number"
+    return values_as_text(score, metric, [name for name in score.values if not PAIR_MEASURES[name].alone])
 
 
 class _Sheet:
@@ -215,23 +206,3 @@ class _Sheet:
             top += height
         write_text(draw, (_GAP, top + 2), self._note, 12, colour=FAINT, width=width - 2 * _GAP)
         return sheet
-
-
-def _png(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, format="PNG", optimize=False)
-    return stream.getvalue()
-
-
-def _file_names(sets: Sequence[str]) -> list[str]:
-    """A name for each set's files: the last part of its path, numbered where two are alike."""
-    found: list[str] = []
-    for name in sets:
-        own = _safe(Path(name).resolve().name if Path(name).name in ("", ".", "..") else Path(name).name)
-        found.append(own if own not in found else f"{own}-{len(found) + 1}")
-    return found
-
-
-def _safe(name: str) -> str:
-    """A name without anything that a file system could take for more than letters."""
-    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._")[-80:] or "image"

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxeval.pairs import PAIR_MEASURES, PairMean, PairsEvaluation
+from jaxeval.pairs import ALL_MEASURES, PairMean, PairsEvaluation
 from jaxeval.report.table import format_count, format_value, interval_text, print_warnings
 
 _MOST_COLUMNS = 4
@@ -23,11 +23,13 @@ def print_pairs(evaluation: PairsEvaluation, console: Console) -> None:
     found = {(mean.set, mean.metric): mean for mean in evaluation.means}
     noun = evaluation.manifest["kind"]
     means = ", means" if noun == "frames" else ", means [95%]"
-    title = Text.assemble("against ", (evaluation.manifest["reference"], "bold"), (means, "dim"))
+    reference = evaluation.manifest["reference"]
+    against = ("against ", (reference, "bold")) if reference is not None else ("by themselves",)
+    title = Text.assemble(*against, (means, "dim"))
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
     counts = {own: format_count(evaluation.manifest["images"][own]) for own in sets}
     if len(evaluation.metrics) <= _MOST_COLUMNS:
-        table.add_column("distorted", overflow="fold")
+        table.add_column("distorted" if reference is not None else "set", overflow="fold")
         table.add_column(noun, justify="right")
         for metric in evaluation.metrics:
             heading = Text.assemble(_heading(metric), "\n", (_settings(found, sets, metric), "dim"))
@@ -58,7 +60,7 @@ def _print_differences(evaluation: PairsEvaluation, console: Console) -> None:
     title = Text.assemble("less ", (first, "bold"), f", {noun.removesuffix('s')} by {noun.removesuffix('s')}")
     table = Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", no_wrap=True)
-    table.add_column("distorted", overflow="fold")
+    table.add_column("distorted" if evaluation.manifest["reference"] is not None else "set", overflow="fold")
     for heading in (noun, "difference", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("better", overflow="fold")
@@ -76,16 +78,16 @@ def _print_differences(evaluation: PairsEvaluation, console: Console) -> None:
 
 
 def _heading(metric: str) -> str:
-    measure = PAIR_MEASURES[metric]
+    measure = ALL_MEASURES[metric]
     unit = f" ({measure.unit})" if measure.unit else ""
     return f"{measure.label}{unit}{_ARROWS[measure.better]}"
 
 
 def _settings(found: dict[tuple[str, str], PairMean], sets: Sequence[str], metric: str) -> str:
-    """The convention and channels of a measure, where there is a choice of them."""
+    """The convention and colour of a measure, where there is a choice of them."""
     mean = next(found[own, metric] for own in sets if (own, metric) in found)
-    channels = mean.parameters.get("channels", "all")
-    parts = [mean.parameters.get("convention", ""), "" if channels == "all" else f"of {channels}"]
+    colour = mean.parameters.get("colour", "own")
+    parts = [mean.parameters.get("convention", ""), "" if colour == "own" else f"of {colour}"]
     return " ".join(filter(None, parts))
 
 

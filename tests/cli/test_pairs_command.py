@@ -32,7 +32,7 @@ def test_out_holds_scores_summary_and_exhibits(folders, tmp_path, capfd):
 
 
 def test_json_is_alone_on_stdout(folders, capfd):
-    arguments = ["--metrics", "mae", "--channels", "y", "--crop-border", "1", "--json", "--quiet"]
+    arguments = ["--metrics", "mae", "--colour", "y", "--crop-border", "1", "--json", "--quiet"]
     assert main(["pairs", *folders[:2], *arguments]) == 0
     out, err = capfd.readouterr()
     assert err == ""

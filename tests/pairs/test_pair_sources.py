@@ -14,8 +14,8 @@ from image_samples import encode, noise, write_folder, write_tar, write_zip
 import jaxeval.ops.image_quality as iq
 from jaxeval.cli import main
 from jaxeval.errors import InputError, MissingPackageError
-from jaxeval.pairs import PairsEvaluation, score_pairs
-from jaxeval.report import draw_exhibits
+from jaxeval.pairs import PairsEvaluation, score_images, score_pairs
+from jaxeval.report import draw_contact_sheets, draw_exhibits
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -281,6 +281,31 @@ def test_a_value_that_is_not_finite_is_named_or_its_image_left_out(lights, tmp_p
         score_pairs(lights[0][0], tmp_path, metrics="hdr-flip")
     found = score_pairs(lights[0][0], tmp_path, metrics="hdr-flip", on_error="skip")
     assert [one.image for one in found.scores] == ["a", "b"]
+
+
+def test_images_by_themselves_come_from_every_kind_of_set(ours, lights, tmp_path):
+    found = score_images(list(ours.values()), metrics="brightness")
+    for place in ours.values():
+        own = [one.values["brightness"] for one in found.scores if one.set == str(place)]
+        expected = [one.values["brightness"] for one in found.scores if one.set == str(ours["folder"])]
+        np.testing.assert_allclose(own, expected, rtol=1e-6)
+    with pytest.raises(InputError, match=r"whose range is not known, and brightness needs it; say it \(--data-range"):
+        score_images(lights[0][0], metrics="brightness")
+    large = [light(40, 40, 3, seed=seed) for seed in range(3)]
+    files = {f"{name}.tif": tiff(image) for name, image in zip("abc", large, strict=True)}
+    found = score_images(write_zip(tmp_path / "a.zip", files), metrics="piqe", data_range=2.0)
+    assert len(draw_contact_sheets(found, tmp_path / "e")) == 1
+
+
+def test_gray_and_sides_of_floats_follow_the_rules_of_other_images(tmp_path):
+    gray = light(2, 13, 14)
+    np.save(tmp_path / "a.npy", gray)
+    write_folder(tmp_path / "f", {f"{i}.tif": tiff(np.repeat(gray[i][:12, :12, None], 3, 2)) for i in range(2)})
+    found = score_pairs(tmp_path / "f", tmp_path / "a.npy", metrics="mae", data_range=4.0, gray="as-rgb", modcrop=4)
+    assert [(one.height, one.width, one.channels, one.values["mae"]) for one in found.scores] == [(12, 12, 3, 0.0)] * 2
+    notes = found.manifest["reports"][str(tmp_path / "a.npy")]["notes"]
+    assert set(notes.values()) == {2}
+    assert len(notes) == 2
 
 
 @pytest.mark.parametrize("on_error", ["fail", "skip"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxeval.ops.image_quality as iq
 from jaxeval.errors import InputError
@@ -32,11 +33,39 @@ def test_each_frame_has_its_score_and_the_mean_has_no_interval(videos):
         expected = 10 * np.log10(255**2 / errors)
     assert [one.image for one in found.scores] == [f"{number:06d}" for number in range(5)]
     assert [one.values["psnr"] for one in found.scores] == pytest.approx(list(expected), rel=1e-6)
-    psnr = found.means[0]
+    psnr, pooled, _ = found.means
     assert (psnr.value, psnr.interval) == (pytest.approx(expected[np.isfinite(expected)].mean(), rel=1e-6), None)
     assert (psnr.n, psnr.n_infinite) == (4, 1)
     assert any("1 of 5 frames of b are identical" in warning for warning in found.warnings)
-    assert found.manifest["conversions"]["b"] == "the luma plane as stored (16 to 235)"
+    assert (pooled.metric, pooled.label, pooled.n, pooled.n_infinite) == ("psnr-pooled", "PSNR pooled", 5, 0)
+    assert pooled.value == pytest.approx(10 * np.log10(255**2 / errors.mean()), rel=1e-6)
+    assert (pooled.interval, pooled.worst, pooled.better) == (None, None, "higher")
+    assert "over the frames of MSE" in found.manifest["definitions"]["psnr-pooled"]["definition"]
+    assert {one["metric"] for one in found.to_dict()["means"]} == {"psnr", "psnr-pooled", "mae"}
+    assert found.manifest["conversions"]["b"] == "the luma plane as stored (its range is not said)"
+
+
+def test_pooled_psnr_of_equal_videos_and_of_two_sets(videos, tmp_path):
+    equal = score_pairs(videos[0], write(tmp_path / "c.y4m", FRAMES), metrics="psnr", colour="y")
+    assert [(mean.value, mean.n, mean.n_infinite) for mean in equal.means] == [(np.inf, 0, 5)] * 2
+    assert equal.to_dict()["means"][1]["value"] == "inf"
+    found = score_pairs(videos[0], {"b": videos[1], "c": write(tmp_path / "c.y4m", FRAMES // 2)}, metrics="psnr")
+    means = {(mean.set, mean.metric): mean.value for mean in found.means}
+    [frame_by_frame, pooled] = found.differences
+    assert (frame_by_frame.metric, frame_by_frame.n, frame_by_frame.n_left_out) == ("psnr", 4, 1)
+    assert (pooled.metric, pooled.n, pooled.n_left_out) == ("psnr-pooled", 5, 0)
+    assert pooled.value == pytest.approx(means["c", "psnr-pooled"] - means["b", "psnr-pooled"])
+    assert (pooled.interval, pooled.p_value, pooled.better) == (None, None, None)
+
+
+def test_pooled_psnr_is_of_videos(tmp_path):
+    for name in "ab":
+        Image.fromarray(FRAMES[0]).save(tmp_path / f"{name}.png")
+    with pytest.raises(InputError, match=r"psnr-pooled is of a video's frames together; of images give psnr"):
+        score_pairs(tmp_path / "a.png", tmp_path / "b.png", metrics="psnr_pooled")
+    assert [mean.metric for mean in score_pairs(tmp_path / "a.png", tmp_path / "b.png", metrics="psnr").means] == [
+        "psnr"
+    ]
 
 
 def test_colour_is_scored_as_rgb(videos):
@@ -63,6 +92,9 @@ def test_videos_that_do_not_agree(videos, tmp_path):
         score_pairs(videos[0], tmp_path, metrics="mae")
     with pytest.raises(InputError, match="holds no frames"):
         score_pairs(write(tmp_path / "none.y4m", FRAMES[:0]), write(tmp_path / "nil.y4m", FRAMES[:0]), metrics="mae")
+    for rates in (("25:1", "0:0"), ("0:0", "25:1"), ("25:1", "50:2")):
+        pair = (write(tmp_path / f"{name}.y4m", FRAMES, rate) for name, rate in zip("de", rates, strict=True))
+        assert not any("a second" in warning for warning in score_pairs(*pair, metrics="mae").warnings)
 
 
 def test_clips_are_scored_frame_by_frame():
@@ -77,6 +109,6 @@ def test_clips_are_scored_frame_by_frame():
 
 
 def test_videos_have_neither_alpha_nor_exif(videos):
-    for options in ({"alpha": "white"}, {"exif": "apply"}):
-        with pytest.raises(InputError, match="alpha and exif are for images; frames of videos have neither"):
+    for options in ({"alpha": "white"}, {"exif": "apply"}, {"gray": "as-rgb"}, {"modcrop": 4}):
+        with pytest.raises(InputError, match="alpha, exif, gray and modcrop are for images, and frames of"):
             score_pairs(*videos, metrics="mae", **options)

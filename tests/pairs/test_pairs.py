@@ -97,12 +97,12 @@ def test_options_reach_the_ops_and_the_record(folders):
         crop_border=2,
     )
     x, y = stored(reference, "a0")[None], stored(little, "a0")[None]
-    options = {"data_range": 255, "channels": "y", "crop_border": 2}
+    options = {"data_range": 255, "colour": "y", "crop_border": 2}
     values = found.scores[0].values
     assert values["psnr"] == pytest.approx(float(iq.psnr(y, x, **options)[0]), rel=1e-6)
     assert values["ssim"] == pytest.approx(float(iq.ssim(y, x, convention="torchmetrics", **options)[0]), rel=1e-6)
     (mean,) = (mean for mean in found.means if mean.metric == "ssim")
-    assert mean.parameters == {"convention": "torchmetrics", "channels": "y", "data_range": 255.0}
+    assert mean.parameters == {"convention": "torchmetrics", "colour": "y", "data_range": 255.0}
     assert mean.interval is None
     assert "torchmetrics" in found.to_json()
 
@@ -294,7 +294,7 @@ def test_what_a_measure_does_not_take_is_left_out_of_groups_only(folders):
     assert {one.name for one in measures} == {"mae", *in_groups}
     found = score_pairs(reference / "gray.png", little / "gray.png", metrics="no-reference")
     reasons = {one["metric"]: one["sentence"] for one in found.manifest["not_computed"]}
-    assert list(reasons) == ["niqe", "niqe-authors", "brisque", "brisque-authors", "piqe", "colourfulness"]
+    assert list(reasons) == ["niqe", "niqe-authors", "brisque", "brisque-authors", "piqe", "clip-iqa", "colourfulness"]
     assert "needs colour" in reasons["colourfulness"]
     assert "brisque needs sides of at least 16 pixels" in reasons["brisque"]
 
@@ -306,7 +306,12 @@ def test_what_a_measure_does_not_take_is_left_out_of_groups_only(folders):
         ({"metrics": ""}, "no metric was given"),
         ({"convention": "piqa"}, "convention 'piqa' is not one of a wanted metric; there are ssim: scikit-image"),
         ({"metrics": "psnr", "convention": "piq"}, "none of the wanted metrics has conventions"),
-        ({"channels": "cb"}, "channels 'cb' is not known"),
+        ({"colour": "cb"}, "colour 'cb' is not known; choose from own, each-channel, y, "),
+        ({"gray": "rgb"}, "gray 'rgb' is not known; choose from as-is, as-rgb"),
+        ({"modcrop": 0}, "modcrop is 0; give a whole number of 1 or more"),
+        ({"modcrop": 99}, "of which modcrop 99 leaves nothing"),
+        ({"pattern": "x4"}, r"pattern 'x4' must have one \*"),
+        ({"pattern": ["*", "*x4"]}, "2 patterns are given for 1 distorted sets"),
         ({"crop_border": -1}, "crop border -1"),
         ({"crop_border": 6, "metrics": "mae"}, "crop border 6 leaves nothing"),
         ({"data_range": 0.0}, "data range 0.0"),

@@ -31,10 +31,9 @@ from jaxeval.ops.image_quality.batches import (
 from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, rounded_mix, transform
 from jaxeval.ops.image_quality.natural_scene import (
     FLAT_PIXELS,
-    SHIFTS,
     FlatPixels,
     contrast_normalised,
-    neighbours,
+    fits_of_neighbours,
     shape_of_symmetric,
     skewed_fit,
 )
@@ -194,11 +193,9 @@ def _of_scale(plane: Plane, convention: BrisqueConvention, flat: FlatPixels) -> 
     else:
         fit = skewed_fit(coefficients, on_grid=False, zeros_right=zeros_right)
         values = [fit.shape, 0.5 * (fit.left**2 + fit.right**2)]
-    for shift in SHIFTS:
-        fit = skewed_fit(neighbours(coefficients, shift, circular=ours), on_grid=ours, zeros_right=zeros_right)
-        mean = fit.mean()
-        values += [fit.shape, mean, fit.left**2, fit.right**2]
-    return jnp.stack(values)
+    fits = fits_of_neighbours(coefficients, ours, on_grid=ours, zeros_right=zeros_right)
+    of_fits = jnp.stack([fits.shape, fits.mean(), fits.left**2, fits.right**2], axis=1)
+    return jnp.concatenate([jnp.stack(values), of_fits.reshape(-1)])
 
 
 def _halved(plane: Plane, convention: BrisqueConvention) -> Plane:

@@ -74,15 +74,11 @@ def _cw_ssim(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
     weights = np.outer(
         *(np.array(gaussian_taps(side - _WINDOW + 1, height / 4), np.float32) for side in (height, width))
     )
-    losses = []
-    for o in range(_ORIENTATIONS):
-        maps = (a[o] * c[o] + b[o] * d[o], b[o] * c[o] - a[o] * d[o], a[o] ** 2 + b[o] ** 2 + c[o] ** 2 + d[o] ** 2)
-        real, imaginary, energy = blur(maps, taps)
-        content = energy > _NOTHING
-        loss = jnp.where(content, energy - 2.0 * magnitude(real, imaginary), 0.0 * energy)
-        loss = loss / jnp.where(content, energy, 1.0)
-        losses.append(map_sum(loss * weights))
-    return 1.0 - sum(losses[1:], start=losses[0]) / _ORIENTATIONS
+    real, imaginary, energy = blur((a * c + b * d, b * c - a * d, a**2 + b**2 + c**2 + d**2), taps)
+    content = energy > _NOTHING
+    loss = jnp.where(content, energy - 2.0 * magnitude(real, imaginary), 0.0 * energy)
+    loss = loss / jnp.where(content, energy, 1.0) * weights[None]
+    return 1.0 - map_sum(loss.reshape(-1, loss.shape[-1])) / _ORIENTATIONS
 
 
 @functools.lru_cache(16)

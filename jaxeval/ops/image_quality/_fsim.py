@@ -18,13 +18,24 @@ from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import power, similarity, weighted_similarity
 from jaxeval.ops.image_quality.batches import Scores, check_choice, image_pair
-from jaxeval.ops.image_quality.colour import YIQ, Colour, check_colour, check_gray, each_in_colour, transform
+from jaxeval.ops.image_quality.colour import (
+    YIQ,
+    Colour,
+    Plane,
+    Planes,
+    check_colour,
+    check_gray,
+    each_in_colour,
+    mixed,
+    planes_of,
+)
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.phase_congruency import phase_congruency
 from jaxeval.ops.image_quality.windows import pad_image, pool
@@ -83,23 +94,23 @@ def fsim(
 
 
 def _fsim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool, convention: FsimConvention) -> Float[Array, ""]:
-    x, y = (_prepared(i * (255.0 / data_range), chromatic, convention) for i in (x, y))
-    luma_x, luma_y = x[..., 0], y[..., 0]
-    phase_x, phase_y = phase_congruency(luma_x), phase_congruency(luma_y)
-    similar = similarity(phase_x, phase_y, _PHASE) * similarity(scharr(luma_x), scharr(luma_y), _GRADIENT)
+    x, y = (_prepared(planes_of(i) * (255.0 / data_range), chromatic, convention) for i in (x, y))
+    phase_x, phase_y = lax.map(phase_congruency, jnp.stack([x[0], y[0]]))
+    similar = similarity(phase_x, phase_y, _PHASE) * similarity(scharr(x[0]), scharr(y[0]), _GRADIENT)
     if chromatic:
-        chroma = similarity(x[..., 1], y[..., 1], _CHROMA) * similarity(x[..., 2], y[..., 2], _CHROMA)
+        chroma = similarity(x[1], y[1], _CHROMA) * similarity(x[2], y[2], _CHROMA)
         similar = similar * power(jnp.abs(chroma), _CHROMA_POWER)
     return weighted_similarity(similar, jnp.maximum(phase_x, phase_y))
 
 
-def _prepared(x: Pixels, chromatic: bool, convention: FsimConvention) -> Pixels:
+def _prepared(x: Planes, chromatic: bool, convention: FsimConvention) -> tuple[Plane, ...]:
     matrix = YIQ if convention == "piq" else _AUTHORS_YIQ
-    x = x if x.shape[-1] == 1 else transform(x, matrix if chromatic else matrix[:1])
-    share = min(x.shape[:2]) / 256
+    planes = tuple(x) if len(x) == 1 else mixed(x, matrix if chromatic else matrix[:1])
+    share = min(x.shape[1:]) / 256
     if convention == "piq":
-        return pool(x, max(1, round(share)))
+        return tuple(pool(plane, max(1, round(share))) for plane in planes)
     size = max(1, math.floor(share + 0.5))
     before = (size - 1) // 2
-    after = [-(-side // size) * size - side - before for side in x.shape[:2]]
-    return pool(pad_image(x, (before, before), (max(after[0], 0), max(after[1], 0)), "constant"), size)
+    after = [max(-(-side // size) * size - side - before, 0) for side in x.shape[1:]]
+    padded = (pad_image(plane, (before, before), (after[0], after[1]), "constant") for plane in planes)
+    return tuple(pool(plane, size) for plane in padded)

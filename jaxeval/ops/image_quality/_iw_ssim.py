@@ -1,6 +1,7 @@
 """Information content weighted structural similarity (IW-SSIM)."""
 
 import functools
+import math
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,12 +10,12 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._maths import map_mean, map_sum, power
+from jaxeval.ops.image_quality._maths import added, map_mean, map_sum, power
 from jaxeval.ops.image_quality.batches import Scores, image_pair
 from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 from jaxeval.ops.image_quality.resampling import resampled
 from jaxeval.ops.image_quality.spectra import spectrum
-from jaxeval.ops.image_quality.windows import blur, columns, gaussian_taps, rows, uniform_taps
+from jaxeval.ops.image_quality.windows import blur, columns, fenced, gaussian_taps, rows, stacked, uniform_taps
 
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
@@ -62,16 +63,14 @@ def iw_ssim(x: Numbers, y: Numbers, *, data_range: float | None = None, colour: 
 
 
 def _iw_ssim(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
-    low_x, low_y = (luma_yiq(i * (255.0 / data_range)) for i in (x, y))
-    bands_x, bands_y = [], []
+    low = jnp.stack([luma_yiq(i * (255.0 / data_range)) for i in (x, y)])
+    bands = []
     for _ in range(len(_WEIGHTS) - 1):
-        low_x, band_x = _step(low_x)
-        low_y, band_y = _step(low_y)
-        bands_x.append(band_x)
-        bands_y.append(band_y)
-    score = power(jnp.abs(1.0 - map_mean(_losses(low_x, low_y)[0])), _WEIGHTS[-1] / sum(_WEIGHTS))
-    for i, (band_x, band_y) in enumerate(zip(bands_x, bands_y, strict=True)):
-        parent = bands_y[i + 1] if i + 1 < len(bands_y) else None
+        low, band = lax.map(_step, low)  # a loop, whose body is compiled once for both images
+        bands.append(band)
+    score = power(jnp.abs(1.0 - map_mean(_losses(*low)[0])), _WEIGHTS[-1] / sum(_WEIGHTS))
+    for i, (band_x, band_y) in enumerate(bands):
+        parent = bands[i + 1][1] if i + 1 < len(bands) else None
         weights = _information(band_x, band_y, parent)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
         total = map_sum(weights)
         weights = jnp.where(total > 0, weights, 1.0)
@@ -134,19 +133,26 @@ def _information(x: Plane, y: Plane, parent: Float[Array, "h3 w3"] | None) -> Re
     gain = jnp.where(textured, covariance, 0.0) / jnp.where(textured, var_y, 1.0)
     # Windows of a constant x keep no noise either.
     noise = jnp.where(var_x > 0, jnp.maximum(var_x - gain * covariance, 0.0), 0.0)
+    seen = noise + (1.0 + gain * gain) * _NOISE
     height, width = mean_y.shape
-    neighbours = [lax.slice(y, (i, j), (i + height, j + width)) for i in range(3) for j in range(3)]
+
+    def neighbours(y: Plane, *parent: Plane) -> tuple[Reduced, ...]:
+        around = [lax.slice(y, (i, j), (i + height, j + width)) for i in range(3) for j in range(3)]
+        return (*around, *(enlarged[1:-1, 1:-1] for enlarged in parent))
+
+    enlarged = ()
     if parent is not None:
         tall, wide = _enlargement(parent.shape[0], y.shape[0]), _enlargement(parent.shape[1], y.shape[1])
-        neighbours.append(resampled(parent, tall, wide)[1:-1, 1:-1])
-    vectors = jnp.stack(neighbours)
-    vectors = vectors.reshape(len(neighbours), -1)
+        enlarged = (resampled(parent, tall, wide),)
+    vectors = stacked(neighbours, y, *enlarged)
+    vectors = vectors.reshape(len(vectors), -1)
     eigenvalues, inverse = spectrum(contract("in,jn->ij", vectors, vectors) / vectors.shape[1])
-    squares = (contract("ij,jm->im", inverse, vectors) * vectors).sum(0)
-    energy = squares.reshape(height, width) / len(neighbours)
-    seen = noise + (1.0 + gain * gain) * _NOISE
+    energy = added(contract("ij,jm->im", inverse, vectors) * vectors) / len(vectors)
+    signal, noise = fenced(
+        lambda s, e, n: (s * e / _NOISE**2, 1.0 + n / _NOISE), seen, energy.reshape(height, width), noise
+    )
 
-    def add(bits: Reduced, eigenvalue: Float[Array, ""]) -> tuple[Reduced, None]:
-        return bits + jnp.log2(1.0 + (seen * energy * eigenvalue + _NOISE * noise) / _NOISE**2), None
+    def add(nats: Reduced, eigenvalue: Float[Array, ""]) -> tuple[Reduced, None]:
+        return nats + jnp.log(noise + signal * eigenvalue), None
 
-    return lax.scan(add, jnp.zeros_like(energy), eigenvalues)[0]
+    return lax.scan(add, jnp.zeros_like(signal), eigenvalues)[0] / math.log(2.0)

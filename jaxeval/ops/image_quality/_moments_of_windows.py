@@ -27,7 +27,7 @@ from jaxtyping import Array, Float, Int
 from jaxeval._arrays import contract
 from jaxeval.ops._derivatives import Arrays, Tangents, filled, linear, sloped
 from jaxeval.ops.image_quality._maths import map_mean
-from jaxeval.ops.image_quality.windows import Taps, blur, columns, fenced, rows
+from jaxeval.ops.image_quality.windows import Taps, blur, blurred_stack, stacked
 
 Pixels = Float[Array, "_ _ _"]
 Rows = Float[Array, "_ _"]
@@ -62,7 +62,7 @@ class Losses(NamedTuple):
 def window_moments(s: Rows, d: Rows, taps: Taps, step: int, centres: tuple[Array, Array]) -> WindowMoments:
     """Moments in the windows of centred sums and differences, [H, W * C] with `step` = C channels interleaved."""
     means_and_squares = _MeansAndSquares(taps, step), _MeansAndSquaresSlope(taps, step)
-    mean_s, mean_d, square_s, square_d = sloped(*means_and_squares, (s, d), beside=_MeansAndSquares(taps, step, True))
+    mean_s, mean_d, square_s, square_d = sloped(*means_and_squares, (s, d))
     # A shift leaves variances as they are, and being small, centred means cost them few digits.
     return WindowMoments(
         mean_s + centres[0], mean_d + centres[1], square_s - mean_s * mean_s, square_d - mean_d * mean_d
@@ -71,20 +71,14 @@ def window_moments(s: Rows, d: Rows, taps: Taps, step: int, centres: tuple[Array
 
 @dataclasses.dataclass(frozen=True)
 class _MeansAndSquares:
-    """Windows' means of s, d and of their squares, which are never stored; kept, as in `blur`, beside derivatives."""
+    """Windows' means of s, d and of their squares."""
 
     taps: Taps
     step: int
-    kept: bool = False
 
     def __call__(self, maps: Arrays) -> tuple[Rows, ...]:
-        return fenced(self._means, *maps) if self.kept else self._means(*maps)
-
-    def _means(self, s: Rows, d: Rows) -> tuple[Rows, ...]:
-        def vertical(s: Rows, d: Rows) -> tuple[Float[Array, "fewer j"], ...]:
-            return rows(s, self.taps), rows(d, self.taps), rows(s * s, self.taps), rows(d * d, self.taps)
-
-        return tuple(columns(v, self.taps, self.step) for v in fenced(vertical, s, d))
+        s, d = maps
+        return tuple(blurred_stack(stacked(lambda s, d: (s, d, s * s, d * d), s, d), self.taps, self.step))
 
 
 @dataclasses.dataclass(frozen=True)

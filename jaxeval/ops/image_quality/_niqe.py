@@ -36,8 +36,7 @@ from jaxeval.ops.image_quality.natural_scene import (
     SHIFTS,
     FlatPixels,
     contrast_normalised,
-    neighbours,
-    skewed_fit,
+    fits_of_neighbours,
 )
 from jaxeval.ops.image_quality.resampling import cubic, resampled
 
@@ -208,10 +207,10 @@ def _of_blocks(plane: Plane, side: int, convention: NiqeConvention, flat: FlatPi
 def _of_block(block: Plane, convention: NiqeConvention, flat: FlatPixels) -> Float[Array, " half"]:
     ours = convention == "matlab"
     zeros_right = not ours and flat != "neither"
-    fit = skewed_fit(block, zeros_right=zeros_right)
-    values = [fit.shape, 0.5 * sum(fit.scales())]
-    for shift in SHIFTS:
-        fit = skewed_fit(neighbours(block, shift, circular=True), zeros_right=zeros_right)
-        left, right = fit.scales()
-        values += [fit.shape, fit.mean(), left, left if not ours and 0 not in shift else right]
-    return jnp.stack(values)
+    fits = fits_of_neighbours(block, True, itself=True, zeros_right=zeros_right)
+    left, right = fits.scales()
+    diagonal = np.array([not ours and 0 not in shift for shift in SHIFTS])
+    of_neighbours = [fits.shape[1:], fits.mean()[1:], left[1:], jnp.where(diagonal, left[1:], right[1:])]
+    return jnp.concatenate(
+        [jnp.stack([fits.shape[0], 0.5 * (left[0] + right[0])]), jnp.stack(of_neighbours, axis=1).reshape(-1)]
+    )

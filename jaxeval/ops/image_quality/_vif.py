@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._maths import map_mean, map_sum
+from jaxeval.ops.image_quality._maths import added, map_mean, map_sum
 from jaxeval.ops.image_quality.batches import Scores, check_positive, image_pair
 from jaxeval.ops.image_quality.colour import Colour, check_colour, each_in_colour, luma_yiq
 from jaxeval.ops.image_quality.resampling import Weights, resampled
@@ -189,6 +189,6 @@ def _mixture(y: Plane) -> tuple[Float[Array, " k"], Windows]:
     eigenvalues, inverse = spectrum(contract("in,jn->ij", vectors, vectors) / vectors.shape[1])
     blocks = y.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).transpose(1, 3, 0, 2)
     blocks = blocks.reshape(_BLOCK**2, -1)
-    energy = (contract("ij,jm->im", inverse, blocks) * blocks).sum(0) / _BLOCK**2
+    energy = added(contract("ij,jm->im", inverse, blocks) * blocks) / _BLOCK**2
     eigenvalues = jnp.where(eigenvalues > _NO_VARIANCE, eigenvalues, 0.0)
     return eigenvalues, jnp.maximum(energy, 0.0).reshape(height // _BLOCK, width // _BLOCK)

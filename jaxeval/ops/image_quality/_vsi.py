@@ -5,19 +5,21 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.ops.image_quality._maths import filtered, power, root, similarity, stretched, weighted_similarity
 from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
-from jaxeval.ops.image_quality.colour import LMN, lab, transform
+from jaxeval.ops.image_quality.colour import LMN, Planes, lab, mixed, planes_of
 from jaxeval.ops.image_quality.gradients import scharr
 from jaxeval.ops.image_quality.resampling import bilinear, resampled
 from jaxeval.ops.image_quality.windows import pad_image, pool
 
 Pixels = Float[Array, "h w c"]
 Plane = Float[Array, "h w"]
+Reduced = Float[Array, "h2 w2"]
 
 _SALIENCY, _GRADIENT, _CHROMA = 1.27, 386.0, 130.0  # constants of the similarities, for values from 0 to 255
 _GRADIENT_POWER, _CHROMA_POWER = 0.4, 0.02
@@ -57,41 +59,42 @@ def vsi(x: Numbers, y: Numbers, *, data_range: float | None = None) -> Scores:
 
 
 def _vsi(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
-    x, y = (jnp.broadcast_to(i * (1.0 / data_range), (*i.shape[:2], 3)) for i in (x, y))
-    saliency_x, saliency_y = _averaged(_sdsp(x)[..., None])[..., 0], _averaged(_sdsp(y)[..., None])[..., 0]
-    x, y = (_averaged(transform(i * 255.0, LMN)) for i in (x, y))
-    chroma = similarity(x[..., 1], y[..., 1], _CHROMA) * similarity(x[..., 2], y[..., 2], _CHROMA)
+    x, y = (planes_of(i) * (1.0 / data_range) for i in (x, y))
+    x, y = (jnp.broadcast_to(i, (3, *i.shape[1:])) for i in (x, y))
+    saliency_x, saliency_y = (_averaged(saliency) for saliency in lax.map(_sdsp, jnp.stack([x, y])))
+    x, y = (tuple(_averaged(plane) for plane in mixed(i * 255.0, LMN)) for i in (x, y))
+    chroma = similarity(x[1], y[1], _CHROMA) * similarity(x[2], y[2], _CHROMA)
     # The real part of a power of what may be negative.
     turned = jnp.where(chroma < 0, math.cos(math.pi * _CHROMA_POWER), 1.0)
     similar = (
         similarity(saliency_x, saliency_y, _SALIENCY)
-        * power(similarity(scharr(x[..., 0]), scharr(y[..., 0]), _GRADIENT), _GRADIENT_POWER)
+        * power(similarity(scharr(x[0]), scharr(y[0]), _GRADIENT), _GRADIENT_POWER)
         * power(jnp.abs(chroma), _CHROMA_POWER)
         * turned
     )
     return weighted_similarity(similar, jnp.maximum(saliency_x, saliency_y))
 
 
-def _averaged(x: Pixels) -> Pixels:
+def _averaged(x: Plane) -> Reduced:
     """Means of squares of round(least side / 256) pixels, with copied borders."""
-    size = max(1, round(min(x.shape[:2]) / 256))
+    size = max(1, round(min(x.shape) / 256))
     before, after = size // 2, (size - 1) // 2
     return pool(pad_image(x, (before, before), (after, after), "edge"), size)
 
 
-def _sdsp(x: Pixels) -> Plane:
+def _sdsp(x: Planes) -> Plane:
     """Saliency in [0, 1]: band-passed colour, near the centre, of warm colours."""
-    height, width, _ = x.shape
+    _, height, width = x.shape
     down, across = bilinear(height, _SIDE, False), bilinear(width, _SIDE, False)
-    colours = lab(jnp.stack([resampled(x[..., c], down, across) for c in range(3)], axis=-1))
+    colours = lab(jnp.stack([resampled(plane, down, across) for plane in x]))
     gabor, centre = _filters()
     # A shift of the colours is what the filter removes; without it their spectrum keeps more digits.
-    spectrum = jnp.fft.rfft2(colours - colours[:1, :1], axes=(0, 1))
-    passed = jnp.fft.irfft2(filtered(spectrum, gabor[..., None]), s=(_SIDE, _SIDE), axes=(0, 1))
-    warmth = stretched(colours[..., 1], _COLOURLESS) ** 2 + stretched(colours[..., 2], _COLOURLESS) ** 2
-    spread = jnp.ptp(colours[..., 1:], axis=(0, 1)).max()
+    spectrum = jnp.fft.rfft2(colours - colours[:, :1, :1])
+    passed = jnp.fft.irfft2(filtered(spectrum, gabor[None]), s=(_SIDE, _SIDE))
+    warmth = stretched(colours[1], _COLOURLESS) ** 2 + stretched(colours[2], _COLOURLESS) ** 2
+    spread = jnp.ptp(colours[1:], axis=(1, 2)).max()
     warm = jnp.where(spread > _COLOURLESS, -jnp.expm1(-warmth / _SIGMA_C**2), 1.0)
-    saliency = root(jnp.sum(passed**2, axis=-1)) * centre * warm
+    saliency = root(jnp.sum(passed**2, axis=0)) * centre * warm
     return stretched(resampled(saliency, bilinear(_SIDE, height, True), bilinear(_SIDE, width, True)))
 
 

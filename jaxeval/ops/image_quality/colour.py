@@ -28,9 +28,11 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality.batches import check_choice, check_data_range, check_images, each_image
+from jaxeval.ops.image_quality.windows import fenced
 
 Pixels = Float[Array, "_ _ _"]
 Plane = Float[Array, "h w"]
+Planes = Float[Array, "_ _ _"]  # channels first
 Colour = Literal["own", "each-channel", "y", "y-rounded", "rgb2gray", "bt601", "bt709"]
 View = Literal["all", "y", "y-rounded"]  # what `channels` took, the former name of `colour`
 COLOURS: tuple[Colour, ...] = get_args(Colour)
@@ -113,11 +115,12 @@ def check_colour(op: str, x: Numbers, colour: str) -> None:
         raise InputError(f"{op}: colour={colour!r} needs RGB or gray images; x has {x.shape[-1]} channels")
 
 
-def _of_channels(value: str) -> str:
+def of_channels(value: str) -> str:
+    """The colour that `channels`, its former name, meant by a value."""
     return "own" if value == "all" else value
 
 
-took_channels = renamed("channels", "colour", _of_channels)
+took_channels = renamed("channels", "colour", of_channels)
 
 
 def check_gray(op: str, colour: str, chromatic: bool) -> None:
@@ -245,14 +248,37 @@ def luma_yiq(x: Pixels) -> Plane:
     return x[..., 0] if x.shape[-1] == 1 else transform(x, YIQ[:1])[..., 0]
 
 
-def lab(x: Pixels) -> Pixels:
-    """CIE L*a*b* under D50 of sRGB in [0, 1], with piq's rounded constants."""
-    linear = jnp.where(x <= 0.04045, x / 12.92, ((jnp.maximum(x, 0.04045) + 0.055) / 1.055) ** 2.4)
-    xyz = transform(linear, _XYZ / _D50[:, None])
+def planes_of(x: Pixels) -> Planes:
+    """An image [H, W, C] as [C, H, W], kept: loops over planes run along pixels that lie side by side."""
+    return fenced(lambda x: (jnp.moveaxis(x, -1, 0),), x)[0]
+
+
+def mixed(x: Planes, matrix: np.ndarray) -> tuple[Plane, ...]:
+    """`transform` from planes to planes."""
+    return tuple(sum(float(m) * p for m, p in zip(row, x, strict=True)) for row in matrix)
+
+
+def lab(x: Planes) -> Planes:
+    """CIE L*a*b* under D50 of sRGB in [0, 1], with piq's rounded constants; kept.
+
+    Powers are made of exponentials and logarithms, of which XLA:CPU computes several at once.
+    """
+    return fenced(lambda x: (_lab(x),), x)[0]
+
+
+def _lab(x: Planes) -> Planes:
+    light = (jnp.maximum(x, 0.04045) + 0.055) / 1.055
+    linear = jnp.where(x <= 0.04045, x / 12.92, light * light * jnp.exp(0.4 * jnp.log(light)))
     cut = 0.008856
-    f = jnp.where(xyz > cut, jnp.cbrt(jnp.maximum(xyz, cut)), (903.3 * xyz + 16.0) / 116.0)
-    fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
-    return jnp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
+
+    def curved(value: Plane) -> Plane:
+        above = jnp.maximum(value, cut)
+        cube_root = jnp.exp(jnp.log(above) / 3.0)
+        cube_root = cube_root - (cube_root - above / (cube_root * cube_root)) / 3.0  # a step of Newton's iteration
+        return jnp.where(value > cut, cube_root, (903.3 * value + 16.0) / 116.0)
+
+    fx, fy, fz = fenced(lambda x: tuple(curved(v) for v in mixed(x, _XYZ / _D50[:, None])), linear)
+    return jnp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)])
 
 
 def _ycbcr(x: Pixels, *, data_range: float) -> Pixels:

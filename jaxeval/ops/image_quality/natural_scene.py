@@ -8,8 +8,10 @@ References: Mittal, Moorthy, Bovik, "No-reference image quality assessment in th
 2012; Lasmar, Stitou, Berthoumieu, "Multiscale skewed heavy tailed model for texture analysis", ICIP 2009.
 """
 
+import functools
 from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
@@ -22,6 +24,7 @@ from jaxeval.ops.image_quality.windows import blur, gaussian_taps
 
 Plane = Float[Array, "_ _"]
 Scalar = Float[Array, ""]
+Scalars = Float[Array, "*n"]
 FlatPixels = Literal["convention", "neither", "left", "right"]
 FLAT_PIXELS: tuple[FlatPixels, ...] = ("convention", "neither", "left", "right")
 
@@ -38,19 +41,19 @@ _RATIOS = np.exp(
 
 
 class SkewedFit(NamedTuple):
-    """An asymmetric generalised Gaussian: its shape, and the deviations of what lies left and right of 0."""
+    """Asymmetric generalised Gaussians: their shapes, and the deviations of what lies left and right of 0."""
 
-    shape: Scalar
-    left: Scalar
-    right: Scalar
+    shape: Scalars
+    left: Scalars
+    right: Scalars
 
-    def scales(self) -> tuple[Scalar, Scalar]:
-        """Its scale parameters on either side: deviation * sqrt(Gamma(1 / shape) / Gamma(3 / shape))."""
+    def scales(self) -> tuple[Scalars, Scalars]:
+        """The scale parameters on either side: deviation * sqrt(Gamma(1 / shape) / Gamma(3 / shape))."""
         factor = jnp.exp(0.5 * (gammaln(1.0 / self.shape) - gammaln(3.0 / self.shape)))
         return self.left * factor, self.right * factor
 
-    def mean(self) -> Scalar:
-        """Its mean: (right scale - left scale) * Gamma(2 / shape) / Gamma(1 / shape)."""
+    def mean(self) -> Scalars:
+        """The means: (right scale - left scale) * Gamma(2 / shape) / Gamma(1 / shape)."""
         left, right = self.scales()
         return (right - left) * jnp.exp(gammaln(2.0 / self.shape) - gammaln(1.0 / self.shape))
 
@@ -82,6 +85,22 @@ def neighbours(x: Plane, shift: tuple[int, int], circular: bool) -> Plane:
     (down, across), (height, width) = shift, x.shape
     first = x[: height - down, max(-across, 0) : width - max(across, 0)]
     return first * x[down:, max(across, 0) : width + min(across, 0)]
+
+
+def fits_of_neighbours(x: Plane, circular: bool, *, itself: bool = False, **options: bool) -> SkewedFit:
+    """The fits of the products with the neighbours of `SHIFTS`, and before them of `x` itself if asked for.
+
+    Args:
+      x: [H, W].
+      circular: as `neighbours` takes it.
+      itself: only where `circular`.
+      **options: of `skewed_fit`.
+    """
+    planes = [x] * itself + [neighbours(x, shift, circular) for shift in SHIFTS]
+    fit = functools.partial(skewed_fit, **options)
+    if circular:  # planes of one shape: a loop, whose body is compiled once
+        return lax.map(fit, jnp.stack(planes))
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *map(fit, planes))
 
 
 def skewed_fit(x: Plane, *, on_grid: bool = True, zeros_right: bool = False) -> SkewedFit:

@@ -9,7 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxeval.ops.image_quality._maths import filtered, magnitude, map_mean, order_statistic
+from jaxeval.ops.image_quality._maths import added, filtered, magnitude, map_mean, order_statistic
+from jaxeval.ops.image_quality.windows import fenced
 
 Plane = Float[Array, "h w"]
 
@@ -29,21 +30,34 @@ def phase_congruency(x: Plane) -> Plane:
     """Energy beyond the noise over the amplitudes' sum, over 4 orientations of 4 scales; 0 where there is none."""
     filters = _filters(*x.shape)
     spectrum = jnp.fft.fft2(x - lax.stop_gradient(map_mean(x)))
-    energies, amplitudes = jnp.zeros_like(x), jnp.zeros_like(x)
-    for angular, noise in zip(filters.angular, filters.noise, strict=True):
-        responses = jnp.fft.ifft2(filtered(spectrum[None], filters.radial * angular))
-        even, odd = responses.real, responses.imag
-        amplitude = magnitude(even, odd)
-        sum_even, sum_odd = even.sum(0), odd.sum(0)
-        length = magnitude(sum_even, sum_odd)
-        aligned = length > 0
-        across = jnp.abs(even * sum_odd[None] - odd * sum_even[None]).sum(0)
-        energy = length - across / jnp.where(aligned, length, 1.0)
-        threshold = noise * lower_median(amplitude[0].reshape(-1))
-        energies = energies + jnp.maximum(energy - threshold, 0.0)
-        amplitudes = amplitudes + amplitude.sum(0)
+
+    def add(found: tuple[Plane, Plane], direction: tuple[Plane, Float[Array, ""]]) -> tuple[tuple[Plane, Plane], None]:
+        angular, noise = direction
+        responses = jnp.fft.ifft2(filtered(spectrum[None], jnp.asarray(filters.radial) * angular[None]))
+        energy, amplitude, finest = fenced(_of_direction, responses.real, responses.imag)
+        threshold = noise.astype(x.dtype) * lower_median(finest.reshape(-1))
+        return (found[0] + jnp.maximum(energy - threshold, 0.0), found[1] + amplitude), None
+
+    # Zeros of the image's, which vary over the axes of a `shard_map` that it varies over.
+    nothing = (0.0 * x, 0.0 * x)
+    directions = (jnp.asarray(filters.angular), jnp.asarray(filters.noise))
+    (energies, amplitudes), _ = lax.scan(add, nothing, directions)
     responding = amplitudes > 0
     return jnp.where(responding, energies / jnp.where(responding, amplitudes, 1.0), 0.0 * amplitudes)
+
+
+def _of_direction(even: Float[Array, "s h w"], odd: Float[Array, "s h w"]) -> tuple[Plane, Plane, Plane]:
+    """Of the scales' responses in a direction: energy, the sum of amplitudes, and the finest one's amplitude.
+
+    Scale by scale, as sums over an axis would be taken again for each of its values.
+    """
+    amplitudes = [magnitude(*scale) for scale in zip(even, odd, strict=True)]
+    sum_even, sum_odd = added(even), added(odd)
+    length = magnitude(sum_even, sum_odd)
+    aligned = length > 0
+    across = [jnp.abs(e * sum_odd - o * sum_even) for e, o in zip(even, odd, strict=True)]
+    energy = length - sum(across[1:], start=across[0]) / jnp.where(aligned, length, 1.0)
+    return energy, sum(amplitudes[1:], start=amplitudes[0]), amplitudes[0]
 
 
 def lower_median(x: Float[Array, " n"]) -> Float[Array, ""]:

@@ -14,7 +14,13 @@ Weights = Float[np.ndarray, "_ _"]  # of rows and of columns, whose sizes are th
 
 def resampled(x: Float[Array, "h w"], tall: Weights, wide: Weights) -> Float[Array, "h2 w2"]:
     """Rows and columns mixed by the weights of `tall` [h2, h] and `wide` [w2, w]."""
-    return contract("oh,hp->op", jnp.asarray(tall), contract("hw,pw->hp", x, jnp.asarray(wide)))
+    x = x if _keeps(wide) else contract("hw,pw->hp", x, jnp.asarray(wide))
+    return x if _keeps(tall) else contract("oh,hp->op", jnp.asarray(tall), x)
+
+
+def _keeps(weights: Weights) -> bool:
+    """Whether weights are those of a size that stays."""
+    return weights.shape[0] == weights.shape[1] and np.array_equal(weights, np.eye(len(weights)))
 
 
 @functools.lru_cache(64)

@@ -1,7 +1,8 @@
 """Windows and what is done with them: blurs, pools and pads of one image.
 
 A blur runs along rows of [H, W * C] with the channels left interleaved: neighbours along W are C apart, every tap is
-one shifted slice, and loops run over long rows whatever C is.
+one shifted slice, and loops run over long rows whatever C is. Maps that are blurred alike are stacked first: a program
+has its taps once, whatever the number of maps.
 """
 
 import dataclasses
@@ -16,7 +17,8 @@ from jaxtyping import Array, Float
 from jaxeval.ops._derivatives import Arrays, linear
 
 Taps = tuple[float, ...]
-Rows = Float[Array, "_ _"]
+Rows = Float[Array, "*_ _ _"]
+Stack = Float[Array, "*m h w"]
 
 
 def gaussian_taps(size: int, sigma: float) -> Taps:
@@ -41,40 +43,32 @@ def _float32_taps(values: np.ndarray) -> Taps:
     return tuple(float(t) for t in taps)
 
 
-def rows(x: Float[Array, "h *rest"], taps: Taps) -> Float[Array, "k *rest"]:
-    """Correlation along the first axis, at positions where the window fits."""
-    length = x.shape[0] - len(taps) + 1
-    return _weighted((lax.slice_in_dim(x, i, i + length) for i in range(len(taps))), taps)
+def rows(x: Float[Array, "*m h w"], taps: Taps) -> Float[Array, "*m k w"]:
+    """Correlation along the last axis but one, at positions where the window fits."""
+    length = x.shape[-2] - len(taps) + 1
+    return _weighted((lax.slice_in_dim(x, i, i + length, axis=-2) for i in range(len(taps))), taps)
 
 
-def columns(x: Rows, taps: Taps, step: int = 1) -> Float[Array, "h k"]:
-    """Correlation along the second axis with taps `step` apart, at positions where the window fits."""
-    length = x.shape[1] - (len(taps) - 1) * step
-    return _weighted((lax.slice_in_dim(x, i * step, i * step + length, axis=1) for i in range(len(taps))), taps)
+def columns(x: Float[Array, "*m h w"], taps: Taps, step: int = 1) -> Float[Array, "*m h k"]:
+    """Correlation along the last axis with taps `step` apart, at positions where the window fits."""
+    length = x.shape[-1] - (len(taps) - 1) * step
+    return _weighted((lax.slice_in_dim(x, i * step, i * step + length, axis=-1) for i in range(len(taps))), taps)
 
 
 def blur(maps: tuple[Rows, ...], taps: Taps, step: int = 1) -> tuple[Rows, ...]:
-    """Correlation of maps along both axes with the same taps, at positions where the window fits."""
-    return linear(_Blur(taps, step), _BlurTransposed(taps, step), maps, beside=_Blur(taps, step, kept=True))
+    """Correlation along the last two axes of maps of one shape, with the same taps, where the window fits."""
+    return linear(_Blur(taps, step), _BlurTransposed(taps, step), maps)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Blur:
-    """`blur` as a linear map.
-
-    The derivatives of what follows use each value several times: there it is kept instead of computed again each time.
-    """
+    """`blur` as a linear map."""
 
     taps: Taps
     step: int
-    kept: bool = False
 
     def __call__(self, _: Arrays, maps: Arrays) -> tuple[Rows, ...]:
-        return fenced(self._blurred, *maps) if self.kept else self._blurred(*maps)
-
-    def _blurred(self, *maps: Rows) -> tuple[Rows, ...]:
-        tall = fenced(lambda *m: tuple(rows(i, self.taps) for i in m), *maps)
-        return tuple(columns(v, self.taps, self.step) for v in tall)
+        return tuple(blurred_stack(stacked(lambda *m: m, *maps), self.taps, self.step))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +86,21 @@ class _BlurTransposed:
         reach = len(self.taps) - 1
 
         def padded(*maps: Rows) -> tuple[Rows, ...]:
-            return tuple(jnp.pad(m, ((reach, reach), (reach * self.step, reach * self.step))) for m in maps)
+            around = ((0, 0),) * (maps[0].ndim - 2) + ((reach, reach), (reach * self.step, reach * self.step))
+            return tuple(jnp.pad(m, around) for m in maps)
 
-        return _Blur(self.taps[::-1], self.step)((), fenced(padded, *maps))
+        return tuple(blurred_stack(stacked(padded, *maps), self.taps[::-1], self.step))
+
+
+def stacked(function: Callable[..., tuple[Rows, ...]], *arrays: Array) -> Stack:
+    """The maps that `function(*arrays)` returns, of one shape, as one array that is kept."""
+    return fenced(lambda *a: (jnp.stack(function(*a)),), *arrays)[0]
+
+
+def blurred_stack(maps: Stack, taps: Taps, step: int = 1) -> Float[Array, "*m h2 w2"]:
+    """`blur` of maps that are stacked, with the derivatives that JAX makes; kept, as what follows uses values often."""
+    (tall,) = fenced(lambda m: (rows(m, taps),), maps)
+    return fenced(lambda m: (columns(m, taps, step),), tall)[0]
 
 
 def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[Array, ...]:
@@ -109,15 +115,23 @@ def fenced(function: Callable[..., tuple[Array, ...]], *arrays: Array) -> tuple[
 
     def nothing(*arrays: Array) -> tuple[Array, ...]:
         # NaN of the arrays themselves: under `shard_map` a constant would not vary over the axes that they vary over.
-        value = sum(lax.stop_gradient(i[(0,) * i.ndim]) for i in arrays)
+        firsts = [lax.stop_gradient(i[(0,) * i.ndim]) for i in arrays]
+        value = sum(firsts[1:], start=firsts[0])
         return tuple(jnp.broadcast_to(jnp.asarray(value, s.dtype), s.shape) for s in shapes)
 
     return lax.cond(jnp.isnan(first), nothing, function, *arrays)
 
 
 def _weighted(slices: Iterable[Array], taps: Taps) -> Array:
-    """The sum of slices times taps; taps of 0 are left out."""
-    terms = [s if t == 1.0 else s * t for s, t in zip(slices, taps, strict=True) if t != 0.0]
+    """The sum of slices times taps; taps of 0 are left out, and slices of equal taps on either side added first."""
+    parts = list(slices)
+    if taps == taps[::-1]:
+        half = len(taps) // 2
+        parts = [a + b for a, b in zip(parts[:half], parts[: half - 1 + len(taps) % 2 : -1], strict=True)] + parts[
+            half:
+        ]
+        parts, taps = parts[: len(taps) - half], taps[: len(taps) - half]
+    terms = [s if t == 1.0 else s * t for s, t in zip(parts, taps, strict=True) if t != 0.0]
     return sum(terms[1:], start=terms[0])
 
 

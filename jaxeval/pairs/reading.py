@@ -1,0 +1,93 @@
+"""What scoring with a reference and without have in common: the sets that were given, and their images' headers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxeval._arguments import path, several
+from jaxeval.errors import InputError, MissingPackageError
+from jaxeval.files import local_path
+from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, stored_image
+from jaxeval.pairs.batches import Task
+
+MOST_THREADS = 32
+
+
+def sets_given(name: str, distorted: Any) -> Any:
+    """Checks sets of images: one path, several, or several by name."""
+    if isinstance(distorted, Mapping):
+        return {own: path(name, one) for own, one in distorted.items()}
+    return several(path)(name, distorted)
+
+
+def named_sets(
+    given: str | Path | Sequence[str | Path] | Mapping[str, str | Path], what: str
+) -> list[tuple[str, Path]]:
+    """The sets that a user gave, by name; `what` one is, for messages.
+
+    Raises:
+      InputError: none is given, or one twice.
+    """
+    if isinstance(given, Mapping):
+        named = [(str(name), local_path(path)) for name, path in given.items()]
+    else:
+        several = [given] if isinstance(given, str | Path) else list(given)
+        named = [(str(path), local_path(path)) for path in several]
+    if not named:
+        raise InputError(f"no {what} was given; name at least one folder")
+    twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
+    if twice:
+        raise InputError(f"the {what} {twice[0]!r} is given twice")
+    return named
+
+
+def example_of(tasks: Sequence[Task]) -> dict[PixelLayout, str]:
+    """The place of one image of each layout, to be named in messages."""
+    return {task.layout: task.distorted.where for task in reversed(tasks)}
+
+
+class HeaderReader:
+    """Reads headers, and keeps what is done to each image."""
+
+    def __init__(self, rules: PixelRules):
+        self._rules = rules
+        self._notes: dict[int, tuple[str, ...]] = {}  # by the item's identity; items outlive the reader's use
+
+    def layout_or_error(self, item: Item) -> PixelLayout | InputError:
+        """What an image's pixels are, or why it cannot be read."""
+        try:
+            found = stored_image(item, self._rules)
+        except MissingPackageError:  # which is no fault of the image, to be left out for it
+            raise
+        except InputError as error:
+            return error
+        self._notes[id(item)] = found.notes
+        return found.layout
+
+    def notes(self, item: Item) -> tuple[str, ...]:
+        """The notes of what is done to an image's pixels as it is read."""
+        return self._notes.get(id(item), ())
+
+    def report(
+        self,
+        own: str,
+        reference: str | None,
+        scored: Sequence[Task],
+        left_out: Sequence[tuple[Task, str]],
+        of_place: Mapping[str, int],
+    ) -> ReadReport:
+        """How the images of a set were read, each counted once."""
+        report = ReadReport()
+        once: dict[int, tuple[Item, PixelLayout]] = {}
+        for task in scored:
+            item = task.reference if own == reference else task.distorted if task.set == own else None
+            if item is not None:
+                once[id(item)] = item, task.layout
+        for item, layout in once.values():
+            report.count += 1
+            report.sizes.add(layout.height, layout.width)
+            report.note_all(self.notes(item))
+        report.skipped = [(task.image, reason) for task, reason in left_out if task.set == own]
+        for what, times in of_place.items():
+            report.note(what, times)
+        return report
