@@ -125,6 +125,16 @@ def test_an_archive_of_a_folder_has_the_names_below_it_where_only_these_match(ou
         score_pairs(x, write_zip(tmp_path / "o.zip", {"o/z1.png": PNG, "o/z2.png": PNG}), metrics="mae")
 
 
+def test_a_pattern_is_for_sets_with_names(ours, tmp_path):
+    files = {f"{name}x4.png": encode(image, "PNG") for name, image in zip(NAMES, OURS, strict=True)}
+    named = write_zip(tmp_path / "a.zip", files)
+    found = score_pairs(ours["folder"], [named, ours["npy"]], metrics="mae", pattern=["*x4", "*"])
+    assert [one.values["mae"] for one in found.scores] == [0.0] * 8
+    for reference, distorted in ((ours["npy"], named), (ours["folder"], ours["npy"])):
+        with pytest.raises(InputError, match=r"pattern '\*x4' is of names, and the images of .*npy' have none"):
+            score_pairs(reference, distorted, metrics="mae", pattern="*x4")
+
+
 def test_what_else_an_archive_holds_is_counted(ours, tmp_path):
     files = {f"{name}.png": encode(image, "PNG") for name, image in zip(NAMES, OURS, strict=True)}
     junk = {"notes.txt": b"x", "__MACOSX/._a.png": b"x", "clip.heic": b"x"}
