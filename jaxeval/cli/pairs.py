@@ -69,9 +69,9 @@ def pairs(
 ) -> None:
     """Score DISTORTED images against the REFERENCE images of the same name.
 
-    Each is a folder, a .zip or a .tar of images, an array file (.npy, .npz), an image, or a video (.y4m; .mp4, .mkv,
-    ... with the extra `video`, PyAV). Extensions may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair; images of
-    arrays are matched by number. Floats (TIFF, arrays, and .exr with the extra `exr`) need --data-range. Several
+    Each is a folder, a .zip or a .tar of images, an array file (.npy, .npz), an image, or a video (.y4m; .mp4, .mkv and
+    others with the extra `video`, PyAV). Extensions may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair; images
+    of arrays are matched by number. Floats (TIFF, arrays, and .exr with the extra `exr`) need --data-range. Several
     DISTORTED sets give one table, with paired differences.
     """
     from jaxeval.ops.image_quality.colour import of_channels

@@ -101,13 +101,28 @@ def stored_image(item: Item, rules: PixelRules = _AS_STORED) -> StoredImage:
     Raises:
       InputError: as `pixel_layout`.
     """
+    layout, notes = _from_header(item, rules)
+    notes = list(notes)
+    if rules.gray == "as-rgb" and layout.channels == 1:
+        layout = dataclasses.replace(layout, channels=3)
+        notes.append(report.GRAY)
+    kept = [side - side % rules.modcrop for side in (layout.height, layout.width)]
+    if 0 in kept:
+        raise InputError(f"{item.where} is {layout}, of which modcrop {rules.modcrop} leaves nothing")
+    if kept != [layout.height, layout.width]:
+        layout = dataclasses.replace(layout, height=kept[0], width=kept[1])
+        notes.append(report.MODCROPPED)
+    return StoredImage(layout, tuple(notes))
+
+
+def _from_header(item: Item, rules: PixelRules) -> StoredImage:
+    """What the pixels of a file are, whole and of their own channels."""
     if (of_array := _array_of(item)) is not None:
-        return _ruled(_stored_array(of_array, item.where, rules), item.where, rules)
+        return _stored_array(of_array, item.where, rules)
     data = _read(item)
     if (light := _float_image(data, item.where, rules)) is not None:
-        layout = PixelLayout(light.height, light.width, light.channels, _FLOAT_BITS)
         notes = [*light.notes, *([rules.alpha_note] if light.alpha else [])]
-        return _ruled(StoredImage(layout, tuple(notes)), item.where, rules)
+        return StoredImage(PixelLayout(light.height, light.width, light.channels, _FLOAT_BITS), tuple(notes))
     with _opened(data, item.where) as image:
         layout = _layout(image, data, item.where)
         notes = [_MODE_NOTES[image.mode]] if image.mode in _MODE_NOTES else []
@@ -122,7 +137,7 @@ def stored_image(item: Item, rules: PixelRules = _AS_STORED) -> StoredImage:
             notes.append(rules.exif_note)
         if rules.exif == "apply" and orientation > 4:
             layout = dataclasses.replace(layout, height=layout.width, width=layout.height)
-    return _ruled(StoredImage(layout, tuple(notes)), item.where, rules)
+    return StoredImage(layout, tuple(notes))
 
 
 def decode_exact(item: Item, rules: PixelRules = _AS_STORED) -> Pixels:
@@ -143,11 +158,19 @@ def decode_exact(item: Item, rules: PixelRules = _AS_STORED) -> Pixels:
         (whole numbers of 32 bits, numbers of bits such as 12, colour of more than 8 bits in other formats than PNG).
       MissingPackageError: it is an EXR, and the library that reads it is not installed.
     """
+    pixels = _whole(item, rules)
+    height, width, channels = pixels.shape
+    pixels = pixels[: height - height % rules.modcrop, : width - width % rules.modcrop]
+    return np.repeat(pixels, 3, 2) if rules.gray == "as-rgb" and channels == 1 else pixels
+
+
+def _whole(item: Item, rules: PixelRules) -> Pixels:
+    """The pixels of a file, whole and of their own channels."""
     if (of_array := _array_of(item)) is not None:
-        return _kept(_array_pixels(of_array, item.where, rules), rules)
+        return _array_pixels(of_array, item.where, rules)
     data = _read(item)
     if (light := _float_image(data, item.where, rules)) is not None:
-        return _kept(_float_values(light, item.where), rules)
+        return _float_values(light, item.where)
     with _opened(data, item.where) as image:
         layout = _layout(image, data, item.where)
         try:
@@ -159,29 +182,7 @@ def decode_exact(item: Item, rules: PixelRules = _AS_STORED) -> Pixels:
             raise InputError(f"{item.where} cannot be decoded: {said_by(error)}") from error
     if pixels.shape != (layout.height, layout.width, layout.channels):
         raise InputError(f"{item.where} is {layout} by its header, but its pixels have shape {list(pixels.shape)}")
-    return _kept(turned(pixels, orientation), rules)
-
-
-def _ruled(stored: StoredImage, where: str, rules: PixelRules) -> StoredImage:
-    """What an image is once gray is RGB and sides are multiples, if the rules want it."""
-    layout, notes = stored.layout, [*stored.notes]
-    if rules.gray == "as-rgb" and layout.channels == 1:
-        layout = dataclasses.replace(layout, channels=3)
-        notes.append(report.GRAY)
-    kept = [side - side % rules.modcrop for side in (layout.height, layout.width)]
-    if 0 in kept:
-        raise InputError(f"{where} is {layout}, of which modcrop {rules.modcrop} leaves nothing")
-    if kept != [layout.height, layout.width]:
-        layout = dataclasses.replace(layout, height=kept[0], width=kept[1])
-        notes.append(report.MODCROPPED)
-    return StoredImage(layout, tuple(notes))
-
-
-def _kept(pixels: np.ndarray, rules: PixelRules) -> np.ndarray:
-    """The pixels of which `_ruled` tells."""
-    height, width, channels = pixels.shape
-    pixels = pixels[: height - height % rules.modcrop, : width - width % rules.modcrop]
-    return np.repeat(pixels, 3, 2) if rules.gray == "as-rgb" and channels == 1 else pixels
+    return turned(pixels, orientation)
 
 
 def _array_of(item: Item) -> StoredPixels | None:

@@ -95,6 +95,17 @@ def open_images(path: str | Path) -> ImageSet:
     return found
 
 
+SAME_NAME = "*"
+"""The pattern of distorted images that are called as the reference's."""
+
+
+def check_pattern(pattern: str) -> str:
+    """The pattern; raises InputError unless it has one `*`, the place of the reference's name."""
+    if pattern.count("*") != 1:
+        raise InputError(f"pattern {pattern!r} must have one *, which stands for the reference's name, as in '*x4'")
+    return pattern
+
+
 def number_name(number: int) -> str:
     """How an image without a name is called, by its number from 0."""
     return f"{number:06d}"
@@ -163,17 +174,6 @@ def _without_top_folders(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageS
 def _natural(stem: str) -> list[tuple[int, str]]:
     """A key that puts 10 after 9."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", stem)]
-
-
-SAME_NAME = "*"
-"""The pattern of distorted images that are called as the reference's."""
-
-
-def check_pattern(pattern: str) -> str:
-    """The pattern; raises InputError unless it has one `*`, the place of the reference's name."""
-    if pattern.count("*") != 1:
-        raise InputError(f"pattern {pattern!r} must have one *, which stands for the reference's name, as in '*x4'")
-    return pattern
 
 
 def match_pairs(

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from jaxeval.errors import InputError
 from jaxeval.ops import image_quality as iq
+from jaxeval.ops.image_quality.by_tiles import SSIM_BY_TILES, PixelError, pixel_error_by_tiles, ssim_by_tiles
 from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, clip_iqa_op, dists_op, lpips_op, niqe_op
 
 Better = Literal["lower", "higher"]
@@ -81,6 +82,27 @@ def _plain(op: Op) -> Callable[..., LoadedOp]:
     return load
 
 
+def _of_pixels(op: Op, kind: PixelError) -> Callable[..., LoadedOp]:
+    """The loader of an error that is a mean over pixels, or a function of one."""
+
+    def load(weights_dir: object = None, *, colour: iq.Colour = "own") -> LoadedOp:
+        del weights_dir
+        by_tiles = functools.partial(pixel_error_by_tiles, kind=kind, colour=colour)
+        by_channels = colour == "each-channel" and kind in ("psnr", "rmse")  # a mean of these, not of pixels
+        return LoadedOp(functools.partial(op, colour=colour), any_size=None if by_channels else by_tiles)
+
+    return load
+
+
+def _ssim(
+    weights_dir: object = None, *, convention: iq.SsimConvention = "scikit-image", colour: iq.Colour = "own"
+) -> LoadedOp:
+    del weights_dir
+    options = {"convention": convention, "colour": colour}
+    by_tiles = functools.partial(ssim_by_tiles, **options) if convention in SSIM_BY_TILES else None
+    return LoadedOp(functools.partial(iq.ssim, **options), any_size=by_tiles)
+
+
 def _exposure(part: str) -> Op:
     def op(x: Any, *, data_range: float) -> Any:
         return getattr(iq.exposure(x, data_range=data_range), part)
@@ -136,11 +158,13 @@ def _brisque(name: str, label: str, convention: iq.BrisqueConvention, definition
 
 
 _ALL = (
-    PairMeasure("psnr", "PSNR", _plain(iq.psnr), "higher", "10 log10(range^2 / MSE)", takes_colour=True, unit="dB"),
+    PairMeasure(
+        "psnr", "PSNR", _of_pixels(iq.psnr, "psnr"), "higher", "10 log10(range^2 / MSE)", takes_colour=True, unit="dB"
+    ),
     PairMeasure(
         "ssim",
         "SSIM",
-        _plain(iq.ssim),
+        _ssim,
         "higher",
         "Wang et al. 2004; by the convention's windows, borders and variance",
         get_args(iq.SsimConvention),
@@ -171,9 +195,11 @@ _ALL = (
         least_side=161,
         range=_SIGNED,
     ),
-    PairMeasure("mse", "MSE", _plain(iq.mse), "lower", "in squared levels", takes_colour=True, in_levels=True),
-    PairMeasure("rmse", "RMSE", _plain(iq.rmse), "lower", "in levels", takes_colour=True, in_levels=True),
-    PairMeasure("mae", "MAE", _plain(iq.mae), "lower", "in levels", takes_colour=True, in_levels=True),
+    PairMeasure(
+        "mse", "MSE", _of_pixels(iq.mse, "mse"), "lower", "in squared levels", takes_colour=True, in_levels=True
+    ),
+    PairMeasure("rmse", "RMSE", _of_pixels(iq.rmse, "rmse"), "lower", "in levels", takes_colour=True, in_levels=True),
+    PairMeasure("mae", "MAE", _of_pixels(iq.mae, "mae"), "lower", "in levels", takes_colour=True, in_levels=True),
     PairMeasure(
         "psnr-hvs",
         "PSNR-HVS",

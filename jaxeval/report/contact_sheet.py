@@ -4,17 +4,18 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.images import PixelLayout, PixelRules, decode_exact, open_video
+from jaxeval.images import PixelRules, decode_exact, open_video
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
 from jaxeval.pairs.matching import open_images
 from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
-from jaxeval.report.drawing import FAINT, PAPER, cut, file_names, fitted, png_bytes, shown, white_of_floats, write_text
-from jaxeval.report.order import from_worst, values_as_text
+from jaxeval.report.drawing import FAINT, PAPER, file_names, fitted, png_bytes, shown, write_text
+from jaxeval.report.order import drawn_ranges, from_worst, values_as_text, within
 
 _PANEL, _GAP, _LABEL, _HEAD = (300, 260), 10, 24, 64
 _COLUMNS = 3
@@ -63,11 +64,10 @@ def draw_contact_sheets(
         if len(scores) > count:
             chosen, title = [*chosen, scores[-1]], f"{title}, and the best"
         pixels = _pixels(evaluation, name, [score.image for score in chosen])
-        white = white_of_floats(pixels, evaluation.manifest["settings"]["data_range"])
-        if white is not None:
-            title += f"; floats cut to 0 to {white:g}"
+        ranges = drawn_ranges(pixels, chosen, evaluation.manifest["settings"]["data_range"])
+        images = [shown(within(image, most), most) for image, most in zip(pixels, ranges, strict=True)]
         path = folder / f"{own}.png"
-        write_atomically(path, png_bytes(_sheet(name, title, metric, chosen, len(scores), pixels, white)))
+        write_atomically(path, png_bytes(_sheet(name, title, metric, chosen, len(scores), images)))
         sheets.append(path)
     return sheets
 
@@ -85,18 +85,10 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: list[str]) -> li
 
 
 def _sheet(
-    name: str,
-    title: str,
-    metric: str,
-    chosen: list[PairScores],
-    total: int,
-    pixels: list[np.ndarray],
-    white: float | None,
+    name: str, title: str, metric: str, chosen: list[PairScores], total: int, images: list[UInt8[np.ndarray, "h w 3"]]
 ) -> Image.Image:
     columns = min(_COLUMNS, len(chosen))
-    ranges = [PixelLayout(score.height, score.width, score.channels, score.bits).data_range for score in chosen]
-    drawn = [shown(cut(image, white), most or white) for image, most in zip(pixels, ranges, strict=True)]
-    panels = [fitted(image, *_PANEL) for image in drawn]
+    panels = [fitted(image, *_PANEL) for image in images]
     rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     heights = [2 * _LABEL + max(panel.height for panel in row) + _GAP for row in rows]
     width = max(columns * (_PANEL[0] + _GAP) + _GAP, 640)

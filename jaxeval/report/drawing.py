@@ -11,7 +11,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (110, 110, 110)
-_BRIGHT = 0.995  # share of the values of light that are told apart
 
 
 def coloured(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -20,28 +19,11 @@ def coloured(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def shown(pixels: np.ndarray, data_range: float | None = None) -> UInt8[np.ndarray, "h w 3"]:
-    """Pixels as stored, of 0 to `data_range` (None: that of the dtype, which floats have not), as 8-bit RGB."""
-    data_range = int(np.iinfo(pixels.dtype).max) if data_range is None else data_range
-    stored = data_range == 255 and pixels.dtype == np.uint8
-    eight = pixels if stored else (pixels * (255.0 / data_range)).round().astype(np.uint8)
+    """Pixels from 0 to `data_range` (None: what the dtype can hold), gray or RGB, as 8-bit RGB."""
+    data_range = float(np.iinfo(pixels.dtype).max) if data_range is None else data_range
+    whole = pixels.dtype == np.uint8 and data_range == 255
+    eight = pixels if whole else (pixels * (255.0 / data_range)).round().astype(np.uint8)
     return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else eight
-
-
-def white_of_floats(images: Sequence[np.ndarray], data_range: float | None) -> float | None:
-    """The value that is drawn white in those of the images that are floats; None if there are none.
-
-    It is the data range that the user gave; without one, what one value in 200 of them exceeds.
-    """
-    floats = [image.ravel() for image in images if image.dtype == np.float32]
-    if not floats:
-        return None
-    white = float(np.quantile(np.concatenate(floats), _BRIGHT)) if data_range is None else data_range
-    return white if white > 0 else 1.0
-
-
-def cut(pixels: np.ndarray, white: float | None) -> np.ndarray:
-    """Floats cut to 0 to `white`; others as they are."""
-    return pixels if white is None or pixels.dtype != np.float32 else np.clip(pixels, 0, np.float32(white))
 
 
 def fitted(pixels: UInt8[np.ndarray, "h w 3"], width: int, height: int) -> Image.Image:
