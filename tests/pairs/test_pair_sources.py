@@ -318,6 +318,22 @@ def test_gray_and_sides_of_floats_follow_the_rules_of_other_images(tmp_path):
     assert len(notes) == 2
 
 
+def test_floats_of_many_sizes_and_around_zero(tmp_path):
+    """Of more than eight sizes some measures are computed by tiles."""
+    sides = range(20, 30)
+    for name, seed in (("r", 0), ("d", 1)):
+        write_folder(tmp_path / name, {f"{n}.tif": tiff(light(n, n + 3, 3, seed=seed) - 0.1) for n in sides})
+    found = score_pairs(tmp_path / "r", tmp_path / "d", metrics="psnr,mae,ssim", data_range=4.0)
+    for one in found.scores:
+        n = int(one.image)
+        x, y = light(n, n + 3, 3, seed=1)[None] - 0.1, light(n, n + 3, 3)[None] - 0.1
+        expected = {"psnr": iq.psnr, "mae": iq.mae, "ssim": iq.ssim}
+        for metric, op in expected.items():
+            np.testing.assert_allclose(one.values[metric], op(x, y, data_range=4.0)[0], rtol=1e-4)
+    with pytest.raises(InputError, match=r"psnr: .* has values from .*, which data_range=0\.1 does not fit"):
+        score_pairs(tmp_path / "r", tmp_path / "d", metrics="psnr", data_range=0.1)
+
+
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 def test_a_missing_package_is_no_fault_of_an_image(lights, monkeypatch, on_error):
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
