@@ -129,8 +129,8 @@ def score(
 ) -> None:
     """Score IMAGES by themselves: NIQE, BRISQUE, PIQE, CLIP-IQA, sharpness and others.
 
-    Each of IMAGES is a folder of images, an image, or a video. Several give one table, with the differences of images
-    that have the same name.
+    Each of IMAGES is a folder, an archive or an array file of images, an image, or a video. Several give one table,
+    with the differences of images that have the same name.
     """
     from jaxeval.pairs import score_images
     from jaxeval.report import draw_contact_sheets

@@ -1,4 +1,4 @@
-"""Which images of two folders belong together: those with the same relative name, whatever the extension.
+"""Which images of two sets belong together: those with the same relative name, whatever the extension.
 
 Or those whose name is made of the reference's by a pattern. Letters are compared as Unicode has them composed (NFC):
 file systems of Apple's store an accent behind its letter.

@@ -144,6 +144,13 @@ def score_pairs(
         raise InputError(f"{pooled_names(metrics)[0]} is of a video's frames together; of images give psnr")
     threads = threads or min(MOST_THREADS, os.cpu_count() or 1)
     opened = {name: open_images(reference)} | {own: open_images(path) for own, path in sets}
+    for own, one in patterns.items():
+        nameless = next((place for place in (name, own) if opened[place].numbered), None)
+        if one != SAME_NAME and nameless is not None:
+            raise InputError(
+                f"pattern {one!r} is of names, and the images of {nameless!r} have none; leave it out, or give '*' for "
+                f"{own!r}"
+            )
     opened, in_order = with_names(opened)
     ours, theirs = opened[name], {own: opened[own] for own, _ in sets}
     matchings = [

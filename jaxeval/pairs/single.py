@@ -53,7 +53,8 @@ def score_images(
     """Scores images that have no reference, one by one: NIQE, BRISQUE, PIQE, sharpness and others.
 
     Args:
-      images: a folder of images (at any depth), an image, or a video; or several such sets, perhaps by name.
+      images: a folder of images (at any depth), an archive, an array file, an image, or a video, as for `score_pairs`;
+        or several such sets, perhaps by name.
       metrics: names of `jaxeval.pairs.PAIR_MEASURES` that are `alone`, as a list or comma-separated; or `no-reference`,
         all of them, of which those whose weights are not there are left out and said.
       convention: whose CLIP-IQA: a name, or `clip-iqa=NAME`.

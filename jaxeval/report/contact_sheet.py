@@ -85,7 +85,7 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: list[str]) -> li
 
 
 def _sheet(
-    name: str, title: str, metric: str, chosen: list[PairScores], total: int, images: list[UInt8[np.ndarray, "h w 3"]]
+    name: str, title: str, metric: str, chosen: list[PairScores], total: int, images: list[UInt8[np.ndarray, "_ _ 3"]]
 ) -> Image.Image:
     columns = min(_COLUMNS, len(chosen))
     panels = [fitted(image, *_PANEL) for image in images]

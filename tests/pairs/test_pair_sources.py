@@ -14,8 +14,8 @@ from image_samples import encode, noise, write_folder, write_tar, write_zip
 import jaxeval.ops.image_quality as iq
 from jaxeval.cli import main
 from jaxeval.errors import InputError, MissingPackageError
-from jaxeval.pairs import PairsEvaluation, score_pairs
-from jaxeval.report import draw_exhibits
+from jaxeval.pairs import PairsEvaluation, score_images, score_pairs
+from jaxeval.report import draw_contact_sheets, draw_exhibits
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
@@ -123,6 +123,16 @@ def test_an_archive_of_a_folder_has_the_names_below_it_where_only_these_match(ou
         assert len(draw_exhibits(found, tmp_path / "e", count=1)) == len(sets)
     with pytest.raises(InputError, match="has the name of one in"):
         score_pairs(x, write_zip(tmp_path / "o.zip", {"o/z1.png": PNG, "o/z2.png": PNG}), metrics="mae")
+
+
+def test_a_pattern_is_for_sets_with_names(ours, tmp_path):
+    files = {f"{name}x4.png": encode(image, "PNG") for name, image in zip(NAMES, OURS, strict=True)}
+    named = write_zip(tmp_path / "a.zip", files)
+    found = score_pairs(ours["folder"], [named, ours["npy"]], metrics="mae", pattern=["*x4", "*"])
+    assert [one.values["mae"] for one in found.scores] == [0.0] * 8
+    for reference, distorted in ((ours["npy"], named), (ours["folder"], ours["npy"])):
+        with pytest.raises(InputError, match=r"pattern '\*x4' is of names, and the images of .*npy' have none"):
+            score_pairs(reference, distorted, metrics="mae", pattern="*x4")
 
 
 def test_what_else_an_archive_holds_is_counted(ours, tmp_path):
@@ -281,6 +291,47 @@ def test_a_value_that_is_not_finite_is_named_or_its_image_left_out(lights, tmp_p
         score_pairs(lights[0][0], tmp_path, metrics="hdr-flip")
     found = score_pairs(lights[0][0], tmp_path, metrics="hdr-flip", on_error="skip")
     assert [one.image for one in found.scores] == ["a", "b"]
+
+
+def test_images_by_themselves_come_from_every_kind_of_set(ours, lights, tmp_path):
+    found = score_images(list(ours.values()), metrics="brightness")
+    for place in ours.values():
+        own = [one.values["brightness"] for one in found.scores if one.set == str(place)]
+        expected = [one.values["brightness"] for one in found.scores if one.set == str(ours["folder"])]
+        np.testing.assert_allclose(own, expected, rtol=1e-6)
+    with pytest.raises(InputError, match=r"whose range is not known, and brightness needs it; say it \(--data-range"):
+        score_images(lights[0][0], metrics="brightness")
+    large = [light(40, 40, 3, seed=seed) for seed in range(3)]
+    files = {f"{name}.tif": tiff(image) for name, image in zip("abc", large, strict=True)}
+    found = score_images(write_zip(tmp_path / "a.zip", files), metrics="piqe", data_range=2.0)
+    assert len(draw_contact_sheets(found, tmp_path / "e")) == 1
+
+
+def test_gray_and_sides_of_floats_follow_the_rules_of_other_images(tmp_path):
+    gray = light(2, 13, 14)
+    np.save(tmp_path / "a.npy", gray)
+    write_folder(tmp_path / "f", {f"{i}.tif": tiff(np.repeat(gray[i][:12, :12, None], 3, 2)) for i in range(2)})
+    found = score_pairs(tmp_path / "f", tmp_path / "a.npy", metrics="mae", data_range=4.0, gray="as-rgb", modcrop=4)
+    assert [(one.height, one.width, one.channels, one.values["mae"]) for one in found.scores] == [(12, 12, 3, 0.0)] * 2
+    notes = found.manifest["reports"][str(tmp_path / "a.npy")]["notes"]
+    assert set(notes.values()) == {2}
+    assert len(notes) == 2
+
+
+def test_floats_of_many_sizes_and_around_zero(tmp_path):
+    """Of more than eight sizes some measures are computed by tiles."""
+    sides = range(20, 30)
+    for name, seed in (("r", 0), ("d", 1)):
+        write_folder(tmp_path / name, {f"{n}.tif": tiff(light(n, n + 3, 3, seed=seed) - 0.1) for n in sides})
+    found = score_pairs(tmp_path / "r", tmp_path / "d", metrics="psnr,mae,ssim", data_range=4.0)
+    for one in found.scores:
+        n = int(one.image)
+        x, y = light(n, n + 3, 3, seed=1)[None] - 0.1, light(n, n + 3, 3)[None] - 0.1
+        expected = {"psnr": iq.psnr, "mae": iq.mae, "ssim": iq.ssim}
+        for metric, op in expected.items():
+            np.testing.assert_allclose(one.values[metric], op(x, y, data_range=4.0)[0], rtol=1e-4)
+    with pytest.raises(InputError, match=r"psnr: .* has values from .*, which data_range=0\.1 does not fit"):
+        score_pairs(tmp_path / "r", tmp_path / "d", metrics="psnr", data_range=0.1)
 
 
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
