@@ -341,7 +341,7 @@ def test_colours_that_are_not_converted_are_named(tmp_path):
     frames = random_frames("444", 4, 6, 8, 3)
     path = write_container(tmp_path / "a.mkv", frames, "yuv444p", matrix=8)
     with pytest.raises(
-        InputError, match=r"a\.mkv has colours by YCgCo, and those converted are ITU-R BT\.601, .*--chan"
+        InputError, match=r"a\.mkv has colours by YCgCo, and those converted are ITU-R BT\.601, .*--colour y"
     ):
         open_video(path)
     np.testing.assert_array_equal(next(open_video(path, luma=True).frames())[..., 0], frames[0][0])
