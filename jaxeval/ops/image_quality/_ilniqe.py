@@ -22,7 +22,6 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import filtered, magnitude, map_mean
 from jaxeval.ops.image_quality.batches import Scores, check_data_range, check_images, each_image
-from jaxeval.ops.image_quality.colour import LMN, mixed
 from jaxeval.ops.image_quality.natural_scene import (
     SkewedFit,
     contrast_normalised,
@@ -72,10 +71,10 @@ class IlniqeModel:
         (468, 430)
     """
 
-    mean: Float[np.ndarray, " k"]
-    covariance: Float[np.ndarray, "k k"]
-    centre: Float[np.ndarray, " f"]
-    components: Float[np.ndarray, "f k"]
+    mean: Float[np.ndarray, " _"]
+    covariance: Float[np.ndarray, "_ _"]
+    centre: Float[np.ndarray, " _"]
+    components: Float[np.ndarray, "_ _"]
 
     def __post_init__(self):
         count = self.components.shape[1]
@@ -93,8 +92,10 @@ class IlniqeModel:
             raise InputError("IlniqeModel: values that are not finite")
 
     def whitening(self) -> tuple[Float[np.ndarray, "f k"], Float[np.ndarray, " k"]]:
-        """What turns features less `centre` into uncorrelated ones of variance 1 about 0: a matrix, and what is then
-        subtracted. Empty directions are left out."""
+        """The matrix that turns features less `centre` into uncorrelated ones of variance 1, and then their mean.
+
+        Empty directions are left out.
+        """
         values, basis = np.linalg.eigh(self.covariance.astype(np.float64))
         kept = values > _SINGULAR * values[-1]
         white = basis[:, kept] / np.sqrt(values[kept])
@@ -187,33 +188,45 @@ def _features(x: Pixels, *, data_range: float) -> Float[Array, "b f"]:
 
 def _of_scale(levels: Planes, scale: int) -> Float[Array, "b half"]:
     """The features of one scale, 1 or 2, of red, green and blue, [3, H, W]."""
-    # The third of the authors' opponent colours, the luma, is the first of VSI's.
-    luma, first, second = mixed(levels, LMN)
+    luma, opponents = _opponents(levels)
     blocks = functools.partial(_blocks, side=_BLOCK // scale)
     structure = jax.vmap(_of_structure)(blocks(contrast_normalised(luma, "edge", "neither", _WINDOW)))
     of_colours = _moments(blocks(_log_opponents(levels)))
-    opponents = jnp.stack([first, second, luma])
     responses = _responses(luma, _SHORTEST / scale**_SHORTER)
     taps = _slope_taps(_SLOPE_SIGMA / scale**_SLOPE_SHRINK)
 
-    def of_plane(plane: Plane) -> tuple[Float[Array, "3 b 2"], Float[Array, "b 2"]]:
-        slopes = _slopes(plane, taps)
-        fits = jax.vmap(jax.vmap(skewed_fit))(blocks(jnp.concatenate([slopes, plane[None]])))
-        lengths = blocks(magnitude(slopes[0], slopes[1])) + _LEAST_SLOPE
-        return _shape_and_scale(fits), _weibull(lengths.reshape(lengths.shape[0], -1))
+    def of_plane(plane: Plane) -> Float[Array, "b 2"]:
+        return _shape_and_scale(jax.vmap(skewed_fit)(blocks(plane)))
 
-    # Planes of one shape: a loop, whose body is compiled once.
-    fits, of_lengths = lax.map(of_plane, jnp.concatenate([opponents, responses]))
+    def of_slopes(plane: Plane) -> tuple[Float[Array, "2 b 2"], Float[Array, "b 2"]]:
+        slopes = _slopes(plane, taps)
+        lengths = blocks(magnitude(slopes[0], slopes[1])) + _LEAST_SLOPE
+        return lax.map(of_plane, slopes), _weibull(lengths.reshape(lengths.shape[0], -1))
+
+    # Planes of one shape: loops, whose bodies are compiled once.
+    slopes, lengths = lax.map(of_slopes, jnp.concatenate([opponents, responses]))
     parts = [
         structure,
-        _by_block(of_lengths[:3]),
+        _by_block(lengths[:3]),
         _by_block(of_colours),
-        _by_block(fits[:3, :2]),
-        _by_block(fits[3:, 2]),
-        _by_block(fits[3:, :2]),
-        _by_block(of_lengths[3:]),
+        _by_block(slopes[:3]),
+        _by_block(lax.map(of_plane, responses)),
+        _by_block(slopes[3:]),
+        _by_block(lengths[3:]),
     ]
     return jnp.concatenate(parts, axis=-1)
+
+
+def _opponents(levels: Planes) -> tuple[Plane, Planes]:
+    """The luma of red, green and blue, and the opponent colours, of which it is the third.
+
+    Opponents are mixed from differences: of gray, whose weights all but cancel, they keep their digits.
+    """
+    red, green, blue = levels
+    luma = 0.06 * red + 0.63 * green + 0.27 * blue
+    first = 0.3 * (red - blue) + 0.04 * (green - blue) - 0.01 * blue
+    second = 0.34 * (red - green) + 0.17 * (blue - green) - 0.09 * green
+    return luma, jnp.stack([first, second, luma])
 
 
 def _by_block(values: Float[Array, "*m b two"]) -> Float[Array, "b all"]:

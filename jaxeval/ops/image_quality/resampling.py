@@ -73,8 +73,10 @@ def cubic(size: int, to: int, scale: float, edges: str = "mirror") -> Weights:
 
 @functools.lru_cache(64)
 def cubic_in_parts(size: int, to: int) -> tuple[Weights, Weights]:
-    """`cubic` of one size to another, as the sum of multiples of 1/4096, whose products with levels of 8 bits and
-    their sums float32 holds exactly, and of what is left."""
+    """`cubic` of one size to another, as multiples of 1/4096 and what is left.
+
+    Float32 holds the multiples' products with levels of 8 bits, and their sums, exactly.
+    """
     weights = _cubic(size, to, to / size, "mirror")
     coarse = np.round(weights * 4096.0) / 4096.0
     return _frozen(coarse), _frozen(weights - coarse)
