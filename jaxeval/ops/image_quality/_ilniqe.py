@@ -91,6 +91,7 @@ class IlniqeModel:
         if not all(np.isfinite(a).all() for a in (self.mean, self.covariance, self.centre, self.components)):
             raise InputError("IlniqeModel: values that are not finite")
 
+    @functools.cached_property
     def whitening(self) -> tuple[Float[np.ndarray, "f k"], Float[np.ndarray, " k"]]:
         """The matrix that turns features less `centre` into uncorrelated ones of variance 1, and then their mean.
 
@@ -156,7 +157,7 @@ def ilniqe_features(x: Numbers, *, data_range: float | None = None) -> Float[Arr
 
 def _ilniqe(x: Pixels, *, data_range: float, model: IlniqeModel) -> Float[Array, ""]:
     features = _features(x, data_range=data_range)
-    matrix, shift = (jnp.asarray(a.astype(np.float32)) for a in model.whitening())
+    matrix, shift = (jnp.asarray(a.astype(np.float32)) for a in model.whitening)
     whole = jnp.isfinite(features).all(-1, keepdims=True)
     centred = jnp.where(whole, features - jnp.asarray(model.centre.astype(np.float32)), 0.0)
     # Of whitened features the model's covariance is the identity: what is inverted below is far from singular.
