@@ -160,7 +160,8 @@ def report(rows: Sequence[str]) -> str:
             *rows,
             "",
             "NIQE and BRISQUE of images with flat areas (I19 most) depend on the sign of rounding errors in MATLAB:",
-            "see `flat_pixels` in [image_quality.md](image_quality.md). IL-NIQE depends on which way halves are rounded.",
+            "see `flat_pixels` in [image_quality.md](image_quality.md).",
+            "IL-NIQE depends on which way halves are rounded.",
             "",
             (Path(__file__).parent / "results" / "image_quality_elsewhere.md").read_text(encoding="utf-8"),
         ]
