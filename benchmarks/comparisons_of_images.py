@@ -64,6 +64,7 @@ _OPS: dict[str, _Op] = {
     # A shape of the fitted distribution may fall to the next entry of its table.
     "brisque_features": _Op(_of(quality.brisque_features), 64, 2e-3, 1),
     "niqe_features": _Op(_of(quality.niqe_features), 193, 2e-3, 1),
+    "ilniqe_features": _Op(_of(quality.ilniqe_features), 193, 2e-3, 1),
     "iw_ssim": _Op(_of(quality.iw_ssim), 161),
 }
 _OPS |= {
@@ -72,7 +73,7 @@ _OPS |= {
     if not measure.weights and (name := measure.name.replace("-", "_")) in quality.__all__ and name not in _OPS
 }
 
-_SLOW = ("brisque_features", "iw_ssim", "niqe_features")  # to compile
+_SLOW = ("brisque_features", "ilniqe_features", "iw_ssim", "niqe_features")  # to compile
 
 
 def comparisons(scale: str) -> Iterator[Comparison]:

@@ -2,8 +2,9 @@
 
 IQA-PyTorch keeps what the authors' code (MATLAB, mostly) gives on five pairs of TID2013 beside the images: FOLDER is
 its `ResultsCalibra`, with `ref_dir` and `dist_dir`. The images are not part of jaxeval, the numbers are in this file.
-Colour images become gray as there, by MATLAB's rgb2gray in whole numbers, for the ops whose original takes gray. NIQE
-and BRISQUE need `jaxeval weights download niqe-authors` and `brisque-authors`; without them they are left out. The page
+Colour images become gray as there, by MATLAB's rgb2gray in whole numbers, for the ops whose original takes gray. NIQE,
+IL-NIQE and BRISQUE need `jaxeval weights download niqe-authors`, `ilniqe` and `brisque-authors`; without them they are
+left out. The page
 that this writes is kept as docs/image_quality_published.md; it ends with benchmarks/results/image_quality_elsewhere.md,
 values of other images that were measured by hand.
 """
@@ -19,7 +20,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from jaxeval.errors import WeightsMissingError
-from jaxeval.extractors import load_brisque, load_niqe
+from jaxeval.extractors import load_brisque, load_ilniqe, load_niqe
 from jaxeval.files import local_path
 from jaxeval.ops import image_quality as iq
 
@@ -54,6 +55,10 @@ class Published(NamedTuple):
 
 def _niqe(x: Any, *, data_range: float) -> Any:
     return iq.niqe(x, model=load_niqe(convention="matlab"), data_range=data_range)
+
+
+def _ilniqe(x: Any, *, data_range: float) -> Any:
+    return iq.ilniqe(x, model=load_ilniqe(), data_range=data_range)
 
 
 def _brisque(x: Any, *, data_range: float) -> Any:
@@ -102,6 +107,15 @@ PUBLISHED = (
         alone=True,
     ),
     Published(
+        _ilniqe,
+        "ilniqe",
+        "the authors' IL-NIQE",
+        (113.4801, 23.9968, 19.9750, 22.4493, 56.6721),
+        4,
+        gray=False,
+        alone=True,
+    ),
+    Published(
         _brisque,
         "brisque, matlab",
         "the authors' BRISQUE",
@@ -147,6 +161,7 @@ def report(rows: Sequence[str]) -> str:
             "",
             "NIQE and BRISQUE of images with flat areas (I19 most) depend on the sign of rounding errors in MATLAB:",
             "see `flat_pixels` in [image_quality.md](image_quality.md).",
+            "IL-NIQE depends on which way halves are rounded.",
             "",
             (Path(__file__).parent / "results" / "image_quality_elsewhere.md").read_text(encoding="utf-8"),
         ]

@@ -7,7 +7,14 @@ from jaxeval.extractors.normalisation import Normalisation
 from jaxeval.extractors.perceptual import PerceptualDistance, load_dists, load_lpips, lpips_names
 from jaxeval.extractors.precision import PRECISIONS, Precision, check_precision
 from jaxeval.extractors.preprocessing import ShortSideCrop, SquareCrop
-from jaxeval.extractors.quality_models import ScoreHead, embed_prompts, load_brisque, load_niqe, load_score_head
+from jaxeval.extractors.quality_models import (
+    ScoreHead,
+    embed_prompts,
+    load_brisque,
+    load_ilniqe,
+    load_niqe,
+    load_score_head,
+)
 from jaxeval.extractors.registry import extractor_names, load_extractor, load_trunk, trunk_names
 from jaxeval.extractors.store import LoadedWeights, WeightsRow, WeightsStore
 from jaxeval.extractors.trunk import Trunk
@@ -35,6 +42,7 @@ __all__ = [
     "load_clip",
     "load_dists",
     "load_extractor",
+    "load_ilniqe",
     "load_lpips",
     "load_niqe",
     "load_score_head",

@@ -14,7 +14,7 @@ from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan
 from jaxeval.extractors.clip_towers import from_hugging_face as clip_from_hugging_face
 from jaxeval.extractors.known_weights import KnownFile, KnownWeights, Layout
 from jaxeval.extractors.networks import NETWORKS
-from jaxeval.extractors.quality_files import package_ranges, read_libsvm, read_niqe, read_ranges
+from jaxeval.extractors.quality_files import package_ranges, read_ilniqe, read_libsvm, read_niqe, read_ranges
 from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.vgg import VGG19
 from jaxeval.tensor_files import read_tensors
@@ -22,6 +22,8 @@ from jaxeval.tensor_files import read_tensors
 # The Laboratory for Image and Video Engineering's own repositories, of the authors of NIQE and BRISQUE.
 _LIVE = "https://raw.githubusercontent.com/utlive"
 _LIVE_BRISQUE = f"{_LIVE}/BRISQUE/2e2a5ac04cd4b73ac0f5867de5b974581fa2d4d2/MATLAB"
+# A port that carries the file of the authors' own release.
+_IL_NIQE = "https://raw.githubusercontent.com/IceClear/IL-NIQE/57e9dfa2378a316e7e0eba3a9cfb5e91d1ece491"
 _LPIPS_MAPS = {
     "alex": (64, 192, 384, 256, 256),
     "vgg": (64, 128, 256, 512, 512),
@@ -148,6 +150,16 @@ CATALOGUE = {
             bytes=8_347,
             shapes=dict,
             read=functools.partial(read_niqe, convention="matlab"),
+        ),
+        KnownWeights(
+            name="ilniqe",
+            description="IL-NIQE, its authors' statistics of photographs",
+            licence="not stated (in a repository under Apache-2.0)",
+            source=f"{_IL_NIQE}/templateModel.mat",
+            sha256="14f4919a630498d732bbf11837d894d45a57f89c9ed84bea98851147290ce93c",
+            bytes=2_764_281,
+            shapes=dict,
+            read=read_ilniqe,
         ),
         KnownWeights(
             name="brisque",

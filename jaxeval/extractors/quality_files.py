@@ -1,14 +1,18 @@
 """Reads the fitted models of no-reference measures: MATLAB's files by SciPy, libsvm's text by the reader here."""
 
 import io
+import zlib
+from typing import Any
 
 import numpy as np
 import scipy.io
+import scipy.io.matlab
 
 from jaxeval.errors import WeightsError
 from jaxeval.ops.image_quality import BrisqueConvention, NiqeConvention
 
 _FEATURES = 36
+_ILNIQE_FEATURES = 468
 # Ranges of the features that the package `brisque` fitted its regression to; it keeps them in a pickle.
 _PACKAGE_LOW = """\
 0.336999 0.019667 0.23 -0.125959 0.000167 0.000616 0.231 -0.125873 0.000165 0.0006 0.241 -0.128814 0.000179
@@ -45,11 +49,7 @@ def read_niqe(content: bytes, source: str, convention: NiqeConvention | None = N
     Raises:
         WeightsError: not a MATLAB file, or without them, or of other shapes, or a model by another convention.
     """
-    try:
-        found = scipy.io.loadmat(io.BytesIO(content))
-    # What SciPy's reader raises for bytes that are no MATLAB file, or a damaged one.
-    except (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, NotImplementedError, MemoryError) as error:
-        raise WeightsError(f"{source}: not a MATLAB file of version 7 or before ({error})") from error
+    found = _variables(content, source)
     for own, (mean, covariance) in NIQE_NAMES.items():
         if mean in found and covariance in found:
             if convention not in (None, own):
@@ -64,6 +64,40 @@ def read_niqe(content: bytes, source: str, convention: NiqeConvention | None = N
                 raise WeightsError(f"{source}: {mean} and {covariance} are not of {_FEATURES} features")
             return {name: np.ascontiguousarray(array, np.float64) for name, array in arrays.items()}
     raise WeightsError(f"{source}: holds neither mu_prisparam and cov_prisparam nor pop_mu and pop_cov")
+
+
+def read_ilniqe(content: bytes, source: str) -> dict[str, np.ndarray]:
+    """Mean, covariance, centre and components of IL-NIQE's MATLAB file, float64, as `IlniqeModel` has them.
+
+    They are the four cells of `templateModel`, in this order.
+
+    Raises:
+        WeightsError: not a MATLAB file, or without such a model, or damaged.
+    """
+    cells = np.asarray(_variables(content, source).get("templateModel"))
+    if cells.dtype != object or cells.size != 4:
+        raise WeightsError(f"{source}: holds no templateModel of four cells")
+    arrays = [np.asarray(cell) for cell in cells.ravel()]
+    if any(array.dtype.kind != "f" or array.ndim != 2 for array in arrays):
+        raise WeightsError(f"{source}: the cells of templateModel are no matrices of floating-point numbers")
+    mean, covariance, centre, components = (np.ascontiguousarray(array, np.float64) for array in arrays)
+    features, count = components.shape
+    if features != _ILNIQE_FEATURES or (centre.size, mean.size, covariance.shape) != (features, count, (count, count)):
+        raise WeightsError(f"{source}: the cells of templateModel are not of {_ILNIQE_FEATURES} features")
+    found = {"mean": mean.reshape(-1), "covariance": covariance, "centre": centre.reshape(-1), "components": components}
+    if not all(np.isfinite(array).all() for array in found.values()):
+        raise WeightsError(f"{source}: damaged: templateModel holds values that are not finite; get the file again")
+    return found
+
+
+def _variables(content: bytes, source: str) -> dict[str, Any]:
+    """The variables of a MATLAB file; objects in it are data to SciPy's reader, which runs nothing."""
+    damaged = (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, NotImplementedError, MemoryError)
+    try:
+        return scipy.io.loadmat(io.BytesIO(content))
+    # What SciPy's reader raises for bytes that are no MATLAB file, or a damaged one.
+    except (*damaged, RecursionError, zlib.error, scipy.io.matlab.MatReadError) as error:
+        raise WeightsError(f"{source}: not a MATLAB file of version 7 or before ({error})") from error
 
 
 def read_libsvm(content: bytes, source: str) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The fitted models of no-reference measures: NIQE's statistics of photographs, BRISQUE's regression, aesthetic heads.
+"""The fitted models of no-reference measures: statistics of photographs, BRISQUE's regression, aesthetic heads.
 
 They are read without pickles: a MATLAB file by SciPy, libsvm's text format by jaxeval's own reader, heads from
 safetensors or state dicts.
@@ -22,13 +22,14 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.catalogue import CATALOGUE, tensors_of
 from jaxeval.extractors.clip import Clip
-from jaxeval.extractors.quality_files import BRISQUE_WEIGHTS, NIQE_NAMES, NIQE_WEIGHTS, read_niqe
+from jaxeval.extractors.quality_files import BRISQUE_WEIGHTS, NIQE_NAMES, NIQE_WEIGHTS, read_ilniqe, read_niqe
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.files import local_path
 from jaxeval.ops.image_quality import (
     CLIP_IQA_PROMPTS,
     BrisqueConvention,
     BrisqueModel,
+    IlniqeModel,
     NiqeConvention,
     NiqeModel,
 )
@@ -71,6 +72,26 @@ def load_niqe(
         convention = next(own for own, names in NIQE_NAMES.items() if names[0] in tensors)
     mean, covariance = NIQE_NAMES[convention]
     return NiqeModel(tensors[mean].reshape(-1), tensors[covariance], convention)
+
+
+def load_ilniqe(
+    path: str | os.PathLike[str] | None = None, *, weights_dir: str | os.PathLike[str] | None = None
+) -> IlniqeModel:
+    """IL-NIQE's model of undistorted photographs.
+
+    Args:
+        path: the authors' MATLAB file `templateModel.mat`, or another of its form. By default that of the weights
+            folder (weights `ilniqe`).
+        weights_dir: the weights folder; by default `WeightsStore`'s own.
+
+    Raises:
+        InputError: no such file.
+        WeightsMissingError: no path, and no weights; the message says how to get them.
+        WeightsError: the file is damaged, or no such model.
+    """
+    if path is None:
+        return IlniqeModel(**WeightsStore(weights_dir).load("ilniqe"))
+    return IlniqeModel(**read_ilniqe(_read(path), str(path)))
 
 
 def load_brisque(

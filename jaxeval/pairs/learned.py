@@ -17,6 +17,7 @@ from jaxeval.extractors import (
     load_brisque,
     load_clip,
     load_dists,
+    load_ilniqe,
     load_lpips,
     load_niqe,
 )
@@ -77,6 +78,11 @@ def brisque_op(convention: iq.BrisqueConvention, weights_dir: Folder = None, *, 
     )
 
 
+def ilniqe_op(weights_dir: Folder = None) -> LoadedOp:
+    """IL-NIQE with the model in the weights folder; raises what `load_ilniqe` does."""
+    return _fitted(functools.partial(iq.ilniqe, model=load_ilniqe(weights_dir=weights_dir)), "ilniqe", "", weights_dir)
+
+
 def clip_iqa_op(weights_dir: Folder = None, *, convention: str = "clip-vit-b-32") -> LoadedOp:
     """CLIP-IQA of the prompt `quality` over one of the CLIPs; raises what `load_clip` and `embed_prompts` do."""
     clip = load_clip(convention, weights_dir=weights_dir)
@@ -110,11 +116,11 @@ def _distance(distance: PerceptualDistance) -> LoadedOp:
 
 def _fitted(op: Op, name: str, convention: str, weights_dir: Folder) -> LoadedOp:
     found = WeightsStore(weights_dir).open(name)
-    own = f"a model of your own ({found.sha256[:12]}, weights {name}), features by the convention {convention}"
-    definition = "" if found.published else own
-    return LoadedOp(
-        op, {"convention": convention, "sha256": found.sha256, "published": found.published}, definition=definition
-    )
+    own = f"a model of your own ({found.sha256[:12]}, weights {name})"
+    own += f", features by the convention {convention}" if convention else ""
+    record = {"sha256": found.sha256, "published": found.published}
+    record = {"convention": convention, **record} if convention else record
+    return LoadedOp(op, record, definition="" if found.published else own)
 
 
 def _few_at_a_time(

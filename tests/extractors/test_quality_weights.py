@@ -1,4 +1,4 @@
-"""Models of NIQE and BRISQUE in the weights folder: with their ranges and their convention, or not at all."""
+"""Models of NIQE, IL-NIQE and BRISQUE in the weights folder: with their ranges and convention, or not at all."""
 
 import dataclasses
 import hashlib
@@ -10,7 +10,7 @@ import scipy.io
 
 from jaxeval.cli import main
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
-from jaxeval.extractors import WeightsStore, load_brisque, load_niqe, store
+from jaxeval.extractors import WeightsStore, load_brisque, load_ilniqe, load_niqe, store
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.quality_files import NIQE_WEIGHTS
 
@@ -163,3 +163,73 @@ def test_both_files_of_the_authors_are_one_download(kept, files, monkeypatch):
         load_brisque(convention="matlab", weights_dir=kept.folder)
     assert main(["weights", "download", "brisque-authors", "--weights-dir", str(kept.folder)]) == 0
     assert load_brisque(convention="matlab", weights_dir=kept.folder).high[0] == 2
+
+
+def template(**changes):
+    """The cells of an IL-NIQE model of three components, as its authors' file has them."""
+    rng = np.random.default_rng(4)
+    parts = {
+        "mean": rng.normal(size=(1, 3)),
+        "covariance": np.diag([1.0, 2.0, 3.0]),
+        "centre": rng.normal(size=(468, 1)),
+        "components": rng.normal(size=(468, 3)),
+        **changes,
+    }
+    cells = np.empty((1, len(parts)), object)
+    cells[0] = list(parts.values())
+    return cells
+
+
+def test_statistics_of_il_niqe_are_imported_by_their_checksum(kept, tmp_path, monkeypatch):
+    cells = template()
+    scipy.io.savemat(tmp_path / "templateModel.mat", {"templateModel": cells}, do_compression=True)
+    with pytest.raises(WeightsMissingError, match="run `jaxeval weights download ilniqe`"):
+        load_ilniqe(weights_dir=kept.folder)
+    arguments = ["weights", "import", "ilniqe", str(tmp_path / "templateModel.mat"), "--weights-dir", str(kept.folder)]
+    assert main(arguments) == 2
+    assert main([*arguments, "--unverified"]) == 0
+    assert row(kept, "ilniqe").state == "custom"
+    digest = hashlib.sha256((tmp_path / "templateModel.mat").read_bytes()).hexdigest()
+    monkeypatch.setitem(CATALOGUE, "ilniqe", dataclasses.replace(CATALOGUE["ilniqe"], sha256=digest))
+    assert main(arguments) == 0
+    assert row(kept, "ilniqe").state == "ready"
+    for model in (load_ilniqe(weights_dir=kept.folder), load_ilniqe(tmp_path / "templateModel.mat")):
+        for name, cell in zip(("mean", "covariance", "centre", "components"), cells[0], strict=True):
+            expected = cell.reshape(-1) if name in ("mean", "centre") else cell
+            np.testing.assert_array_equal(getattr(model, name), expected)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"mu_prisparam": np.zeros((1, 36))}, "holds no templateModel of four cells"),
+        ({"templateModel": np.zeros((1, 4))}, "holds no templateModel of four cells"),
+        ({"templateModel": template()[:, :3]}, "holds no templateModel of four cells"),
+        ({"templateModel": template(mean="no numbers")}, "no matrices of floating-point numbers"),
+        ({"templateModel": template(mean=np.arange(3)[None])}, "no matrices of floating-point numbers"),
+        ({"templateModel": template(centre=np.zeros((36, 1)))}, "not of 468 features"),
+        ({"templateModel": template(covariance=np.eye(4))}, "not of 468 features"),
+        ({"templateModel": template(covariance=np.full((3, 3), np.inf))}, "damaged: .* not finite"),
+    ],
+)
+def test_files_that_hold_no_il_niqe_model(kept, tmp_path, variables, message):
+    scipy.io.savemat(tmp_path / "other.mat", variables)
+    with pytest.raises(WeightsError, match=rf"other\.mat: .*{message}"):
+        load_ilniqe(tmp_path / "other.mat")
+    with pytest.raises(WeightsError, match=message):
+        kept.import_file("ilniqe", tmp_path / "other.mat", unverified=True)
+
+
+def test_damaged_matlab_files_are_named(tmp_path):
+    scipy.io.savemat(tmp_path / "whole.mat", {"templateModel": template()}, do_compression=True)
+    content = (tmp_path / "whole.mat").read_bytes()
+    changes = [
+        content[:5000],
+        content[:900] + b"\x00\xff" * 40 + content[980:],
+        content[:129] + b"\xff" + content[130:],
+    ]
+    for damaged in (*changes, b"", b"MATLAB"):
+        (tmp_path / "damaged.mat").write_bytes(damaged)
+        for load in (load_ilniqe, load_niqe):
+            with pytest.raises(WeightsError, match=r"damaged\.mat: not a MATLAB file of version 7 or before"):
+                load(tmp_path / "damaged.mat")

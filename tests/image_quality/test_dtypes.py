@@ -41,6 +41,7 @@ SINGLES: dict[str, tuple[Callable[..., Any], int]] = {
         for norm in ("l1", "l2", "l2-squared")
     },
     **{f"brisque {name}": (with_options(iq.brisque_features, convention=name), 40) for name in ("matlab", "brisque")},
+    "ilniqe": (with_options(iq.ilniqe_features), 20),
     **{f"niqe {name}": (with_options(iq.niqe_features, convention=name), 193) for name in ("matlab", "scikit-video")},
 }
 OPS = {**{name: (*case, 2) for name, case in PAIRS.items()}, **{name: (*case, 1) for name, case in SINGLES.items()}}

@@ -12,6 +12,7 @@ from jaxeval.ops.image_quality import (
     _moments_of_windows,
     batches,
     brisque_features,
+    ilniqe_features,
     niqe_features,
     phase_congruency,
     ssim,
@@ -47,7 +48,7 @@ def test_every_op_is_differentiated_forward_and_twice(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", [brisque_features, niqe_features])
+@pytest.mark.parametrize("features", [brisque_features, ilniqe_features, niqe_features])
 def test_features_of_one_image_are_differentiated_forward(features) -> None:
     shape = jax.ShapeDtypeStruct((1, 193, 193, 3), jnp.float32)
     moved = jax.eval_shape(lambda x: jax.jvp(lambda x: features(x, data_range=1.0), (x,), (x,))[1], shape)

@@ -40,7 +40,7 @@ def rank(matrix):
 def simplices_of(distances, relaxation):
     """Those all of whose faces some row sees as its nearest landmarks, but for the relaxation."""
     count = distances.shape[1]
-    kept = {(corner,) for corner in range(count)}
+    kept: set[tuple[int, ...]] = {(corner,) for corner in range(count)}
     for size in (2, 3):
         for simplex in itertools.combinations(range(count), size):
             others = [corner for corner in range(count) if corner not in simplex]

@@ -1,4 +1,4 @@
-"""LPIPS, DISTS, NIQE and BRISQUE of pairs: the values of their ops with the weights that were kept, and without any."""
+"""LPIPS, DISTS, NIQE, IL-NIQE and BRISQUE of pairs: the values of their ops with kept weights, and without any."""
 
 import json
 from typing import Any, cast
@@ -13,12 +13,20 @@ from random_trunks import keep, keep_heads
 import jaxeval.ops.image_quality as iq
 from jaxeval.cli import main
 from jaxeval.errors import InputError, WeightsMissingError
-from jaxeval.extractors import PerceptualDistance, WeightsStore, load_brisque, load_dists, load_lpips, load_niqe
+from jaxeval.extractors import (
+    PerceptualDistance,
+    WeightsStore,
+    load_brisque,
+    load_dists,
+    load_ilniqe,
+    load_lpips,
+    load_niqe,
+)
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.perceptual import LPIPS_NETWORKS
 from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.vgg import VGG16
-from jaxeval.pairs import PAIR_MEASURES, learned, score_pairs
+from jaxeval.pairs import PAIR_MEASURES, learned, score_images, score_pairs
 
 SIDE = 33
 LEARNED = [name for name, measure in PAIR_MEASURES.items() if measure.weights]
@@ -46,6 +54,11 @@ def weights_dir(tmp_path_factory):
         store = WeightsStore(folder)
         (files / "range").write_text("x\n-1 1\n" + "".join(f"{i + 1} -2 {3 + i}\n" for i in range(36)))
         scipy.io.savemat(files / "video.mat", {"pop_mu": features[1:2], "pop_cov": np.cov(features.T)})
+        cells = np.empty((1, 4), object)
+        components = rng.normal(size=(468, 5)) * 1e-3
+        cells[0] = [features[:1, :5], np.cov(features[:, :5].T), rng.normal(size=(468, 1)), components]
+        scipy.io.savemat(files / "template.mat", {"templateModel": cells})
+        store.import_file("ilniqe", files / "template.mat", unverified=True)
         store.import_file("niqe", files / "video.mat", unverified=True)
         store.import_file("niqe-authors", files / "niqe.mat", unverified=True)
         for name in ("brisque", "brisque-authors"):
@@ -125,6 +138,20 @@ def test_single_images_by_the_fitted_models_in_every_set(tmp_path, weights_dir):
         own = f"a model of your own ({digest[:12]}, weights {name}), features by the convention {convention}"
         assert record["definition"] == own
         assert {one.definition for one in found.means if one.metric == name} == {own}
+
+
+@pytest.mark.slow
+def test_il_niqe_is_of_colour_images_of_any_size(tmp_path, weights_dir):
+    images = crops(2, (SIDE, SIDE + 2), 3)
+    for number, image in enumerate(images):
+        save(tmp_path / "set" / f"{number}.png", image)
+    found = score_images(tmp_path / "set", metrics="ilniqe", weights_dir=weights_dir)
+    expected = iq.ilniqe(images, model=load_ilniqe(weights_dir=weights_dir), data_range=255)
+    np.testing.assert_allclose([one.values["ilniqe"] for one in found.scores], expected, rtol=1e-6)
+    digest = WeightsStore(weights_dir).open("ilniqe").sha256
+    record = found.manifest["definitions"]["ilniqe"]
+    assert record["weights"] == {"sha256": digest, "published": False}
+    assert record["definition"] == f"a model of your own ({digest[:12]}, weights ilniqe)"
 
 
 def test_without_weights_a_named_measure_says_how_to_get_them_and_a_group_leaves_it_out(folders, tmp_path, capfd):

@@ -22,6 +22,9 @@ from jaxeval.ops.image_quality._gmsd import gms as gms
 from jaxeval.ops.image_quality._gmsd import gmsd as gmsd
 from jaxeval.ops.image_quality._gmsd import ms_gmsd as ms_gmsd
 from jaxeval.ops.image_quality._haarpsi import haarpsi as haarpsi
+from jaxeval.ops.image_quality._ilniqe import IlniqeModel as IlniqeModel
+from jaxeval.ops.image_quality._ilniqe import ilniqe as ilniqe
+from jaxeval.ops.image_quality._ilniqe import ilniqe_features as ilniqe_features
 from jaxeval.ops.image_quality._iw_ssim import iw_ssim as iw_ssim
 from jaxeval.ops.image_quality._mad import mad as mad
 from jaxeval.ops.image_quality._mdsi import mdsi as mdsi
@@ -74,6 +77,7 @@ __all__ = [
     "Exposure",
     "FlatPixels",
     "FsimConvention",
+    "IlniqeModel",
     "LpipsConvention",
     "MsSsimConvention",
     "NiqeConvention",
@@ -99,6 +103,8 @@ __all__ = [
     "gmsd",
     "haarpsi",
     "hdr_flip",
+    "ilniqe",
+    "ilniqe_features",
     "iw_ssim",
     "lpips_distance",
     "mad",

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import contract
 from jaxeval.ops.image_quality._maths import map_mean, root
-from jaxeval.ops.image_quality.windows import blur, gaussian_taps, stacked
+from jaxeval.ops.image_quality.windows import Taps, blur, gaussian_taps, stacked
 
 Plane = Float[Array, "_ _"]
 Scalar = Float[Array, ""]
@@ -58,20 +58,21 @@ class SkewedFit(NamedTuple):
         return (right - left) * jnp.exp(gammaln(2.0 / self.shape) - gammaln(1.0 / self.shape))
 
 
-def contrast_normalised(x: Plane, edges: str, flat: FlatPixels) -> Plane:
-    """(x - local mean) / (local deviation + 1) of values from 0 to 255, in Gaussian windows of 7 x 7, sigma 7/6.
+def contrast_normalised(x: Plane, edges: str, flat: FlatPixels, taps: Taps = _TAPS) -> Plane:
+    """(x - local mean) / (local deviation + 1) of values from 0 to 255, in Gaussian windows.
 
     Args:
       x: [H, W].
       edges: "zero" or "edge": what is beyond the borders.
       flat: beside which side of 0 pixels are put that equal their local mean: "left" or "right"; otherwise they are 0.
+      taps: of the windows; by default 7 x 7 with sigma 7/6.
     """
-    margin = len(_TAPS) // 2
+    margin = len(taps) // 2
     padded = jnp.pad(x, margin, mode="edge") if edges == "edge" else jnp.pad(x, margin)
     # Deviations do not depend on the level, and without it keep their digits.
     centre = lax.stop_gradient(map_mean(x))
     padded = padded - centre
-    mean, square = blur((padded, padded * padded), _TAPS)
+    mean, square = blur((padded, padded * padded), taps)
     difference = x - centre - mean
     aside = {"left": -_ASIDE, "right": _ASIDE}.get(flat, 0.0)
     difference = jnp.where(jnp.abs(difference) < _ROUNDING, 0.0 * difference + aside, difference)
