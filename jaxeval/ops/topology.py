@@ -52,7 +52,7 @@ def geometry_score(
       >>> from jaxeval import ops
       >>> angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
       >>> circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-      >>> ops.geometry_score(reference=circle, generated=circle + 3.0, draws=5)
+      >>> ops.geometry_score(reference=circle, generated=2.0 * circle, draws=5)
       0.0
     """
     options = {"landmarks": landmarks, "gamma": gamma, "most_holes": most_holes, "draws": draws, "seed": seed}

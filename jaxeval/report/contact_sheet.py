@@ -78,6 +78,9 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: list[str]) -> li
     if evaluation.manifest["kind"] == "images":
         items = open_images(place)
         rules = PixelRules(**{field.name: settings[field.name] for field in dataclasses.fields(PixelRules)})
+        gone = next((image for image in images if image not in items), None)
+        if gone is not None:
+            raise InputError(f"{place} has no image {gone!r} any more; score it again")
         return [decode_exact(items[image], rules) for image in images]
     frames = open_video(place, luma=settings["colour"] in STORED_LUMA).frames()
     found = {frame_name(number): frame for number, frame in enumerate(frames) if frame_name(number) in images}
