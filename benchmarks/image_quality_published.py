@@ -2,11 +2,10 @@
 
 IQA-PyTorch keeps what the authors' code (MATLAB, mostly) gives on five pairs of TID2013 beside the images: FOLDER is
 its `ResultsCalibra`, with `ref_dir` and `dist_dir`. The images are not part of jaxeval, the numbers are in this file.
-Colour images become gray as there, by MATLAB's rgb2gray in whole numbers, for the ops whose original takes gray. NIQE,
-IL-NIQE and BRISQUE need `jaxeval weights download niqe-authors`, `ilniqe` and `brisque-authors`; without them they are
-left out. The page
-that this writes is kept as docs/image_quality_published.md; it ends with benchmarks/results/image_quality_elsewhere.md,
-values of other images that were measured by hand.
+Colour images are seen as gray as there, by MATLAB's rgb2gray in whole numbers, by the ops whose original takes gray.
+NIQE, IL-NIQE and BRISQUE need `jaxeval weights download niqe-authors`, `ilniqe` and `brisque-authors`; without them
+they are left out. The page that this writes is kept as docs/image_quality_published.md; it ends with
+benchmarks/results/image_quality_elsewhere.md, values of other images that were measured by hand.
 """
 
 import argparse
@@ -25,8 +24,6 @@ from jaxeval.files import local_path
 from jaxeval.ops import image_quality as iq
 
 IMAGES = ("I03", "I04", "I06", "I08", "I19")
-# The first row of the inverse of MATLAB's YIQ matrix: rgb2gray's weights.
-_GRAY = np.linalg.inv([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])[0]
 
 Picture = UInt8[np.ndarray, "h w c"]
 
@@ -53,16 +50,16 @@ class Published(NamedTuple):
     alone: bool = False
 
 
-def _niqe(x: Any, *, data_range: float) -> Any:
-    return iq.niqe(x, model=load_niqe(convention="matlab"), data_range=data_range)
+def _niqe(x: Any, *, data_range: float, colour: iq.Colour) -> Any:
+    return iq.niqe(x, model=load_niqe(convention="matlab"), data_range=data_range, colour=colour)
 
 
 def _ilniqe(x: Any, *, data_range: float) -> Any:
     return iq.ilniqe(x, model=load_ilniqe(), data_range=data_range)
 
 
-def _brisque(x: Any, *, data_range: float) -> Any:
-    return iq.brisque(x, model=load_brisque(convention="matlab"), data_range=data_range)
+def _brisque(x: Any, *, data_range: float, colour: iq.Colour) -> Any:
+    return iq.brisque(x, model=load_brisque(convention="matlab"), data_range=data_range, colour=colour)
 
 
 PUBLISHED = (
@@ -126,15 +123,11 @@ PUBLISHED = (
 )
 
 
-def gray(picture: Picture) -> Picture:
-    """MATLAB's rgb2gray of 8 bits, [H, W, 1]."""
-    return np.floor(picture.astype(np.float64) @ _GRAY + 0.5).astype(np.uint8)[..., None]
-
-
 def row_of(published: Published, distorted: Sequence[Picture], references: Sequence[Picture]) -> str:
     """The row of the table: what is published, what is computed, and the largest difference."""
-    sides = [np.stack([gray(i) if published.gray else i for i in own]) for own in (distorted, references)]
-    found = np.asarray(published.op(*sides[: 1 if published.alone else 2], data_range=255), np.float64)
+    sides = [np.stack(own) for own in (distorted, references)][: 1 if published.alone else 2]
+    colour = {"colour": "rgb2gray"} if published.gray else {}
+    found = np.asarray(published.op(*sides, data_range=255, **colour), np.float64)
     digits = min(published.digits, 6)
     texts = [", ".join(f"{value:.{digits}f}" for value in own) for own in (published.values, found)]
     differences = np.abs(found - np.array(published.values))
@@ -152,8 +145,9 @@ def report(rows: Sequence[str]) -> str:
             "# Against the authors' published numbers",
             "",
             "Written by `python -m benchmarks.image_quality_published ResultsCalibra`: what the authors' code gives on",
-            "five pairs of TID2013, as IQA-PyTorch publishes it beside the images, and what jaxeval gives. Gray images",
-            "are MATLAB's rgb2gray in whole numbers, as there. Four published digits are known to 5e-5.",
+            "five pairs of TID2013, as IQA-PyTorch publishes it beside the images, and what jaxeval gives. Where the",
+            "code takes gray images they are MATLAB's rgb2gray in whole numbers, as there (`colour=rgb2gray`). Four",
+            "published digits are known to 5e-5.",
             "",
             f"| op | source | published ({', '.join(IMAGES)}) | jaxeval | largest difference |",
             "|---|---|---|---|---|",
