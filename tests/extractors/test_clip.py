@@ -11,6 +11,7 @@ import safetensors.numpy
 from array_differences import relative
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxpr_checks import assert_full_precision
+from PIL import Image
 from small_vocabulary import SENTENCES, learned_merges, vocabulary_text
 
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
@@ -18,6 +19,7 @@ from jaxeval.extractors import Clip, WeightsStore, clip, embed_prompts, extracto
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, from_hugging_face
 from jaxeval.ops.image_quality import CLIP_IQA_PROMPTS, clip_iqa
+from jaxeval.pairs import learned, score_images
 
 TOLERANCE = 1e-5  # max |difference| over max |value|; docs/precision.md
 MERGES = learned_merges(120)
@@ -278,3 +280,28 @@ def test_clip_iqa_of_pairs_of_texts(network):
     with pytest.raises(InputError, match=r"images of shape \(2, 9\) and prompts of \(2, 2, 10\)"):
         clip_iqa(images=images[:, :9], prompts=embedded)
     assert len(CLIP_IQA_PROMPTS) == 16
+
+
+def test_clip_iqa_as_a_measure_of_files(network, tmp_path):
+    """`jaxeval score --metrics clip-iqa`: each file is prepared as CLIP's authors do, gray and 16 bits included."""
+    rng = np.random.default_rng(5)
+    stored = {
+        "rgb": rng.integers(0, 256, (40, 50, 3)).astype(np.uint8),
+        "gray": rng.integers(0, 256, (45, 38)).astype(np.uint8),
+        "wide": rng.integers(0, 65536, (40, 40)).astype(np.uint16),
+    }
+    for name, pixels in stored.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned, "load_clip", lambda name, weights_dir: network)
+        found = score_images(tmp_path, metrics="clip-iqa")
+    eight = {"rgb": stored["rgb"], "gray": stored["gray"], "wide": np.rint(stored["wide"] / 257).astype(np.uint8)}
+    prompts = embed_prompts(network)
+    for score in found.scores:
+        pixels = eight[score.image]
+        pixels = np.repeat(pixels[..., None], 3, -1) if pixels.ndim == 2 else pixels
+        embedding = network(network.prepare(pixels)[None])["embedding"]
+        expected = float(clip_iqa(images=embedding, prompts=prompts)[0, 0])
+        assert score.values["clip-iqa"] == pytest.approx(expected, abs=1e-6)
+    assert found.manifest["definitions"]["clip-iqa"]["weights"]["sha256"] == network.weights_hash
+    assert (found.means[0].better, found.means[0].n) == ("higher", 3)
