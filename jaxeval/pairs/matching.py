@@ -111,7 +111,9 @@ def number_name(number: int) -> str:
     return f"{number:06d}"
 
 
-def with_names(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[str]]:
+def with_names(
+    sets: Mapping[str, ImageSet], patterns: Mapping[str, str] = MappingProxyType({})
+) -> tuple[dict[str, ImageSet], list[str]]:
     """The sets by names that can be matched, and what to say of those that were changed.
 
     Archives lose the folder that all of their images lie in where their names match only without it. Sets without names
@@ -119,11 +121,12 @@ def with_names(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[
 
     Args:
       sets: by the user's names, the reference first.
+      patterns: what those sets call the reference's images that call them otherwise.
 
     Raises:
       InputError: such a set has another number of images, or the names have no order on which all agree.
     """
-    sets, said = _without_top_folders(sets)
+    sets, said = _without_top_folders(sets, patterns)
     named = next((name for name, images in sets.items() if not images.numbered), None)
     found = dict(sets)
     for name, images in sets.items():
@@ -149,7 +152,9 @@ def with_names(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[
     return found, said
 
 
-def _without_top_folders(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[str]]:
+def _without_top_folders(
+    sets: Mapping[str, ImageSet], patterns: Mapping[str, str]
+) -> tuple[dict[str, ImageSet], list[str]]:
     """The sets, of which archives lack their top folder if only so every set has a name of the reference's."""
     named = {name: images for name, images in sets.items() if not images.numbered}
     reference = next(iter(named), "")
@@ -160,7 +165,9 @@ def _without_top_folders(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageS
         found = {reference: ours}
         for name, images in named.items():
             ways = [images, *([images.without_top_folder()] if images.top_folder else [])]
-            found.setdefault(name, next((one for one in ways if not ours.keys().isdisjoint(one)), ImageSet()))
+            wanted = {_called(stem, patterns.get(name, SAME_NAME)) for stem in map(_composed_name, ours)}
+            fitting = (one for one in ways if not wanted.isdisjoint(map(_composed_name, one)))
+            found.setdefault(name, next(fitting, ImageSet()))
         if all(found.values()):
             said = [
                 f"the images of {name!r} all lie in {named[name].top_folder!r}, which was left out of their names"
@@ -230,7 +237,7 @@ def _composed(place: str, images: Mapping[str, Item]) -> dict[str, Item]:
     """The images by their composed names."""
     found: dict[str, Item] = {}
     for stem, item in images.items():
-        composed = unicodedata.normalize("NFC", stem)
+        composed = _composed_name(stem)
         if composed in found:
             raise InputError(
                 f"{place!r} holds {found[composed].name!r} and {item.name!r}, which are one name with its accents "
@@ -240,10 +247,14 @@ def _composed(place: str, images: Mapping[str, Item]) -> dict[str, Item]:
     return found
 
 
+def _composed_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
 def _called(stem: str, pattern: str) -> str:
     """What a distorted image is called whose reference has this relative name."""
     place = PurePosixPath(stem)
-    before, after = unicodedata.normalize("NFC", pattern).split("*")
+    before, after = _composed_name(pattern).split("*")
     return str(place.with_name(f"{before}{place.name}{after}"))
 
 

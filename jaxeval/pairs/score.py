@@ -151,7 +151,7 @@ def score_pairs(
                 f"pattern {one!r} is of names, and the images of {nameless!r} have none; leave it out, or give '*' for "
                 f"{own!r}"
             )
-    opened, in_order = with_names(opened)
+    opened, in_order = with_names(opened, patterns)
     ours, theirs = opened[name], {own: opened[own] for own, _ in sets}
     matchings = [
         match_pairs(name, ours, own, found, skip=unmatched == "skip", pattern=patterns[own])

@@ -143,7 +143,8 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
         # Names of an array, and of an archive below its top folder, follow from those of all sets.
         by_all = opened[reference].numbered or opened[reference].top_folder
         others = evaluation.manifest["distorted"] if by_all else {set_name: distorted}
-        opened, _ = with_names(opened | {name: open_images(path) for name, path in others.items()})
+        opened |= {name: open_images(path) for name, path in others.items()}
+        opened, _ = with_names(opened, evaluation.manifest["patterns"])
         matching = match_pairs(reference, opened[reference], set_name, opened[set_name], skip=True, pattern=pattern)
         pairs = (matching.pairs[image] for image in images)
         rules = PixelRules(**{field.name: settings[field.name] for field in dataclasses.fields(PixelRules)})

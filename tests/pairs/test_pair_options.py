@@ -1,6 +1,7 @@
 """What makes two folders one set of pairs: names by a pattern, Unicode, sides cropped to multiples, gray beside RGB."""
 
 import unicodedata
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,17 @@ def test_a_pattern_for_each_set_and_its_exhibits(tmp_path):
     ]  # fmt: skip
     sheets = draw_exhibits(found, tmp_path / "exhibits", count=1)
     assert [sheet.name for sheet in sheets] == ["two.png", "four.png"]
+
+
+def test_a_pattern_of_an_archive_whose_images_lie_in_one_folder(tmp_path):
+    reference, distorted = folder_of(tmp_path / "hr", ["01", "02"]), folder_of(tmp_path / "sr", ["01x4", "02x4"])
+    with zipfile.ZipFile(tmp_path / "sr.zip", "w") as archive:
+        for path in distorted.iterdir():
+            archive.write(path, f"sr/{path.name}")
+    found = score_pairs(reference, tmp_path / "sr.zip", metrics="psnr", pattern="*x4")
+    assert [one.image for one in found.scores] == ["01", "02"]
+    assert any("all lie in 'sr', which was left out of their names" in sentence for sentence in found.warnings)
+    assert draw_exhibits(found, tmp_path / "exhibits")
 
 
 def test_suffix_on_the_command_line(tmp_path, capfd):
