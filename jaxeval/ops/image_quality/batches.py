@@ -200,24 +200,27 @@ def check_positive(op: str, **settings: float) -> None:
             raise InputError(f"{op}: {name}={value!r} is not a positive number")
 
 
-def each_image(function: Callable[..., Any], *images: Numbers, **options: Hashable) -> Any:
+def each_image(
+    function: Callable[..., Any], *images: Numbers, counts_as: int | None = None, **options: Hashable
+) -> Any:
     """`function(*image, **options)` for every image of the batches [N, H, W, C], as float32 arrays [H, W, C].
 
     Args:
       function: a function of module level, which compilation is cached by; returns arrays of any shapes.
       *images: batches of the same number of images, of any real dtype.
+      counts_as: how many values an image is at least when blocks are divided, where the function makes it larger.
       **options: static arguments.
 
     Returns:
       What `function` returns, with a leading axis of N.
     """
-    return _each_image(function, tuple(sorted(options.items())), *images)
+    return _each_image(function, tuple(sorted(options.items())), counts_as, *images)
 
 
-def _in_blocks(one: Callable[..., Any], *batches: Array) -> Any:
+def _in_blocks(one: Callable[..., Any], *batches: Array, counts_as: int | None = None) -> Any:
     """`one` of every image, as many of them at once as memory is meant to hold; gradients redo a block."""
     count = batches[0].shape[0]
-    values = max(math.prod(batches[0].shape[1:]), _LEAST_VALUES)
+    values = max(math.prod(batches[0].shape[1:]), counts_as or _LEAST_VALUES)
     blocks = -(-count * values // _BLOCK_VALUES)
     if blocks <= 1:
         return jax.vmap(one)(*batches)
@@ -235,8 +238,13 @@ def _in_blocks(one: Callable[..., Any], *batches: Array) -> Any:
     return jax.tree.map(lambda part: jnp.moveaxis(part, 0, 1).reshape(-1, *part.shape[2:])[:count], found)
 
 
-@functools.partial(jax.jit, static_argnames=("function", "options"))
-def _each_image(function: Callable[..., Any], options: tuple[tuple[str, Hashable], ...], *images: Array) -> Any:
+@functools.partial(jax.jit, static_argnames=("function", "options", "counts_as"))
+def _each_image(
+    function: Callable[..., Any],
+    options: tuple[tuple[str, Hashable], ...],
+    counts_as: int | None,
+    *images: Array,
+) -> Any:
     def one(*image: Array) -> Any:
         return function(*(i.astype(jnp.float32) for i in image), **dict(options))
 
@@ -247,7 +255,9 @@ def _each_image(function: Callable[..., Any], options: tuple[tuple[str, Hashable
         return lax.map(lambda image: one_again(*image), batches)
 
     def run(*batches: Array) -> Any:
-        return lax.platform_dependent(*batches, cpu=in_cache, default=functools.partial(_in_blocks, one))
+        return lax.platform_dependent(
+            *batches, cpu=in_cache, default=functools.partial(_in_blocks, one, counts_as=counts_as)
+        )
 
     sharding = jax.typeof(images[0]).sharding
     if AxisType.Explicit not in sharding.mesh.axis_types:
