@@ -23,7 +23,7 @@ from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import filtered, magnitude, map_mean
-from jaxeval.ops.image_quality.batches import Scores, check_data_range, check_images, each_image
+from jaxeval.ops.image_quality.batches import Scores, check_data_range, check_images, each_enlarged
 from jaxeval.ops.image_quality.natural_scene import (
     SkewedFit,
     contrast_normalised,
@@ -136,7 +136,7 @@ def ilniqe(x: Numbers, *, model: IlniqeModel, data_range: float | None = None) -
     """
     check_images("ilniqe", "x", x, colours=(3,))
     peak = check_data_range("ilniqe", {"x": x}, data_range)
-    return each_image(_ilniqe, x, counts_as=_COUNTS_AS, data_range=peak, model=model)
+    return each_enlarged(_ilniqe, _COUNTS_AS, x, data_range=peak, model=model)
 
 
 @takes_arrays
@@ -155,7 +155,7 @@ def ilniqe_features(x: Numbers, *, data_range: float | None = None) -> Float[Arr
     """
     check_images("ilniqe_features", "x", x, colours=(3,))
     peak = check_data_range("ilniqe_features", {"x": x}, data_range)
-    return each_image(_features, x, counts_as=_COUNTS_AS, data_range=peak)
+    return each_enlarged(_features, _COUNTS_AS, x, data_range=peak)
 
 
 def _ilniqe(x: Pixels, *, data_range: float, model: IlniqeModel) -> Float[Array, ""]:

@@ -200,20 +200,22 @@ def check_positive(op: str, **settings: float) -> None:
             raise InputError(f"{op}: {name}={value!r} is not a positive number")
 
 
-def each_image(
-    function: Callable[..., Any], *images: Numbers, counts_as: int | None = None, **options: Hashable
-) -> Any:
+def each_image(function: Callable[..., Any], *images: Numbers, **options: Hashable) -> Any:
     """`function(*image, **options)` for every image of the batches [N, H, W, C], as float32 arrays [H, W, C].
 
     Args:
       function: a function of module level, which compilation is cached by; returns arrays of any shapes.
       *images: batches of the same number of images, of any real dtype.
-      counts_as: how many values an image is at least when blocks are divided, where the function makes it larger.
       **options: static arguments.
 
     Returns:
       What `function` returns, with a leading axis of N.
     """
+    return _each_image(function, tuple(sorted(options.items())), None, *images)
+
+
+def each_enlarged(function: Callable[..., Any], counts_as: int, *images: Numbers, **options: Hashable) -> Any:
+    """`each_image` of a function that makes images larger first: in blocks, each counts as that many values or more."""
     return _each_image(function, tuple(sorted(options.items())), counts_as, *images)
 
 
