@@ -223,7 +223,9 @@ def main(arguments: list[str] | None = None) -> None:
     measures = [
         measure
         for measure in PAIR_MEASURES.values()
-        if (measure.weights or not measure.alone) and (wanted is None or measure.name in wanted)
+        if (measure.weights or not measure.alone)
+        and not measure.of_light  # photographs for a screen are none
+        and (wanted is None or measure.name in wanted)
     ]
     rows = []
     for measure in measures:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jaxeval.evaluation import explain as explain
     from jaxeval.evaluation import features as features
     from jaxeval.evaluation import reference_statistics as reference_statistics
+    from jaxeval.pairs import score_images as score_images
     from jaxeval.pairs import score_pairs as score_pairs
 
 _ROOMS = ("distributed", "evaluation", "extractors", "images", "metrics", "ops", "pairs")
@@ -30,6 +31,7 @@ _FUNCTIONS = {
     "explain": "evaluation",
     "features": "evaluation",
     "reference_statistics": "evaluation",
+    "score_images": "pairs",
     "score_pairs": "pairs",
 }
 
@@ -47,6 +49,7 @@ __all__ = [
     "ops",
     "pairs",
     "reference_statistics",
+    "score_images",
     "score_pairs",
 ]
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "tell"]
 
 
 @runtime_checkable
@@ -17,3 +17,13 @@ class Progress(Protocol):
 
     def end(self, note: str = "") -> None:
         """Told that the data set is read, or its metrics are computed."""
+
+
+def tell(progress: Progress | None, text: str) -> None:
+    """Tells what is being done just now, such as "compiling SSIM", or with an empty text that it is over.
+
+    A `Progress` may have a method `doing(text)` for it, and need not.
+    """
+    doing = getattr(progress, "doing", None)
+    if doing is not None:
+        doing(text)

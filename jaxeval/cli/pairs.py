@@ -69,9 +69,10 @@ def pairs(
 ) -> None:
     """Score DISTORTED images against the REFERENCE images of the same name.
 
-    Each is a folder of images, an image, or a video (.y4m; .mp4, .mkv, ... with the extra `video`, PyAV). Extensions
-    may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair. Several DISTORTED sets give one table, with paired
-    differences.
+    Each is a folder, a .zip or a .tar of images, an array file (.npy, .npz), an image, or a video (.y4m; .mp4, .mkv and
+    others with the extra `video`, PyAV). Extensions may differ: REFERENCE/a.png and DISTORTED/a.jpg are a pair; images
+    of arrays are matched by number. Floats (TIFF, arrays, and .exr with the extra `exr`) need --data-range. Several
+    DISTORTED sets give one table, with paired differences.
     """
     from jaxeval.ops.image_quality.colour import of_channels
     from jaxeval.pairs import score_pairs
@@ -128,8 +129,8 @@ def score(
 ) -> None:
     """Score IMAGES by themselves: NIQE, BRISQUE, PIQE, CLIP-IQA, sharpness and others.
 
-    Each of IMAGES is a folder of images, an image, or a video. Several give one table, with the differences of images
-    that have the same name.
+    Each of IMAGES is a folder, an archive or an array file of images, an image, or a video. Several give one table,
+    with the differences of images that have the same name.
     """
     from jaxeval.pairs import score_images
     from jaxeval.report import draw_contact_sheets

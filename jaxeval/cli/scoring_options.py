@@ -67,7 +67,7 @@ _OF_PIXELS = (
     ),
     click.option("--crop-border", default=0, show_default=True, metavar="N", help="Pixels left out along every edge."),
     click.option("--modcrop", default=1, metavar="N", help="Crop ends so that sides are multiples of N. [default: no]"),
-    click.option("--data-range", type=float, metavar="X", help="Width of the values' range. [default: of the bits]"),
+    click.option("--data-range", type=float, metavar="X", help="Of the values; floats need it. [default: of the bits]"),
     click.option(
         "--alpha",
         default="drop",

@@ -14,6 +14,9 @@ _CONVERTED = {
     notes.EXIF: "EXIF orientation ignored",
     notes.ANIMATION: "only the first of several frames read",
     notes.CMYK: "CMYK converted without its colour profile",
+    notes.DATA_WINDOW: "EXR data window laid into the display window",
+    notes.DOUBLE: "64-bit floats rounded to 32 bits",
+    notes.EXTRA_CHANNELS: "EXR channels of other names ignored",
 }
 # What was left out of a set, and how many files.
 _LEFT_OUT = {

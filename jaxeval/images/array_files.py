@@ -1,5 +1,6 @@
 """Images in .npy and .npz files, streamed: no more than one image of the array is in memory at a time."""
 
+import functools
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from jaxeval._npy import read_header
 from jaxeval.errors import InputError, said_by
 from jaxeval.images.arrays import Layout, array_item, array_layout, check_value_range
 from jaxeval.images.source import Item, OutOfRange, Source, ValueRange
+from jaxeval.images.stored_arrays import InOrder, StoredPixels, check_stored_type
 
 _PREFERRED_KEYS = ("arr_0", "images", "samples")
 _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
@@ -32,6 +34,7 @@ class ArrayFileSource(Source):
       value_range: the values that mean black and white; needed unless the array is uint8.
       layout: needed only where the shape can be read in two ways.
       out_of_range: what values outside the range do.
+      as_stored: as for `open_source`; channels are then on the last axis unless `layout` says otherwise.
 
     Attributes:
       dtype: of the array.
@@ -51,14 +54,23 @@ class ArrayFileSource(Source):
         value_range: ValueRange | None = None,
         layout: Layout | None = None,
         out_of_range: OutOfRange = "fail",
+        as_stored: bool = False,
     ):
         self.name = name
+        self._as_stored = as_stored
         self._path = path
         self._member = None if path.suffix.lower() == ".npy" else self._choose_member(key)
         with self._opened() as (_, shape, dtype):
             self._shape, self.dtype = shape, dtype
         self._layout: Layout = array_layout(self._shape, self._label, layout)
-        self._range = check_value_range(self.dtype, value_range, self._label)
+        if as_stored and layout is None and self._layout == "NCHW":
+            raise InputError(
+                f"{self._label} has shape {list(self._shape)}; [N, H, W, C] is expected: save it so, or say that its "
+                "channels come first (?layout=NCHW after the file's name)"
+            )
+        if as_stored:
+            check_stored_type(self.dtype, self._label)
+        self._range = None if as_stored else check_value_range(self.dtype, value_range, self._label)
         self._out_of_range: OutOfRange = out_of_range
 
     def __len__(self) -> int:
@@ -66,11 +78,25 @@ class ArrayFileSource(Source):
 
     def items(self) -> Iterator[Item]:
         """The images in the array's order, each named by its index."""
-        return self._read(range(self._shape[0]))
+        return self._stored() if self._as_stored else self._read(range(self._shape[0]))
 
     def select(self, places: Int[np.ndarray, " n"]) -> Iterator[Item]:
         """The images at these places; what lies between them is passed over, and unpacked where it is compressed."""
         return self._read(places.tolist())
+
+    def _stored(self) -> Iterator[Item]:
+        """The images as they are stored, each read when it is wanted."""
+        count, *shape = self._shape
+        if self._layout == "NCHW":
+            shape = [*shape[1:], shape[0]]
+        images = InOrder(self._pixels_from, int(np.prod(shape)) * self.dtype.itemsize)
+        for index in range(count):
+            content = StoredPixels(tuple(shape), self.dtype, functools.partial(images.read, index))
+            yield Item(str(index), content, where=f"image {index} of {self._label}")
+
+    def _pixels_from(self, place: int) -> Iterator[np.ndarray]:
+        for item in self._read(range(place, self._shape[0])):
+            yield np.asarray(item.read())
 
     def _read(self, places: Sequence[int]) -> Iterator[Item]:
         shape = self._shape[1:]

@@ -40,12 +40,17 @@ class FolderSource(FileSource):
     Hidden files and folders, other files, pipes and devices are left out and counted. Links are followed; a folder that
     two links reach, or a link into itself, is read once.
 
+    Args:
+      name: for messages and tables.
+      folder: the folder.
+      as_stored: as for `open_source`.
+
     Raises:
       InputError: the folder cannot be listed, or holds no image.
     """
 
-    def __init__(self, name: str, folder: Path):
-        files, notes = _walk(folder)
+    def __init__(self, name: str, folder: Path, *, as_stored: bool = False):
+        files, notes = _walk(folder, as_stored)
         super().__init__(name, _Below(folder, files), notes)
         if not files:
             raise no_images(name, notes)
@@ -100,7 +105,7 @@ def is_pipe_or_device(path: str) -> bool:
         return False  # a broken link: reading it fails by name
 
 
-def _walk(folder: Path) -> tuple[list[str], dict[str, int]]:
+def _walk(folder: Path, as_stored: bool) -> tuple[list[str], dict[str, int]]:
     # Real folders first, links to folders after them: which name a doubly reachable folder gets must not depend on the
     # order in which the file system lists it.
     found: list[str] = []
@@ -122,7 +127,7 @@ def _walk(folder: Path) -> tuple[list[str], dict[str, int]]:
                 tally.note(report.HIDDEN)
             elif _is_folder(entry):
                 (links if entry.is_symlink() else waiting).append(name)
-            elif reason := classify_name(entry.name):
+            elif reason := classify_name(entry.name, as_stored=as_stored):
                 tally.note(reason)
             elif entry.is_file(follow_symlinks=False) or not is_pipe_or_device(entry.path):
                 found.append(name)

@@ -96,6 +96,9 @@ UNREAD_EXTENSIONS = frozenset(
 )
 """Pictures too, or often so, by names that are not read: they are counted name by name."""
 
+STORED_EXTENSIONS = EXTENSIONS | {".exr"}
+"""Names of images where pixels are taken as they are stored (`decode_exact`): light has no levels for a network."""
+
 # Importing a plugin registers its reader; all are imported here because Pillow's own lazy way is not made for threads.
 _READERS = (
     PngImagePlugin.PngImageFile,

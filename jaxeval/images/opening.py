@@ -48,6 +48,7 @@ def open_source(
     name: str | None = None,
     layout: Layout | None = None,
     out_of_range: str = "fail",
+    as_stored: bool = False,
 ) -> Source:
     """A source of images from whatever the user has.
 
@@ -76,6 +77,9 @@ def open_source(
       out_of_range: what values of arrays outside the range do: `fail` by the image's name, or `clip` to the nearer
         bound and be noted. What rounding explains (1e-5 of the range, or one unit in the last place of the array's
         type) is taken for the bound itself, and values that are not finite fail always.
+      as_stored: whether images are wanted as they are stored, for `decode_exact`: EXR files are images too, and files
+        of arrays of uint8, uint16 or floats need no range and have none; items of archives and array files last, and
+        can be read in any order. For what a path names.
 
     Raises:
       InputError: nothing is there, or it is not what it should be; the message names it.
@@ -101,7 +105,7 @@ def open_source(
             raise InputError("the name of a data set must be a text that is not empty")
         if text.startswith("call:"):
             return _open_call(text, name or printable(text), num_samples, seed, value_range, layout, beyond)
-        return _open_text(local_name(spec), name or printable(text), value_range, layout, beyond)
+        return _open_text(local_name(spec), name or printable(text), value_range, layout, beyond, as_stored)
     if isinstance(spec, Image.Image):
         raise InputError(
             f"{name or describe(spec)} is a single image and no set of images; for a set of one give [image]"
@@ -210,7 +214,12 @@ def _sentence(error: Exception) -> str:
 
 
 def _open_text(
-    text: str, name: str, value_range: ValueRange | None, layout: Layout | None, out_of_range: OutOfRange
+    text: str,
+    name: str,
+    value_range: ValueRange | None,
+    layout: Layout | None,
+    out_of_range: OutOfRange,
+    as_stored: bool,
 ) -> Source:
     if text.startswith("tfds:"):
         dataset, split, options = _parse_tfds(text)
@@ -234,6 +243,8 @@ def _open_text(
         options = _parse_options(array_file[2] or "", _ARRAY_OPTIONS, text)
         path = _existing(Path(os.path.expanduser(array_file[1])))
         own_range = _parse_range(options, text)
+        if as_stored and own_range is not None:
+            raise InputError(f"{name}: values are taken as they are stored; leave range= out")
         array = ArrayFileSource(
             path,
             name=name,
@@ -241,14 +252,17 @@ def _open_text(
             value_range=own_range or value_range,
             layout=_parse_layout(options, text) or layout,
             out_of_range=out_of_range,
+            as_stored=as_stored,
         )
         if own_range is not None:
             check_own_range(array.dtype, own_range, name)
         return array
     if os.path.lexists(path):
-        return _open_folder(path, name) if path.is_dir() else _open_files([path], name, path.parent)
+        if path.is_dir():
+            return _open_folder(path, name, as_stored)
+        return _open_files([path], name, path.parent, as_stored)
     if re.search(r"[*?\[]|\{.*\}", text):
-        return _open_pattern(str(path), name)
+        return _open_pattern(str(path), name, as_stored)
     _existing(path)
     raise AssertionError("unreachable: a path that does not exist was refused")
 
@@ -259,15 +273,15 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _open_folder(path: Path, name: str) -> Source:
+def _open_folder(path: Path, name: str, as_stored: bool) -> Source:
     found = glob.glob(os.path.join(glob.escape(str(path)), "*"))  # none where the folder cannot be listed
     shards = [Path(entry) for entry in sorted(found, key=os.fsencode) if _is_tar(Path(entry))]
     try:
-        folder = FolderSource(name, path)
+        folder = FolderSource(name, path, as_stored=as_stored)
     except InputError:
         if not shards:
             raise
-        return TarSource(name, shards)
+        return TarSource(name, shards, as_stored=as_stored)
     if shards:
         raise InputError(f"{name} holds images and the archive {shards[0].name}; name the one or the other")
     return folder
@@ -288,21 +302,21 @@ def matching_files(pattern: str) -> list[Path]:
     return [Path(path) for path in sorted(paths, key=os.fsencode) if not os.path.isdir(path)]
 
 
-def _open_pattern(pattern: str, name: str) -> Source:
+def _open_pattern(pattern: str, name: str, as_stored: bool) -> Source:
     files = matching_files(pattern)
     if not files:
         raise InputError(f"{name} matches only folders; give one folder, or end the pattern with /*.png")
     root = Path(os.path.commonpath([file.parent for file in files]))
-    return _open_files(files, name, root)
+    return _open_files(files, name, root, as_stored)
 
 
-def _open_files(files: list[Path], name: str, root: Path) -> Source:
+def _open_files(files: list[Path], name: str, root: Path, as_stored: bool = False) -> Source:
     opener = _file_source(files[0])
     if opener is not None and len(files) == 1:
-        return opener(name, files[0])
+        return ZipSource(name, files[0], as_stored=as_stored) if opener is ZipSource else opener(name, files[0])
     if opener is not None or any(_is_tar(file) for file in files):
         if all(_is_tar(file) for file in files):
-            return TarSource(name, files)
+            return TarSource(name, files, as_stored=as_stored)
         whole = " or ".join(ending.removeprefix(".") for ending in FILE_SOURCES)
         raise InputError(
             f"{name} matches files of several kinds; give one {whole}, tar archives alone, or images alone"
@@ -310,7 +324,8 @@ def _open_files(files: list[Path], name: str, root: Path) -> Source:
     tally = ReadReport()
     images = []
     for file in files:
-        reason = classify_name(file.name) or (report.NOT_REGULAR if is_pipe_or_device(str(file)) else None)
+        irregular = report.NOT_REGULAR if is_pipe_or_device(str(file)) else None
+        reason = classify_name(file.name, as_stored=as_stored) or irregular
         if reason:
             tally.note(reason)
         else:

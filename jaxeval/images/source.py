@@ -14,7 +14,7 @@ from PIL import Image
 
 from jaxeval.errors import InputError
 from jaxeval.images import report
-from jaxeval.images.formats import EXTENSIONS, UNREAD_EXTENSIONS, extensions_read
+from jaxeval.images.formats import EXTENSIONS, STORED_EXTENSIONS, UNREAD_EXTENSIONS, extensions_read
 
 ValueRange = tuple[float | int, float | int]
 
@@ -159,13 +159,18 @@ def _content_parts(item: Item) -> tuple[bytes | memoryview, ...]:
     return header.encode(), np.ascontiguousarray(content).view(np.uint8).reshape(-1).data
 
 
-def classify_name(name: str) -> str | None:
-    """Why an entry with this relative name is not read (a key of `ReadReport.notes`), or None for an image."""
+def classify_name(name: str, *, as_stored: bool = False) -> str | None:
+    """Why an entry with this relative name is not read (a key of `ReadReport.notes`), or None for an image.
+
+    Args:
+      name: of the entry.
+      as_stored: whether images are wanted as they are stored, so that those of light count too.
+    """
     path = PurePosixPath(name)
     if any(part.startswith(".") for part in path.parts if part not in (".", "..")):
         return report.HIDDEN
     extension = path.suffix.lower()
-    if extension in EXTENSIONS:
+    if extension in (STORED_EXTENSIONS if as_stored else EXTENSIONS):
         return None
     return report.UNREAD_FORMAT + extension if extension in UNREAD_EXTENSIONS else report.NOT_IMAGE
 

@@ -1,10 +1,11 @@
 """Images in one tar archive or a set of tar shards, plain or gzipped, read in one sequential pass."""
 
+import functools
 import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,8 @@ from jaxeval.images.source import MAX_FILE_BYTES, Item, Source, check_entry_name
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
+_MOST_HELD = 2 * 2**30
+
 _READ_ERRORS = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError)
 
 
@@ -24,15 +27,22 @@ class TarSource(Source):
     A sequential pass is all that it needs, so that gzipped archives stream; sorting would need a first pass. `len()`
     makes that pass, over the headers alone where the archive is not compressed.
 
+    Args:
+      name: for messages and tables.
+      paths: the archives.
+      as_stored: as for `open_source`. Items then last: those of a plain archive are read where they lie when they are
+        wanted, those of a gzipped one are held in memory, up to 2 GiB.
+
     Raises:
       InputError: at once, a first header that is no tar header; while reading, a damaged or cut archive, an entry that
-        points outside it, an entry larger than `MAX_FILE_BYTES`, or no image.
+        points outside it, an entry larger than `MAX_FILE_BYTES`, more to hold than fits, or no image.
     """
 
     sequential = True
 
-    def __init__(self, name: str, paths: Sequence[Path]):
+    def __init__(self, name: str, paths: Sequence[Path], *, as_stored: bool = False):
         self.name = name
+        self._as_stored = as_stored
         self._paths = list(paths)
         self._length: int | None = None
         self._notes: dict[str, int] = {}
@@ -65,29 +75,40 @@ class TarSource(Source):
         self._length, self._notes = count, tally.notes
 
     def _entries(self, tally: report.ReadReport, with_content: bool) -> Iterator[Item]:
-        found = False
+        found, held = False, 0
         for path in self._paths:
             names: set[str] = set()
             with _opened(path) as archive:
                 while (member := archive.next()) is not None:
-                    if not _wanted(path, member, tally):
+                    if not _wanted(path, member, tally, self._as_stored):
                         continue
                     found = True
                     name = member.name.removeprefix("./")
                     tally.note(report.DUPLICATE_ENTRY, name in names)
                     names.add(name)
                     label = name if len(self._paths) == 1 else f"{path.name}/{name}"
-                    content = archive.read(member) if with_content else b""
-                    yield Item(label, content, f"{path}: entry {member.name!r}")
+                    where = f"{path}: entry {member.name!r}"
+                    content: bytes | Callable[[], bytes] = b""
+                    if with_content and self._as_stored and not (_is_gzipped(path) or member.issparse()):
+                        content = functools.partial(_read_at, path, member.offset_data, member.size, where)
+                    elif with_content:
+                        content = archive.read(member)
+                        held += len(content)
+                        if self._as_stored and held > _MOST_HELD:
+                            raise InputError(
+                                f"{self.name} holds more than {_MOST_HELD >> 30} GiB of images, which would all be "
+                                "held in memory; unpack it, or give a zip or a tar that is not compressed"
+                            )
+                    yield Item(label, content, where)
         if not found:
             raise no_images(self.name, tally.notes)
 
 
-def _wanted(path: Path, member: tarfile.TarInfo, tally: report.ReadReport) -> bool:
+def _wanted(path: Path, member: tarfile.TarInfo, tally: report.ReadReport, as_stored: bool) -> bool:
     check_entry_name(str(path), member.name)
     if member.isdir():
         return False
-    if reason := classify_name(member.name):
+    if reason := classify_name(member.name, as_stored=as_stored):
         tally.note(reason)
         return False
     if not member.isreg():
@@ -100,11 +121,27 @@ def _wanted(path: Path, member: tarfile.TarInfo, tally: report.ReadReport) -> bo
     return True
 
 
+def _is_gzipped(path: Path) -> bool:
+    return path.name.lower().endswith((".gz", ".tgz"))
+
+
+def _read_at(path: Path, offset: int, size: int, where: str) -> bytes:
+    """The content of an entry of a tar archive that is not compressed, whose header was sound."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read(size)
+    except OSError as error:
+        raise InputError(f"{where} cannot be read: {error.strerror}") from error
+    if len(data) < size:
+        raise InputError(f"{where} is cut short; the archive has changed since it was opened")
+    return data
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator["_Archive"]:
-    gzipped = path.name.lower().endswith((".gz", ".tgz"))
     try:
-        with (gzip.open if gzipped else open)(path, "rb") as stream:
+        with (gzip.open if _is_gzipped(path) else open)(path, "rb") as stream:
             yield _Archive(stream)
     except _READ_ERRORS as error:
         if isinstance(error, InputError):

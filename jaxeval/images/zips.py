@@ -22,12 +22,17 @@ _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplemente
 class ZipSource(Source):
     """Every image in a zip archive, sorted by the bytes of its name, as a folder with the same files would be.
 
+    Args:
+      name: for messages and tables.
+      path: the archive.
+      as_stored: as for `open_source`.
+
     Raises:
       InputError: not a zip, an entry that points outside it, an encrypted entry, an entry that unpacks to more than an
         image can hold, or no image.
     """
 
-    def __init__(self, name: str, path: Path):
+    def __init__(self, name: str, path: Path, *, as_stored: bool = False):
         self.name = name
         self._lock = threading.Lock()  # ZipFile's count of open entries is not safe against two threads
         try:
@@ -35,7 +40,7 @@ class ZipSource(Source):
         except _READ_ERRORS as error:
             raise InputError(f"{name} is not a readable zip archive: {said_by(error)}") from error
         tally = report.ReadReport()
-        entries = [info for info in self._archive.infolist() if _wanted(name, info, tally)]
+        entries = [info for info in self._archive.infolist() if _wanted(name, info, tally, as_stored)]
         self._entries = sorted(entries, key=lambda info: info.filename.encode("utf-8", "surrogateescape"))
         tally.note(report.DUPLICATE_ENTRY, len(entries) - len({info.filename for info in entries}))
         self._notes = tally.notes
@@ -64,11 +69,11 @@ class ZipSource(Source):
             raise InputError(f"{self.name}: entry {info.filename!r} cannot be unpacked: {said_by(error)}") from error
 
 
-def _wanted(archive: str, info: zipfile.ZipInfo, tally: report.ReadReport) -> bool:
+def _wanted(archive: str, info: zipfile.ZipInfo, tally: report.ReadReport, as_stored: bool) -> bool:
     check_entry_name(archive, info.orig_filename)
     if info.is_dir():
         return False
-    if reason := classify_name(info.filename):
+    if reason := classify_name(info.filename, as_stored=as_stored):
         tally.note(reason)
         return False
     if stat.S_ISLNK(info.external_attr >> 16):

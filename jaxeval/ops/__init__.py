@@ -14,7 +14,7 @@ functions on features, in groups, each with what it returns:
   `frechet_jackknife`, `frechet_jackknife_of_groups`, `FrechetJackknife`, `frechet_witness`.
 - Kernel distances: `kid`, `KernelDistance`, `kid_full`, `mmd`, `Discrepancy`, `cmmd`, `median_distance`.
 - Sliced distances: `sliced_wasserstein`, `mind`, `sliced_costs`, `SlicedDistance`.
-- Distance of intrinsic shapes: `msid`.
+- Shapes of sets: `msid`, `geometry_score`, `relative_living_times`.
 - Inception score: `inception_score`, `InceptionScore`, `inception_score_error`.
 - Neighbours and manifold: `own_neighbours`, `OwnNeighbours`, `prdc`, `PRDC`, `membership`, `Membership`, `realism`,
   `rarity`, `clipped_density_coverage`, `ClippedDensityCoverage`, `probabilistic_precision_recall`,
@@ -127,6 +127,8 @@ from jaxeval.ops.sliced import SlicedDistance as SlicedDistance
 from jaxeval.ops.sliced import mind as mind
 from jaxeval.ops.sliced import sliced_costs as sliced_costs
 from jaxeval.ops.sliced import sliced_wasserstein as sliced_wasserstein
+from jaxeval.ops.topology import geometry_score as geometry_score
+from jaxeval.ops.topology import relative_living_times as relative_living_times
 
 __all__ = [
     "PRDC",
@@ -184,6 +186,7 @@ __all__ = [
     "frechet_witness",
     "gaussian_from_features",
     "gaussian_from_moments",
+    "geometry_score",
     "group_numbers",
     "inception_score",
     "inception_score_difference",
@@ -217,6 +220,7 @@ __all__ = [
     "rarity",
     "realism",
     "reduce_moments",
+    "relative_living_times",
     "rke",
     "share_interval",
     "sliced_costs",

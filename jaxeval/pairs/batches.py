@@ -1,5 +1,6 @@
 """Scores of pairs of images in batches of one shape: each measure is compiled once for a shape."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxeval._arrays import Numbers
 from jaxeval.errors import InputError
 from jaxeval.images import Item, PixelLayout, PixelRules, decode_exact
+from jaxeval.ops.image_quality.batches import check_data_range
 from jaxeval.pairs.learned import LoadedOp
 from jaxeval.pairs.measures import PairMeasure
 from jaxeval.pairs.results import PairScores
-from jaxeval.progress import Progress
+from jaxeval.progress import Progress, tell
 
 _MANY_SHAPES = 8
 MOST_PIXELS = 1 << 24  # in a batch; larger images come one by one
@@ -59,14 +62,67 @@ class Chosen:
         """Whose number it is, in words: of the weights at hand."""
         return self.op.definition or self.measure.definition
 
-    def score(self, distorted: np.ndarray, reference: np.ndarray | None, layout: PixelLayout) -> np.ndarray:
-        """One float64 value an image of two batches [N, H, W, C]."""
-        data_range = layout.data_range if self.data_range is None else self.data_range
+    def score(
+        self, distorted: np.ndarray, reference: np.ndarray | None, layout: PixelLayout, *, any_size: bool = False
+    ) -> np.ndarray:
+        """One float64 value an image of two batches [N, H, W, C]; with `any_size` not by a program of their own."""
+        data_range = layout.data_range if self.data_range is None else self.data_range  # None for light alone
         if self.measure.alone or reference is None:
             values = self.op(distorted, data_range=data_range)
+        elif any_size and self.op.any_size is not None:
+            values = self.op.any_size(distorted, reference, data_range=data_range)
         else:
             values = self.op(distorted, reference, data_range=data_range)
         return np.asarray(values, np.float64)
+
+
+class Runner:
+    """Runs measures on batches, and tells what is compiled: a measure's first call for a shape.
+
+    Args:
+      chosen: the measures.
+      progress: who is told.
+      shapes: how many shapes of images there are; of many, measures that can do without are not compiled for each.
+    """
+
+    def __init__(self, chosen: Sequence[Chosen], progress: Progress | None, shapes: int = 1):
+        self.chosen = chosen
+        self._progress = progress
+        self._any_size = shapes > _MANY_SHAPES
+        self._compiled: set[tuple[Any, ...]] = set()
+
+    def scores(
+        self, distorted: np.ndarray, reference: np.ndarray | None, layout: PixelLayout, size: int
+    ) -> dict[str, np.ndarray]:
+        """Values by measure of images [N, H, W, C], which are padded to `size` by repeating the last."""
+        count = len(distorted)
+
+        def padded(images: np.ndarray) -> np.ndarray:
+            return np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)]) if count < size else images
+
+        distorted = padded(distorted)
+        reference = None if reference is None else padded(reference)
+        found = {}
+        for one in self.chosen:
+            if one.measure.alone or reference is not None:
+                with self._told(one, distorted):
+                    found[one.measure.name] = one.score(distorted, reference, layout, any_size=self._any_size)[:count]
+        return found
+
+    @contextlib.contextmanager
+    def _told(self, one: Chosen, images: np.ndarray) -> Iterator[None]:
+        by_tiles = self._any_size and one.op.any_size is not None
+        key = (one.measure.name, images.dtype, images.shape[3:] if by_tiles else images.shape)
+        if key in self._compiled:
+            yield
+            return
+        self._compiled.add(key)
+        of = "" if by_tiles else f" for {images.shape[1]} x {images.shape[2]} pixels"
+        tell(self._progress, f"compiling {one.measure.label}{of}")
+        try:
+            yield
+        finally:
+            tell(self._progress, "")
 
 
 class WideValues:
@@ -128,14 +184,15 @@ def all_scores(
     wide: WideValues,
 ) -> dict[tuple[str, str], PairScores]:
     """The scores of all tasks by set and image, with progress told; arguments and errors as for `score_tasks`."""
+    shapes = len({task.layout for task in tasks})
     if progress is not None:
         what = "pairs" if any(task.reference is not None for task in tasks) else "images"
-        shapes = len({task.layout for task in tasks})
-        progress.begin(f"{what} ({shapes} shapes, each compiled once)" if shapes > _MANY_SHAPES else what, len(tasks))
+        many = shapes > _MANY_SHAPES and any(one.op.any_size is None for one in chosen)
+        progress.begin(f"{what} ({shapes} shapes, each compiled once)" if many else what, len(tasks))
     found = {}
     for task, values in score_tasks(
         tasks,
-        chosen,
+        Runner(chosen, progress, shapes),
         crop_border=crop_border,
         rules=rules,
         batch_size=batch_size,
@@ -156,7 +213,7 @@ def all_scores(
 
 def score_tasks(
     tasks: Sequence[Task],
-    chosen: Sequence[Chosen],
+    runner: Runner,
     *,
     crop_border: int,
     rules: PixelRules,
@@ -171,7 +228,7 @@ def score_tasks(
 
     Args:
       tasks: what to score.
-      chosen: by which measures.
+      runner: of the measures.
       crop_border: pixels left out along every edge.
       rules: what becomes of alpha and EXIF orientation.
       batch_size: most images at a time.
@@ -194,9 +251,9 @@ def score_tasks(
             for batch, size in batches_of(tasks, batch_size):
                 ahead, waiting = waiting, (batch, size, submit(batch))
                 if ahead is not None:
-                    yield from _finished(*ahead, chosen, skipped, skip, advance, wide)
+                    yield from _finished(*ahead, runner, skipped, skip, advance, wide)
             if waiting is not None:
-                yield from _finished(*waiting, chosen, skipped, skip, advance, wide)
+                yield from _finished(*waiting, runner, skipped, skip, advance, wide)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -216,7 +273,7 @@ def _finished(
     batch: list[Task],
     size: int,
     futures: list[Future[tuple[np.ndarray, np.ndarray | None]]],
-    chosen: Sequence[Chosen],
+    runner: Runner,
     skipped: list[tuple[Task, str]],
     skip: bool,
     advance: Callable[[int], None],
@@ -239,26 +296,35 @@ def _finished(
                 wide.add(wide.reference, partner)
         distorted = np.stack([image for image, _ in images])
         partners = [partner for _, partner in images if partner is not None]
-        scores = score_batch(distorted, np.stack(partners) if partners else None, readable[0].layout, chosen, size)
+        try:
+            scores = runner.scores(distorted, np.stack(partners) if partners else None, readable[0].layout, size)
+        except InputError:
+            if readable[0].layout.is_float:  # whose values may not be those that a measure takes
+                _name_unfit_values(readable, images, runner.chosen)
+            raise
         for place, task in enumerate(readable):
             yield task, {name: float(values[place]) for name, values in scores.items()}
     advance(len(batch))
 
 
-def score_batch(
-    distorted: np.ndarray,
-    reference: np.ndarray | None,
-    layout: PixelLayout,
-    chosen: Sequence[Chosen],
-    size: int,
-) -> dict[str, np.ndarray]:
-    """Values by measure of images [N, H, W, C], which are padded to `size` by repeating the last."""
-    count = len(distorted)
-
-    def padded(images: np.ndarray) -> np.ndarray:
-        return np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)]) if count < size else images
-
-    distorted = padded(distorted)
-    reference = None if reference is None else padded(reference)
-    wanted = [one for one in chosen if one.measure.alone or reference is not None]
-    return {one.measure.name: one.score(distorted, reference, layout)[:count] for one in wanted}
+def _name_unfit_values(
+    tasks: Sequence[Task], images: Sequence[tuple[np.ndarray, np.ndarray | None]], chosen: Sequence[Chosen]
+) -> None:
+    """Raises InputError that names the first image with values that a measure of floats does not take."""
+    known: dict[str, np.ndarray] = {}
+    for task, (image, partner) in zip(tasks, images, strict=True):
+        known[task.distorted.where] = image
+        if task.reference is not None and partner is not None:
+            known[task.reference.where] = partner
+    for one in chosen:
+        if one.measure.of_light:
+            for where, pixels in known.items():
+                if (least := float(pixels.min())) < 0:
+                    raise InputError(
+                        f"{where} has values down to {least:g}, and light is not negative; mend it, or leave "
+                        f"{one.measure.name} out"
+                    )
+        else:
+            named: dict[str, Numbers] = {where: pixels[None] for where, pixels in known.items()}
+            for of_differences in (True, False):  # values around 0 are no fault for every measure
+                check_data_range(one.measure.name, named, one.data_range, of_differences=of_differences)

@@ -39,11 +39,13 @@ class LoadedOp:
       op: the same.
       weights: for the record, checksums of what was read and whether it is what was published; empty without weights.
       definition: whose number it is where the weights are the user's own; empty for the measure's own definition.
+      any_size: the same number by a program that knows no sizes, for sets of images of many; None where there is none.
     """
 
     op: Op
     weights: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     definition: str = ""
+    any_size: Op | None = None
 
     def __call__(self, *images: Any, data_range: float | None = None) -> Any:
         """The measure's value of each image, [N]."""

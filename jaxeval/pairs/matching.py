@@ -1,21 +1,24 @@
-"""Which images of two folders belong together: those with the same relative name, whatever the extension.
+"""Which images of two sets belong together: those with the same relative name, whatever the extension.
 
 Or those whose name is made of the reference's by a pattern. Letters are compared as Unicode has them composed (NFC):
 file systems of Apple's store an accent behind its letter.
 """
 
 import dataclasses
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.images import Item, open_source
-from jaxeval.images.formats import EXTENSIONS
+from jaxeval.images.formats import STORED_EXTENSIONS
 
 _NAMED = 3  # in messages
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_ARRAY = re.compile(r".+\.np[yz](\?[^?]*=[^?]*)?", re.IGNORECASE | re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,30 +37,51 @@ class Matching:
 
 
 class ImageSet(dict[str, Item]):
-    """Images by their relative names without extension.
+    """Images by their relative names without extension, or by their numbers (`000000`, ...) if they are an array's.
 
     Attributes:
       notes: what the place that they are from holds besides, with the keys of `ReadReport.notes`.
+      numbered: whether they have no names, as those of an array.
+      top_folder: of an archive, the one that all of its images lie in; empty if there is none, and of other places.
     """
 
     notes: Mapping[str, int] = MappingProxyType({})
+    numbered: bool = False
+    top_folder: str = ""
+
+    def renamed(self, names: Iterable[str]) -> "ImageSet":
+        """The same images by other names, in the same order."""
+        found = ImageSet(zip(names, self.values(), strict=True))
+        found.notes, found.numbered = self.notes, False
+        return found
+
+    def without_top_folder(self) -> "ImageSet":
+        """The images by their names below the archive's top folder."""
+        return self.renamed(stem.removeprefix(f"{self.top_folder}/") for stem in self)
 
 
 def open_images(path: str | Path) -> ImageSet:
-    """The images of a folder by their relative names without extension; of a file, the one.
+    """The images of a folder, an archive (.zip, .tar, .tar.gz, .tgz) or an array file (.npy, .npz); or the one image.
 
     Raises:
-      InputError: it is no folder or image file, holds no image, or two images differ only in their extension.
+      InputError: it is none of these, cannot be read, holds no image, or two images differ only in their extension.
     """
     text = str(path)
     place = local_path(path)
-    if not place.exists():
-        raise InputError(f"{text!r} does not exist; give a folder of images, or an image or video file")
-    if place.is_file() and place.suffix.lower() not in EXTENSIONS:
-        raise InputError(f"{text!r} is not an image file ({', '.join(sorted(EXTENSIONS))}) or a folder of images")
-    source, found = open_source(place), ImageSet()
+    of_array = _ARRAY.fullmatch(text) is not None and not place.is_dir()
+    if not place.exists() and not of_array:
+        raise InputError(
+            f"{text!r} does not exist; give a folder, an archive or an array file of images, or an image or video file"
+        )
+    if place.is_file() and not place.name.lower().endswith((*STORED_EXTENSIONS, *_ARCHIVES)) and not of_array:
+        raise InputError(
+            f"{text!r} is not an image file ({', '.join(sorted(STORED_EXTENSIONS))}), a folder of images, an archive "
+            f"({', '.join(_ARCHIVES)}) or an array file (.npy, .npz)"
+        )
+    source, found = open_source(text if of_array else place, as_stored=True), ImageSet()
+    found.numbered = source.named_by_index
     for item in source.items():
-        stem = str(PurePosixPath(item.name).with_suffix(""))
+        stem = number_name(int(item.name)) if found.numbered else str(PurePosixPath(item.name).with_suffix(""))
         if stem in found:
             raise InputError(
                 f"{text!r} holds {found[stem].name} and {item.name}, which differ only in their extension; "
@@ -65,6 +89,9 @@ def open_images(path: str | Path) -> ImageSet:
             )
         found[stem] = item
     found.notes = source.notes
+    if place.is_file() and place.name.lower().endswith(_ARCHIVES):
+        tops = {stem.partition("/")[0] if "/" in stem else "" for stem in found}
+        found.top_folder = tops.pop() if len(tops) == 1 else ""
     return found
 
 
@@ -77,6 +104,76 @@ def check_pattern(pattern: str) -> str:
     if pattern.count("*") != 1:
         raise InputError(f"pattern {pattern!r} must have one *, which stands for the reference's name, as in '*x4'")
     return pattern
+
+
+def number_name(number: int) -> str:
+    """How an image without a name is called, by its number from 0."""
+    return f"{number:06d}"
+
+
+def with_names(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[str]]:
+    """The sets by names that can be matched, and what to say of those that were changed.
+
+    Archives lose the folder that all of their images lie in where their names match only without it. Sets without names
+    have those of the first that has some, in order; arrays among themselves are matched by number.
+
+    Args:
+      sets: by the user's names, the reference first.
+
+    Raises:
+      InputError: such a set has another number of images, or the names have no order on which all agree.
+    """
+    sets, said = _without_top_folders(sets)
+    named = next((name for name, images in sets.items() if not images.numbered), None)
+    found = dict(sets)
+    for name, images in sets.items():
+        if named is None or not images.numbered:
+            continue
+        stems = list(sets[named])
+        if len(stems) != len(images):
+            raise InputError(
+                f"{name!r} has {len(images):,} images without names and {named!r} {len(stems):,} with names; these are "
+                "matched in order, and only if there are as many; give both with names, or both as arrays"
+            )
+        if not stems == sorted(stems) == sorted(stems, key=_natural):
+            raise InputError(
+                f"{name!r} has images without names, which are matched in order, but names such as those in {named!r} "
+                f"({_some(stems)}) can be put in more than one order; give them numbers of one length (0001, 0002, ...)"
+            )
+        found[name] = images.renamed(stems)
+        if len(stems) > 1:
+            said.append(
+                f"the images of {name!r} have no names and are matched with those of {named!r} in order: the first "
+                f"with {stems[0]}, the last with {stems[-1]}"
+            )
+    return found, said
+
+
+def _without_top_folders(sets: Mapping[str, ImageSet]) -> tuple[dict[str, ImageSet], list[str]]:
+    """The sets, of which archives lack their top folder if only so every set has a name of the reference's."""
+    named = {name: images for name, images in sets.items() if not images.numbered}
+    reference = next(iter(named), "")
+    for stripped in (False, True):
+        if not named or (stripped and not named[reference].top_folder):
+            break
+        ours = named[reference].without_top_folder() if stripped else named[reference]
+        found = {reference: ours}
+        for name, images in named.items():
+            ways = [images, *([images.without_top_folder()] if images.top_folder else [])]
+            found.setdefault(name, next((one for one in ways if not ours.keys().isdisjoint(one)), ImageSet()))
+        if all(found.values()):
+            said = [
+                f"the images of {name!r} all lie in {named[name].top_folder!r}, which was left out of their names"
+                for name, images in found.items()
+                if images is not named[name]
+            ]
+            return {name: found.get(name, images) for name, images in sets.items()}, said
+    return dict(sets), []
+
+
+def _natural(stem: str) -> list[tuple[int, str]]:
+    """A key that puts 10 after 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]+)", stem)]
 
 
 def match_pairs(

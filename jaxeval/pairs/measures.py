@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from jaxeval.errors import InputError
 from jaxeval.ops import image_quality as iq
+from jaxeval.ops.image_quality.by_tiles import SSIM_BY_TILES, PixelError, pixel_error_by_tiles, ssim_by_tiles
 from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, clip_iqa_op, dists_op, ilniqe_op, lpips_op, niqe_op
 
 Better = Literal["lower", "higher"]
@@ -39,6 +40,7 @@ class PairMeasure:
       weights: names of the weights that it needs, as `jaxeval weights` has them; `load` raises WeightsMissingError.
       range: the least and the largest that it can be.
       symmetric: whether a pair has the same value whichever image is the reference.
+      of_light: whether it is of images in linear light, which are stored as floats, whatever their range.
 
     Example:
       >>> from jaxeval.pairs import PAIR_MEASURES
@@ -63,6 +65,7 @@ class PairMeasure:
     weights: tuple[str, ...] = ()
     range: tuple[float, float] = (0.0, math.inf)
     symmetric: bool = True
+    of_light: bool = False
 
     def smallest(self, convention: str | None) -> int:
         """The least height and width of images that the measure takes, under a convention."""
@@ -79,11 +82,37 @@ def _plain(op: Op) -> Callable[..., LoadedOp]:
     return load
 
 
+def _of_pixels(op: Op, kind: PixelError) -> Callable[..., LoadedOp]:
+    """The loader of an error that is a mean over pixels, or a function of one."""
+
+    def load(weights_dir: object = None, *, colour: iq.Colour = "own") -> LoadedOp:
+        del weights_dir
+        by_tiles = functools.partial(pixel_error_by_tiles, kind=kind, colour=colour)
+        by_channels = colour == "each-channel" and kind in ("psnr", "rmse")  # a mean of these, not of pixels
+        return LoadedOp(functools.partial(op, colour=colour), any_size=None if by_channels else by_tiles)
+
+    return load
+
+
+def _ssim(
+    weights_dir: object = None, *, convention: iq.SsimConvention = "scikit-image", colour: iq.Colour = "own"
+) -> LoadedOp:
+    del weights_dir
+    options = {"convention": convention, "colour": colour}
+    by_tiles = functools.partial(ssim_by_tiles, **options) if convention in SSIM_BY_TILES else None
+    return LoadedOp(functools.partial(iq.ssim, **options), any_size=by_tiles)
+
+
 def _exposure(part: str) -> Op:
     def op(x: Any, *, data_range: float) -> Any:
         return getattr(iq.exposure(x, data_range=data_range), part)
 
     return op
+
+
+def _hdr_flip(x: Any, y: Any, *, data_range: float | None = None) -> Any:
+    del data_range  # light has none
+    return iq.hdr_flip(x, y)
 
 
 def _lpips(network: str, trunk: str, least_side: int) -> PairMeasure:
@@ -129,11 +158,13 @@ def _brisque(name: str, label: str, convention: iq.BrisqueConvention, definition
 
 
 _ALL = (
-    PairMeasure("psnr", "PSNR", _plain(iq.psnr), "higher", "10 log10(range^2 / MSE)", takes_colour=True, unit="dB"),
+    PairMeasure(
+        "psnr", "PSNR", _of_pixels(iq.psnr, "psnr"), "higher", "10 log10(range^2 / MSE)", takes_colour=True, unit="dB"
+    ),
     PairMeasure(
         "ssim",
         "SSIM",
-        _plain(iq.ssim),
+        _ssim,
         "higher",
         "Wang et al. 2004; by the convention's windows, borders and variance",
         get_args(iq.SsimConvention),
@@ -164,9 +195,11 @@ _ALL = (
         least_side=161,
         range=_SIGNED,
     ),
-    PairMeasure("mse", "MSE", _plain(iq.mse), "lower", "in squared levels", takes_colour=True, in_levels=True),
-    PairMeasure("rmse", "RMSE", _plain(iq.rmse), "lower", "in levels", takes_colour=True, in_levels=True),
-    PairMeasure("mae", "MAE", _plain(iq.mae), "lower", "in levels", takes_colour=True, in_levels=True),
+    PairMeasure(
+        "mse", "MSE", _of_pixels(iq.mse, "mse"), "lower", "in squared levels", takes_colour=True, in_levels=True
+    ),
+    PairMeasure("rmse", "RMSE", _of_pixels(iq.rmse, "rmse"), "lower", "in levels", takes_colour=True, in_levels=True),
+    PairMeasure("mae", "MAE", _of_pixels(iq.mae, "mae"), "lower", "in levels", takes_colour=True, in_levels=True),
     PairMeasure(
         "psnr-hvs",
         "PSNR-HVS",
@@ -323,6 +356,16 @@ _ALL = (
         "lower",
         "NVIDIA's LDR-FLIP, mean error, at 67.02 pixels per degree",
         range=_UNIT,
+    ),
+    PairMeasure(
+        "hdr-flip",
+        "HDR-FLIP",
+        _plain(_hdr_flip),
+        "lower",
+        "NVIDIA's HDR-FLIP of linear light (floats), ACES, exposures by the reference, at 67.02 pixels per degree",
+        range=_UNIT,
+        symmetric=False,
+        of_light=True,
     ),
     PairMeasure(
         "mad",

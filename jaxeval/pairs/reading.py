@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxeval._arguments import path, several
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, MissingPackageError
 from jaxeval.files import local_path
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, stored_image
 from jaxeval.pairs.batches import Task
@@ -57,6 +57,8 @@ class HeaderReader:
         """What an image's pixels are, or why it cannot be read."""
         try:
             found = stored_image(item, self._rules)
+        except MissingPackageError:  # which is no fault of the image, to be left out for it
+            raise
         except InputError as error:
             return error
         self._notes[id(item)] = found.notes

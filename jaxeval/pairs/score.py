@@ -14,7 +14,7 @@ from jaxeval.images import Item, PixelLayout, PixelRules, is_video
 from jaxeval.images.report import EXIF
 from jaxeval.ops.image_quality.colour import of_channels
 from jaxeval.pairs.batches import Chosen, Task, WideValues, all_scores
-from jaxeval.pairs.matching import SAME_NAME, Matching, check_pattern, match_pairs, open_images
+from jaxeval.pairs.matching import SAME_NAME, Matching, check_pattern, match_pairs, open_images, with_names
 from jaxeval.pairs.measures import pooled_names
 from jaxeval.pairs.reading import MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
 from jaxeval.pairs.results import PairsEvaluation
@@ -64,7 +64,8 @@ def score_pairs(
     """Scores distorted images against the reference images of the same name.
 
     Args:
-      reference: a folder of images (at any depth), or one image, or one video.
+      reference: a folder of images (at any depth), a .zip or .tar of them, an array file (.npy, .npz: [N, H, W, C] or
+        [N, H, W] of uint8, uint16 or floats, matched by number), one image, or one video.
       distorted: one such set or several, perhaps by name.
       metrics: names (`jaxeval.pairs.PAIR_MEASURES`, of videos also "psnr-pooled"), or `all`, `full-reference`,
         `no-reference`; also as comma-separated text.
@@ -74,6 +75,7 @@ def score_pairs(
         `jaxeval.ops.image_quality.colour` describes them.
       crop_border: pixels left out along every edge, before anything else.
       data_range: width of the values' range; by default that of the images' bits: 255, 65,535, of 10-bit videos 1,023.
+        Floats (EXR, TIFF, arrays) have no range of their own: it is needed for all measures of them but hdr-flip.
       alpha: what becomes of an alpha channel or a transparent colour: "drop" it and take the colours under it as they
         are stored, or lay the image over "white" or "black", in its own depth.
       exif: "ignore" the orientation in EXIF or XMP, or "apply" it, turning the pixels before sizes are compared. That
@@ -101,6 +103,7 @@ def score_pairs(
       InputError: an argument is wrong, names do not match, sizes do not agree, an image cannot be read or is too small
         for a measure that was asked for by name, or nothing is left to score.
       OutOfMemoryError: a batch does not fit into memory.
+      MissingPackageError: there are EXR files, and what reads them is not installed (the extra `exr`).
       WeightsMissingError: a measure that was asked for by name needs weights that are not there.
 
     Example:
@@ -140,7 +143,16 @@ def score_pairs(
     if pooled_names(metrics):
         raise InputError(f"{pooled_names(metrics)[0]} is of a video's frames together; of images give psnr")
     threads = threads or min(MOST_THREADS, os.cpu_count() or 1)
-    ours, theirs = open_images(reference), {own: open_images(path) for own, path in sets}
+    opened = {name: open_images(reference)} | {own: open_images(path) for own, path in sets}
+    for own, one in patterns.items():
+        nameless = next((place for place in (name, own) if opened[place].numbered), None)
+        if one != SAME_NAME and nameless is not None:
+            raise InputError(
+                f"pattern {one!r} is of names, and the images of {nameless!r} have none; leave it out, or give '*' for "
+                f"{own!r}"
+            )
+    opened, in_order = with_names(opened)
+    ours, theirs = opened[name], {own: opened[own] for own, _ in sets}
     matchings = [
         match_pairs(name, ours, own, found, skip=unmatched == "skip", pattern=patterns[own])
         for own, found in theirs.items()
@@ -171,7 +183,6 @@ def score_pairs(
         raise InputError(f"no pair is left to score: {left_out[0][1]}")
     scored = [task for task in tasks if (task.set, task.image) in found]
     scores = tuple(found[task.set, task.image] for task in scored)
-    opened = {name: ours} | theirs
     return summarise(
         scores,
         chosen,
@@ -182,7 +193,7 @@ def score_pairs(
         left_out=left_out,
         reports={own: reader.report(own, name, scored, left_out, opened[own].notes) for own in [name, *theirs]},
         notes=[sentence for matching in matchings for sentence in matching.unmatched],
-        warnings=wide.sentences() if data_range is None else (),
+        warnings=[*in_order, *(wide.sentences() if data_range is None else ())],
         patterns=patterns,
     )
 

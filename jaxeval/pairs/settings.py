@@ -62,6 +62,12 @@ class PairSettings:
         for layout in layouts:
             if min(layout.height, layout.width) - 2 * self.crop_border < 1:
                 raise InputError(f"crop border {self.crop_border} leaves nothing of {example[layout]} ({layout})")
+            ranged = [measure.name for measure in self.measures if not measure.of_light]
+            if layout.is_float and ranged and self.data_range is None:
+                raise InputError(
+                    f"{example[layout]} is {layout}, whose range is not known, and {ranged[0]} needs it; say it "
+                    "(--data-range 1.0)"
+                )
         chosen, left_out = [], []
         for measure in self.measures:
             reason = next(filter(None, (self._refusal(measure, one, example[one]) for one in layouts)), None)
@@ -90,6 +96,8 @@ class PairSettings:
         return Chosen(measure, measure.load(self._weights_dir, **options), options, self.data_range)
 
     def _refusal(self, measure: PairMeasure, layout: PixelLayout, example: str) -> str | None:
+        if measure.of_light and not layout.is_float:
+            return f"{measure.name} needs linear light in float values (EXR, TIFF, arrays), but {example} is {layout}"
         least = measure.smallest(self.conventions.get(measure.name))
         if min(layout.height, layout.width) - 2 * self.crop_border < least:
             crop = f" after {self.crop_border} are cropped along every edge" if self.crop_border else ""

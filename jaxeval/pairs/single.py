@@ -10,7 +10,7 @@ from jaxeval._faults import memory_said
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.images import PixelLayout, PixelRules, is_video, open_video
-from jaxeval.pairs.batches import Task, WideValues, all_scores
+from jaxeval.pairs.batches import Runner, Task, WideValues, all_scores
 from jaxeval.pairs.matching import open_images
 from jaxeval.pairs.measures import PAIR_MEASURES, pair_measures
 from jaxeval.pairs.reading import MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
@@ -53,7 +53,8 @@ def score_images(
     """Scores images that have no reference, one by one: NIQE, BRISQUE, PIQE, sharpness and others.
 
     Args:
-      images: a folder of images (at any depth), an image, or a video; or several such sets, perhaps by name.
+      images: a folder of images (at any depth), an archive, an array file, an image, or a video, as for `score_pairs`;
+        or several such sets, perhaps by name.
       metrics: names of `jaxeval.pairs.PAIR_MEASURES` that are `alone`, as a list or comma-separated; or `no-reference`,
         all of them, of which those whose weights are not there are left out and said.
       convention: whose CLIP-IQA: a name, or `clip-iqa=NAME`.
@@ -176,7 +177,7 @@ def _score_frames(
         if progress is not None:
             progress.begin(name, 0, "frames")
         frames = ((frame, None) for frame in video.timed_frames(warnings.append))
-        found = scored_frames(frames, chosen, video, settings.crop_border, batch_size)
+        found = scored_frames(frames, Runner(chosen, progress), video, settings.crop_border, batch_size)
         for count, (time, values) in enumerate(found):
             scores.append(record_of_frame(name, video, count, time, values))
             if progress is not None:

@@ -73,7 +73,7 @@ def summarise(
         "settings": settings.record(),
         "definitions": {one.measure.name: _record(one) for one in chosen}
         | {name: _pooled_record(name, chosen) for name in _pooled(chosen) if frames is not None},
-        "data_ranges": sorted({_data_range(shape, settings.data_range) for shape in shapes}),
+        "data_ranges": _data_ranges(shapes, settings.data_range),
         "layouts": [str(shape) for shape in shapes],
         "conversions": dict(frames or {}),
         "interval_method": "Student's t over the images, within what each measure can be"
@@ -94,8 +94,10 @@ def summarise(
     return PairsEvaluation(means, differences, tuple(scores), manifest)
 
 
-def _data_range(layout: PixelLayout, given: float | None) -> float:
-    return float(layout.data_range if given is None else given)
+def _data_ranges(layouts: Iterable[PixelLayout], given: float | None) -> list[float]:
+    """The different ones, from the least; floats of which none was given have none."""
+    found = {layout.data_range if given is None else given for layout in layouts}
+    return sorted(float(one) for one in found if one is not None)
 
 
 def _plain(report: ReadReport) -> dict[str, Any]:
@@ -173,13 +175,16 @@ def _differences_of_frames(found: PairDifference, scores: Sequence[PairScores]) 
 def _means(scores: Sequence[PairScores], chosen: Sequence[Chosen], reference: str | None) -> Iterable[PairMean]:
     for own, members in itertools.groupby(scores, key=lambda score: score.set):
         rows = list(members)
-        ranges = sorted({_data_range(PixelLayout(1, 1, row.channels, row.bits), chosen[0].data_range) for row in rows})
+        shapes = {PixelLayout(1, 1, row.channels, row.bits) for row in rows}
+        ranges = _data_ranges(shapes, chosen[0].data_range)
         images = [row.image for row in rows]
         for one in chosen:
             name = one.measure.name
             if name in rows[0].values:
                 values = np.array([row.values[name] for row in rows])
-                parameters = {**one.options, "data_range": ranges[0] if len(ranges) == 1 else ranges}
+                parameters = {**one.options}
+                if not one.measure.of_light:
+                    parameters["data_range"] = ranges[0] if len(ranges) == 1 else ranges
                 fields = mean_of(name, own, reference, images, values)
                 yield PairMean(**fields, definition=one.definition, parameters=parameters)
 

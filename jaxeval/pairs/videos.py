@@ -1,7 +1,7 @@
 """Videos against a reference video: a score of each frame."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxeval.errors import InputError
 from jaxeval.images import TimedFrame, Video, open_video
-from jaxeval.pairs.batches import MOST_PIXELS, Chosen, score_batch
+from jaxeval.pairs.batches import MOST_PIXELS, Runner
 from jaxeval.pairs.results import PairScores, PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
@@ -60,7 +60,7 @@ def score_videos(
             progress.begin(name, count, "frames")
         count = 0
         pairs = _paired(ours, video, skip, notes, warnings)
-        for time, values in scored_frames(pairs, chosen, video, settings.crop_border, batch_size):
+        for time, values in scored_frames(pairs, Runner(chosen, progress), video, settings.crop_border, batch_size):
             scores.append(record_of_frame(name, video, count, time, values))
             count += 1
             if progress is not None:
@@ -70,7 +70,7 @@ def score_videos(
     alone = [one for one in chosen if one.measure.alone]
     if alone:
         frames = itertools.islice(((frame, None) for frame in ours.timed_frames()), count)
-        values_of_frames = scored_frames(frames, alone, ours, settings.crop_border, batch_size)
+        values_of_frames = scored_frames(frames, Runner(alone, None), ours, settings.crop_border, batch_size)
         scores += [record_of_frame(reference, ours, number, *found) for number, found in enumerate(values_of_frames)]
     return summarise(
         scores,
@@ -187,7 +187,7 @@ class _Clock:
 
 def scored_frames(
     pairs: Iterator[tuple[TimedFrame, np.ndarray | None]],
-    chosen: Sequence[Chosen],
+    runner: Runner,
     video: Video,
     crop_border: int,
     batch_size: int,
@@ -203,6 +203,6 @@ def scored_frames(
         distorted = np.stack([frame.pixels for frame, _ in batch])[inner]
         partners = [partner for _, partner in batch if partner is not None]
         reference = np.stack(partners)[inner] if partners else None
-        scores = score_batch(distorted, reference, layout, chosen, size)
+        scores = runner.scores(distorted, reference, layout, size)
         for place, (frame, _) in enumerate(batch):
             yield frame.time, {name: float(values[place]) for name, values in scores.items()}

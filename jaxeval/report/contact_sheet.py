@@ -4,17 +4,18 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.images import PixelLayout, PixelRules, decode_exact, open_video
+from jaxeval.images import PixelRules, decode_exact, open_video
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
 from jaxeval.pairs.matching import open_images
 from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, file_names, fitted, png_bytes, shown, write_text
-from jaxeval.report.order import from_worst, values_as_text
+from jaxeval.report.order import drawn_ranges, from_worst, values_as_text, within
 
 _PANEL, _GAP, _LABEL, _HEAD = (300, 260), 10, 24, 64
 _COLUMNS = 3
@@ -63,8 +64,10 @@ def draw_contact_sheets(
         if len(scores) > count:
             chosen, title = [*chosen, scores[-1]], f"{title}, and the best"
         pixels = _pixels(evaluation, name, [score.image for score in chosen])
+        ranges = drawn_ranges(pixels, chosen, evaluation.manifest["settings"]["data_range"])
+        images = [shown(within(image, most), most) for image, most in zip(pixels, ranges, strict=True)]
         path = folder / f"{own}.png"
-        write_atomically(path, png_bytes(_sheet(name, title, metric, chosen, len(scores), pixels)))
+        write_atomically(path, png_bytes(_sheet(name, title, metric, chosen, len(scores), images)))
         sheets.append(path)
     return sheets
 
@@ -75,6 +78,9 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: list[str]) -> li
     if evaluation.manifest["kind"] == "images":
         items = open_images(place)
         rules = PixelRules(**{field.name: settings[field.name] for field in dataclasses.fields(PixelRules)})
+        gone = next((image for image in images if image not in items), None)
+        if gone is not None:
+            raise InputError(f"{place} has no image {gone!r} any more; score it again")
         return [decode_exact(items[image], rules) for image in images]
     frames = open_video(place, luma=settings["colour"] in STORED_LUMA).frames()
     found = {frame_name(number): frame for number, frame in enumerate(frames) if frame_name(number) in images}
@@ -82,11 +88,10 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: list[str]) -> li
 
 
 def _sheet(
-    name: str, title: str, metric: str, chosen: list[PairScores], total: int, pixels: list[np.ndarray]
+    name: str, title: str, metric: str, chosen: list[PairScores], total: int, images: list[UInt8[np.ndarray, "_ _ 3"]]
 ) -> Image.Image:
     columns = min(_COLUMNS, len(chosen))
-    ranges = [PixelLayout(score.height, score.width, score.channels, score.bits).data_range for score in chosen]
-    panels = [fitted(shown(image, most), *_PANEL) for image, most in zip(pixels, ranges, strict=True)]
+    panels = [fitted(image, *_PANEL) for image in images]
     rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     heights = [2 * _LABEL + max(panel.height for panel in row) + _GAP for row in rows]
     width = max(columns * (_PANEL[0] + _GAP) + _GAP, 640)

@@ -18,10 +18,11 @@ def coloured(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return (matplotlib.colormaps["magma"](np.clip(values, 0.0, 1.0))[..., :3] * 255).round().astype(np.uint8)
 
 
-def shown(pixels: np.ndarray, data_range: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
-    """Pixels as stored, uint8 or uint16 of 0 to `data_range` (None: that of the dtype), gray or RGB, as 8-bit RGB."""
-    data_range = int(np.iinfo(pixels.dtype).max) if data_range is None else data_range
-    eight = pixels if data_range == 255 else (pixels * (255.0 / data_range)).round().astype(np.uint8)
+def shown(pixels: np.ndarray, data_range: float | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    """Pixels from 0 to `data_range` (None: what the dtype can hold), gray or RGB, as 8-bit RGB."""
+    data_range = float(np.iinfo(pixels.dtype).max) if data_range is None else data_range
+    whole = pixels.dtype == np.uint8 and data_range == 255
+    eight = pixels if whole else (pixels * (255.0 / data_range)).round().astype(np.uint8)
     return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else eight
 
 

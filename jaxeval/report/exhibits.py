@@ -10,14 +10,14 @@ from PIL import Image, ImageDraw
 
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.images import PixelLayout, PixelRules, decode_exact, open_video
+from jaxeval.images import PixelRules, decode_exact, open_video
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
-from jaxeval.pairs.matching import match_pairs, open_images
+from jaxeval.pairs.matching import match_pairs, open_images, with_names
 from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, coloured, file_names, fitted, png_bytes, safe_name, shown, write_text
-from jaxeval.report.order import from_worst, values_as_text
+from jaxeval.report.order import drawn_ranges, from_worst, values_as_text, within
 
 _PANEL, _GAP, _LABEL, _HEAD = (300, 260), 8, 24, 64
 _WINDOW = 11
@@ -37,16 +37,16 @@ class Maps:
     ssim: Float[np.ndarray, "h w"] | None
 
 
-def difference_maps(reference: np.ndarray, distorted: np.ndarray, data_range: int | None = None) -> Maps:
-    """The maps of two images [H, W, C] of one shape, uint8 or uint16; SSIM by scikit-image's convention.
+def difference_maps(reference: np.ndarray, distorted: np.ndarray, data_range: float | None = None) -> Maps:
+    """The maps of two images [H, W, C] of one shape and dtype; SSIM by scikit-image's convention.
 
-    The data range is that of the dtype if None; frames of videos with 10 bits lie in uint16 too.
+    The data range is that of the dtype if None, which floats do not have.
     """
-    data_range = int(np.iinfo(reference.dtype).max) if data_range is None else data_range
+    data_range = float(np.iinfo(reference.dtype).max) if data_range is None else data_range
     absolute = np.abs(reference.astype(np.float64) - distorted).mean(2) / data_range
     if min(reference.shape[:2]) < _WINDOW:
         return Maps(absolute, None)
-    found = ssim_terms(distorted[None], reference[None], data_range=float(data_range)).map[0]
+    found = ssim_terms(distorted[None], reference[None], data_range=data_range).map[0]
     return Maps(absolute, np.asarray(found, np.float64).mean(2))
 
 
@@ -76,7 +76,8 @@ def draw_exhibits(
 
     A set has a sheet, `SET.png` (reference, distorted, absolute difference, 1 - SSIM, a row a pair, worst first, with
     its value), and in `SET/` the two maps of each pair in full size. Maps are in magma: black for equal; pale yellow
-    from the absolute difference that one pixel in 200 of the sheet exceeds, and for SSIM of 0 and below.
+    from the absolute difference that one pixel in 200 of the sheet exceeds, and for SSIM of 0 and below. Floats are cut
+    to 0 to the data range; without one, to 0 to what one value in 200 of the set's drawn references exceeds.
 
     Args:
       evaluation: what `score_pairs` found; the images must still be where they were.
@@ -108,7 +109,8 @@ def draw_exhibits(
         pixels = _pixels(evaluation, name, [score.image for score in worst])
         check_writable(folder / own)
         sheet = _Sheet(f"{name} against {reference_name}", f"worst {len(worst)} by {PAIR_MEASURES[metric].label}")
-        ranges = [PixelLayout(score.height, score.width, score.channels, score.bits).data_range for score in worst]
+        ranges = drawn_ranges([first for first, _ in pixels], worst, evaluation.manifest["settings"]["data_range"])
+        pixels = [(within(one, most), within(other, most)) for (one, other), most in zip(pixels, ranges, strict=True)]
         rows = [(*pair, difference_maps(*pair, most)) for pair, most in zip(pixels, ranges, strict=True)]
         brightest = max(float(np.quantile(maps.absolute, _BRIGHT)) for _, _, maps in rows)
         brightest = brightest or max(float(maps.absolute.max()) for _, _, maps in rows) or 1.0
@@ -122,7 +124,9 @@ def draw_exhibits(
                 write_atomically(folder / own / f"{file_name}_ssim.png", png_bytes(Image.fromarray(panels[-1])))
             sheet.add(f"{rank}. {noun}{score.image}", _values(score, metric), panels)
         bright = f"pale yellow {100 * brightest:.2g}% of the data range and more"
-        sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1")
+        light = [most for (first, _), most in zip(pixels, ranges, strict=True) if first.dtype == np.float32]
+        cut = f"; values cut to 0 to {light[0]:g}" if light else ""
+        sheet.note(f"absolute difference: black 0, {bright}; 1 - SSIM: black 0, pale yellow 1{cut}")
         path = folder / f"{own}.png"
         write_atomically(path, png_bytes(sheet.image()))
         sheets.append(path)
@@ -135,8 +139,12 @@ def _pixels(evaluation: PairsEvaluation, set_name: str, images: Sequence[str]) -
     settings = evaluation.manifest["settings"]
     if evaluation.manifest["kind"] == "images":
         pattern = evaluation.manifest["patterns"][set_name]
-        both = open_images(reference), open_images(distorted)
-        matching = match_pairs(reference, both[0], set_name, both[1], skip=True, pattern=pattern)
+        opened = {reference: open_images(reference)}
+        # Names of an array, and of an archive below its top folder, follow from those of all sets.
+        by_all = opened[reference].numbered or opened[reference].top_folder
+        others = evaluation.manifest["distorted"] if by_all else {set_name: distorted}
+        opened, _ = with_names(opened | {name: open_images(path) for name, path in others.items()})
+        matching = match_pairs(reference, opened[reference], set_name, opened[set_name], skip=True, pattern=pattern)
         pairs = (matching.pairs[image] for image in images)
         rules = PixelRules(**{field.name: settings[field.name] for field in dataclasses.fields(PixelRules)})
         return [(decode_exact(first, rules), decode_exact(second, rules)) for first, second in pairs]

@@ -1,5 +1,6 @@
 """Progress of a long run: a bar with rate and time left on a terminal, plain lines elsewhere."""
 
+import threading
 import time
 
 from rich.console import Console
@@ -41,6 +42,12 @@ class BarProgress:
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, advance=count, rate=self._tally.rate())
 
+    def doing(self, text: str) -> None:
+        """Says beside the bar's name what is being done just now."""
+        if self._bars is not None and self._task is not None:
+            name = f"{self._tally.name}: {text}" if text else self._tally.name
+            self._bars.update(self._task, description=name, refresh=True)
+
     def end(self, note: str = "") -> None:
         """Takes the bar away and leaves one line in its place."""
         self.close()
@@ -57,11 +64,13 @@ class LineProgress:
     """A line when a data set is begun, every ten seconds, and when it is done."""
 
     _EVERY = 10.0
+    _LONG = 2.0  # seconds that something takes before a line says what it is
 
     def __init__(self, console: Console):
         self._console = console
         self._tally = _Tally("", 0, "images")
         self._spoken = 0.0
+        self._waiting: threading.Timer | None = None
 
     def begin(self, name: str, total: int, unit: str = "images") -> None:
         """Prints the line that a data set is begun with."""
@@ -78,12 +87,23 @@ class LineProgress:
                 f"{self._tally.left()} left"
             )
 
+    def doing(self, text: str) -> None:
+        """Says what is being done just now, if it goes on for a while."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        if text:
+            self._waiting = threading.Timer(self._LONG, self._say, [f"{self._tally.name}: {text}"])
+            self._waiting.daemon = True
+            self._waiting.start()
+
     def end(self, note: str = "") -> None:
         """Prints the line that a data set is ended with: the count and the rate."""
         self._say(self._tally.summary(note))
 
     def close(self) -> None:
-        """Does nothing: lines leave the terminal as it was."""
+        """Says nothing more; lines leave the terminal as it was."""
+        self.doing("")
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)

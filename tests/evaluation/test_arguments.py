@@ -180,7 +180,9 @@ def test_other_functions_name_the_right_form_too(said_elsewhere, call, sentence)
     [
         ("metrics", 5, "metrics is 5; give names, such as 'psnr,ssim'"),
         ("convention", 5, "convention is 5"),
-        ("channels", None, "channels is None; give 'all', 'y' or 'y-rounded'"),
+        ("colour", None, "colour is None; give 'own', or a colour by name, such as 'y' or 'rgb2gray'"),
+        ("pattern", 4, "pattern is 4; give a name with one \\*, such as"),
+        ("modcrop", 2.5, "modcrop is 2.5; give a whole number"),
         ("crop_border", "1", "crop_border is '1'; give a whole number of 0 or more"),
         ("data_range", "x", "data_range is 'x'; give a number"),
         ("batch_size", "4", "batch_size is '4'"),

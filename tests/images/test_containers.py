@@ -44,7 +44,7 @@ def test_equal_planes_are_equal_frames_in_either_kind_of_file(tmp_path, chroma, 
     boxed = open_video(write_container(tmp_path / "a.mkv", frames, pixels), luma=luma)
     same(plain, boxed)
     assert (boxed.layout.bits, boxed.layout.data_range) == (bits, 2**bits - 1)
-    assert max(int(frame.max()) for frame in boxed.frames()) <= boxed.layout.data_range
+    assert max(int(frame.max()) for frame in boxed.frames()) < 2**bits
     if luma or chroma == "gray":
         for found, planes in zip(boxed.frames(), frames, strict=True):
             np.testing.assert_array_equal(found[..., 0], planes[0])
@@ -341,7 +341,7 @@ def test_colours_that_are_not_converted_are_named(tmp_path):
     frames = random_frames("444", 4, 6, 8, 3)
     path = write_container(tmp_path / "a.mkv", frames, "yuv444p", matrix=8)
     with pytest.raises(
-        InputError, match=r"a\.mkv has colours by YCgCo, and those converted are ITU-R BT\.601, .*--chan"
+        InputError, match=r"a\.mkv has colours by YCgCo, and those converted are ITU-R BT\.601, .*--colour y"
     ):
         open_video(path)
     np.testing.assert_array_equal(next(open_video(path, luma=True).frames())[..., 0], frames[0][0])

@@ -67,9 +67,9 @@ def _wide_colour_tiff() -> bytes:
 def test_what_cannot_be_had_whole_is_refused(tmp_path):
     with pytest.raises(InputError, match="16-bit colour in a TIFF"):
         pixel_layout(item(_wide_colour_tiff()))
-    Image.fromarray(np.zeros((3, 3), np.float32)).save(tmp_path / "float.tif")
+    Image.fromarray(np.zeros((3, 3), np.int32)).save(tmp_path / "whole.tif")
     with pytest.raises(InputError, match="other than 8 or 16 bits"):
-        decode_exact(item((tmp_path / "float.tif").read_bytes()))
+        decode_exact(item((tmp_path / "whole.tif").read_bytes()))
     whole = png(RNG.integers(0, 65536, (50, 50, 3)).astype(np.uint16), 2)
     with pytest.raises(InputError, match=r"a\.png cannot be decoded"):
         decode_exact(item(whole[: len(whole) // 2]))

@@ -28,7 +28,7 @@ BUFFERED = {
     "seed": Default(0, (1,), {"capacity": 12, "overflow": "reservoir", "batch": MANY}),
 }
 NAMED = {"name": Default("", ("other",))}
-OF_PIXELS = {"channels": Default("all", ("y",)), "crop_border": Default(0, (1,))}
+OF_PIXELS = {"colour": Default("own", ("y",)), "crop_border": Default(0, (1,))}
 
 
 def rows_seen(*alone: np.ndarray, **sides: np.ndarray) -> float:
@@ -98,7 +98,7 @@ DEFAULTS: dict[str, Example] = {
     "MsSsim": Example(
         Computed(metrics.MsSsim),
         {"data_range": 1.0, "batch": IMAGES},
-        {"convention": Default("pytorch-msssim", ()), "channels": Default("all", ()), "crop_border": Default(0, ())},
+        {"convention": Default("pytorch-msssim", ()), "colour": Default("own", ()), "crop_border": Default(0, ())},
     ),
     "OfFeatures": Example(
         Computed(metrics.OfFeatures),

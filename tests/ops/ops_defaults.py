@@ -81,6 +81,15 @@ ALL_PERMUTATIONS = Default(9999, (9998, 10_000))
 UNBIASED = Default(1, (0,))
 POLYNOMIAL = {"kernel": "polynomial"}
 
+HOLES = {
+    "landmarks": Default(64, (16,), {"draws": 2, "gamma": 0.05}),
+    "gamma": Default(None, (0.2,), {"draws": 2}),
+    "most_holes": Default(100, (1,), {"draws": 2, "gamma": 0.2}),
+    "draws": Default(1000, (2,), {"gamma": 0.02}),
+    "seed": Default(0, (1,), {"draws": 2, "gamma": 0.2}),
+}
+
+
 DEFAULTS = {
     "alpha_precision": Example(
         ops.alpha_precision,
@@ -244,6 +253,7 @@ DEFAULTS = {
             "biased": Default(False, (True,)),
         },
     ),
+    "geometry_score": Example(ops.geometry_score, pair(), HOLES),
     "msid": Example(
         ops.msid,
         pair(),
@@ -254,6 +264,7 @@ DEFAULTS = {
             "seed": Default(0, (1,)),
         },
     ),
+    "relative_living_times": Example(ops.relative_living_times, {"features": rows(30, 3, 0)}, HOLES),
     "mmd_difference": Example(
         ops.mmd_difference,
         generators(),

@@ -128,6 +128,8 @@ HOST: dict[str, Callable[[int], Any]] = {
     "clip_score": lambda rows: ops.clip_score(images=sides(rows)["reference"], texts=sides(rows)["reference"]),
     "empty_moments": lambda rows: ops.empty_moments(rows),
     "fd_infinity": of_both("fd_infinity"),
+    "geometry_score": of_both("geometry_score", draws=2),
+    "relative_living_times": lambda rows: ops.relative_living_times(sides(rows)["reference"], draws=2),
     "frechet_difference": of_generators("frechet_difference", groups=3),
     "frechet_distance": lambda rows: ops.frechet_distance(
         mean_x=np.zeros(rows), cov_x=np.eye(rows), mean_y=np.zeros(rows), cov_y=np.eye(rows)

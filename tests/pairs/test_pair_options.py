@@ -1,6 +1,7 @@
 """What makes two folders one set of pairs: names by a pattern, Unicode, sides cropped to multiples, gray beside RGB."""
 
 import unicodedata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,3 +194,52 @@ def test_the_former_name_of_colour(tmp_path):
         former = score_pairs(tmp_path / "hr", tmp_path / "sr", metrics="psnr", channels="y")  # pyright: ignore[reportCallIssue]
     assert former.means == score_pairs(tmp_path / "hr", tmp_path / "sr", metrics="psnr", colour="y").means
     assert main(["pairs", str(tmp_path / "hr"), str(tmp_path / "sr"), "--channels", "all", "--quiet"]) == 0
+
+
+def test_many_sizes_have_the_values_of_few(tmp_path):
+    """Of many sizes, errors and SSIM come from programs that know no sizes."""
+    for number in range(11):
+        image = picture(number, 20 + number, 31 + 2 * number)
+        save(tmp_path / f"hr/{number:02d}.png", image)
+        save(tmp_path / f"sr/{number:02d}.png", 255 - image)
+    said = []
+
+    class Listener:
+        def begin(self, name, total, unit="images"):
+            said.append(name)
+
+        def advance(self, count):
+            pass
+
+        def end(self, note=""):
+            pass
+
+        def doing(self, text):
+            said.append(text)
+
+    metrics = "psnr,mae,ssim"
+    many = score_pairs(tmp_path / "hr", tmp_path / "sr", metrics=metrics, progress=Listener())
+    assert said[0] == "pairs"
+    assert [text for text in said[1:] if text] == ["compiling PSNR", "compiling MAE", "compiling SSIM"]
+    assert said[-1] == ""
+    for number, one in enumerate(many.scores):
+        x, y = (picture(number, 20 + number, 31 + 2 * number) for _ in range(2))
+        for name, value in one.values.items():
+            expected = float(getattr(iq, name)((255 - x)[None], y[None], data_range=255)[0])
+            assert value == pytest.approx(expected, rel=1e-6, abs=1.2e-7), name
+
+
+def test_one_size_is_compiled_once_a_metric_and_said(tmp_path):
+    for number in range(3):
+        save(tmp_path / f"hr/{number}.png", picture(number))
+        save(tmp_path / f"sr/{number}.png", picture(number + 5))
+    said = []
+    listener: Any = type("Listener", (), {name: lambda self, *given: None for name in ("begin", "advance", "end")})()
+    listener.doing = said.append
+    score_pairs(tmp_path / "hr", tmp_path / "sr", metrics="psnr,gmsd", batch_size=1, progress=listener)
+    assert [text for text in said if text] == [
+        "compiling PSNR for 21 x 26 pixels",
+        "compiling GMSD for 21 x 26 pixels",
+    ]
+    del listener.doing
+    score_pairs(tmp_path / "hr", tmp_path / "sr", metrics="psnr", progress=listener)  # it need not listen to that

@@ -94,11 +94,11 @@ def fsim(
 
 
 def _fsim(x: Pixels, y: Pixels, *, data_range: float, chromatic: bool, convention: FsimConvention) -> Float[Array, ""]:
-    x, y = (_prepared(planes_of(i) * (255.0 / data_range), chromatic, convention) for i in (x, y))
-    phase_x, phase_y = lax.map(phase_congruency, jnp.stack([x[0], y[0]]))
-    similar = similarity(phase_x, phase_y, _PHASE) * similarity(scharr(x[0]), scharr(y[0]), _GRADIENT)
+    of_x, of_y = (_prepared(planes_of(i) * (255.0 / data_range), chromatic, convention) for i in (x, y))
+    phase_x, phase_y = lax.map(phase_congruency, jnp.stack([of_x[0], of_y[0]]))
+    similar = similarity(phase_x, phase_y, _PHASE) * similarity(scharr(of_x[0]), scharr(of_y[0]), _GRADIENT)
     if chromatic:
-        chroma = similarity(x[1], y[1], _CHROMA) * similarity(x[2], y[2], _CHROMA)
+        chroma = similarity(of_x[1], of_y[1], _CHROMA) * similarity(of_x[2], of_y[2], _CHROMA)
         similar = similar * power(jnp.abs(chroma), _CHROMA_POWER)
     return weighted_similarity(similar, jnp.maximum(phase_x, phase_y))
 

@@ -43,7 +43,7 @@ def filtered(spectrum: Complex[Array, "..."], weights: Float[AnyArray, "..."]) -
     return lax.complex(spectrum.real * weights, spectrum.imag * weights)
 
 
-def added(maps: Float[Array, "k *shape"]) -> Float[Array, "*shape"]:
+def added(maps: Float[Array, "k *shape"] | list[Map]) -> Map:
     """The sum of a few maps, one after the other: XLA:CPU's sum over a leading axis runs down each pixel, slowly."""
     return sum(maps[1:], start=maps[0])
 

@@ -117,7 +117,7 @@ def losses_by_channel(
       clip: count contrast-structure below 0 as 0.
       margin: windows to leave out along every edge, in the contrast-structure mean only.
     """
-    settings = _Settings(taps, c1, c2, sample, clip, margin)
+    settings = Settings(taps, c1, c2, sample, clip, margin)
     height, width, channels = x.shape
     windows = (height - len(taps) + 1, width - len(taps) + 1)
     if windows[0] * windows[1] * channels <= _CACHED_VALUES:
@@ -133,7 +133,7 @@ def losses_by_channel(
     return Losses(sums[0] / (windows[0] * windows[1]), sums[1] / inner)
 
 
-class _Settings(NamedTuple):
+class Settings(NamedTuple):
     """Of `losses_by_channel`."""
 
     taps: Taps
@@ -161,8 +161,18 @@ def _tiles(count: int, size: int, margin: int) -> _Tile:
     return _Tile(jnp.asarray(start, jnp.int32), jnp.asarray(np.stack([new, inner], axis=1), jnp.float32))
 
 
-def _sums(x: Pixels, y: Pixels, tall: _Tile, wide: _Tile, settings: _Settings) -> Float[Array, "2 c"]:
-    """Weighted sums over the windows of two images or tiles, of both losses."""
+def sums_of_windows(
+    x: Pixels, y: Pixels, tall: Float[Array, "2 _"], wide: Float[Array, "2 _"], settings: Settings
+) -> Float[Array, "2 c"]:
+    """Weighted sums over the windows of two images or tiles, of both losses: of 1 - SSIM, and 1 - contrast * structure.
+
+    Args:
+      x: an image or a tile.
+      y: as x.
+      tall: weights of the windows' rows in either sum.
+      wide: of their columns.
+      settings: of SSIM.
+    """
     height, _, channels = x.shape
     x, y = x.reshape(height, -1), y.reshape(height, -1)
     s, d = x + y, x - y
@@ -170,17 +180,15 @@ def _sums(x: Pixels, y: Pixels, tall: _Tile, wide: _Tile, settings: _Settings) -
     moments = window_moments(s - centres[0], d - centres[1], settings.taps, channels, centres)
     a, b = moments.losses(settings.c1, settings.c2, settings.sample)
     b = jnp.minimum(b, 1.0) if settings.clip else b
-    by_column = jnp.stack(
-        [contract("h,hj->j", tall.weights[0], a + b - a * b), contract("h,hj->j", tall.weights[1], b)]
-    )
-    return (by_column.reshape(2, -1, channels) * wide.weights[..., None]).sum(1)
+    by_column = jnp.stack([contract("h,hj->j", tall[0], a + b - a * b), contract("h,hj->j", tall[1], b)])
+    return (by_column.reshape(2, -1, channels) * wide[..., None]).sum(1)
 
 
-def _whole(x: Pixels, y: Pixels, settings: _Settings) -> Float[Array, "2 c"]:
+def _whole(x: Pixels, y: Pixels, settings: Settings) -> Float[Array, "2 c"]:
     """Sums over an image at once."""
     windows = (size - len(settings.taps) + 1 for size in x.shape[:2])
     tall, wide = (jax.tree.map(lambda part: part[0], _tiles(count, count, settings.margin)) for count in windows)
-    return _sums(x, y, tall, wide, settings)
+    return sums_of_windows(x, y, tall.weights, wide.weights, settings)
 
 
 # What is added up over tiles: a function of the images' pixels there.
@@ -189,13 +197,13 @@ _OfTile = Callable[[tuple[Pixels, ...], tuple[_Tile, _Tile]], Float[Array, "2 c"
 
 @dataclasses.dataclass(frozen=True)
 class _SumsOfTile:
-    """`_sums` of a tile."""
+    """`sums_of_windows` of a tile."""
 
-    settings: _Settings
+    settings: Settings
 
     def __call__(self, parts: tuple[Pixels, ...], tile: tuple[_Tile, _Tile]) -> Float[Array, "2 c"]:
         x, y = parts
-        return _sums(x, y, *tile, self.settings)
+        return sums_of_windows(x, y, tile[0].weights, tile[1].weights, self.settings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +217,7 @@ class _SlopeOfTile:
         return jax.jvp(lambda *at: self.of(at, tile), parts[:half], parts[half:])[1]
 
 
-def _tiled(images: tuple[Pixels, ...], of: _OfTile, settings: _Settings) -> Float[Array, "2 c"]:
+def _tiled(images: tuple[Pixels, ...], of: _OfTile, settings: Settings) -> Float[Array, "2 c"]:
     """Sums over images of one shape, tile by tile, each small enough to stay in a core's cache."""
     return sloped(_Tiled(of, settings), _TiledSlope(of, settings), images)[0]
 
@@ -219,7 +227,7 @@ class _Tiled:
     """`_tiled` as a function."""
 
     of: _OfTile
-    settings: _Settings
+    settings: Settings
 
     def __call__(self, images: Arrays) -> tuple[Float[Array, "2 c"]]:
         tiles, cut = _tiling(images[0].shape, self.settings)
@@ -231,7 +239,7 @@ class _TiledSlope:
     """Its derivative: a sum over tiles too, with a transpose of its own."""
 
     of: _OfTile
-    settings: _Settings
+    settings: Settings
 
     def __call__(self, images: Arrays, _: Arrays, tangents: Tangents) -> Arrays:
         back = _TiledGradient(self.of, self.settings)
@@ -241,7 +249,7 @@ class _TiledSlope:
         return (_tiled((*images, *tangents), _SlopeOfTile(self.of), self.settings),)
 
 
-def _tiling(shape: tuple[int, ...], settings: _Settings):
+def _tiling(shape: tuple[int, ...], settings: Settings):
     """Every tile of an image, and what cuts the pixels of one from it."""
     height, width, channels = shape
     reach = len(settings.taps) - 1
@@ -268,7 +276,7 @@ class _TiledGradient:
     """The transpose of that derivative; that of a slice in a loop would add a whole image of zeros a tile."""
 
     of: _OfTile
-    settings: _Settings
+    settings: Settings
 
     def __call__(self, images: Arrays, cotangents: Arrays) -> Arrays:
         tiles, cut = _tiling(images[0].shape, self.settings)

@@ -49,7 +49,8 @@ def piqe(x: Numbers, *, data_range: float | None = None, colour: Colour = "own")
     perception based features", NCC 2015, and the documentation of MATLAB's piqe.
 
     Example:
-      >>>       >>> from jaxeval.ops import image_quality
+      >>> import numpy as np
+      >>> from jaxeval.ops import image_quality
       >>> print(image_quality.piqe(np.full((2, 32, 32, 3), 0.5), data_range=1.0))
       [100. 100.]
     """

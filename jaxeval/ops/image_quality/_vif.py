@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,6 +29,16 @@ _LEVELS = 4
 _BLOCK = 3
 NOISE = 0.4  # variance of the visual noise, of values from 0 to 255
 _NO_VARIANCE = 1e-8  # windows, and directions of blocks, below it count as constant
+_ROW = 128  # windows that are added side by side
+
+
+class _Band(NamedTuple):
+    """Of one band, or of several of a level: eigenvalues, and maps of windows."""
+
+    eigenvalues: Float[Array, "*n k"]
+    energy: Float[Array, "*n p q"]
+    noise: Float[Array, "*n p q"]
+    squared: Float[Array, "*n p q"]  # the gain's square
 
 
 def _mirrored(quarter: str) -> Taps:
@@ -97,13 +108,13 @@ def _vif(x: Pixels, y: Pixels, *, data_range: float, visual: float) -> Float[Arr
     d, y = (i - lax.stop_gradient(map_mean(i)) for i in (d, y))
     # Loops, whose bodies are compiled once for both images or bands, and which unlike `vmap` leave branches apart.
     both = lax.map(functools.partial(_filtered, rows=_LOW_FIRST, sign=1.0), jnp.stack([d, y]))
-    lost, available = jnp.float32(0.0), jnp.float32(0.0)
+    levels = []
     for level in range(_LEVELS, 0, -1):
         down, across = (lax.map(of_axis, both) for of_axis in (_band_down, _band_across))
-        of_bands = lax.map(functools.partial(_of_band, size=2**level + 1, visual=visual), jnp.stack([down, across]))
-        lost, available = (total + part.sum() for total, part in zip((lost, available), of_bands, strict=True))
+        levels.append(lax.map(functools.partial(_of_band, size=2**level + 1, visual=visual), jnp.stack([down, across])))
         if level > 1:
             both = lax.map(functools.partial(_filtered, rows=_LOW, sign=1.0, step=2), both)
+    lost, available = _information(levels, visual)
     has_content = available > 0
     return 1.0 - lost / jnp.where(has_content, available, 1.0)
 
@@ -125,7 +136,8 @@ def _filtered(x: Plane, rows: Taps, sign: float, step: int = 1) -> Filtered:
         for i, taps in enumerate(rows):
             if any(taps):
                 above, below = padded[i : i + height : step], padded[2 * reach - i : 2 * reach - i + height : step]
-                total = total + columns(above if i == reach else above + sign * below, taps)[:, ::step]
+                mirrored = above if i == reach else above + below if sign > 0 else above - below
+                total = total + columns(mirrored, taps)[:, ::step]
         return (total,)
 
     return fenced(passed, jnp.pad(x, reach, mode="reflect"))[0]
@@ -139,8 +151,8 @@ def _band_across(x: Plane) -> Plane:
     return _filtered(x.T, _BAND, -1.0).T
 
 
-def _of_band(bands: Float[Array, "2 h w"], size: int, visual: float) -> tuple[Scalar, Scalar]:
-    """The information about a band `y` that is lost by adding `d` to it, and all of it, in windows of `size`."""
+def _of_band(bands: Float[Array, "2 h w"], size: int, visual: float) -> _Band:
+    """What is seen of a band `y`, and of `y + d`, in windows of `size`."""
     height, width = (side // _BLOCK * _BLOCK for side in bands[0].shape)
     d, y = (band[:height, :width] for band in bands)
     tall, wide = (_window_means(side, size) for side in d.shape)
@@ -155,14 +167,40 @@ def _of_band(bands: Float[Array, "2 h w"], size: int, visual: float) -> tuple[Sc
     eigenvalues, energy = _mixture(y)
     left_out = math.ceil(size // 2 / _BLOCK)
     inner = slice(left_out, -left_out)
-    energy, noise, squared = energy[inner, inner], noise[inner, inner], jnp.square(gain)[inner, inner]
+    return _Band(eigenvalues, energy[inner, inner], noise[inner, inner], jnp.square(gain)[inner, inner])
 
-    def add(found: tuple[Windows, Windows], eigenvalue: Scalar) -> tuple[tuple[Windows, Windows], None]:
-        signal = energy * eigenvalue
+
+def _information(levels: list[_Band], visual: float) -> tuple[Scalar, Scalar]:
+    """The information about the bands of all levels that is lost, and all of it.
+
+    Windows of all bands stand in one row: logarithms, slow to compile, are so in one loop.
+    """
+    count = sum(level.energy.size for level in levels)
+    rest = -count % _ROW
+
+    def joined(parts: list[Array], fill: float) -> Windows:
+        return jnp.concatenate([*(p.reshape(-1) for p in parts), jnp.full(rest, fill, parts[0].dtype)]).reshape(
+            -1, _ROW
+        )
+
+    energy, noise, squared = fenced(
+        lambda *parts: tuple(
+            joined(list(parts[i :: len(_Band._fields) - 1]), fill) for i, fill in enumerate((0.0, 1.0, 0.0))
+        ),
+        *(part for level in levels for part in level[1:]),
+    )
+
+    def add(found: tuple[Windows, Windows], eigenvalues: list[Array]) -> tuple[tuple[Windows, Windows], None]:
+        parts = [
+            jnp.broadcast_to(of_bands[:, None, None], level.energy.shape)
+            for of_bands, level in zip(eigenvalues, levels, strict=True)
+        ]
+        signal = energy * joined(parts, 0.0)
         lost = jnp.log1p(signal * (noise - visual * squared) / (visual * (noise + squared * signal)))
         return (found[0] + lost, found[1] + jnp.log1p(signal / visual)), None
 
-    lost, available = lax.scan(add, (jnp.zeros_like(energy), jnp.zeros_like(energy)), eigenvalues)[0]
+    nothing = (jnp.zeros_like(energy), jnp.zeros_like(energy))
+    lost, available = lax.scan(add, nothing, [level.eigenvalues.T for level in levels])[0]
     return map_sum(lost), map_sum(available)
 
 

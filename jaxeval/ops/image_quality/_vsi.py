@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
-from jaxeval.ops.image_quality._maths import filtered, power, root, similarity, stretched, weighted_similarity
+from jaxeval.ops.image_quality._maths import added, filtered, power, root, similarity, stretched, weighted_similarity
 from jaxeval.ops.image_quality.batches import Scores, each_image, image_pair
 from jaxeval.ops.image_quality.colour import LMN, Planes, lab, mixed, planes_of
 from jaxeval.ops.image_quality.gradients import scharr
@@ -62,13 +62,13 @@ def _vsi(x: Pixels, y: Pixels, *, data_range: float) -> Float[Array, ""]:
     x, y = (planes_of(i) * (1.0 / data_range) for i in (x, y))
     x, y = (jnp.broadcast_to(i, (3, *i.shape[1:])) for i in (x, y))
     saliency_x, saliency_y = (_averaged(saliency) for saliency in lax.map(_sdsp, jnp.stack([x, y])))
-    x, y = (tuple(_averaged(plane) for plane in mixed(i * 255.0, LMN)) for i in (x, y))
-    chroma = similarity(x[1], y[1], _CHROMA) * similarity(x[2], y[2], _CHROMA)
+    of_x, of_y = (tuple(_averaged(plane) for plane in mixed(i * 255.0, LMN)) for i in (x, y))
+    chroma = similarity(of_x[1], of_y[1], _CHROMA) * similarity(of_x[2], of_y[2], _CHROMA)
     # The real part of a power of what may be negative.
     turned = jnp.where(chroma < 0, math.cos(math.pi * _CHROMA_POWER), 1.0)
     similar = (
         similarity(saliency_x, saliency_y, _SALIENCY)
-        * power(similarity(scharr(x[0]), scharr(y[0]), _GRADIENT), _GRADIENT_POWER)
+        * power(similarity(scharr(of_x[0]), scharr(of_y[0]), _GRADIENT), _GRADIENT_POWER)
         * power(jnp.abs(chroma), _CHROMA_POWER)
         * turned
     )
@@ -94,7 +94,7 @@ def _sdsp(x: Planes) -> Plane:
     warmth = stretched(colours[1], _COLOURLESS) ** 2 + stretched(colours[2], _COLOURLESS) ** 2
     spread = jnp.ptp(colours[1:], axis=(1, 2)).max()
     warm = jnp.where(spread > _COLOURLESS, -jnp.expm1(-warmth / _SIGMA_C**2), 1.0)
-    saliency = root(jnp.sum(passed**2, axis=0)) * centre * warm
+    saliency = root(added(passed**2)) * centre * warm
     return stretched(resampled(saliency, bilinear(_SIDE, height, True), bilinear(_SIDE, width, True)))
 
 

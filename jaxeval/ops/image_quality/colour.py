@@ -27,6 +27,7 @@ from jaxeval._arguments import renamed
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
+from jaxeval.ops.image_quality._maths import added
 from jaxeval.ops.image_quality.batches import check_choice, check_data_range, check_images, each_image
 from jaxeval.ops.image_quality.windows import fenced
 
@@ -255,7 +256,7 @@ def planes_of(x: Pixels) -> Planes:
 
 def mixed(x: Planes, matrix: np.ndarray) -> tuple[Plane, ...]:
     """`transform` from planes to planes."""
-    return tuple(sum(float(m) * p for m, p in zip(row, x, strict=True)) for row in matrix)
+    return tuple(added([float(m) * p for m, p in zip(row, x, strict=True)]) for row in matrix)
 
 
 def lab(x: Planes) -> Planes:

@@ -8,7 +8,6 @@ References: Mittal, Moorthy, Bovik, "No-reference image quality assessment in th
 2012; Lasmar, Stitou, Berthoumieu, "Multiscale skewed heavy tailed model for texture analysis", ICIP 2009.
 """
 
-import functools
 from typing import Literal, NamedTuple
 
 import jax
@@ -19,8 +18,9 @@ from jax import lax
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
-from jaxeval.ops.image_quality._maths import map_mean, map_sum, root
-from jaxeval.ops.image_quality.windows import Taps, blur, gaussian_taps
+from jaxeval._arrays import contract
+from jaxeval.ops.image_quality._maths import map_mean, root
+from jaxeval.ops.image_quality.windows import Taps, blur, gaussian_taps, stacked
 
 Plane = Float[Array, "_ _"]
 Scalar = Float[Array, ""]
@@ -97,18 +97,20 @@ def fits_of_neighbours(x: Plane, circular: bool, *, itself: bool = False, **opti
       itself: only where `circular`.
       **options: of `skewed_fit`.
     """
-    planes = [x] * itself + [neighbours(x, shift, circular) for shift in SHIFTS]
-    fit = functools.partial(skewed_fit, **options)
-    if circular:  # planes of one shape: a loop, whose body is compiled once
-        return lax.map(fit, jnp.stack(planes))
-    return jax.tree.map(lambda *parts: jnp.stack(parts), *map(fit, planes))
+
+    def planes(x: Plane) -> tuple[Plane, ...]:
+        return (*[x] * itself, *(neighbours(x, shift, circular) for shift in SHIFTS))
+
+    if circular:  # planes of one shape, whose program is there once
+        return skewed_fit(stacked(planes, x), **options)
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *(skewed_fit(plane, **options) for plane in planes(x)))
 
 
-def skewed_fit(x: Plane, *, on_grid: bool = True, zeros_right: bool = False) -> SkewedFit:
-    """The asymmetric generalised Gaussian that has the moments of `x`.
+def skewed_fit(x: Float[Array, "*n h w"], *, on_grid: bool = True, zeros_right: bool = False) -> SkewedFit:
+    """The asymmetric generalised Gaussians that have the moments of planes.
 
     Args:
-      x: values of any shape, as a plane.
+      x: a plane or several.
       on_grid: round the shape to the table's nearest.
       zeros_right: count values of 0 to the right side; otherwise to neither.
 
@@ -118,12 +120,17 @@ def skewed_fit(x: Plane, *, on_grid: bool = True, zeros_right: bool = False) -> 
     squares = x * x
     left, right = x < 0, (x >= 0) if zeros_right else (x > 0)
     below, above = (
-        root(map_sum(jnp.where(side, squares, 0.0 * x)) / map_sum(side.astype(jnp.float32))) for side in (left, right)
+        root(_sums(jnp.where(side, squares, 0.0 * x)) / _sums(side.astype(x.dtype))) for side in (left, right)
     )
     ratio = below / above
-    flatness = map_mean(jnp.abs(x)) ** 2 / map_mean(squares)
+    flatness = _sums(jnp.abs(x)) ** 2 / (_sums(squares) * (x.shape[-2] * x.shape[-1]))
     flatness = flatness * (ratio**3 + 1.0) * (ratio + 1.0) / (ratio**2 + 1.0) ** 2
     return SkewedFit(_shape(flatness, _RATIOS, on_grid), below, above)
+
+
+def _sums(x: Float[Array, "*n h w"]) -> Float[Array, "*n"]:
+    """Sums of planes, by a product with ones as in `map_sum`."""
+    return contract("...w,w->...", x, jnp.ones(x.shape[-1], x.dtype)).sum(-1)
 
 
 def shape_of_symmetric(x: Plane) -> tuple[Scalar, Scalar]:
@@ -133,8 +140,8 @@ def shape_of_symmetric(x: Plane) -> tuple[Scalar, Scalar]:
     return _shape(-square / map_mean(jnp.abs(x)) ** 2, -1.0 / _RATIOS, True), square
 
 
-def _shape(value: Scalar, table: np.ndarray, on_grid: bool) -> Scalar:
-    """The shape whose entry of a rising table is nearest."""
+def _shape(value: Scalars, table: np.ndarray, on_grid: bool) -> Scalars:
+    """The shapes whose entries of a rising table are nearest."""
     entries, shapes = (jnp.asarray(a.astype(np.float32)) for a in (table, _SHAPES))
     upper = jnp.clip(jnp.searchsorted(entries, lax.stop_gradient(value)), 1, len(table) - 1)
     low, high = entries[upper - 1], entries[upper]

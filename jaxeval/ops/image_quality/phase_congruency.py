@@ -56,8 +56,8 @@ def _of_direction(even: Float[Array, "s h w"], odd: Float[Array, "s h w"]) -> tu
     length = magnitude(sum_even, sum_odd)
     aligned = length > 0
     across = [jnp.abs(e * sum_odd - o * sum_even) for e, o in zip(even, odd, strict=True)]
-    energy = length - sum(across[1:], start=across[0]) / jnp.where(aligned, length, 1.0)
-    return energy, sum(amplitudes[1:], start=amplitudes[0]), amplitudes[0]
+    energy = length - added(across) / jnp.where(aligned, length, 1.0)
+    return energy, added(amplitudes), amplitudes[0]
 
 
 def lower_median(x: Float[Array, " n"]) -> Float[Array, ""]:

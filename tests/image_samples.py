@@ -1,4 +1,4 @@
-"""Images and archives that the tests of this folder write."""
+"""Images and archives that tests of several folders write."""
 
 import io
 import tarfile
