@@ -200,7 +200,7 @@ def _of_scale(levels: Planes, scale: int) -> Float[Array, "b half"]:
     taps = _slope_taps(_SLOPE_SIGMA / scale**_SLOPE_SHRINK)
 
     def of_plane(plane: Plane) -> Float[Array, "b 2"]:
-        return _shape_and_scale(jax.vmap(skewed_fit)(blocks(plane)))
+        return _shape_and_scale(skewed_fit(blocks(plane)))
 
     def of_slopes(plane: Plane) -> tuple[Float[Array, "2 b 2"], Float[Array, "b 2"]]:
         slopes = _slopes(plane, taps)
