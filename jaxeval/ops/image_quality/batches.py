@@ -211,12 +211,12 @@ def each_image(function: Callable[..., Any], *images: Numbers, **options: Hashab
     Returns:
       What `function` returns, with a leading axis of N.
     """
-    return _each_image(function, tuple(sorted(options.items())), None, *images)
+    return _each_image(function, tuple(sorted(options.items())), *images)
 
 
 def each_enlarged(function: Callable[..., Any], counts_as: int, *images: Numbers, **options: Hashable) -> Any:
     """`each_image` of a function that makes images larger first: in blocks, each counts as that many values or more."""
-    return _each_image(function, tuple(sorted(options.items())), counts_as, *images)
+    return _each_image(function, tuple(sorted(options.items())), *images, counts_as=counts_as)
 
 
 def _in_blocks(one: Callable[..., Any], *batches: Array, counts_as: int | None = None) -> Any:
@@ -244,8 +244,8 @@ def _in_blocks(one: Callable[..., Any], *batches: Array, counts_as: int | None =
 def _each_image(
     function: Callable[..., Any],
     options: tuple[tuple[str, Hashable], ...],
-    counts_as: int | None,
     *images: Array,
+    counts_as: int | None = None,
 ) -> Any:
     def one(*image: Array) -> Any:
         return function(*(i.astype(jnp.float32) for i in image), **dict(options))
