@@ -90,7 +90,7 @@ def score_pairs(
         and said ("skip").
       batch_size: most images at a time; images of one shape go together.
       threads: how many decode; by default one for each processor.
-      weights_dir: where the weights of LPIPS, DISTS, NIQE and BRISQUE are; by default as for `jaxeval weights`.
+      weights_dir: where the weights of LPIPS, DISTS, NIQE, IL-NIQE, BRISQUE are; by default as for `jaxeval weights`.
       progress: who is told how far it has come.
 
     Returns:

@@ -68,7 +68,7 @@ def score_images(
       on_error: what an image that cannot be read is: the end ("fail"), or left out and said ("skip").
       batch_size: most images at a time; images of one shape go together.
       threads: how many decode; by default one for each processor.
-      weights_dir: where the weights of NIQE, BRISQUE and CLIP-IQA are; by default as for `jaxeval weights`.
+      weights_dir: where the weights of NIQE, IL-NIQE, BRISQUE and CLIP-IQA are; by default as for `jaxeval weights`.
       progress: who is told how far it has come.
 
     Returns:

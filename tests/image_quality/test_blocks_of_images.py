@@ -53,6 +53,12 @@ def test_memory_grows_with_the_batch_by_its_images_alone(off_the_cpu: None) -> N
     assert maps(40) < maps(2) + 4 * 40
 
 
+def test_images_that_an_op_makes_larger_count_as_more(off_the_cpu: None) -> None:
+    x = jnp.zeros((4, 6, 7, 3))
+    assert "length=2" in str(jax.make_jaxpr(lambda x: batches.each_image(jnp.sum, x))(x))
+    assert "length=4" in str(jax.make_jaxpr(lambda x: batches.each_enlarged(jnp.sum, 2 * 6 * 7 * 3, x))(x))
+
+
 def test_small_batches_are_one_block() -> None:
     text = str(jax.make_jaxpr(lambda x: batches._in_blocks(lambda x: x.sum(), x))(jnp.zeros((4, 6, 7, 3))))
     assert "scan" not in text

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from quality_ops import FULL_REFERENCE
 
@@ -31,6 +32,7 @@ PAIRS: dict[str, tuple[Callable[..., Any], int]] = {
     "psnr of rounded y": (with_options(iq.psnr, colour="y-rounded"), 9),
     "ssim in tiles": (with_options(iq.ssim), 310),
 }
+ILNIQE = iq.IlniqeModel(mean=np.zeros(3), covariance=np.eye(3), centre=np.zeros(468), components=np.eye(468, 3))
 SINGLES: dict[str, tuple[Callable[..., Any], int]] = {
     **{
         op.__name__: (with_options(op), 20)
@@ -41,7 +43,7 @@ SINGLES: dict[str, tuple[Callable[..., Any], int]] = {
         for norm in ("l1", "l2", "l2-squared")
     },
     **{f"brisque {name}": (with_options(iq.brisque_features, convention=name), 40) for name in ("matlab", "brisque")},
-    "ilniqe": (with_options(iq.ilniqe_features), 20),
+    "ilniqe": (with_options(iq.ilniqe, model=ILNIQE), 20),
     **{f"niqe {name}": (with_options(iq.niqe_features, convention=name), 193) for name in ("matlab", "scikit-video")},
 }
 OPS = {**{name: (*case, 2) for name, case in PAIRS.items()}, **{name: (*case, 1) for name, case in SINGLES.items()}}

@@ -47,6 +47,7 @@ LIMITS = {
     "total_variation": 60,
     "brisque_features": 1320,
     "niqe_features": 1240,
+    "ilniqe_features": 3790,
 }
 
 

@@ -10,6 +10,8 @@ Reference: Zhang, Zhang, Bovik, "A feature-enriched completely blind image quali
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,7 @@ from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.image_quality._maths import filtered, magnitude, map_mean
-from jaxeval.ops.image_quality.batches import Scores, check_data_range, check_images, each_image
+from jaxeval.ops.image_quality.batches import Scores, check_data_range, check_images, each_enlarged
 from jaxeval.ops.image_quality.natural_scene import (
     SkewedFit,
     contrast_normalised,
@@ -49,6 +51,7 @@ _LEAST_SLOPE = 2.220446049250313e-16  # float64's epsilon, which the authors add
 _INFINITE = 1e4  # what stands for an infinite feature: the shape of what has one value only
 _SINGULAR = 1e-14  # directions with a smaller share of the largest variance are no directions of the model
 _WEIBULL_STEPS = 8
+_COUNTS_AS = 1 << 19  # an image needs 90 MiB, its gradient 240
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -133,7 +136,7 @@ def ilniqe(x: Numbers, *, model: IlniqeModel, data_range: float | None = None) -
     """
     check_images("ilniqe", "x", x, colours=(3,))
     peak = check_data_range("ilniqe", {"x": x}, data_range)
-    return each_image(_ilniqe, x, data_range=peak, model=model)
+    return each_enlarged(_ilniqe, _COUNTS_AS, x, data_range=peak, model=model)
 
 
 @takes_arrays
@@ -152,22 +155,22 @@ def ilniqe_features(x: Numbers, *, data_range: float | None = None) -> Float[Arr
     """
     check_images("ilniqe_features", "x", x, colours=(3,))
     peak = check_data_range("ilniqe_features", {"x": x}, data_range)
-    return each_image(_features, x, data_range=peak)
+    return each_enlarged(_features, _COUNTS_AS, x, data_range=peak)
 
 
 def _ilniqe(x: Pixels, *, data_range: float, model: IlniqeModel) -> Float[Array, ""]:
     features = _features(x, data_range=data_range)
     matrix, shift = (jnp.asarray(a.astype(np.float32)) for a in model.whitening)
     whole = jnp.isfinite(features).all(-1, keepdims=True)
-    centred = jnp.where(whole, features - jnp.asarray(model.centre.astype(np.float32)), 0.0)
+    centred = jnp.where(whole, features - jnp.asarray(model.centre.astype(np.float32))[None], 0.0)
     # Of whitened features the model's covariance is the identity: what is inverted below is far from singular.
-    white = jnp.where(whole, contract("bf,fk->bk", centred, matrix) - shift, 0.0)
+    white = jnp.where(whole, contract("bf,fk->bk", centred, matrix) - shift[None], 0.0)
     count = whole.sum().astype(jnp.float32)
-    mean = white.sum(0) / count
+    mean = white.sum(0, keepdims=True) / count
     rest = jnp.where(whole, white - mean, 0.0)
     white = jnp.where(whole, white, mean)
     scatter = contract("bj,bk->jk", rest, rest) / (count - 1.0)
-    unit = jnp.eye(white.shape[1])
+    unit = jnp.eye(white.shape[1], dtype=white.dtype)
     # Not-a-number through and through would be found by the solver on some platforms only.
     usable = count > 1
     covariance, white = jnp.where(usable, 0.5 * (unit + scatter), unit), jnp.where(usable, white, 1.0)
@@ -197,25 +200,30 @@ def _of_scale(levels: Planes, scale: int) -> Float[Array, "b half"]:
     taps = _slope_taps(_SLOPE_SIGMA / scale**_SLOPE_SHRINK)
 
     def of_plane(plane: Plane) -> Float[Array, "b 2"]:
-        return _shape_and_scale(jax.vmap(skewed_fit)(blocks(plane)))
+        return _shape_and_scale(skewed_fit(blocks(plane)))
 
     def of_slopes(plane: Plane) -> tuple[Float[Array, "2 b 2"], Float[Array, "b 2"]]:
         slopes = _slopes(plane, taps)
         lengths = blocks(magnitude(slopes[0], slopes[1])) + _LEAST_SLOPE
-        return lax.map(of_plane, slopes), _weibull(lengths.reshape(lengths.shape[0], -1))
+        return lax.map(_again(of_plane), slopes), _weibull(lengths.reshape(lengths.shape[0], -1))
 
-    # Planes of one shape: loops, whose bodies are compiled once.
-    slopes, lengths = lax.map(of_slopes, jnp.concatenate([opponents, responses]))
+    # Planes of one shape: loops, whose bodies are compiled once, and which gradients go through again.
+    slopes, lengths = lax.map(_again(of_slopes), jnp.concatenate([opponents, responses]))
     parts = [
         structure,
         _by_block(lengths[:3]),
         _by_block(of_colours),
         _by_block(slopes[:3]),
-        _by_block(lax.map(of_plane, responses)),
+        _by_block(lax.map(_again(of_plane), responses)),
         _by_block(slopes[3:]),
         _by_block(lengths[3:]),
     ]
     return jnp.concatenate(parts, axis=-1)
+
+
+def _again(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A loop's body of which gradients keep the arguments alone: what it computes are maps by the hundred."""
+    return jax.checkpoint(function, prevent_cse=False)
 
 
 def _opponents(levels: Planes) -> tuple[Plane, Planes]:
@@ -351,7 +359,7 @@ def _weibull(x: Float[Array, "b n"]) -> Float[Array, "b 2"]:
     y = logarithms - mean[:, None]
     top = y.max(-1)
     varied = top > y.min(-1)
-    y = jnp.where(varied[:, None], y, jnp.linspace(-1.0, 1.0, y.shape[-1]))  # any that have a fit
+    y = jnp.where(varied[:, None], y, jnp.linspace(-1.0, 1.0, y.shape[-1], dtype=y.dtype))  # any that have a fit
     top = jnp.where(varied, lax.stop_gradient(top), 1.0)
 
     def step(k: Float[Array, " b"], y: Float[Array, "b n"]) -> Float[Array, " b"]:

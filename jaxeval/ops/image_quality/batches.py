@@ -214,10 +214,15 @@ def each_image(function: Callable[..., Any], *images: Numbers, **options: Hashab
     return _each_image(function, tuple(sorted(options.items())), *images)
 
 
-def _in_blocks(one: Callable[..., Any], *batches: Array) -> Any:
+def each_enlarged(function: Callable[..., Any], counts_as: int, *images: Numbers, **options: Hashable) -> Any:
+    """`each_image` of a function that makes images larger first: in blocks, each counts as that many values or more."""
+    return _each_image(function, tuple(sorted(options.items())), *images, counts_as=counts_as)
+
+
+def _in_blocks(one: Callable[..., Any], *batches: Array, counts_as: int | None = None) -> Any:
     """`one` of every image, as many of them at once as memory is meant to hold; gradients redo a block."""
     count = batches[0].shape[0]
-    values = max(math.prod(batches[0].shape[1:]), _LEAST_VALUES)
+    values = max(math.prod(batches[0].shape[1:]), counts_as or _LEAST_VALUES)
     blocks = -(-count * values // _BLOCK_VALUES)
     if blocks <= 1:
         return jax.vmap(one)(*batches)
@@ -235,8 +240,13 @@ def _in_blocks(one: Callable[..., Any], *batches: Array) -> Any:
     return jax.tree.map(lambda part: jnp.moveaxis(part, 0, 1).reshape(-1, *part.shape[2:])[:count], found)
 
 
-@functools.partial(jax.jit, static_argnames=("function", "options"))
-def _each_image(function: Callable[..., Any], options: tuple[tuple[str, Hashable], ...], *images: Array) -> Any:
+@functools.partial(jax.jit, static_argnames=("function", "options", "counts_as"))
+def _each_image(
+    function: Callable[..., Any],
+    options: tuple[tuple[str, Hashable], ...],
+    *images: Array,
+    counts_as: int | None = None,
+) -> Any:
     def one(*image: Array) -> Any:
         return function(*(i.astype(jnp.float32) for i in image), **dict(options))
 
@@ -247,7 +257,9 @@ def _each_image(function: Callable[..., Any], options: tuple[tuple[str, Hashable
         return lax.map(lambda image: one_again(*image), batches)
 
     def run(*batches: Array) -> Any:
-        return lax.platform_dependent(*batches, cpu=in_cache, default=functools.partial(_in_blocks, one))
+        return lax.platform_dependent(
+            *batches, cpu=in_cache, default=functools.partial(_in_blocks, one, counts_as=counts_as)
+        )
 
     sharding = jax.typeof(images[0]).sharding
     if AxisType.Explicit not in sharding.mesh.axis_types:
