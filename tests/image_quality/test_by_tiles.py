@@ -22,7 +22,7 @@ def sides(height, width):
     return np.stack([jpeg(x[0], 3), x[1]]), x
 
 
-@pytest.mark.parametrize("colour", ["own", "rgb2gray", "bt709"])
+@pytest.mark.parametrize("colour", ["own", pytest.param("rgb2gray", marks=pytest.mark.slow), "bt709"])
 @pytest.mark.parametrize("size", SIZES)
 def test_errors_are_those_of_the_ops(size, colour):
     distorted, reference = sides(*size)
@@ -34,7 +34,10 @@ def test_errors_are_those_of_the_ops(size, colour):
         assert found[1] == (np.inf if kind == "psnr" else 0.0)
 
 
-@pytest.mark.parametrize("convention", SSIM_BY_TILES)
+@pytest.mark.parametrize(
+    "convention",
+    [pytest.param(name, marks=() if name == "scikit-image" else pytest.mark.slow) for name in SSIM_BY_TILES],
+)
 @pytest.mark.parametrize("colour", ["own", "each-channel", "y-rounded"])
 def test_ssim_is_that_of_the_op(convention, colour):
     for size in SIZES[:: 1 if convention == "scikit-image" else 2]:

@@ -96,6 +96,7 @@ OF_TENSORFLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", OF_TENSORFLOW)
 def test_tensorflows_own_values(size):
     x = photograph("astronaut", *size)

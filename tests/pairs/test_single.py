@@ -77,6 +77,7 @@ def test_what_compares_with_a_reference_is_refused(sets):
         score_images(sets[0], metrics="ssim,psnr,piqe")
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_there_leave_their_measures_out(sets, tmp_path):
     found = score_images(sets[0], weights_dir=tmp_path)
     assert "entropy" in found.metrics
