@@ -137,6 +137,10 @@ def score_pairs(
             raise InputError(
                 "alpha, exif, gray and modcrop are for images, and frames of videos are as stored; leave them out"
             )
+        if any(one != SAME_NAME for one in patterns.values()):
+            raise InputError(
+                "a pattern is of the names of images in a folder; videos are given one by one: leave it out"
+            )
         return score_videos(
             name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
         )

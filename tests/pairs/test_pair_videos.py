@@ -109,6 +109,8 @@ def test_clips_are_scored_frame_by_frame():
 
 
 def test_videos_have_neither_alpha_nor_exif(videos):
+    with pytest.raises(InputError, match="a pattern is of the names of images in a folder"):
+        score_pairs(*videos, metrics="mae", pattern="*x4")
     for options in ({"alpha": "white"}, {"exif": "apply"}, {"gray": "as-rgb"}, {"modcrop": 4}):
         with pytest.raises(InputError, match="alpha, exif, gray and modcrop are for images, and frames of"):
             score_pairs(*videos, metrics="mae", **options)
