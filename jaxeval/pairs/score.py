@@ -139,7 +139,7 @@ def score_pairs(
             )
         if any(one != SAME_NAME for one in patterns.values()):
             raise InputError(
-                "a pattern is of the names of images in a folder; videos are given one by one: leave it out"
+                "a pattern is of the names of images in a folder; leave it out for videos"
             )
         return score_videos(
             name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
