@@ -138,9 +138,7 @@ def score_pairs(
                 "alpha, exif, gray and modcrop are for images, and frames of videos are as stored; leave them out"
             )
         if any(one != SAME_NAME for one in patterns.values()):
-            raise InputError(
-                "a pattern is of the names of images in a folder; leave it out for videos"
-            )
+            raise InputError("a pattern is of the names of images in a folder; leave it out for videos")
         return score_videos(
             name, dict(sets), settings, skip=unmatched == "skip", batch_size=batch_size, progress=progress
         )
