@@ -42,6 +42,9 @@ def several_processes(quiet: bool) -> Iterator[None]:
             with ending.aborts_answered():
                 threading.Thread(target=ending.watch, name="jaxeval-ending", daemon=True).start()
                 yield
+                if peers.watch is not None:
+                    # JAX's own end waits for process 0 too, but aborts where that is lost meanwhile.
+                    peers.watch.wait_for_first()
                 lost = peers.lost()
                 if lost is not None and lost.index == 0:
                     raise peers.error(lost)

@@ -81,6 +81,7 @@ class Watch:
         self._index = index
         self._lost: LostProcess | None = None
         self._noticed = threading.Event()
+        self._first_over = threading.Event()
         self._ended = threading.Event()
         threading.Thread(target=self._listen, name="jaxeval-watch", daemon=True).start()
 
@@ -93,6 +94,11 @@ class Watch:
         """Waits for a process to go away, and gives it; None if none has when the time is over."""
         self._noticed.wait(timeout)
         return self._lost
+
+    def wait_for_first(self) -> None:
+        """Waits until process 0, which writes the results, is done or lost; process 0 itself waits for nobody."""
+        if 0 in self._lines:
+            self._first_over.wait()
 
     def end(self) -> None:
         """Tells the others that this process is done, so that its leaving is no loss."""
@@ -123,6 +129,8 @@ class Watch:
                         selector.unregister(key.fileobj)
                     if closed and not done:
                         self._note(index)
+                    if index == 0 and (done or closed):
+                        self._first_over.set()
 
     def _note(self, index: int) -> None:
         if self._lost is not None or self._ended.is_set():
