@@ -123,6 +123,21 @@ def test_who_has_said_that_it_is_done_is_not_lost():
     assert [watches[index].wait(20) for index in (0,)] == [LostProcess(2, 3, socket.gethostname())]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_who_is_done_waits_for_process_0_to_be_done_or_lost(lost):
+    """Its loss is known before leave is taken, after which none is noted."""
+    run = Run(2)
+    first, second = [one.result() for one in [run.come(number) for number in range(2)]]
+    first.wait_for_first()  # waits for nobody
+    waiting = run.pool.submit(second.wait_for_first)
+    assert not waiting.done()
+    if not lost:
+        first.end()
+    gone(first)
+    waiting.result(20)
+    assert second.lost == (LostProcess(0, 2, socket.gethostname()) if lost else None)
+
+
 def test_an_exchange_that_breaks_says_whose_fault_it_was_and_what_is_saved():
     run = Run(2)
     mine, other = (one.result() for one in [run.come(0), run.come(1)])
