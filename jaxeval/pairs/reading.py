@@ -4,13 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxeval._arguments import path, several
+from jaxeval._arguments import Check, a_text, at_least, number, optional, path, several
 from jaxeval.errors import InputError, MissingPackageError
 from jaxeval.files import local_path
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, stored_image
 from jaxeval.pairs.batches import Task
 
 MOST_THREADS = 32
+# Of the arguments that both have; there is no "auto" of the batch here.
+CHECKS: dict[str, Check] = {
+    "colour": a_text("'own', or a colour by name, such as 'y' or 'rgb2gray'"),
+    "modcrop": at_least(1, enforce=False),
+    "crop_border": at_least(0, enforce=False),
+    "data_range": optional(number),
+    "batch_size": at_least(1),
+}
 
 
 def sets_given(name: str, distorted: Any) -> Any:

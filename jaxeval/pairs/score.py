@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jaxeval._arguments import a_text, at_least, checked, number, optional, path, renamed, several
+from jaxeval._arguments import a_text, checked, optional, path, renamed, several
 from jaxeval._faults import memory_said
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
@@ -16,7 +16,7 @@ from jaxeval.ops.image_quality.colour import of_channels
 from jaxeval.pairs.batches import Chosen, Task, WideValues, all_scores
 from jaxeval.pairs.matching import SAME_NAME, Matching, check_pattern, match_pairs, open_images, with_names
 from jaxeval.pairs.measures import pooled_names
-from jaxeval.pairs.reading import MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
+from jaxeval.pairs.reading import CHECKS, MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
 from jaxeval.pairs.results import PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
@@ -32,12 +32,8 @@ _LARGEST_MODCROP = 16  # factors of super-resolution go up to it
     distorted=sets_given,
     metrics=several(a_text("names, such as 'psnr,ssim' or ['psnr', 'ssim'], or 'all'")),
     convention=optional(a_text("a name such as 'torchmetrics', or 'ssim=NAME,ms-ssim=NAME'")),
-    colour=a_text("'own', or a colour by name, such as 'y' or 'rgb2gray'"),
-    modcrop=at_least(1, enforce=False),
     pattern=several(a_text("a name with one *, such as '*x4'")),
-    crop_border=at_least(0, enforce=False),
-    data_range=optional(number),
-    batch_size=at_least(1),  # there is no "auto" here
+    **CHECKS,
 )
 @memory_said("score these images", "lower --batch-size or --threads")
 def score_pairs(

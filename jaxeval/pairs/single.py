@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jaxeval._arguments import a_text, at_least, checked, number, optional, several
+from jaxeval._arguments import a_text, checked, optional, several
 from jaxeval._faults import memory_said
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
@@ -13,7 +13,7 @@ from jaxeval.images import PixelLayout, PixelRules, is_video, open_video
 from jaxeval.pairs.batches import Runner, Task, WideValues, all_scores
 from jaxeval.pairs.matching import open_images
 from jaxeval.pairs.measures import PAIR_MEASURES, pair_measures
-from jaxeval.pairs.reading import MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
+from jaxeval.pairs.reading import CHECKS, MOST_THREADS, HeaderReader, example_of, named_sets, sets_given
 from jaxeval.pairs.results import PairScores, PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise
@@ -25,11 +25,7 @@ from jaxeval.progress import Progress
     images=sets_given,
     metrics=several(a_text("names, such as 'niqe,brisque' or ['niqe', 'brisque'], or 'all'")),
     convention=optional(a_text("a name such as 'clip-vit-b-32', or 'clip-iqa=NAME'")),
-    colour=a_text("'own', or a colour by name, such as 'y' or 'rgb2gray'"),
-    modcrop=at_least(1, enforce=False),
-    crop_border=at_least(0, enforce=False),
-    data_range=optional(number),
-    batch_size=at_least(1),
+    **CHECKS,
 )
 @memory_said("score these images", "lower --batch-size or --threads")
 def score_images(
@@ -55,8 +51,8 @@ def score_images(
     Args:
       images: a folder of images (at any depth), an archive, an array file, an image, or a video, as for `score_pairs`;
         or several such sets, perhaps by name.
-      metrics: names of `jaxeval.pairs.PAIR_MEASURES` that are `alone`, as a list or comma-separated; or `no-reference`,
-        all of them, of which those whose weights are not there are left out and said.
+      metrics: names of `jaxeval.pairs.PAIR_MEASURES` that are `alone`, as a list or comma-separated; or `no-reference`
+        or `all`, which both are all of them but those whose weights are not there, which is said.
       convention: whose CLIP-IQA: a name, or `clip-iqa=NAME`.
       colour: what measures of gray look at, as for `score_pairs`.
       crop_border: pixels left out along every edge, before anything else.
@@ -96,8 +92,7 @@ def score_images(
     if weights_dir is not None:
         local_path(weights_dir)  # refused also where no measure needs weights
     rules = PixelRules(alpha, exif, gray, modcrop)
-    _check_alone(metrics)
-    settings = PairSettings(metrics, convention, colour, crop_border, data_range, weights_dir, rules)
+    settings = PairSettings(_alone(metrics), convention, colour, crop_border, data_range, weights_dir, rules)
     sets = named_sets(images, "set of images")
     videos = [is_video(path) for _, path in sets]
     if any(videos):
@@ -153,9 +148,16 @@ def score_images(
     )
 
 
-def _check_alone(metrics: str | Sequence[str]) -> None:
-    """Raises InputError if a measure that was asked for compares with a reference."""
-    chosen, _ = pair_measures(metrics)
+def _alone(metrics: str | Sequence[str]) -> list[str]:
+    """The names, with `all` for what is to be had without a reference.
+
+    Raises:
+      InputError: a measure that was asked for compares with one.
+    """
+    texts = [metrics] if isinstance(metrics, str) else metrics
+    parts = [part.strip() for text in texts for part in text.split(",")]
+    names = ["no-reference" if part == "all" else part for part in parts]
+    chosen, _ = pair_measures(names)
     compared = [measure.name for measure in chosen if not measure.alone]
     if compared:
         alone = ", ".join(name for name, measure in PAIR_MEASURES.items() if measure.alone)
@@ -163,6 +165,7 @@ def _check_alone(metrics: str | Sequence[str]) -> None:
             f"{', '.join(compared)} compare an image with its reference (jaxeval pairs REFERENCE DISTORTED); without "
             f"one there are no-reference, {alone}"
         )
+    return names
 
 
 def _score_frames(

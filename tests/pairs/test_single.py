@@ -72,6 +72,15 @@ def test_sets_without_a_common_name_are_no_fault(sets, tmp_path):
     assert found.warnings == ()
 
 
+def test_all_is_all_without_a_reference(sets, tmp_path):
+    everything, alone = (
+        score_images(sets[1] / "0.png", metrics=name, weights_dir=tmp_path, crop_border=9)
+        for name in ("all", "no-reference")
+    )
+    assert everything.metrics == alone.metrics
+    assert everything.scores == alone.scores
+
+
 def test_what_compares_with_a_reference_is_refused(sets):
     with pytest.raises(InputError, match=r"ssim, psnr compare an image with its reference \(jaxeval pairs"):
         score_images(sets[0], metrics="ssim,psnr,piqe")
