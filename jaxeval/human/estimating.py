@@ -259,7 +259,7 @@ class _Opinions(Estimator):
     def qualities(self, counts: np.ndarray) -> np.ndarray:
         """[B, J] of the stimuli; not-a-number where a resample has no score of one."""
         if self.model == "opinion-scores":
-            return self._fitted(counts).quality
+            return np.asarray(self._fitted(counts).quality)
         cells = scipy.sparse.csr_array(
             (np.ones(self.kinds), (np.arange(self.kinds), self.stimulus)), shape=(self.kinds, len(self.item_of))
         )

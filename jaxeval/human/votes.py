@@ -7,7 +7,7 @@ their place and their reason, and either end the reading or are left out and cou
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,7 +16,7 @@ from jaxeval.errors import InputError
 from jaxeval.human.tables import Table, read_table
 
 Design = Literal["2afc", "best-of-n", "mos", "real-or-fake"]
-DESIGNS: tuple[Design, ...] = ("2afc", "best-of-n", "mos", "real-or-fake")
+DESIGNS: tuple[Design, ...] = get_args(Design)
 OnError = Literal["fail", "skip"]
 
 _MOST_SHOWN = 4
@@ -319,7 +319,7 @@ def _design(columns: dict[str, list[str]], path: str) -> Design:
         "mos": ("system", "score"),
         "real-or-fake": ("system", "truth", "answer"),
     }
-    found = [design for design in DESIGNS if all(name in columns for name in needed[design])]
+    found: list[Design] = [design for design in needed if all(name in columns for name in needed[design])]
     if len(found) == 1:
         return found[0]
     if len(found) > 1:

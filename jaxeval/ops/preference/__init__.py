@@ -1,14 +1,15 @@
 """Judgements of people: strengths from votes on pairs and on small groups, opinion scores, and shares of votes."""
 
+from jaxeval.ops.preference._elo import elo as elo
 from jaxeval.ops.preference.choices import ChoiceFit as ChoiceFit
 from jaxeval.ops.preference.choices import choices_of_rankings as choices_of_rankings
 from jaxeval.ops.preference.choices import fit_choices as fit_choices
 from jaxeval.ops.preference.choices import pairs_of_choices as pairs_of_choices
 from jaxeval.ops.preference.covariance import choice_covariance as choice_covariance
 from jaxeval.ops.preference.covariance import pair_covariance as pair_covariance
-from jaxeval.ops.preference.elo import elo as elo
 from jaxeval.ops.preference.links import LINKS as LINKS
 from jaxeval.ops.preference.links import PairModel as PairModel
+from jaxeval.ops.preference.links import link_named as link_named
 from jaxeval.ops.preference.opinions import OpinionFit as OpinionFit
 from jaxeval.ops.preference.opinions import fit_opinions as fit_opinions
 from jaxeval.ops.preference.pairs import PairCounts as PairCounts

@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,7 +14,10 @@ _MOST_STEPS = 100
 _MOST_HALVINGS = 40
 _ENOUGH = 1e-4  # of the gain that the slope promises: Armijo's rule
 
+_SIDE_BY_SIDE = 8
+
 Point = Float[Array, " p"]
+Fitted = TypeVar("Fitted", bound=tuple[Any, ...])
 
 
 class Minimum(NamedTuple):
@@ -78,6 +82,24 @@ def minimised(
     first = Minimum(start, cost(start) / total, jnp.zeros((), jnp.int32), jnp.ones((), bool), jnp.zeros((), bool))
     last = lax.while_loop(lambda state: state.moving & (state.steps < _MOST_STEPS), advance, first)
     return last._replace(cost=last.cost * total)
+
+
+def in_batches(fit: Callable[..., Fitted], *arrays: np.ndarray) -> Fitted:
+    """What a compiled function gives for each row, in NumPy arrays, computed some rows at a time.
+
+    As many as the caches hold, and always as many: the program is compiled once, however many rows there are.
+
+    Args:
+      fit: of arrays of rows, a named tuple of arrays of rows.
+      arrays: of as many rows each.
+    """
+    count = len(arrays[0])
+    parts = []
+    for start in range(0, count, _SIDE_BY_SIDE):
+        place = np.minimum(np.arange(start, start + _SIDE_BY_SIDE), count - 1)
+        parts.append(fit(*(jnp.asarray(array[place]) for array in arrays)))
+    fields = (np.concatenate([np.asarray(part) for part in field])[:count] for field in zip(*parts, strict=True))
+    return type(parts[0])(*fields)
 
 
 @contextlib.contextmanager

@@ -5,13 +5,12 @@ sum of those left. Whoever names the best alone has made the first draw. Whoever
 has made a whole ranking, and of four one of the two rankings that differ in the middle: their chances are added up.
 Of two systems it is the Bradley-Terry model.
 
-NumPy arguments are computed on the host in float64, JAX arguments on the device in float32, under jit and vmap too.
+Whatever the arguments are, choices are counted and fitted on the host in float64.
 
 References: Luce, "Individual choice behavior", 1959; Plackett, "The analysis of permutations", Applied Statistics 24,
 1975; Hunter, "MM algorithms for generalized Bradley-Terry models", Annals of Statistics 32, 2004.
 """
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -19,18 +18,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval._arrays import AnyArray, Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_float64, minimised
+from jaxeval.ops.preference._newton import in_batches, in_float64, minimised
 
 _MOST_SHOWN = 64  # of a first choice; of best and worst it is four, as people see no more at once
 _MOST_WITH_WORST = 4
-_SIDE_BY_SIDE = 8  # resamples: as many as the caches hold
-_Cells = tuple[Int[Array, "m n"], Float[Array, "*b m"]]
 
 
 class ChoiceFit(NamedTuple):
@@ -97,14 +93,15 @@ def fit_choices(
         raise InputError(f"weights have shape {each.shape} for {len(best):,} choices; give [N] or [B, N]")
     if not (np.isfinite(each).all() and (each >= 0).all()):
         raise InputError("weights hold values that are negative or not finite")
-    device = any(isinstance(one, jax.Array) for one in (weights,))
-    cells = list(_cells(shown, best, worst, each))
+    cells = list(_cells(shown, best, worst, np.atleast_2d(each)))
     kinds = tuple(kind for kind, _, _ in cells)
-    with contextlib.nullcontext() if device else in_float64():
-        dtype = jnp.float32 if device else jnp.float64
-        arrays = tuple((jnp.asarray(rows, jnp.int32), jnp.asarray(counts, dtype)) for _, rows, counts in cells)
-        found = _fitted(arrays, jnp.asarray(penalty, dtype), kinds=kinds, systems=systems, batched=each.ndim == 2)
-        return found if device else ChoiceFit(*(np.asarray(one) for one in found))
+    with in_float64():
+        rows = tuple(jnp.asarray(own, jnp.int32) for _, own, _ in cells)
+        fitted = functools.partial(_fitted, rows, penalty=penalty, kinds=kinds, systems=systems)
+        if each.ndim == 1:
+            found = fitted(*(jnp.asarray(counts[0]) for _, _, counts in cells))
+            return ChoiceFit(*(np.asarray(one) for one in found))
+        return in_batches(fitted, *(counts for _, _, counts in cells))
 
 
 @takes_arrays
@@ -247,9 +244,8 @@ def _cells(
     """Choices by their form, equal ones as one with the sum of their weights."""
     for kind, chosen, own in _forms(shown, best, worst):
         rows, places = np.unique(own, axis=0, return_inverse=True)
-        each = np.atleast_2d(weights[..., chosen])
-        counts = [np.bincount(places.ravel(), row, minlength=len(rows)) for row in each]
-        yield kind, rows, counts[0] if weights.ndim == 1 else np.stack(counts)
+        counts = [np.bincount(places.ravel(), row, minlength=len(rows)) for row in weights[:, chosen]]
+        yield kind, rows, np.stack(counts)
 
 
 class _Local(NamedTuple):
@@ -302,14 +298,18 @@ def _both(strengths: Float[Array, "m n"]) -> _Local:
 _KINDS: dict[str, Callable[[Float[Array, "m n"]], _Local]] = {"first": _first, "both": _both}
 
 
-@functools.partial(jax.jit, static_argnames=("kinds", "systems", "batched"))
+@functools.partial(jax.jit, static_argnames=("kinds", "systems"))
 def _fitted(
-    cells: tuple[_Cells, ...], penalty: Float[Array, ""], *, kinds: tuple[str, ...], systems: int, batched: bool
+    rows: tuple[Int[Array, "m n"], ...],
+    *counts: Float[Array, "*b m"],
+    penalty: Float[Array, ""],
+    kinds: tuple[str, ...],
+    systems: int,
 ) -> ChoiceFit:
-    rows = tuple(own for own, _ in cells)
-    counts = tuple(own for _, own in cells)
-    one = functools.partial(_fit_one, rows, penalty=penalty, kinds=kinds, systems=systems)
-    return lax.map(one, counts, batch_size=_SIDE_BY_SIDE) if batched else one(counts)
+    def one(*counts: Float[Array, " m"]) -> ChoiceFit:
+        return _fit_one(rows, counts, penalty=jnp.asarray(penalty, counts[0].dtype), kinds=kinds, systems=systems)
+
+    return (jax.vmap(one) if counts[0].ndim == 2 else one)(*counts)
 
 
 def _fit_one(

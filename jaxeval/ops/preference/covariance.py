@@ -17,8 +17,8 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.preference._newton import in_float64
 from jaxeval.ops.preference.choices import check_choices, local_slopes
-from jaxeval.ops.preference.links import Link, PairModel
-from jaxeval.ops.preference.pairs import check_votes, curvature_of, link_named, pair_counts
+from jaxeval.ops.preference.links import Link, PairModel, link_named
+from jaxeval.ops.preference.pairs import check_votes, curvature_of, pair_counts
 
 
 @takes_arrays

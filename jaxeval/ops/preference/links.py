@@ -26,6 +26,8 @@ import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float
 
+from jaxeval.errors import InputError
+
 Scalar = Float[Array, ""]
 PairModel = Literal["bradley-terry", "davidson", "rao-kupper", "thurstone", "glenn-david"]
 """Names of the models of paired comparisons."""
@@ -102,3 +104,22 @@ LINKS = {
         Link("glenn-david", _glenn_david_win, _glenn_david_tie, 0.3, 0.0, "standard deviations of a difference"),
     )
 }
+
+
+def link_named(model: str) -> Link:
+    """The model of a name.
+
+    Args:
+      model: one of `LINKS`.
+
+    Raises:
+      InputError: an unknown one.
+
+    Example:
+      >>> from jaxeval.ops import preference
+      >>> preference.link_named("thurstone").unit
+      'standard deviations of a difference'
+    """
+    if model not in LINKS:
+        raise InputError(f"model is {model!r}; choose from {', '.join(LINKS)}")
+    return LINKS[model]

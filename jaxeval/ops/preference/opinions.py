@@ -13,10 +13,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxeval._arrays import Numbers
+from jaxeval._arrays import AnyArray, Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_float64
+from jaxeval.ops.preference._newton import in_batches, in_float64
 
 _MOST_ROUNDS = 10_000
 
@@ -42,12 +42,12 @@ class OpinionFit(NamedTuple):
       ([1.5, 3.5], [-0.5, 0.5])
     """
 
-    quality: Float[np.ndarray, "*b j"]
-    quality_error: Float[np.ndarray, "*b j"]
-    bias: Float[np.ndarray, "*b i"]
-    inconsistency: Float[np.ndarray, "*b i"]
-    rounds: Int[np.ndarray, "*b"]
-    converged: Bool[np.ndarray, "*b"]
+    quality: Float[AnyArray, "*b j"]
+    quality_error: Float[AnyArray, "*b j"]
+    bias: Float[AnyArray, "*b i"]
+    inconsistency: Float[AnyArray, "*b i"]
+    rounds: Int[AnyArray, "*b"]
+    converged: Bool[AnyArray, "*b"]
 
 
 @takes_arrays
@@ -110,10 +110,18 @@ def fit_opinions(
     if not least_inconsistency > 0:
         raise InputError(f"least_inconsistency is {least_inconsistency}; give a positive number")
     with in_float64():
-        arrays = jnp.asarray(score), jnp.asarray(rater, jnp.int32), jnp.asarray(stimulus, jnp.int32)
-        floor = jnp.asarray(least_inconsistency, jnp.float64)
-        found = _fitted(jnp.asarray(each), *arrays, floor, raters=raters, stimuli=stimuli)
-        return OpinionFit(*(np.asarray(one) for one in found))
+        fitted = functools.partial(
+            _fitted,
+            score=jnp.asarray(score),
+            rater=jnp.asarray(rater, jnp.int32),
+            stimulus=jnp.asarray(stimulus, jnp.int32),
+            floor=least_inconsistency,
+            raters=raters,
+            stimuli=stimuli,
+        )
+        if each.ndim == 2:
+            return in_batches(fitted, each)
+        return OpinionFit(*(np.asarray(one) for one in fitted(jnp.asarray(each))))
 
 
 class _State(NamedTuple):
@@ -127,15 +135,15 @@ class _State(NamedTuple):
 @functools.partial(jax.jit, static_argnames=("raters", "stimuli"))
 def _fitted(
     weights: Float[Array, "*b n"],
+    *,
     score: Float[Array, " n"],
     rater: Int[Array, " n"],
     stimulus: Int[Array, " n"],
     floor: Float[Array, ""],
-    *,
     raters: int,
     stimuli: int,
-) -> tuple[Array, ...]:
-    def one(weights: Float[Array, " n"]) -> tuple[Array, ...]:
+) -> OpinionFit:
+    def one(weights: Float[Array, " n"]) -> OpinionFit:
         return _fit_one(weights, score, rater, stimulus, floor, raters, stimuli)
 
     return one(weights) if weights.ndim == 1 else lax.map(one, weights)
@@ -149,7 +157,7 @@ def _fit_one(
     floor: Float[Array, ""],
     raters: int,
     stimuli: int,
-) -> tuple[Array, ...]:
+) -> OpinionFit:
     def by_rater(values: Array) -> Array:
         return jnp.zeros(raters, values.dtype).at[rater].add(values)
 
@@ -191,7 +199,7 @@ def _fit_one(
     shift = ratio(jnp.where(heard, last.bias, 0.0).sum(), heard.sum().astype(score.dtype))
     known = by_stimulus(weights / variance[rater])
     rated = scores_of_stimulus > 0
-    return (
+    return OpinionFit(
         jnp.where(rated, last.quality + shift, jnp.nan),
         jnp.where(rated, 1.0 / jnp.sqrt(jnp.where(rated, known, 1.0)), jnp.nan),
         jnp.where(heard, last.bias - shift, jnp.nan),

@@ -18,17 +18,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse.csgraph
-from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxeval._arrays import AnyArray, Numbers, on_host
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_float64, minimised
-from jaxeval.ops.preference.links import LINKS, Link, PairModel
+from jaxeval.ops.preference._newton import in_batches, in_float64, minimised
+from jaxeval.ops.preference.links import Link, PairModel, link_named
 
-_SIDE_BY_SIDE = 8  # resamples: as many as the caches hold
 _Counts = Float[Array, "*b k k"]
 
 
@@ -157,10 +155,15 @@ def fit_pairs(
     ties = wins * 0 if ties is None else ties
     _check_counts(wins, ties)
     if on_host(wins) and on_host(ties):
+        counts = wins.astype(np.float64), ties.astype(np.float64)
+        leading, shape = wins.shape[:-2], wins.shape[-2:]
+        fitted = functools.partial(_fitted, penalty=penalty, link=link)
         with in_float64():
-            found = _fitted(jnp.asarray(wins, jnp.float64), jnp.asarray(ties, jnp.float64), penalty, link=link)
-            return PairFit(*(np.asarray(one) for one in found))
-    return _fitted(jnp.asarray(wins, jnp.float32), jnp.asarray(ties, jnp.float32), penalty, link=link)
+            if not leading:
+                return PairFit(*(np.asarray(one) for one in fitted(*(jnp.asarray(one) for one in counts))))
+            found = in_batches(fitted, *(one.reshape(-1, *shape) for one in counts))
+        return PairFit(*(field.reshape(*leading, *field.shape[1:]) for field in found))
+    return _fitted(jnp.asarray(wins, jnp.float32), jnp.asarray(ties, jnp.float32), penalty=penalty, link=link)
 
 
 @takes_arrays
@@ -266,13 +269,6 @@ def _groups(wins: Numbers, ties: Numbers | None, connection: str) -> tuple[tuple
     return tuple(sorted(groups))
 
 
-def link_named(model: str) -> Link:
-    """The model of a name; an InputError of an unknown one."""
-    if model not in LINKS:
-        raise InputError(f"model is {model!r}; choose from {', '.join(LINKS)}")
-    return LINKS[model]
-
-
 def check_votes(first: Numbers, second: Numbers, outcome: Numbers, systems: int) -> None:
     """Raises InputError unless the arrays are votes on pairs of so many systems."""
     shapes = [np.shape(one) for one in (first, second, outcome)]
@@ -310,7 +306,7 @@ def _check_counts(wins: Numbers, ties: Numbers) -> None:
 
 
 @functools.partial(jax.jit, static_argnames=("link",))
-def _fitted(wins: _Counts, ties: _Counts, penalty: float | Float[Array, ""], *, link: Link) -> PairFit:
+def _fitted(wins: _Counts, ties: _Counts, *, penalty: float | Float[Array, ""], link: Link) -> PairFit:
     leading, systems = wins.shape[:-2], wins.shape[-1]
     penalty = jnp.asarray(penalty, wins.dtype)
 
@@ -319,8 +315,7 @@ def _fitted(wins: _Counts, ties: _Counts, penalty: float | Float[Array, ""], *, 
 
     if not leading:
         return one((wins, ties))
-    rows = tuple(counts.reshape(-1, systems, systems) for counts in (wins, ties))
-    found = lax.map(one, rows, batch_size=_SIDE_BY_SIDE)
+    found = jax.vmap(one)((wins.reshape(-1, systems, systems), ties.reshape(-1, systems, systems)))
     return PairFit(*(field.reshape(*leading, *field.shape[1:]) for field in found))
 
 
