@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxeval._arrays import contract
 from jaxeval._arguments import number, whole_number
+from jaxeval._arrays import AnyArray, contract
 from jaxeval.errors import InputError
 from jaxeval.ops.resampling import Interval
 
@@ -58,7 +58,7 @@ class Draws(NamedTuple):
     """How rows are drawn.
 
     Attributes:
-      count: number of rows.
+      rows: their number.
       clusters: of each row, the number of its cluster, for each way in which rows are clustered; rows are drawn by
         whole clusters, and by several ways at once their weights are multiplied.
       repeats: number of bootstrap repeats.
@@ -66,7 +66,7 @@ class Draws(NamedTuple):
       seed: seeds the draws, which depend on nothing else but the clusters.
     """
 
-    count: int
+    rows: int
     clusters: tuple[Int[np.ndarray, " n"], ...]
     repeats: int
     confidence: float
@@ -75,18 +75,18 @@ class Draws(NamedTuple):
     @property
     def fingerprint(self) -> int:
         """A number that says which draws these are."""
-        text = f"{self.count} {self.repeats} {self.seed}".encode()
+        text = f"{self.rows} {self.repeats} {self.seed}".encode()
         return zlib.crc32(b"".join([text, *(labels.tobytes() for labels in self.clusters)]))
 
     def batches(self, entries: int = _ENTRIES) -> Iterator[Float[np.ndarray, "b n"]]:
         """The weights of all repeats, in float32, in batches of about `entries` of them; the same in any batches."""
-        generator = np.random.default_rng([self.seed, self.count])
-        size = max(1, entries // max(1, self.count))
+        generator = np.random.default_rng([self.seed, self.rows])
+        size = max(1, entries // max(1, self.rows))
         for start in range(0, self.repeats, size):
             yield np.stack([self._one(generator) for _ in range(min(size, self.repeats - start))])
 
     def _one(self, generator: np.random.Generator) -> Float[np.ndarray, " n"]:
-        weights = np.ones(self.count, np.float32)
+        weights = np.ones(self.rows, np.float32)
         for labels in self.clusters:
             units = int(labels.max()) + 1
             drawn = np.bincount(generator.integers(units, size=units), minlength=units)
@@ -109,7 +109,7 @@ def spread(replicates: Float[np.ndarray, " b"], confidence: float) -> tuple[Inte
     return Interval(float(low), float(high)), float(known.std(ddof=1))
 
 
-def draws_of(count: int, clusters: np.ndarray | None, repeats: int, confidence: float, seed: int) -> Draws:
+def draws_of(count: int, clusters: AnyArray | None, repeats: int, confidence: float, seed: int) -> Draws:
     """The draws that a public function's arguments ask for.
 
     Args:
