@@ -4,6 +4,7 @@ A statistic of a resample is then a weighted statistic of the rows that are ther
 all repeats, ranks are sorted once, and two statistics of the same rows and seed are of the same draws.
 """
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from scipy.special import ndtr, ndtri
 
 from jaxeval._arguments import number, whole_number
 from jaxeval._arrays import AnyArray, contract
@@ -20,6 +22,7 @@ from jaxeval.ops.resampling import Interval
 
 _ENTRIES = 1 << 24  # of the weights of one batch of repeats: 64 MiB
 _LARGEST = 1 << 24  # float32 counts up to here
+_ROUNDING = 2e-6  # of a replicate in float32
 
 
 class Estimate(NamedTuple):
@@ -27,8 +30,8 @@ class Estimate(NamedTuple):
 
     Attributes:
       value: the statistic of all rows, in float64; NaN where it is not defined.
-      interval: the percentiles of the replicates, at the confidence that was asked for; NaN where fewer than half of
-        the replicates are defined.
+      interval: bias-corrected percentiles of the replicates, at the confidence that was asked for; NaN where the value
+        or more than half of the replicates are not defined.
       standard_error: the standard deviation of the replicates; NaN where `interval` is.
       replicates: the statistic in each repeat of the bootstrap, shape [repeats]; NaN where it is not defined in one.
       drawn: a number that two estimates share if their replicates are of the same draws of the same number of rows.
@@ -96,16 +99,30 @@ class Draws(NamedTuple):
     def estimate(self, value: float, replicates: Sequence[np.ndarray] | np.ndarray) -> Estimate:
         """The estimate that follows from a statistic and from its replicates, batch by batch."""
         every = np.concatenate([np.asarray(part, np.float64).reshape(-1) for part in replicates])
-        return Estimate(float(value), *spread(every, self.confidence), every, self.fingerprint)
+        return Estimate(float(value), *spread(float(value), every, self.confidence), every, self.fingerprint)
 
 
-def spread(replicates: Float[np.ndarray, " b"], confidence: float) -> tuple[Interval, float]:
-    """Percentile interval and standard deviation of replicates; NaN where more than half of them are not defined."""
+def spread(value: float, replicates: Float[np.ndarray, " b"], confidence: float) -> tuple[Interval, float]:
+    """Bias-corrected percentile interval of a statistic, and the standard deviation of its replicates.
+
+    What a statistic of N rows exceeds that of the distribution by, as the fit of a curve does, its replicates exceed it
+    by once more. The percentiles are moved by twice the normal quantile of the share of replicates below the value
+    (Efron, "Nonparametric standard errors and confidence intervals", Canadian Journal of Statistics 9(2), 1981); those
+    that equal it count half.
+
+    Returns:
+      NaN where the value is not defined, or more than half of the replicates are not.
+    """
     known = replicates[~np.isnan(replicates)]
-    if len(known) < max(2, len(replicates) / 2):
-        return Interval(np.nan, np.nan), np.nan
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(known, (tail, 1 - tail))
+    if math.isnan(value) or len(known) < max(2, len(replicates) / 2):
+        return Interval(math.nan, math.nan), math.nan
+    # float32 tells replicates of all rows from the value in float64 by some rounding.
+    near = _ROUNDING * max(1.0, abs(value))
+    share = (np.sum(known < value - near) + np.sum(np.abs(known - value) <= near) / 2) / len(known)
+    least = 1 / (len(known) + 1)
+    moved = 2 * ndtri(min(max(float(share), least), 1 - least))
+    reach = ndtri((1 + confidence) / 2)
+    low, high = np.quantile(known, ndtr([moved - reach, moved + reach]))
     return Interval(float(low), float(high)), float(known.std(ddof=1))
 
 

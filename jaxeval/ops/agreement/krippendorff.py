@@ -105,7 +105,7 @@ def krippendorff_alpha(
 
     return RaterAgreement(
         value,
-        *spread(replicates, draws.confidence),
+        *spread(value, replicates, draws.confidence),
         over_raters(of_raters, table.shape[1], value, draws.confidence),
         observed,
         expected,

@@ -2,8 +2,8 @@
 
 The curves are linear in all but two of their parameters, the midpoint and the width. For given ones of these the best
 linear ones have a closed form (variable projection), so that the search has two dimensions, whatever the curve: a grid
-of starts finds the valleys, and damped Gauss-Newton steps with analytic derivatives their bottoms. All is float64 on
-the host; the fits of many repeats of a bootstrap are made at once.
+of starts finds the valleys, and damped Gauss-Newton and Newton steps with analytic slopes their bottoms. All is float64
+on the host; the fits of many repeats of a bootstrap are made at once.
 """
 
 import math
@@ -29,10 +29,14 @@ _LARGEST_WIDTH = {
     "logistic-4": 10.0,
     "logistic-5": 2.0,
 }  # of the range: a curve that is nearly straight (or nearly cubic)
+_REACH_OF_STEP = 4.0  # in widths: beyond, a curve is within 2% of its end
 _FARTHEST = 3.0  # of the midpoint beyond the range, in ranges: one end of the curve, nearly an exponential
 _STARTS = 16  # valleys of the grid that are gone down
 _STEEP_STARTS = 4
 _STEPS = 200
+_FIRST_STEPS = 6
+_DIFFERENCE = 1e-4  # of the logarithm of the width, and of the midpoint in widths
+_TOLERANCE, _TOLERANCE_OF_REPEAT = 1e-15, 1e-11
 _STEPS_OF_REPEAT = 40
 _ENTRIES = 1 << 17  # of an array over repeats and rows: 1 MiB, which caches hold
 _FLAT = 1e-13  # of a sum of squares: what rounding leaves of nothing
@@ -227,7 +231,9 @@ def prediction_errors(
     sums, curves = [], []
     codes = order_of(x).codes
     for weights in _chunks(draws):
-        point = _descend(scaled, weights, np.broadcast_to(shape, (len(weights), 2)), _STEPS_OF_REPEAT)
+        point = _descend(
+            scaled, weights, np.broadcast_to(shape, (len(weights), 2)), _STEPS_OF_REPEAT, _TOLERANCE_OF_REPEAT
+        )
         known = _different(np.asarray(codes), weights) > _SIZES[curve]
         predicted = scaled.y_mean + scaled.y_scale * _curves(point, scaled.x)
         own = _sums_of_errors(y - predicted, limits, weights, _SIZES[curve])
@@ -400,7 +406,7 @@ def _fitted(
     )
     weights = np.ones((1, len(x)))
     starts = _starts(scaled, weights)
-    found = _descend(scaled, np.broadcast_to(weights, (len(starts), len(x))), starts, _STEPS)
+    found = _descend(scaled, np.broadcast_to(weights, (len(starts), len(x))), starts, _STEPS, _TOLERANCE)
     best = int(np.argmin(found.squares))
     shape = found.shape[best]
     return _described(x, y, scaled, shape, found.coefficients[best]), scaled, shape
@@ -436,7 +442,8 @@ def _described(
 
 def _doubt(scaled: _Scaled, shape: Float[np.ndarray, " 2"]) -> str:
     least, most = scaled.bounds
-    if shape[1] <= least[1] + 1e-6:
+    near = np.abs(scaled.x - shape[0]) < _REACH_OF_STEP * math.exp(float(shape[1]))
+    if scaled.x.min() < shape[0] < scaled.x.max() and len(np.unique(scaled.x[near])) < 2:
         return "the best curve is a step, whose width the rows do not tell"
     if shape[1] >= most[1] - 1e-6:
         straight = "a straight line" if scaled.curve == "logistic-4" else "a cubic"
@@ -518,7 +525,7 @@ def _projected(scaled: _Scaled, weights: Float[np.ndarray, "b n"], shape: Float[
     line = [np.broadcast_to(scaled.x, t.shape)] if scaled.curve == "logistic-5" else []
     columns = np.stack([level, *line, np.broadcast_to(scaled.y, t.shape), -steep * inverse, -steep * t], axis=1)
     total = weights.sum(1)
-    means = np.einsum("bn,bkn->bk", weights, columns, optimize=True) / total[:, None]
+    means = np.einsum("bn,bkn->bk", weights, columns, optimize=True) / np.maximum(total, 1.0)[:, None]
     columns -= means[:, :, None]
     products = np.matmul(columns * weights[:, None], columns.transpose(0, 2, 1))
     linear = 1 + len(line)
@@ -551,26 +558,62 @@ def _solve(matrices: Float[np.ndarray, "b i i"], sides: Float[np.ndarray, "b i k
     return np.stack([height, line], axis=1)
 
 
-def _descend(scaled: _Scaled, weights: Float[np.ndarray, "b n"], start: Float[np.ndarray, "b 2"], steps: int) -> _Point:
-    """Levenberg-Marquardt in midpoint and width, of all repeats at once, within the bounds."""
+def _descend(
+    scaled: _Scaled,
+    weights: Float[np.ndarray, "b n"],
+    start: Float[np.ndarray, "b 2"],
+    steps: int,
+    tolerance: float,
+) -> _Point:
+    """Damped steps in midpoint and width, of all repeats at once, within the bounds.
+
+    The first are Gauss-Newton's, which lead towards a valley from afar; where residuals are large they creep along its
+    bottom, so that those that follow are Newton's.
+
+    Args:
+      scaled: the values.
+      weights: of the rows in each repeat.
+      start: midpoint and logarithm of the width.
+      steps: so many at most.
+      tolerance: a descent ends where squares fall by no larger share.
+    """
     least, most = scaled.bounds
     point = _projected(scaled, weights, np.clip(start, least, most))
     damping = np.full(len(start), 1e-3)
     active = np.ones(len(start), bool)
-    for _ in range(steps):
+    for number in range(steps):
         rows = np.flatnonzero(active)
         if not len(rows):
             break
+        if number >= _FIRST_STEPS:
+            _take_newtons(scaled, weights, point, rows)
         here = point.shape[rows]
         trial = _projected(scaled, weights[rows], np.clip(here + _step(point, damping, rows, least, most), least, most))
         before = point.squares[rows]
-        still = (np.abs(trial.shape - here).max(1) < 1e-11) | (np.abs(before - trial.squares) <= 1e-15 * before)
+        still = (np.abs(trial.shape - here).max(1) < 1e-11) | (np.abs(before - trial.squares) <= tolerance * before)
         better = trial.squares < before
         for whole, part in zip(point, trial, strict=True):
             whole[rows[better]] = part[better]
         damping[rows] = np.clip(np.where(better, damping[rows] / 5, damping[rows] * 4), 1e-12, 1e12)
         active[rows[still | (damping[rows] >= 1e12)]] = False
     return point
+
+
+def _take_newtons(scaled: _Scaled, weights: Float[np.ndarray, "b n"], point: _Point, rows: np.ndarray) -> None:
+    """Puts the squares' curvature, by differences of slopes, in the place of Gauss-Newton's where it is a bowl's."""
+    shape = point.shape[rows]
+    reaches = np.stack([_DIFFERENCE * np.exp(shape[:, 1]), np.full(len(rows), _DIFFERENCE)], axis=1)
+    sides = []
+    for axis in (0, 1):
+        reach = np.zeros_like(shape)
+        reach[:, axis] = reaches[:, axis]
+        slopes = [_projected(scaled, weights[rows], shape + sign * reach).slope for sign in (1, -1)]
+        sides.append((slopes[1] - slopes[0]) / (2 * reaches[:, axis, None]))
+    curvature = np.stack(sides, axis=1)
+    curvature = (curvature + curvature.transpose(0, 2, 1)) / 2
+    determinant = curvature[:, 0, 0] * curvature[:, 1, 1] - curvature[:, 0, 1] ** 2
+    bowl = (curvature[:, 0, 0] > 0) & (determinant > 0)
+    point.curvature[rows[bowl]] = curvature[bowl]
 
 
 def _step(

@@ -122,7 +122,7 @@ def pairwise_accuracy(
     return PairwiseAccuracy(draws.estimate(value / size, replicates), float(epsilon), plain / size, size, tied)
 
 
-def _groups(groups: Numbers, count: int) -> list[Int[np.ndarray, " m"]]:
+def _groups(groups: Numbers, count: int) -> list[Int[np.ndarray, " _"]]:
     """The rows of each group of two and more, by the groups' numbers."""
     check_shape("groups", groups, (count,), "a number of each row's group")
     labels = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
@@ -136,7 +136,7 @@ def _groups(groups: Numbers, count: int) -> list[Int[np.ndarray, " m"]]:
 def _of_groups(
     x: Float[np.ndarray, " n"],
     y: Float[np.ndarray, " n"],
-    groups: list[Int[np.ndarray, " m"]],
+    groups: list[Int[np.ndarray, " _"]],
     epsilon: float | None,
     repeats: int,
     confidence: float,
