@@ -1,0 +1,17 @@
+"""Judgements of people: votes that are read, fitted and compared."""
+
+from jaxeval.human.analysis import analyse as analyse
+from jaxeval.human.results import Finding as Finding
+from jaxeval.human.results import HumanAnalysis as HumanAnalysis
+from jaxeval.human.results import ItemValue as ItemValue
+from jaxeval.human.results import PairOfSystems as PairOfSystems
+from jaxeval.human.results import Part as Part
+from jaxeval.human.results import RaterReport as RaterReport
+from jaxeval.human.results import SystemValue as SystemValue
+from jaxeval.human.results import VotesNeeded as VotesNeeded
+from jaxeval.human.votes import ChoiceAnswers as ChoiceAnswers
+from jaxeval.human.votes import OpinionAnswers as OpinionAnswers
+from jaxeval.human.votes import PairAnswers as PairAnswers
+from jaxeval.human.votes import RealnessAnswers as RealnessAnswers
+from jaxeval.human.votes import Votes as Votes
+from jaxeval.human.votes import read_votes as read_votes

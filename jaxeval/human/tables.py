@@ -1,0 +1,183 @@
+"""Tables of rows as files: CSV, JSON lines and Parquet, each value as text, each row with its place in the file."""
+
+import codecs
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from jaxeval._packages import needed
+from jaxeval.errors import InputError, said_by
+from jaxeval.files import local_path
+
+_MARKS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_LONGEST_CELL = 1 << 20  # letters; of a file whose quotes never close, one cell would be all the rest
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A file's rows.
+
+    Attributes:
+      path: as the user named it.
+      sha256: of the file.
+      columns: by name, the text of each row; "" where there is none.
+      places: of each row, for messages: "line 7" or "row 7".
+      broken: of rows that could not be read at all, the place and the reason.
+    """
+
+    path: str
+    sha256: str
+    columns: dict[str, list[str]]
+    places: list[str]
+    broken: list[tuple[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def read_table(path: str | Path) -> Table:
+    """Reads a `.csv`, `.jsonl` (or `.ndjson`) or `.parquet` file.
+
+    Raises:
+      InputError: no such file, another kind of file, no header, or one in which a column stands twice.
+      MissingPackageError: pyarrow, which reads Parquet, is not installed.
+    """
+    own = local_path(path)
+    try:
+        content = own.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    readers = {".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".parquet": _parquet}
+    reader = readers.get(own.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path} is no table that is known by its name; give a .csv, .tsv, .jsonl or .parquet file")
+    columns, places, broken = reader(content, str(path))
+    return Table(str(path), hashlib.sha256(content).hexdigest(), columns, places, broken)
+
+
+_Found = tuple[dict[str, list[str]], list[str], list[tuple[str, str]]]
+
+
+def _decoded(content: bytes, path: str) -> str:
+    """Text in which a byte that is no UTF-8 is a lone surrogate, so that the row it stands in can be named."""
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            raise InputError(f"{path} is {name}; save it as UTF-8")
+    return content.decode("utf-8-sig", errors="surrogateescape")
+
+
+def _is_text(cell: str) -> bool:
+    return not any("\udc80" <= letter <= "\udcff" for letter in cell)
+
+
+def _csv(content: bytes, path: str) -> _Found:
+    return _separated(content, path, ",")
+
+
+def _tsv(content: bytes, path: str) -> _Found:
+    return _separated(content, path, "\t")
+
+
+def _separated(content: bytes, path: str, separator: str) -> _Found:
+    reader = csv.reader(io.StringIO(_decoded(content, path), newline=""), delimiter=separator, strict=True)
+    limit = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(header, path)
+        rows: list[list[str]] = []
+        places: list[str] = []
+        broken: list[tuple[str, str]] = []
+        while True:
+            place = f"line {reader.line_num + 1}"
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                broken.append((place, f"cannot be read ({error})"))
+                continue
+            if row is None:
+                break
+            if not row:
+                continue
+            if len(row) != len(header):
+                broken.append((place, f"has {len(row)} cells for {len(header)} columns"))
+            elif not all(map(_is_text, row)):
+                broken.append((place, "is not UTF-8"))
+            else:
+                rows.append([_unguarded(cell) for cell in row])
+                places.append(place)
+    finally:
+        csv.field_size_limit(limit)
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    return columns, places, broken
+
+
+def guarded(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula; `read_table` takes the quotation mark off again."""
+    return f"'{cell}" if cell.startswith(_FORMULAS) or (cell[:1] == "'" and cell[1:].startswith(_FORMULAS)) else cell
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'").startswith(_FORMULAS) else cell
+
+
+def _check_header(header: list[str], path: str) -> None:
+    if not any(header):
+        raise InputError(f"{path} is empty; its first line should name the columns")
+    if not all(map(_is_text, header)):
+        raise InputError(f"{path}: line 1 is not UTF-8; save the file as UTF-8")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path} has two columns {twice!r}; name each once")
+
+
+def _jsonl(content: bytes, path: str) -> _Found:
+    rows: list[dict[str, str]] = []
+    places: list[str] = []
+    broken: list[tuple[str, str]] = []
+    for number, line in enumerate(_decoded(content, path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        place = f"line {number}"
+        if not _is_text(line):
+            broken.append((place, "is not UTF-8"))
+            continue
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            broken.append((place, f"is no JSON ({said_by(error)})"))
+            continue
+        if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
+            broken.append((place, "is no JSON object of plain values"))
+            continue
+        rows.append({name: _as_text(value) for name, value in found.items()})
+        places.append(place)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {name: [row.get(name, "") for row in rows] for name in names}, places, broken
+
+
+def _parquet(content: bytes, path: str) -> _Found:
+    parquet = needed("pyarrow.parquet", f"reading {path}")
+    try:
+        table = parquet.read_table(io.BytesIO(content))
+        columns = {name: [_as_text(value) for value in table.column(name).to_pylist()] for name in table.column_names}
+    except Exception as error:  # pyarrow raises a dozen types on damaged files
+        raise InputError(f"{path} is no Parquet file, or damaged ({said_by(error)})") from error
+    if len(columns) != table.num_columns:
+        raise InputError(f"{path} has two columns of one name; name each once")
+    return columns, [f"row {number + 1}" for number in range(table.num_rows)], []
+
+
+def _as_text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
