@@ -22,6 +22,7 @@ FACES = (
     "jaxeval.evaluation",
     "jaxeval.pairs",
     "jaxeval.ops",
+    "jaxeval.ops.agreement",
     "jaxeval.ops.image_quality",
     "jaxeval.ops.losses",
     "jaxeval.metrics",

@@ -21,7 +21,7 @@ FLOORS = (
     ("statistics",),
     ("metrics",),
     ("extractors",),
-    ("evaluation", "pairs"),
+    ("evaluation", "human", "pairs"),
     ("report",),
     ("cli",),
 )
@@ -85,6 +85,16 @@ def test_rooms_import_from_below(room):
         if room_of(other) != room and HEIGHTS[room_of(other)] >= HEIGHTS[room]
     ]
     assert wrong == []
+
+
+def test_people_are_compared_with_no_network():
+    """What people said is read, fitted and compared where no network is."""
+    rooms = {room_of(other) for module, others in imports().items() if room_of_people(module) for other in others}
+    assert rooms <= {"base", "ops", "images", "human"}
+
+
+def room_of_people(module: str) -> bool:
+    return module.startswith("jaxeval.human")
 
 
 def test_no_module_imports_itself_through_others():

@@ -1,6 +1,14 @@
 """Judgements of people: votes that are read, fitted and compared."""
 
 from jaxeval.human.analysis import analyse as analyse
+from jaxeval.human.correlating import correlate as correlate
+from jaxeval.human.correlation import Agreeing as Agreeing
+from jaxeval.human.correlation import CurveAgreement as CurveAgreement
+from jaxeval.human.correlation import CurvePoints as CurvePoints
+from jaxeval.human.correlation import HumanCorrelation as HumanCorrelation
+from jaxeval.human.correlation import MetricAgreement as MetricAgreement
+from jaxeval.human.correlation import MetricComparison as MetricComparison
+from jaxeval.human.correlation import TiedAccuracy as TiedAccuracy
 from jaxeval.human.results import Finding as Finding
 from jaxeval.human.results import HumanAnalysis as HumanAnalysis
 from jaxeval.human.results import ItemValue as ItemValue

@@ -260,15 +260,16 @@ class HumanAnalysis(Document):
             "votes_needed": [dataclasses.asdict(one) for one in self.needed],
             "manifest": dict(self.manifest),
         }
-        return _finite(found)
+        return finite_values(found)
 
     def __str__(self) -> str:
         return "\n".join(str(system) for part in self.parts if not part.category for system in part.systems)
 
 
-def _finite(value: Any) -> Any:
+def finite_values(value: Any) -> Any:
+    """Plain values as JSON can hold them: numbers that are not finite become None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+        return {name: finite_values(one) for name, one in value.items()}
+    return [finite_values(one) for one in value] if isinstance(value, list | tuple) else value

@@ -4,6 +4,8 @@ from jaxeval.report.contact_sheet import draw_contact_sheets
 from jaxeval.report.curves import draw_curves
 from jaxeval.report.exhibits import draw_exhibits
 from jaxeval.report.explanation_table import print_explanation
+from jaxeval.report.human_correlation_table import print_correlation
+from jaxeval.report.human_scatter import draw_human_scatter
 from jaxeval.report.pair_table import print_pairs
 from jaxeval.report.progress import BarProgress, LineProgress, progress_for
 from jaxeval.report.table import (
@@ -21,10 +23,12 @@ __all__ = [
     "draw_contact_sheets",
     "draw_curves",
     "draw_exhibits",
+    "draw_human_scatter",
     "format_count",
     "format_value",
     "output_console",
     "print_comparison",
+    "print_correlation",
     "print_explanation",
     "print_pairs",
     "print_results",

@@ -13,7 +13,7 @@ from jaxtyping import AbstractArray
 from jaxeval import ops
 from jaxeval._door import _members, as_array, native
 from jaxeval.errors import InputError
-from jaxeval.ops import image_quality, losses
+from jaxeval.ops import agreement, image_quality, losses
 
 
 class Unreadable:
@@ -40,7 +40,7 @@ def is_array(annotation: Any) -> bool:
 
 PUBLIC = {
     f"{room.__name__}.{name}": getattr(room, name)
-    for room in (ops, image_quality, losses)
+    for room in (ops, agreement, image_quality, losses)
     for name in room.__all__
     if inspect.isfunction(getattr(room, name))
 }

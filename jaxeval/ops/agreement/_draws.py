@@ -4,6 +4,7 @@ A statistic of a resample is then a weighted statistic of the rows that are ther
 all repeats, ranks are sorted once, and two statistics of the same rows and seed are of the same draws.
 """
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,14 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from scipy.special import ndtr, ndtri
 
-from jaxeval._arrays import contract
 from jaxeval._arguments import number, whole_number
+from jaxeval._arrays import AnyArray, contract
 from jaxeval.errors import InputError
 from jaxeval.ops.resampling import Interval
 
 _ENTRIES = 1 << 24  # of the weights of one batch of repeats: 64 MiB
 _LARGEST = 1 << 24  # float32 counts up to here
+_ROUNDING = 2e-6  # of a replicate in float32
 
 
 class Estimate(NamedTuple):
@@ -27,8 +30,8 @@ class Estimate(NamedTuple):
 
     Attributes:
       value: the statistic of all rows, in float64; NaN where it is not defined.
-      interval: the percentiles of the replicates, at the confidence that was asked for; NaN where fewer than half of
-        the replicates are defined.
+      interval: bias-corrected percentiles of the replicates, at the confidence that was asked for; NaN where the value
+        or more than half of the replicates are not defined.
       standard_error: the standard deviation of the replicates; NaN where `interval` is.
       replicates: the statistic in each repeat of the bootstrap, shape [repeats]; NaN where it is not defined in one.
       drawn: a number that two estimates share if their replicates are of the same draws of the same number of rows.
@@ -58,7 +61,7 @@ class Draws(NamedTuple):
     """How rows are drawn.
 
     Attributes:
-      count: number of rows.
+      rows: their number.
       clusters: of each row, the number of its cluster, for each way in which rows are clustered; rows are drawn by
         whole clusters, and by several ways at once their weights are multiplied.
       repeats: number of bootstrap repeats.
@@ -66,7 +69,7 @@ class Draws(NamedTuple):
       seed: seeds the draws, which depend on nothing else but the clusters.
     """
 
-    count: int
+    rows: int
     clusters: tuple[Int[np.ndarray, " n"], ...]
     repeats: int
     confidence: float
@@ -75,18 +78,18 @@ class Draws(NamedTuple):
     @property
     def fingerprint(self) -> int:
         """A number that says which draws these are."""
-        text = f"{self.count} {self.repeats} {self.seed}".encode()
+        text = f"{self.rows} {self.repeats} {self.seed}".encode()
         return zlib.crc32(b"".join([text, *(labels.tobytes() for labels in self.clusters)]))
 
     def batches(self, entries: int = _ENTRIES) -> Iterator[Float[np.ndarray, "b n"]]:
         """The weights of all repeats, in float32, in batches of about `entries` of them; the same in any batches."""
-        generator = np.random.default_rng([self.seed, self.count])
-        size = max(1, entries // max(1, self.count))
+        generator = np.random.default_rng([self.seed, self.rows])
+        size = max(1, entries // max(1, self.rows))
         for start in range(0, self.repeats, size):
             yield np.stack([self._one(generator) for _ in range(min(size, self.repeats - start))])
 
     def _one(self, generator: np.random.Generator) -> Float[np.ndarray, " n"]:
-        weights = np.ones(self.count, np.float32)
+        weights = np.ones(self.rows, np.float32)
         for labels in self.clusters:
             units = int(labels.max()) + 1
             drawn = np.bincount(generator.integers(units, size=units), minlength=units)
@@ -96,20 +99,34 @@ class Draws(NamedTuple):
     def estimate(self, value: float, replicates: Sequence[np.ndarray] | np.ndarray) -> Estimate:
         """The estimate that follows from a statistic and from its replicates, batch by batch."""
         every = np.concatenate([np.asarray(part, np.float64).reshape(-1) for part in replicates])
-        return Estimate(float(value), *spread(every, self.confidence), every, self.fingerprint)
+        return Estimate(float(value), *spread(float(value), every, self.confidence), every, self.fingerprint)
 
 
-def spread(replicates: Float[np.ndarray, " b"], confidence: float) -> tuple[Interval, float]:
-    """Percentile interval and standard deviation of replicates; NaN where more than half of them are not defined."""
+def spread(value: float, replicates: Float[np.ndarray, " b"], confidence: float) -> tuple[Interval, float]:
+    """Bias-corrected percentile interval of a statistic, and the standard deviation of its replicates.
+
+    What a statistic of N rows exceeds that of the distribution by, as the fit of a curve does, its replicates exceed it
+    by once more. The percentiles are moved by twice the normal quantile of the share of replicates below the value
+    (Efron, "Nonparametric standard errors and confidence intervals", Canadian Journal of Statistics 9(2), 1981); those
+    that equal it count half.
+
+    Returns:
+      NaN where the value is not defined, or more than half of the replicates are not.
+    """
     known = replicates[~np.isnan(replicates)]
-    if len(known) < max(2, len(replicates) / 2):
-        return Interval(np.nan, np.nan), np.nan
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(known, (tail, 1 - tail))
+    if math.isnan(value) or len(known) < max(2, len(replicates) / 2):
+        return Interval(math.nan, math.nan), math.nan
+    # float32 tells replicates of all rows from the value in float64 by some rounding.
+    near = _ROUNDING * max(1.0, abs(value))
+    share = (np.sum(known < value - near) + np.sum(np.abs(known - value) <= near) / 2) / len(known)
+    least = 1 / (len(known) + 1)
+    moved = 2 * ndtri(min(max(float(share), least), 1 - least))
+    reach = ndtri((1 + confidence) / 2)
+    low, high = np.quantile(known, ndtr([moved - reach, moved + reach]))
     return Interval(float(low), float(high)), float(known.std(ddof=1))
 
 
-def draws_of(count: int, clusters: np.ndarray | None, repeats: int, confidence: float, seed: int) -> Draws:
+def draws_of(count: int, clusters: AnyArray | None, repeats: int, confidence: float, seed: int) -> Draws:
     """The draws that a public function's arguments ask for.
 
     Args:

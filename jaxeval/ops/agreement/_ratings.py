@@ -19,8 +19,9 @@ class RaterAgreement(NamedTuple):
 
     Attributes:
       value: the coefficient, in float64: 1 for full agreement, and 0 for that of chance; NaN where it is not defined.
-      interval: over the items: percentiles of a bootstrap that draws items with all their ratings. It answers for
-        other items before the same raters. NaN where fewer than half of the repeats are defined.
+      interval: over the items: bias-corrected percentiles of a bootstrap that draws items with all their ratings. It
+        answers for other items before the same raters. NaN where the value or more than half of the repeats are not
+        defined.
       standard_error: the standard deviation of the same bootstrap.
       over_raters: over the raters: Student's interval by leaving raters out in turn (in 20 groups where there are
         more). It answers for other raters of the same items. A bootstrap would draw a rater twice, who then agrees with

@@ -123,7 +123,7 @@ class PairedDifference(NamedTuple):
 
     Attributes:
       value: the first less the second.
-      interval: percentiles of the replicates' differences.
+      interval: bias-corrected percentiles of the replicates' differences.
       standard_error: their standard deviation.
       p_value: two-sided, of no difference: twice the smaller share of replicates on either side of 0 (those at 0 on
         both), at least 2 / (repeats + 1). NaN where `interval` is.
@@ -174,7 +174,7 @@ def paired_difference(first: Estimate, second: Estimate, *, confidence: float = 
     if not 0 < number("confidence", confidence) < 1:
         raise InputError(f"confidence is {confidence}; it must be between 0 and 1")
     apart = first.replicates - second.replicates
-    interval, error = spread(apart, confidence)
+    interval, error = spread(first.value - second.value, apart, confidence)
     p_value = math.nan
     if not math.isnan(error):
         known = apart[~np.isnan(apart)]

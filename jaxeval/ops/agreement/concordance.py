@@ -73,7 +73,7 @@ def kendall_w(ratings: Numbers, *, repeats: int = 1000, confidence: float = 0.95
 
     return RaterAgreement(
         value,
-        *spread(replicates, draws.confidence),
+        *spread(value, replicates, draws.confidence),
         over_raters(of_raters, raters, value, draws.confidence),
         1 - value,
         1 - 1 / raters,

@@ -5,9 +5,9 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from jaxeval._arrays import Numbers, contract
+from jaxeval._arrays import AnyArray, Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.ops.agreement._draws import Estimate, draws_of
 from jaxeval.ops.agreement._pair_tiles import Rows, pair_sums
@@ -52,7 +52,7 @@ def pearson(
       >>> from jaxeval.ops import agreement
       >>> found = agreement.pearson([0.1, 0.4, 0.35, 0.8, 0.9], [1.0, 2.5, 2.0, 4.5, 4.0])
       >>> round(found.value, 3)
-      0.972
+      0.971
     """
     x, y = value_pair(metric, human)
     draws = draws_of(len(x), clusters, repeats, confidence, seed)
@@ -60,7 +60,7 @@ def pearson(
     sides = [jnp.asarray(_standard(side), jnp.float32) for side in (x, y)]
     batches = draws.batches(max(len(x), _ENTRIES))
     parts = [np.asarray(_pearson(*sides, *orders, jnp.asarray(weights))) for weights in batches]
-    return draws.estimate(_correlation(x, y), parts)
+    return draws.estimate(correlation(x, y), parts)
 
 
 @takes_arrays
@@ -75,7 +75,7 @@ def spearman(
 ) -> Estimate:
     """Spearman's rank correlation of a metric with people's values, with a bootstrap interval.
 
-    It is Pearson's correlation of the ranks; equal values have the mean of theirs. Ranks are found anew in every repeat.
+    It is Pearson's correlation of the ranks; equal values have the mean of theirs. Ranks are found anew in each repeat.
 
     Args:
       metric: of each row, shape [N].
@@ -103,7 +103,7 @@ def spearman(
     draws = draws_of(len(x), clusters, repeats, confidence, seed)
     orders = [_on_device(order_of(side)) for side in (x, y)]
     parts = [np.asarray(_spearman(*orders, jnp.asarray(weights))) for weights in draws.batches(max(len(x), _ENTRIES))]
-    return draws.estimate(_correlation(mid_ranks(x), mid_ranks(y)), parts)
+    return draws.estimate(correlation(mid_ranks(x), mid_ranks(y)), parts)
 
 
 @takes_arrays
@@ -175,7 +175,7 @@ def _standard(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return (values - values.mean()) / (float(np.ptp(values)) or 1.0)
 
 
-def _correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
+def correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
     """Pearson's correlation in float64; NaN where one side is constant."""
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
@@ -198,12 +198,12 @@ def _pearson(
 ) -> Float[Array, " b"]:
     total = weights.sum(1)
     total = jnp.where(total > 0, total, 1.0)
-    sides = [side[None] - (contract("bn,n->b", weights, side) / total)[:, None] for side in (x, y)]
+    x_apart, y_apart = (side[None] - (contract("bn,n->b", weights, side) / total)[:, None] for side in (x, y))
     varied = _varied(of_x.codes, weights) & _varied(of_y.codes, weights)
-    return jnp.where(varied, _weighted(*sides, weights), jnp.nan)
+    return jnp.where(varied, _weighted(x_apart, y_apart, weights), jnp.nan)
 
 
-def _varied(codes: Array, weights: Float[Array, "b n"]) -> Array:
+def _varied(codes: Int[AnyArray, " n"], weights: Float[Array, "b n"]) -> Bool[Array, " b"]:
     """Whether two different values are drawn, which rounding of a mean does not tell."""
     drawn = weights > 0
     highest = jnp.where(drawn, codes[None], -1).max(1)

@@ -79,7 +79,7 @@ def cohen_kappa(
     most = float(penalties.max()) or 1.0
     return RaterAgreement(
         value,
-        *spread(replicates, draws.confidence),
+        *spread(value, replicates, draws.confidence),
         None,
         observed / most,
         expected / most,
@@ -178,7 +178,7 @@ def fleiss_kappa(counts: Numbers, *, repeats: int = 1000, confidence: float = 0.
     value, observed, expected = (float(part[0]) for part in _fleiss(columns.sum(0, keepdims=True)))
     return RaterAgreement(
         value,
-        *spread(replicates, draws.confidence),
+        *spread(value, replicates, draws.confidence),
         None,
         observed,
         expected,
@@ -188,7 +188,7 @@ def fleiss_kappa(counts: Numbers, *, repeats: int = 1000, confidence: float = 0.
     )
 
 
-def _fleiss(sums: Float[np.ndarray, "b k+2"]) -> tuple[np.ndarray, ...]:
+def _fleiss(sums: Float[np.ndarray, "b c"]) -> tuple[np.ndarray, ...]:
     """Kappa, observed and expected disagreement from sums of counts, of ratings beyond the first, and of conflicts."""
     counts, further, apart = sums[:, :-2], sums[:, -2], sums[:, -1]
     shares = counts / counts.sum(1, keepdims=True)

@@ -122,7 +122,7 @@ def pairwise_accuracy(
     return PairwiseAccuracy(draws.estimate(value / size, replicates), float(epsilon), plain / size, size, tied)
 
 
-def _groups(groups: Numbers, count: int) -> list[Int[np.ndarray, " m"]]:
+def _groups(groups: Numbers, count: int) -> list[Int[np.ndarray, " _"]]:
     """The rows of each group of two and more, by the groups' numbers."""
     check_shape("groups", groups, (count,), "a number of each row's group")
     labels = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
@@ -136,7 +136,7 @@ def _groups(groups: Numbers, count: int) -> list[Int[np.ndarray, " m"]]:
 def _of_groups(
     x: Float[np.ndarray, " n"],
     y: Float[np.ndarray, " n"],
-    groups: list[Int[np.ndarray, " m"]],
+    groups: list[Int[np.ndarray, " _"]],
     epsilon: float | None,
     repeats: int,
     confidence: float,
@@ -184,8 +184,9 @@ def _index_blocks(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _pairs(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> Pairs:
-    """How far apart the metric's values of each pair are, and the gain of taking them for a tie: 1 where people tie, -1
-    where both have one order, 0 where they have opposite ones.
+    """How far apart the metric's values of each pair are, and what taking them for a tie gains.
+
+    That is 1 where people tie, -1 where both have one order, and 0 where they have opposite ones.
     """
     for i, j in _index_blocks(len(x)):
         apart, order = x[i] - x[j], np.sign(y[i] - y[j])
@@ -200,8 +201,8 @@ def _calibrated(blocks: Callable[[], Pairs]) -> float:
     if largest == 0.0:
         return 0.0
     if count <= _HELD:
-        parts = list(blocks())
-        return _best(*(np.concatenate(part) for part in zip(*parts, strict=True)), 0.0)[0]
+        apart, gain = (np.concatenate(part) for part in zip(*blocks(), strict=True))
+        return _best(apart, gain, 0.0)[0]
     return _best_of_many(blocks, largest)
 
 
