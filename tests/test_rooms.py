@@ -21,7 +21,7 @@ FLOORS = (
     ("statistics",),
     ("metrics",),
     ("extractors",),
-    ("evaluation", "pairs"),
+    ("evaluation", "human", "pairs"),
     ("report",),
     ("cli",),
 )

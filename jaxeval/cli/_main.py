@@ -8,6 +8,7 @@ import click
 
 from jaxeval._version import __version__
 from jaxeval.cli.evaluate import compare, evaluate, explain, stats
+from jaxeval.cli.human import human
 from jaxeval.cli.inform import extractors, metrics, protocols
 from jaxeval.cli.pairs import pairs, score
 from jaxeval.cli.process import keep_freed_memory
@@ -30,7 +31,7 @@ def app() -> None:
     """Measure generated images against real ones, by a definition that is named."""
 
 
-for command in (evaluate, compare, explain, pairs, score, stats, weights, protocols, metrics, extractors):
+for command in (evaluate, compare, explain, pairs, score, human, stats, weights, protocols, metrics, extractors):
     app.add_command(command)
 
 

@@ -1,0 +1,16 @@
+"""`jaxeval human`: judgements of people, from a study to its votes."""
+
+import click
+
+from jaxeval.cli.human_collect import collect
+from jaxeval.cli.human_export import export
+from jaxeval.cli.human_serve import serve
+
+
+@click.group(short_help="Collect judgements of people, and analyse them.")
+def human() -> None:
+    """Judgements of people: make a study, serve it to raters, export their votes."""
+
+
+for command in (collect, serve, export):
+    human.add_command(command)
