@@ -1,10 +1,10 @@
 """Who sees what in which order: balanced over systems, items and sides, drawn from the seed of the study.
 
-All comparisons lie in one endless sequence, from which raters are dealt one session after the other. It is made of
+All comparisons come in one endless sequence, from which raters are dealt one session after the other. It is made of
 blocks that have each group of systems (each pair of "2afc") once, in an order by chance. A group goes through all items
 before one comes again, and groups begin at different items, evenly spread. Of `n` successive occurrences of a group
-each of its systems stands once in each of the `n` places. A rater is never dealt a comparison twice: one that would be
-is left for the next rater.
+each of its systems stands once in each of the `n` places. A rater is never dealt a comparison twice: an item that would
+be waits for the next rater, who is dealt it first.
 """
 
 import collections
@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import math
 import random
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from jaxeval.human.study import Study
@@ -77,8 +77,12 @@ class Deck:
         exposures: Sequence[int | None],
         seed: str,
     ):
-        self._stream = _endless(groups, items, exposures or (None,), seed)
-        self._waiting: collections.deque[Comparison] = collections.deque()
+        self._turns = _turns(len(groups), seed)
+        self._waiting: collections.deque[int] = collections.deque()
+        self._items = [_Items(own, number / len(groups), seed) for number, own in enumerate(items)]
+        self._places = [_Rotations(group, f"{seed} places {number}") for number, group in enumerate(groups)]
+        timed = exposures or (None,)
+        self._exposures = [_Rotations(timed, f"{seed} exposures {number}") for number in range(len(groups))]
 
     def deal(self, count: int) -> list[Comparison]:
         """The next comparisons, of which no two show the same systems for the same item.
@@ -86,38 +90,44 @@ class Deck:
         Args:
           count: at most as many as there are different ones, in every group its share.
         """
-        dealt: dict[Hashable, Comparison] = {}
-        left: list[Comparison] = []
+        dealt: list[Comparison] = []
+        seen: list[set[int]] = [set() for _ in self._items]
+        left: list[int] = []
         while len(dealt) < count:
-            one = self._waiting.popleft() if self._waiting else next(self._stream)
-            key = one.item, tuple(sorted(one.shown))
-            if key in dealt:
-                left.append(one)
-            else:
-                dealt[key] = one
+            group = self._waiting.popleft() if self._waiting else next(self._turns)
+            item = self._items[group].next(seen[group])
+            if item is None:
+                left.append(group)
+                continue
+            seen[group].add(item)
+            dealt.append(Comparison(item, tuple(self._places[group].next()), self._exposures[group].next()[0]))
         self._waiting.extendleft(reversed(left))
-        return list(dealt.values())
+        return dealt
 
 
-def _endless(
-    groups: Sequence[tuple[int, ...]], items: Sequence[Sequence[int]], exposures: Sequence[int | None], seed: str
-) -> Iterator[Comparison]:
-    # A cycle is one pass over the items; sets of equal items go through them in one order, from different beginnings.
-    starts = [len(own) * place // len(groups) for place, own in enumerate(items)]
-    orders: dict[tuple[int, int], list[int]] = {}
-    turned = [_Rotations(group, f"{seed} places {number}") for number, group in enumerate(groups)]
-    timed = [_Rotations(exposures, f"{seed} exposures {number}") for number in range(len(groups))]
+def _turns(groups: int, seed: str) -> Iterator[int]:
+    """Blocks that have each group once."""
     for block in itertools.count():
-        for group in _shuffled(range(len(groups)), f"{seed} block {block}"):
-            own = items[group]
-            cycle, place = divmod(block, len(own))
-            key = cycle, len(own)
-            if key not in orders:
-                for old in [old for old in orders if old[1] == len(own) and old[0] < cycle - 1]:
-                    del orders[old]
-                orders[key] = _shuffled(range(len(own)), f"{seed} items {key}")
-            item = own[orders[key][(place + starts[group]) % len(own)]]
-            yield Comparison(item, tuple(turned[group].next()), timed[group].next()[0])
+        yield from _shuffled(range(groups), f"{seed} block {block}")
+
+
+class _Items:
+    """The items of a group, over and over again; sets of equal items have one order, with different beginnings."""
+
+    def __init__(self, items: Sequence[int], start: float, seed: str):
+        self._items, self._start, self._seed = items, int(start * len(items)), seed
+        self._cycle = 0
+        self._ahead: list[int] = []
+
+    def next(self, seen: Collection[int]) -> int | None:
+        """The first that was not seen; None where all were."""
+        if len(seen) >= len(self._items):
+            return None
+        while (place := next((place for place, item in enumerate(self._ahead) if item not in seen), None)) is None:
+            order = _shuffled(range(len(self._items)), f"{self._seed} items {self._cycle} of {len(self._items)}")
+            self._ahead += [self._items[one] for one in (*order[self._start :], *order[: self._start])]
+            self._cycle += 1
+        return self._ahead.pop(place)
 
 
 class _Rotations:
