@@ -1,5 +1,6 @@
 """Making a study from sets of images: matched by name, re-encoded under opaque names, and written as one folder."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -8,8 +9,7 @@ import os
 import random
 import secrets
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -125,8 +125,7 @@ def create_study(
     Perceptual Evaluation of Generative Models", NeurIPS 2019 (real or fake).
 
     Example:
-      >>> import tempfile
-      >>> import numpy as np
+      >>>       >>> import numpy as np
       >>> from jaxeval.human import create_study
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     for system in ("early", "late"):
@@ -166,43 +165,49 @@ def create_study(
     options = _fitted(design, options, gathered, reference is not None)
     threads = threads or os.cpu_count() or 1
     check_writable(place.parent)
-    with ThreadPoolExecutor(threads) as pool:
-        if sizes == "equal":
-            _check_sizes(design, gathered, rules, pool)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-        try:
-            images, items = _encode(gathered, told, rules, temporary, pool, progress)
-            remarks += _same_pixels(images, items, gathered.systems)
-            draw = random.Random(f"jaxeval known {seed}")
-            known = _known(design, options, items, gathered, rules, images, temporary, draw)
-            study = Study(
-                folder=place,
-                id=secrets.token_hex(16),
-                design=design,
-                systems=tuple(gathered.systems),
-                reference=None if reference is None else str(reference),
-                items=tuple(items),
-                images=dict(sorted(images.items())),
-                known=tuple(known),
-                options=options,
-                title=title,
-                instructions=instructions,
-                seed=seed,
-                access=access,
-                remarks=tuple(remarks),
-                versions=versions(),
-            )
-            text = json.dumps(study.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-            write_atomically(temporary / STUDY_FILE, (text + "\n").encode())
-            temporary.chmod(0o755)  # a temporary folder is its owner's alone
-            try:
-                os.rename(temporary, place)
-            except OSError as error:
-                raise InputError(f"cannot make {str(out)!r} ({error.strerror}); choose another place") from error
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+    if sizes == "equal":
+        _check_sizes(design, gathered, rules, threads)
+    with _whole_or_nothing(place) as folder:
+        images, items = _encode(gathered, told, rules, folder, threads, progress)
+        remarks += _same_pixels(images, items, gathered.systems)
+        draw = random.Random(f"jaxeval known {seed}")
+        known = _known(design, options, items, gathered, rules, images, folder, draw)
+        study = Study(
+            folder=place,
+            id=secrets.token_hex(16),
+            design=design,
+            systems=tuple(gathered.systems),
+            reference=None if reference is None else str(reference),
+            items=tuple(items),
+            images=dict(sorted(images.items())),
+            known=tuple(known),
+            options=options,
+            title=title,
+            instructions=instructions,
+            seed=seed,
+            access=access,
+            remarks=tuple(remarks),
+            versions=versions(),
+        )
+        text = json.dumps(study.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomically(folder / STUDY_FILE, (text + "\n").encode())
     return study
+
+
+@contextlib.contextmanager
+def _whole_or_nothing(place: Path) -> Iterator[Path]:
+    """A folder to write into, which gets its name once all is written, and is removed where that fails."""
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir()
+        yield temporary
+        try:
+            os.rename(temporary, place)
+        except OSError as error:
+            raise InputError(f"cannot make {str(place)!r} ({error.strerror}); choose another place") from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -344,12 +349,13 @@ def _fitted(design: str, options: StudyOptions, gathered: _Gathered, referenced:
     return dataclasses.replace(options, trials=trials)
 
 
-def _check_sizes(design: str, gathered: _Gathered, rules: PixelRules, pool: ThreadPoolExecutor) -> None:
+def _check_sizes(design: str, gathered: _Gathered, rules: PixelRules, threads: int) -> None:
     """Refuses images whose size tells them apart."""
     flat = [
         (name, item) for images in (*gathered.systems.values(), gathered.reference) for name, item in images.items()
     ]
-    layouts = pool.map(lambda one: stored_image(one[1], rules).layout, flat)
+    with ThreadPoolExecutor(threads) as pool:
+        layouts = list(pool.map(lambda one: stored_image(one[1], rules).layout, flat))
     first: dict[str, tuple[tuple[int, int], str]] = {}
     for (name, item), layout in zip(flat, layouts, strict=True):
         key, size = "" if design == "real-or-fake" else name, (layout.height, layout.width)
@@ -366,7 +372,7 @@ def _encode(
     told: Mapping[str, Prompt],
     rules: PixelRules,
     folder: Path,
-    pool: ThreadPoolExecutor,
+    threads: int,
     progress: Progress | None,
 ) -> tuple[dict[str, ImageFile], list[StudyItem]]:
     (folder / IMAGE_FOLDER).mkdir()
@@ -379,12 +385,13 @@ def _encode(
     if progress is not None:
         progress.begin("encoding", len(flat))
     files: dict[tuple[str | None, str], str] = {}
-    done = pool.map(lambda one: _write(display_pixels(one[2], rules), folder), flat)
-    for (system, name, _), (file, known) in zip(flat, done, strict=True):
-        images[file] = known
-        files[system, name] = file
-        if progress is not None:
-            progress.advance(1)
+    with ThreadPoolExecutor(threads) as pool:  # which ends, also after an error, before the folder is removed
+        done = pool.map(lambda one: _write(display_pixels(one[2], rules), folder), flat)
+        for (system, name, _), (file, known) in zip(flat, done, strict=True):
+            images[file] = known
+            files[system, name] = file
+            if progress is not None:
+                progress.advance(1)
     if progress is not None:
         progress.end()
     items = [
