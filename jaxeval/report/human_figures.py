@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.human import HumanAnalysis, Part
@@ -81,7 +82,7 @@ def _wins(parts: list[Part]) -> Figure:
     """A panel a question: the share of votes of the row's system over the column's."""
     most = max(len(part.systems) for part in parts)
     side = 1.6 + 0.42 * most
-    figure = Figure(figsize=(side + 1.8, len(parts) * (side + 0.3)), dpi=120, layout="constrained")
+    figure = Figure(figsize=(side + 1.8, len(parts) * (side + 0.3)), dpi=120, layout="compressed")
     axes = figure.subplots(len(parts), 1, squeeze=False)[:, 0]
     for panel, part in zip(axes, parts, strict=True):
         names = [one.system for one in part.systems]
@@ -117,19 +118,22 @@ def _raters(analysis: HumanAnalysis) -> Figure:
         rows = [(number, one) for number, one in enumerate(known) if bool(one.flags) == flagged]
         if not rows:
             continue
-        across = [one.median_seconds if timed else number for number, one in rows]
-        panel.plot(across, [one.agreement for _, one in rows], "o", color=colour, markersize=5, label=label)
+        across = [float((one.median_seconds or 0.0) if timed else number) for number, one in rows]
+        panel.plot(across, [one.agreement or 0.0 for _, one in rows], "o", color=colour, markersize=5, label=label)
         if flagged:
             for x, (_, one) in zip(across, rows, strict=True):
                 panel.annotate(
                     f"{_short(one.rater)}: {', '.join(one.flags)}",
-                    (x, one.agreement),
+                    (x, one.agreement or 0.0),
                     textcoords="offset points",
                     xytext=(6, 4),
                     fontsize=8,
                 )
     if timed:
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel("median seconds an answer")
     else:
         panel.set_xlabel("raters, in order of agreement")

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxeval.human import Finding, HumanAnalysis, Part, RaterReport
-from jaxeval.report.table import format_count, format_value, interval_text, print_warnings
+from jaxeval.report.table import format_count, interval_text, print_warnings
 
 _MOST_PAIRS = 15
 _MOST_RATERS = 10
@@ -56,7 +56,7 @@ def _print_systems(analysis: HumanAnalysis, part: Part, console: Console) -> Non
         cells = [
             Text.assemble(str(one.rank), (places, "dim")),
             Text(one.system),
-            Text.assemble(format_value(one.value), (f" {interval}", "dim")),
+            Text.assemble(f"{one.value:.3f}", (f" {interval}", "dim")),
         ]
         if share is not None:
             cells.append(Text("" if one.share is None else f"{100 * one.share:.1f}%"))
@@ -107,7 +107,7 @@ def _print_differences(part: Part, console: Console) -> None:
         table.add_row(
             Text(pair.first, "bold" if pair.surely else ""),
             Text(pair.second),
-            Text.assemble(format_value(pair.difference), (f" {interval}", "dim")),
+            Text.assemble(f"{pair.difference:.3f}", (f" {interval}", "dim")),
         )
     console.print(table)
 
@@ -169,10 +169,8 @@ def _print_needed(analysis: HumanAnalysis, console: Console) -> None:
         return
     effect = analysis.parts[0].design_effect or 1.0
     each = ", ".join(f"{format_count(one.votes)} for {100 * one.win_rate:.0f}%" for one in analysis.needed)
-    console.print(
-        Text(
-            f"votes on a pair to tell, with a power of 80%, that its better system wins a share of decided votes: {each} "
-            f"(a design effect of {effect:.2f})",
-            "dim",
-        )
+    text = (
+        "votes on a pair to tell, with a power of 80%, that its better system wins a share of decided votes: "
+        f"{each} (a design effect of {effect:.2f})"
     )
+    console.print(Text(text, "dim"))
