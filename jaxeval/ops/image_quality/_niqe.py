@@ -132,7 +132,7 @@ def niqe(
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
     peak = check_data_range("niqe", {"x": x}, data_range)
     check_colour("niqe", x, colour)
-    return each_in_colour(_niqe, x, data_range=peak, colour=colour, model=model, flat=flat_pixels)
+    return each_in_colour(niqe_of_image, x, data_range=peak, colour=colour, model=model, flat=flat_pixels)
 
 
 @takes_arrays
@@ -164,7 +164,8 @@ def niqe_features(
     return each_in_colour(_features, x, data_range=peak, colour=colour, convention=convention, flat=flat_pixels)
 
 
-def _niqe(x: Pixels, *, data_range: float, model: NiqeModel, flat: FlatPixels) -> Float[Array, ""]:
+def niqe_of_image(x: Pixels, *, data_range: float, model: NiqeModel, flat: FlatPixels) -> Float[Array, ""]:
+    """`niqe` of one image [H, W, C]."""
     features = _features(x, data_range=data_range, convention=model.convention, flat=flat)
     # Of whitened features the model's covariance is the identity: what is inverted below is far from singular.
     white = jnp.asarray(model.whitening().astype(np.float32))
