@@ -326,7 +326,7 @@ def _of_levels(plane: Plane) -> Float[Array, " f"]:
     plane = lax.stop_gradient(plane)
     whole = jnp.isfinite(plane).all()
     plane = jnp.where(whole, plane, 0.0)
-    scales = [plane * (1.0 / 255.0)]
+    scales = [plane]
     for _ in range(_SCALES - 1):
         scales.append(_halved(scales[-1]))
     parts = [*(_of_transforms(s) for s in scales), _of_pyramid(plane), *(_of_patches(s) for s in scales)]
@@ -388,9 +388,9 @@ class _Transform(NamedTuple):
 
 @functools.cache
 def _transform() -> _Transform:
-    """The orthonormal cosine transform but for its constant."""
+    """The orthonormal cosine transform of levels over 255, but for its constant."""
     one = scipy.fft.dct(np.eye(_WINDOW), norm="ortho", axis=0)
-    basis = np.einsum("ki,lj->klij", one, one)
+    basis = np.einsum("ki,lj->klij", one, one) / 255.0
     at = [(k, 0) for k in range(1, _WINDOW)] + [(0, k) for k in range(1, _WINDOW)]
     at += [(k, m) for k in range(1, _WINDOW) for m in range(1, _WINDOW)]
     # Coefficients of a row, or a column, from one on: across edges that stand, or lie; the others are between.
@@ -406,10 +406,10 @@ def _transform() -> _Transform:
 
 
 def _coefficients(plane: Plane) -> Float[Array, "n k"]:
-    """Cosine transforms but for their constants.
+    """Cosine transforms of levels over 255, but for their constants.
 
-    Of differences with the windows' middle row and column, which are exactly 0 where nothing changes in that direction:
-    coefficients that are to be 0 would be rounding errors otherwise, and those are divided by one another.
+    Of differences with the windows' middle row and column, which of whole levels are exactly 0 where nothing changes in
+    that direction: coefficients that are to be 0 would be rounding errors otherwise, divided by one another.
     """
     border = [(_BORDER, _BORDER + -size % _STEP) for size in plane.shape]
     padded = jnp.pad(plane, border)
@@ -605,8 +605,11 @@ def _structures(planes: Planes, pairs: list[tuple[int, int]]) -> Float[Array, " 
 
 
 def _of_patches(plane: Plane) -> Float[Array, " singular"]:
-    """The singular values of patches of 5 x 5 pixels side by side, black beyond the borders, from the greatest on."""
+    """The singular values of patches of 5 x 5 levels over 255, side by side, from the greatest on.
+
+    It is black beyond the borders.
+    """
     padded = jnp.pad(plane, [(0, -size % _PATCH) for size in plane.shape])
     down, across = (size // _PATCH for size in padded.shape)
     patches = padded.reshape(down, _PATCH, across, _PATCH).transpose(0, 2, 1, 3).reshape(-1, _PATCH**2)
-    return jnp.linalg.svd(jnp.linalg.qr(patches, mode="r"), compute_uv=False)
+    return jnp.linalg.svd(jnp.linalg.qr(patches, mode="r"), compute_uv=False) * (1.0 / 255.0)
