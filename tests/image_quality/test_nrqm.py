@@ -51,7 +51,7 @@ def test_transforms_are_scipys(size):
     expected: Any = scipy.fft.dctn(windows_of(plane / 255), axes=(1, 2), norm="ortho")
     found = np.asarray(ma_statistics._coefficients(jnp.asarray(plane, jnp.float32)), np.float64)
     parts = [expected[:, 1:, 0], expected[:, 0, 1:], expected[:, 1:, 1:].reshape(-1, 36)]
-    np.testing.assert_allclose(found, np.concatenate(parts, axis=1), atol=1e-6)
+    np.testing.assert_allclose(found.reshape(-1, 48), np.concatenate(parts, axis=1), atol=1e-6)
 
 
 def test_transforms_are_exactly_0_where_nothing_changes_in_a_direction():
@@ -61,7 +61,7 @@ def test_transforms_are_exactly_0_where_nothing_changes_in_a_direction():
 
     def coefficients(plane):
         found = np.asarray(ma_statistics._coefficients(jnp.asarray(np.broadcast_to(plane, (40, 40)))))
-        return np.split(found.reshape(14, 14, 48)[inside], [6, 12], axis=-1)
+        return np.split(found[inside], [6, 12], axis=-1)
 
     for plane, some in ((down + 0 * right, (True, False, False)), (right + 0 * down, (False, True, False))):
         assert [bool(part.any()) for part in coefficients(plane)] == list(some)

@@ -72,29 +72,22 @@ def _of_transforms(plane: Plane) -> Float[Array, " six"]:
     distribution, their variation, and how much that varies between three bundles of directions.
     """
     coefficients = _coefficients(plane)
-    count, size = coefficients.shape
+    down, across, size = coefficients.shape
+    count = down * across
     rest = coefficients - coefficients.mean(-1, keepdims=True)
     shape = _shape((rest * rest).sum(-1) / (size - 1.0), jnp.abs(rest).mean(-1))
     members, least = _transform().members, np.array([_EVERY] + [_ORIENTED] * 3, np.float32)
     sizes = members.sum(1, keepdims=True)
     absolute = jnp.abs(coefficients)
-    means = contract("nk,gk->ng", absolute, jnp.asarray(members / sizes))
-    rest = absolute[:, None] - means[..., None]
-    variances = contract("ngk,gk->ng", rest * rest, jnp.asarray(members / (sizes - 1.0)))
-    variation = jnp.sqrt(variances) / (means + jnp.asarray(least)[None])
-    apart = variation[:, 1:] - variation[:, 1:].mean(-1, keepdims=True)
+    means = contract("ijk,gk->ijg", absolute, jnp.asarray(members / sizes))
+    rest = absolute[:, :, None] - means[..., None]
+    variances = contract("ijgk,gk->ijg", rest * rest, jnp.asarray(members / (sizes - 1.0)))
+    variation = jnp.sqrt(variances) / (means + jnp.asarray(least)[None, None])
+    apart = variation[..., 1:] - variation[..., 1:].mean(-1, keepdims=True)
     directions = (apart * apart).sum(-1) / 2.0
-    lowest, highest = math.ceil(count * 0.1), count - int(count * 0.9) + 1
-    return jnp.stack(
-        [
-            _mean_of_tail(shape, lowest, largest=False),
-            map_mean(shape),
-            _mean_of_tail(variation[:, 0], highest, largest=True),
-            map_mean(variation[:, 0]),
-            _mean_of_tail(directions, highest, largest=True),
-            map_mean(directions),
-        ]
-    )
+    values = jnp.stack([shape, variation[..., 0], directions])
+    tails = _means_of_tails(values, math.ceil(count * 0.1), count - int(count * 0.9) + 1)
+    return jnp.stack([tails, jax.vmap(map_mean)(values)], axis=1).reshape(-1)
 
 
 class _Transform(NamedTuple):
@@ -125,7 +118,7 @@ def _transform() -> _Transform:
     )
 
 
-def _coefficients(plane: Plane) -> Float[Array, "n k"]:
+def _coefficients(plane: Plane) -> Float[Array, "a b k"]:
     """Cosine transforms of levels over 255, but for their constants.
 
     Of differences with the windows' middle row and column, which of whole levels are exactly 0 where nothing changes in
@@ -133,23 +126,32 @@ def _coefficients(plane: Plane) -> Float[Array, "n k"]:
     """
     border = [(_BORDER, _BORDER + -size % _STEP) for size in plane.shape]
     padded = jnp.pad(plane, border)
-    at = [_STEP * np.arange(-(-size // _STEP))[:, None] + np.arange(_WINDOW)[None] for size in plane.shape]
-    windows = padded[at[0]][:, :, at[1]]
+    starts = [np.arange(0, size, _STEP, dtype=np.int32) for size in plane.shape]
+    rows, columns = (start[:, None] + np.arange(_WINDOW, dtype=np.int32)[None] for start in starts)
+    windows = padded[rows][:, :, columns]
     middle = _WINDOW // 2
     down = windows - windows[:, middle : middle + 1]
     across = windows - windows[..., middle : middle + 1]
     both = down - down[..., middle : middle + 1]
     parts = zip((down, across, both), _transform()[:3], strict=True)
     found = [contract("aibj,kij->abk", part, jnp.asarray(basis)) for part, basis in parts]
-    return jnp.concatenate(found, axis=-1).reshape(-1, _WINDOW**2 - 1)
+    return jnp.concatenate(found, axis=-1)
 
 
-def _mean_of_tail(x: Float[Array, " n"], count: int, *, largest: bool) -> Float[Array, ""]:
-    """The mean of the `count` least or largest of values that are not negative."""
-    last = order_statistic(x, len(x) - count if largest else count - 1)
-    beyond = x > last if largest else x < last
-    missing = count - map_sum(beyond.astype(x.dtype))
-    return (map_sum(jnp.where(beyond, x, 0.0)) + missing * last) / count
+def _means_of_tails(values: Planes, least: int, largest: int) -> Float[Array, " m"]:
+    """Of values that are not negative: the mean of the first map's `least` smallest, of the others' `largest`."""
+    upper = np.arange(len(values)) > 0
+    ranks, counts = np.where(upper, values[0].size - largest, least - 1), np.where(upper, largest, least)
+
+    def mean_of(row: tuple[Plane, Array, Array, Array]) -> Float[Array, ""]:
+        x, rank, count, from_above = row
+        last = order_statistic(x.reshape(-1), rank)
+        beyond = jnp.where(from_above, x > last, x < last)
+        missing = count - map_sum(beyond.astype(x.dtype))
+        return (map_sum(jnp.where(beyond, x, 0.0)) + missing * last) / count
+
+    given = (values, jnp.array(ranks, jnp.int32), jnp.array(counts, jnp.float32), jnp.array(upper))
+    return lax.map(mean_of, given)
 
 
 def _shape(variance: Float[Array, "*n"], deviation: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -238,7 +240,7 @@ def _inner(size: int) -> Integer[np.ndarray, " half"]:
     """Where the inner half of shifted frequencies lies in the spectrum as the transform has it."""
     length = (size + 1) // 2
     first = size // 2 - length // 2
-    return np.fft.fftshift(np.arange(size))[first : first + length]
+    return np.fft.fftshift(np.arange(size, dtype=np.int32))[first : first + length]
 
 
 def _divided(bands: Planes, parents: Planes | None, counts: Float[np.ndarray, " o"], guard: int) -> Planes:
@@ -312,16 +314,23 @@ class _Moments(NamedTuple):
 
 def _structures(planes: Planes, pairs: list[tuple[int, int]]) -> Float[Array, " p"]:
     """Means of SSIM's contrast and structure of pairs of planes, by their numbers."""
-    taps = gaussian_taps(11, 1.5)
-    means, squares = jnp.moveaxis(lax.map(lambda p: blurred_stack(jnp.stack([p, p * p]), taps), planes), 1, 0)
-    variances = squares - means * means
+    taps, count = gaussian_taps(11, 1.5), len(planes)
+    with_one = jnp.concatenate([planes, jnp.ones_like(planes[:1])])  # a plane is its product with ones
 
-    def of_pair(pair: Integer[Array, " two"]) -> Float[Array, ""]:
-        first, second = pair
-        mixed = blurred_stack((planes[first] * planes[second])[None], taps)[0] - means[first] * means[second]
-        return map_mean((2.0 * mixed + _STABILITY) / (variances[first] + variances[second] + _STABILITY))
+    def blurred(pair: Integer[Array, " two"]) -> Plane:
+        return blurred_stack((with_one[pair[0]] * with_one[pair[1]])[None], taps)[0]
 
-    return lax.map(of_pair, jnp.array(pairs, jnp.int32))
+    products = [(i, count) for i in range(count)] + [(i, i) for i in range(count)] + pairs
+    blurs = lax.map(blurred, jnp.array(products, jnp.int32))
+
+    def of_pair(row: tuple[Integer[Array, " two"], Plane]) -> Float[Array, ""]:
+        (first, second), product = row
+        means, squares = ((blurs[at + first], blurs[at + second]) for at in (0, count))
+        variances = [square - mean * mean for square, mean in zip(squares, means, strict=True)]
+        shared = product - means[0] * means[1]
+        return map_mean((2.0 * shared + _STABILITY) / (variances[0] + variances[1] + _STABILITY))
+
+    return lax.map(of_pair, (jnp.array(pairs, jnp.int32), blurs[2 * count :]))
 
 
 def _of_patches(plane: Plane) -> Float[Array, " singular"]:
