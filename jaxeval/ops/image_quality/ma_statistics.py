@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float, Integer
 
 from jaxeval._arrays import contract
-from jaxeval.ops.image_quality._maths import filtered, map_mean, map_sum, order_statistic
+from jaxeval.ops.image_quality._maths import added, filtered, map_mean, map_sum, order_statistic
 from jaxeval.ops.image_quality.natural_scene import shape_of_ratio
 from jaxeval.ops.image_quality.resampling import cubic, resampled
 from jaxeval.ops.image_quality.windows import blurred_stack, gaussian_taps
@@ -76,16 +76,20 @@ def _of_transforms(plane: Plane) -> Float[Array, " six"]:
     count = down * across
     rest = coefficients - coefficients.mean(-1, keepdims=True)
     shape = _shape((rest * rest).sum(-1) / (size - 1.0), jnp.abs(rest).mean(-1))
-    members, least = _transform().members, np.array([_EVERY] + [_ORIENTED] * 3, np.float32)
-    sizes = members.sum(1, keepdims=True)
     absolute = jnp.abs(coefficients)
-    means = contract("ijk,gk->ijg", absolute, jnp.asarray(members / sizes))
-    rest = absolute[:, :, None] - means[..., None]
-    variances = contract("ijgk,gk->ijg", rest * rest, jnp.asarray(members / (sizes - 1.0)))
-    variation = jnp.sqrt(variances) / (means + jnp.asarray(least)[None, None])
-    apart = variation[..., 1:] - variation[..., 1:].mean(-1, keepdims=True)
-    directions = (apart * apart).sum(-1) / 2.0
-    values = jnp.stack([shape, variation[..., 0], directions])
+
+    def variation_of(group: tuple[Array, Array]) -> Plane:
+        members, least = group
+        number = members.sum()
+        mean = contract("ijk,k->ij", absolute, members / number)
+        rest = absolute - mean[..., None]
+        return jnp.sqrt(contract("ijk,k->ij", rest * rest, members / (number - 1.0))) / (mean + least)
+
+    groups = (jnp.asarray(_transform().members), jnp.array([_EVERY] + [_ORIENTED] * 3, jnp.float32))
+    every, *oriented = lax.map(variation_of, groups)  # one at a time, as each needs all coefficients again
+    mean = added(oriented) / 3.0
+    directions = added([(own - mean) ** 2 for own in oriented]) / 2.0
+    values = jnp.stack([shape, every, directions])
     tails = _means_of_tails(values, math.ceil(count * 0.1), count - int(count * 0.9) + 1)
     return jnp.stack([tails, jax.vmap(map_mean)(values)], axis=1).reshape(-1)
 
