@@ -60,15 +60,21 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(local_name(path)))
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
     """Writes a file all or nothing: a reader, or a run after a kill, sees the old content or the new.
+
+    Args:
+      path: of the file.
+      content: its bytes.
+      private: whether only the user may read it.
 
     Raises:
       OSError: it cannot be written; nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(temporary, "xb") as stream:
+        mode = 0o600 if private else 0o666
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -94,13 +100,18 @@ def check_writable(folder: str | Path) -> None:
         raise InputError(f"cannot write in the folder {str(folder)!r} ({reason}); choose another one") from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, private: bool = False) -> None:
     """Writes a file so that a reader, or a run after a kill, sees all of it or nothing.
+
+    Args:
+      path: of the file.
+      content: its bytes.
+      private: whether only the user may read it.
 
     Raises:
       InputError: the file cannot be written; the message names it.
     """
     try:
-        replace_file(path, content)
+        replace_file(path, content, private=private)
     except OSError as error:
         raise InputError(f"cannot write {str(path)!r} ({error.strerror}); choose another place") from error

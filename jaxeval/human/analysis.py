@@ -53,7 +53,7 @@ def analyse(
     fast_ms: float = 500.0,
     repeats: int = 1000,
     seed: int = 0,
-    on_error: OnError = "fail",
+    on_error: OnError | str = "fail",
     progress: Progress | None = None,
 ) -> HumanAnalysis:
     r"""What people's votes say of the systems, with intervals over other raters and other items.
@@ -437,10 +437,10 @@ def _needed(votes: Votes, parts: Sequence[Part]) -> tuple[VotesNeeded, ...]:
 def _warnings(read: Votes, kept: Votes, reports: Sequence[RaterReport], out: Sequence[str]) -> list[str]:
     found = []
     if read.bad:
-        noun = "row is" if len(read.bad) == 1 else "rows are"
+        noun = "row is no vote" if len(read.bad) == 1 else "rows are no votes"
         named = "; ".join(map(str, read.bad[:3]))
         more = "; and more, all of them in the record" if len(read.bad) > 3 else ""
-        found.append(f"{len(read.bad):,} {noun} no votes and left out: {named}{more}")
+        found.append(f"{len(read.bad):,} {noun} and left out: {named}{more}")
     if out:
         found.append(f"{_some(out)} left out, as asked; their votes count nowhere but in the table of raters")
     flagged_raters = [report.rater for report in reports if report.flags and report.rater not in out]

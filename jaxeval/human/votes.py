@@ -204,7 +204,7 @@ def read_votes(
     path: str | Path,
     *,
     systems: Sequence[str] | None = None,
-    on_error: OnError = "fail",
+    on_error: OnError | str = "fail",
 ) -> Votes:
     r"""Reads a file of votes.
 
@@ -232,8 +232,10 @@ def read_votes(
     return votes_of_table(table, systems=systems, on_error=on_error)
 
 
-def votes_of_table(table: Table, *, systems: Sequence[str] | None = None, on_error: OnError = "fail") -> Votes:
+def votes_of_table(table: Table, *, systems: Sequence[str] | None = None, on_error: OnError | str = "fail") -> Votes:
     """The votes of a table that is read already; arguments and errors as of `read_votes`."""
+    if on_error not in get_args(OnError):
+        raise InputError(f"on_error is {on_error!r}; choose from fail, skip")
     columns = _columns(table)
     design = _design(columns, table.path)
     rows = _Rows(columns, len(table), systems)
@@ -252,8 +254,6 @@ def votes_of_table(table: Table, *, systems: Sequence[str] | None = None, on_err
         more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
         noun = "row is no vote" if len(bad) == 1 else "rows are no votes"
         raise InputError(f"{table.path}: {len(bad):,} {noun}: {named}{more}; mend the file, or leave them out by skip")
-    if on_error not in ("fail", "skip"):
-        raise InputError(f"on_error is {on_error!r}; choose from fail, skip")
     return _collected(table, design, rows, bad)
 
 

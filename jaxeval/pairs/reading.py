@@ -1,12 +1,10 @@
 """What scoring with a reference and without have in common: the sets that were given, and their images' headers."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from jaxeval._arguments import Check, a_text, at_least, number, optional, path, several
 from jaxeval.errors import InputError, MissingPackageError
-from jaxeval.files import local_path
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, stored_image
 from jaxeval.pairs.batches import Task
 
@@ -26,27 +24,6 @@ def sets_given(name: str, distorted: Any) -> Any:
     if isinstance(distorted, Mapping):
         return {own: path(name, one) for own, one in distorted.items()}
     return several(path)(name, distorted)
-
-
-def named_sets(
-    given: str | Path | Sequence[str | Path] | Mapping[str, str | Path], what: str
-) -> list[tuple[str, Path]]:
-    """The sets that a user gave, by name; `what` one is, for messages.
-
-    Raises:
-      InputError: none is given, or one twice.
-    """
-    if isinstance(given, Mapping):
-        named = [(str(name), local_path(path)) for name, path in given.items()]
-    else:
-        several = [given] if isinstance(given, str | Path) else list(given)
-        named = [(str(path), local_path(path)) for path in several]
-    if not named:
-        raise InputError(f"no {what} was given; name at least one folder")
-    twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
-    if twice:
-        raise InputError(f"the {what} {twice[0]!r} is given twice")
-    return named
 
 
 def example_of(tasks: Sequence[Task]) -> dict[PixelLayout, str]:

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.images import PixelRules, decode_exact, open_video
+from jaxeval.images.matching import open_images
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
-from jaxeval.pairs.matching import open_images
 from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, file_names, fitted, png_bytes, shown, write_text

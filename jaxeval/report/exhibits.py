@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.images import PixelRules, decode_exact, open_video
+from jaxeval.images.matching import match_pairs, open_images, with_names
 from jaxeval.ops.image_quality import ssim_terms
 from jaxeval.pairs import PAIR_MEASURES, PairScores, PairsEvaluation
-from jaxeval.pairs.matching import match_pairs, open_images, with_names
 from jaxeval.pairs.settings import STORED_LUMA
 from jaxeval.pairs.videos import frame_name
 from jaxeval.report.drawing import FAINT, PAPER, coloured, file_names, fitted, png_bytes, safe_name, shown, write_text

@@ -14,8 +14,8 @@ from jaxeval.cli import main
 from jaxeval.errors import InputError
 from jaxeval.images import PixelRules, decode_exact, stored_image
 from jaxeval.images import report as notes_of
+from jaxeval.images.matching import match_pairs, open_images
 from jaxeval.pairs import score_pairs
-from jaxeval.pairs.matching import match_pairs, open_images
 from jaxeval.report import draw_exhibits
 
 pytestmark = pytest.mark.usefixtures("quickly_compiled")

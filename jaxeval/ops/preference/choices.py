@@ -300,21 +300,21 @@ _KINDS: dict[str, Callable[[Float[Array, "m n"]], _Local]] = {"first": _first, "
 
 @functools.partial(jax.jit, static_argnames=("kinds", "systems"))
 def _fitted(
-    rows: tuple[Int[Array, "m n"], ...],
-    *counts: Float[Array, "*b m"],
+    rows: tuple[Int[Array, "_ _"], ...],
+    *counts: Float[Array, "*b _"],
     penalty: Float[Array, ""],
     kinds: tuple[str, ...],
     systems: int,
 ) -> ChoiceFit:
-    def one(*counts: Float[Array, " m"]) -> ChoiceFit:
+    def one(*counts: Float[Array, " _"]) -> ChoiceFit:
         return _fit_one(rows, counts, penalty=jnp.asarray(penalty, counts[0].dtype), kinds=kinds, systems=systems)
 
     return (jax.vmap(one) if counts[0].ndim == 2 else one)(*counts)
 
 
 def _fit_one(
-    rows: tuple[Int[Array, "m n"], ...],
-    counts: tuple[Float[Array, " m"], ...],
+    rows: tuple[Int[Array, "_ _"], ...],
+    counts: tuple[Float[Array, " _"], ...],
     *,
     penalty: Float[Array, ""],
     kinds: tuple[str, ...],

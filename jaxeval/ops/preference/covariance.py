@@ -29,7 +29,7 @@ def pair_covariance(
     strengths: Numbers,
     tie: Numbers | float = float("nan"),
     *,
-    model: PairModel = "bradley-terry",
+    model: PairModel | str = "bradley-terry",
     clusters: Sequence[Numbers] = (),
     penalty: float = 0.0,
 ) -> Float[np.ndarray, "k k"]:

@@ -28,7 +28,7 @@ from jaxtyping import Array, Float
 
 from jaxeval.errors import InputError
 
-Scalar = Float[Array, ""]
+Values = Float[Array, "..."]
 PairModel = Literal["bradley-terry", "davidson", "rao-kupper", "thurstone", "glenn-david"]
 """Names of the models of paired comparisons."""
 
@@ -47,47 +47,47 @@ class Link:
     """
 
     name: PairModel
-    log_win: Callable[[Scalar, Scalar], Scalar]
-    log_tie: Callable[[Scalar, Scalar], Scalar] | None
+    log_win: Callable[[Values, Values], Values]
+    log_tie: Callable[[Values, Values], Values] | None
     start: float
     without_ties: float
     unit: str
 
 
-def _bradley_terry_win(d: Scalar, t: Scalar) -> Scalar:
+def _bradley_terry_win(d: Values, t: Values) -> Values:
     return jax.nn.log_sigmoid(d)
 
 
-def _davidson_norm(d: Scalar, t: Scalar) -> Scalar:
+def _davidson_norm(d: Values, t: Values) -> Values:
     return jnp.logaddexp(jnp.logaddexp(0.5 * d, -0.5 * d), t)
 
 
-def _davidson_win(d: Scalar, t: Scalar) -> Scalar:
+def _davidson_win(d: Values, t: Values) -> Values:
     return 0.5 * d - _davidson_norm(d, t)
 
 
-def _davidson_tie(d: Scalar, t: Scalar) -> Scalar:
+def _davidson_tie(d: Values, t: Values) -> Values:
     return t - _davidson_norm(d, t)
 
 
-def _rao_kupper_win(d: Scalar, t: Scalar) -> Scalar:
+def _rao_kupper_win(d: Values, t: Values) -> Values:
     return jax.nn.log_sigmoid(d - t)
 
 
-def _rao_kupper_tie(d: Scalar, t: Scalar) -> Scalar:
+def _rao_kupper_tie(d: Values, t: Values) -> Values:
     # (exp(2t) - 1) times both wins: the difference of two sigmoids without its cancellation.
     return 2.0 * t + jnp.log(-jnp.expm1(-2.0 * t)) + jax.nn.log_sigmoid(d - t) + jax.nn.log_sigmoid(-d - t)
 
 
-def _thurstone_win(d: Scalar, t: Scalar) -> Scalar:
+def _thurstone_win(d: Values, t: Values) -> Values:
     return log_ndtr(d)
 
 
-def _glenn_david_win(d: Scalar, t: Scalar) -> Scalar:
+def _glenn_david_win(d: Values, t: Values) -> Values:
     return log_ndtr(d - t)
 
 
-def _glenn_david_tie(d: Scalar, t: Scalar) -> Scalar:
+def _glenn_david_tie(d: Values, t: Values) -> Values:
     # In the lower tail, where the two normal shares differ in their leading digits; it is even in d.
     low = jnp.where(d > 0, -d, d)
     upper, lower = log_ndtr(low + t), log_ndtr(low - t)

@@ -19,6 +19,7 @@ from jaxeval.errors import InputError
 from jaxeval.ops.preference._newton import in_batches, in_float64
 
 _MOST_ROUNDS = 10_000
+_QUARTER = 0.25  # of the scores' deviation, below which no rater's is believed
 
 
 class OpinionFit(NamedTuple):
@@ -75,9 +76,10 @@ def fit_opinions(
       raters: how many there are, I.
       stimuli: how many there are, J.
       weights: of the scores, [N], or [B, N] for resamples that are fitted side by side; 1 by default.
-      least_inconsistency: what a rater's deviation counts as at least. A rater who is met exactly would count
-        infinitely much; by default it is the deviation that rounding to the scale's step leaves, step / sqrt(12), where
-        the step is the least difference of two scores.
+      least_inconsistency: what a rater's deviation counts as at least. The likelihood is infinite where qualities meet
+        one rater exactly, who then counts for everybody. By default it is the larger of what rounding to the scale's
+        step leaves, step / sqrt(12), where the step is the least difference of two scores, and of a quarter of the
+        deviation of all scores about plain means of stimuli and raters; SUREAL has 0.0001.
 
     Raises:
       InputError: shapes or numbers do not fit, or a score is not finite.
@@ -105,8 +107,7 @@ def fit_opinions(
     if each.ndim not in (1, 2) or each.shape[-1] != len(score) or not (np.isfinite(each).all() and (each >= 0).all()):
         raise InputError(f"weights have shape {each.shape}; give [N] or [B, N] numbers of 0 or more")
     if least_inconsistency is None:
-        levels = np.unique(score)
-        least_inconsistency = float(np.diff(levels).min()) / 12**0.5 if len(levels) > 1 else 1.0
+        least_inconsistency = _least_inconsistency(score, rater, stimulus)
     if not least_inconsistency > 0:
         raise InputError(f"least_inconsistency is {least_inconsistency}; give a positive number")
     with in_float64():
@@ -130,6 +131,16 @@ class _State(NamedTuple):
     variance: Float[Array, " i"]
     change: Float[Array, ""]
     rounds: Int[Array, ""]
+
+
+def _least_inconsistency(score: np.ndarray, rater: np.ndarray, stimulus: np.ndarray) -> float:
+    levels = np.unique(score)
+    if len(levels) < 2:
+        return 1.0
+    rest = score.copy()
+    for group in (stimulus, rater):
+        rest -= (np.bincount(group, rest) / np.maximum(np.bincount(group), 1))[group]
+    return max(float(np.diff(levels).min()) / 12**0.5, _QUARTER * float(rest.std()))
 
 
 @functools.partial(jax.jit, static_argnames=("raters", "stimuli"))

@@ -124,7 +124,7 @@ def pair_counts(
 
 @takes_arrays
 def fit_pairs(
-    wins: Numbers, ties: Numbers | None = None, *, model: PairModel = "bradley-terry", penalty: float = 0.0
+    wins: Numbers, ties: Numbers | None = None, *, model: PairModel | str = "bradley-terry", penalty: float = 0.0
 ) -> PairFit:
     """Strengths of K systems from counts of votes on pairs, by Newton's method.
 
@@ -168,7 +168,7 @@ def fit_pairs(
 
 @takes_arrays
 def outcome_probabilities(
-    strengths: Numbers, tie: Numbers | None = None, *, model: PairModel = "bradley-terry"
+    strengths: Numbers, tie: Numbers | None = None, *, model: PairModel | str = "bradley-terry"
 ) -> tuple[Float[AnyArray, "*b k k"], Float[AnyArray, "*b k k"]]:
     """What strengths say of each pair: the chance that the row's system wins, and that of a tie, [..., K, K] each.
 

@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
-from jaxeval.images import Item, open_source
 from jaxeval.images.formats import STORED_EXTENSIONS
+from jaxeval.images.opening import open_source
+from jaxeval.images.source import Item
 
 _NAMED = 3  # in messages
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -34,6 +35,27 @@ class Matching:
     name: str
     pairs: Mapping[str, tuple[Item, Item]]
     unmatched: tuple[str, ...]
+
+
+def named_sets(
+    given: str | Path | Sequence[str | Path] | Mapping[str, str | Path], what: str
+) -> list[tuple[str, Path]]:
+    """The sets that a user gave, by name; `what` one is, for messages.
+
+    Raises:
+      InputError: none is given, or one twice.
+    """
+    if isinstance(given, Mapping):
+        named = [(str(name), local_path(path)) for name, path in given.items()]
+    else:
+        several = [given] if isinstance(given, str | Path) else list(given)
+        named = [(str(path), local_path(path)) for path in several]
+    if not named:
+        raise InputError(f"no {what} was given; name at least one folder")
+    twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
+    if twice:
+        raise InputError(f"the {what} {twice[0]!r} is given twice")
+    return named
 
 
 class ImageSet(dict[str, Item]):

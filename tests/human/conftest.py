@@ -1,0 +1,22 @@
+"""The databases that the tests of studies use."""
+
+from collections.abc import Iterator
+
+import pytest
+from postgres_server import Postgres, binaries
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    server = Postgres(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """The URL of a new database; None for SQLite in the study's folder."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres").database()
