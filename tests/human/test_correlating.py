@@ -13,12 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judged_images import SYSTEMS, judged, write_analysis, write_judged, write_table
+from pair_folders import write_pairs
 from scipy import stats
+from simulated import opinion_rows, write
 
+import jaxeval
 from jaxeval.errors import InputError
-from jaxeval.human import HumanCorrelation, correlate
+from jaxeval.human import HumanCorrelation, analyse, correlate
 from jaxeval.human.values import read_human_values, read_scores
 from jaxeval.ops import agreement
+from jaxeval.pairs.files import save_scores
 
 DIRECTIONS = {"good": "higher", "error": "lower"}
 ROWS = judged()
@@ -38,15 +42,20 @@ def column(name: str, rows: list[dict[str, Any]] = ROWS) -> np.ndarray:
     return np.array([row[name] for row in rows], float)
 
 
+def scipys(name: str, x: Any, y: Any) -> float:
+    test: Any = getattr(stats, name)(x, y)
+    return float(test.statistic)
+
+
 def test_the_numbers_are_those_of_the_ops(found):
     items = np.repeat(np.arange(30), 3)
     reach = stats.t.ppf(0.975, 11) * 0.8 / math.sqrt(12)
     for one, sign in zip(found.metrics, (1, -1), strict=True):
         metric, human = column(one.metric), column("mos")
         assert (one.better, one.n) == (DIRECTIONS[one.metric], 90)
-        assert one.spearman.value == pytest.approx(sign * stats.spearmanr(metric, human).statistic, rel=1e-12)
-        assert one.kendall.value == pytest.approx(sign * stats.kendalltau(metric, human).statistic, rel=1e-12)
-        assert one.pearson.value == pytest.approx(sign * stats.pearsonr(metric, human).statistic, rel=1e-12)
+        assert one.spearman.value == pytest.approx(sign * scipys("spearmanr", metric, human), rel=1e-12)
+        assert one.kendall.value == pytest.approx(sign * scipys("kendalltau", metric, human), rel=1e-12)
+        assert one.pearson.value == pytest.approx(sign * scipys("pearsonr", metric, human), rel=1e-12)
         alone = agreement.spearman(sign * metric, human, clusters=items, repeats=200)
         assert (one.spearman.low, one.spearman.high) == alone.interval
         errors = agreement.prediction_errors(
@@ -81,12 +90,8 @@ def test_tests_of_independent_rows_are_of_turned_metrics(tmp_path):
     rows = [row for row in ROWS if row["system"] == "net"]
     found = correlate(*write_judged(tmp_path, rows), better=DIRECTIONS, repeats=50)
     good, error, human = column("good", rows), -column("error", rows), column("mos", rows)
-    r = [
-        stats.pearsonr(good, human).statistic,
-        stats.pearsonr(error, human).statistic,
-        stats.pearsonr(good, error).statistic,
-    ]
-    values = dict(zip(("first", "second", "between"), map(float, r), strict=True))
+    pairs = {"first": (good, human), "second": (error, human), "between": (good, error)}
+    values = {name: float(np.corrcoef(*pair)[0, 1]) for name, pair in pairs.items()}
     one = found.comparisons[0]
     assert one.meng == pytest.approx(agreement.meng_test(**values, count=30).p_value, rel=1e-9)
     assert one.williams == pytest.approx(agreement.williams_test(**values, count=30).p_value, rel=1e-9)
@@ -189,6 +194,31 @@ def test_an_analysis_has_items_and_systems(files, tmp_path):
     assert systems.warnings[0].startswith("metrics of a system are the means over its items in")
     averages = correlate(*files, better=DIRECTIONS, level="system", repeats=2)
     assert averages.metrics[0].pearson.value == pytest.approx(systems.metrics[0].pearson.value, rel=1e-12)
+
+
+def test_an_analysis_and_scores_that_jaxeval_made(tmp_path):
+    """Images are scored, opinions analysed, and both compared by the names that they have in their files."""
+    reference, *sets = write_pairs(tmp_path)
+    scored = jaxeval.score_pairs(reference, dict(zip(("S0", "S1"), sets, strict=True)), metrics="psnr,mae")
+    scored.save(tmp_path)
+    save_scores(scored.scores, tmp_path)
+    names = sorted({one.image for one in scored.scores})
+    rows = [
+        [vote, rater, names[int(item[1:])], system, score]
+        for vote, rater, item, system, score in opinion_rows((2.0, 4.0), raters=6, items=len(names), seed=0)
+    ]
+    votes = write(tmp_path / "votes.csv", ("vote", "rater", "item", "system", "score"), rows)
+    analysis = analyse(votes, repeats=20)
+    found = correlate(tmp_path / "scores.csv", analysis.save(tmp_path), unmatched="skip", repeats=20)
+    assert [(one.metric, one.better) for one in found.metrics] == [("psnr", "higher"), ("mae", "lower")]
+    values = {(one.image, one.set): one.values["psnr"] for one in scored.scores}
+    people = {(one.item, one.system): one.value for one in analysis.parts[0].items}
+    assert found.metrics[0].n == len(people) == len(values)
+    keys = list(people)
+    expected = scipys("spearmanr", [values[key] for key in keys], [people[key] for key in keys])
+    assert found.metrics[0].spearman.value == pytest.approx(expected, rel=1e-12)
+    systems = correlate(tmp_path / "scores.csv", tmp_path / "analysis.json", level="system", repeats=20)
+    assert systems.metrics[0].n == 2
 
 
 def test_an_analysis_of_several_questions_needs_one(tmp_path):
