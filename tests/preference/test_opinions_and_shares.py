@@ -78,11 +78,14 @@ def test_what_nobody_rated_is_not_a_number():
 def test_weights_are_repetitions():
     score, rater, stimulus, _ = scores(5, 12, 3)
     weights = np.random.default_rng(3).integers(0, 3, (9, len(score)))
-    step = {"least_inconsistency": 0.1}
-    found = preference.fit_opinions(score, rater, stimulus, raters=5, stimuli=12, weights=weights, **step)
+    found = preference.fit_opinions(
+        score, rater, stimulus, raters=5, stimuli=12, weights=weights, least_inconsistency=0.1
+    )
     for place in range(9):
         again = np.repeat(np.arange(len(score)), weights[place])
-        alone = preference.fit_opinions(score[again], rater[again], stimulus[again], raters=5, stimuli=12, **step)
+        alone = preference.fit_opinions(
+            score[again], rater[again], stimulus[again], raters=5, stimuli=12, least_inconsistency=0.1
+        )
         np.testing.assert_allclose(found.quality[place], alone.quality, rtol=1e-9)
 
 
