@@ -240,8 +240,7 @@ def _agreement(name: str, better: str | None, found: _Found, joined: Joined) -> 
 
 def _curve(errors: PredictionErrors) -> CurveAgreement:
     fit = errors.fit
-    if fit is None:
-        raise ValueError("errors without a curve")
+    assert fit is not None
     star, outliers = (None if one is None else _agreeing(one) for one in (errors.rmse_star, errors.outlier_ratio))
     pearson, rmse = _agreeing(errors.pearson), _agreeing(errors.rmse)
     return CurveAgreement(
