@@ -125,7 +125,8 @@ def create_study(
     Perceptual Evaluation of Generative Models", NeurIPS 2019 (real or fake).
 
     Example:
-      >>>       >>> import numpy as np
+      >>> import tempfile
+      >>> import numpy as np
       >>> from jaxeval.human import create_study
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     for system in ("early", "late"):
