@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,7 +22,7 @@ from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.human.access import hashed_code
 from jaxeval.human.blinding import degraded, display_pixels, noise, opaque_name, png
-from jaxeval.human.designs import check_design, places
+from jaxeval.human.designs import DESIGNS, check_design, places
 from jaxeval.human.prompts import Prompt, load_prompts
 from jaxeval.human.study import (
     DEGRADED,
@@ -35,7 +36,7 @@ from jaxeval.human.study import (
     StudyOptions,
 )
 from jaxeval.images import Item, PixelRules, stored_image
-from jaxeval.images.matching import ImageSet, match_pairs, named_sets, open_images, with_names
+from jaxeval.images.matching import ImageSet, match_pairs, named_sets, open_images, sets_given, with_names
 from jaxeval.progress import Progress
 from jaxeval.records import versions
 
@@ -58,6 +59,32 @@ _MOST_SYSTEMS = 1_000
 _NAMED = 3  # in messages
 
 
+def _list_of(one: _arguments.Check, form: str) -> _arguments.Check:
+    """A check of a list or tuple, and of each of its members."""
+
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{name} is {_arguments.shown(value)}; give {form}")
+        return [one(name, member) for member in value]
+
+    return check
+
+
+@_arguments.checked(
+    sets=sets_given,
+    out=_arguments.path,
+    design=_arguments.a_text(f"one of {', '.join(DESIGNS)}"),
+    reference=_arguments.optional(_arguments.path),
+    prompts=_arguments.optional(_arguments.path),
+    title=_arguments.optional(_arguments.a_text("a text")),
+    questions=_list_of(_arguments.a_text("a text"), "a list of texts"),
+    exposures=_arguments.optional(
+        _list_of(
+            _arguments.optional(_arguments.at_least(1, _LONGEST_EXPOSURE)),
+            "a list of milliseconds, and None for without limit",
+        )
+    ),
+)
 def create_study(
     sets: Sets,
     out: str | Path,
@@ -146,7 +173,6 @@ def create_study(
         raise InputError(f"sizes {sizes!r} is not known; choose 'equal' or 'any'")
     if unmatched not in ("error", "skip"):
         raise InputError(f"unmatched {unmatched!r} must be 'error' or 'skip'")
-    seed = _arguments.whole_number("seed", seed, 0)
     access = None
     if access_code is not None:
         _check_text("access code", access_code)
@@ -241,8 +267,6 @@ def _options(
     adaptive: float,
 ) -> StudyOptions:
     """The options as far as they can be checked before any image is seen; `trials` is 0 where it was not given."""
-    if isinstance(questions, str):
-        raise InputError(f"questions is {questions!r}; give a list of texts")
     if len(questions) > _MOST_QUESTIONS or len(set(questions)) < len(questions):
         raise InputError(f"give at most {_MOST_QUESTIONS} questions, each once")
     if n not in (3, 4):
@@ -255,9 +279,6 @@ def _options(
     if exposures is not None and design != "real-or-fake":
         raise InputError(f"exposures are of real-or-fake, not of {design}; leave them out")
     timed = tuple(DEFAULT_EXPOSURES if exposures is None else exposures) if design == "real-or-fake" else ()
-    for one in timed:
-        if one is not None:
-            _arguments.whole_number("exposure", one, 1, _LONGEST_EXPOSURE)
     if (design == "real-or-fake" and not timed) or len(set(timed)) < len(timed):
         raise InputError("give each exposure once, and at least one: milliseconds, or None for without limit")
     if break_every is not None:

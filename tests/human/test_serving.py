@@ -18,7 +18,7 @@ from human_studies import Served, an_answer, make_study, read_votes
 from jaxeval.cli import main
 from jaxeval.errors import InputError
 from jaxeval.human.export import export_votes
-from jaxeval.human.serving import is_loopback, serve
+from jaxeval.human.serving import _site, is_loopback, serve
 
 
 def test_from_the_start_to_the_end_by_a_signal(tmp_path):
@@ -113,6 +113,27 @@ def test_an_address_that_others_reach_is_said(tmp_path, monkeypatch):
     serve(study.folder, port=0, raters=1, url="https://rate.example.org/", say=said.append)
     assert any(line.startswith("  https://rate.example.org/r/") for line in said)
     assert not any("Only this machine" in line or "Other machines" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "asked", "own", "base"),
+    [
+        ("127.0.0.1", None, "localhost:8000", True, "http://127.0.0.1:8000"),
+        ("127.0.0.1", None, "127.0.0.1:8001", False, "http://127.0.0.1:8000"),
+        ("::1", None, "[::1]:8000", True, "http://[::1]:8000"),
+        ("0.0.0.0", None, "10.9.8.7:8000", True, "http://0.0.0.0:8000"),
+        ("0.0.0.0", None, "rebound.example:8000", False, "http://0.0.0.0:8000"),
+        ("127.0.0.1", "https://Rate.example.org/", "rate.example.org", True, "https://rate.example.org"),
+        ("127.0.0.1", "https://rate.example.org", "127.0.0.1:8000", True, "https://rate.example.org"),
+        ("127.0.0.1", "https://rate.example.org", "evil.example.org", False, "https://rate.example.org"),
+    ],
+)
+def test_under_which_names_a_server_may_be_asked(host, url, asked, own, base):
+    site, begin = _site(host, 8000, url)
+    assert site.is_own(asked) == own
+    assert begin == base
+    assert site.is_own_origin(f"http://{asked}", asked) == (url is None)
+    assert site.is_own_origin("https://rate.example.org", asked) == (url is not None)
 
 
 class Rater(threading.Thread):
