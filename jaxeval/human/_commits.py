@@ -57,9 +57,10 @@ class Committer:
         return done
 
     def close(self) -> None:
-        """Ends once all work is done."""
-        self._closed.set()
-        self._queue.put(None)
+        """Ends once all work is done; where it has ended, nothing is done."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
