@@ -131,7 +131,7 @@ def create_study(
       n: images at once of "best-of-n", 3 or 4.
       exposures: milliseconds for which "real-or-fake" shows an image, None for without limit.
       trials: comparisons (or images) of a session; by default all there are, at most 50.
-      repeats: share of them that is asked again, for the rater's own consistency.
+      repeats: share of them, at most half, that is asked again, for the rater's own consistency.
       checks: share of them by which attention checks are added, whose answer is known: an image beside a spoilt copy
         ("2afc"), one image of n that is not spoilt ("best-of-n"), a spoilt image ("mos"), noise ("real-or-fake").
       break_every: after how many answers a break is offered; None for never.
@@ -271,9 +271,9 @@ def _options(
         raise InputError(f"give at most {_MOST_QUESTIONS} questions, each once")
     if n not in (3, 4):
         raise InputError(f"n is {_arguments.shown(n)}; best-of-n shows 3 or 4 images at once")
-    for name, share in (("repeats", repeats), ("checks", checks), ("adaptive", adaptive)):
-        if not 0 <= float(_arguments.number(name, share)) <= 1:
-            raise InputError(f"{name} is {share}; give a share from 0 to 1")
+    for name, share, most in (("repeats", repeats, 0.5), ("checks", checks, 1), ("adaptive", adaptive, 1)):
+        if not 0 <= float(_arguments.number(name, share)) <= most:
+            raise InputError(f"{name} is {share}; give a share from 0 to {most}")
     if adaptive and design != "2afc":
         raise InputError(f"pairs are chosen adaptively in 2afc, not in {design}; leave adaptive out")
     if exposures is not None and design != "real-or-fake":

@@ -184,7 +184,7 @@ def test_prompts_in_another_encoding_are_refused(tmp_path):
         ({"design": "2afc", "exposures": [100]}, "exposures are of real-or-fake"),
         ({"design": "real-or-fake", "exposures": []}, "at least one"),
         ({"design": "real-or-fake", "exposures": [0]}, "exposures is 0"),
-        ({"repeats": 1.5}, "repeats is 1.5"),
+        ({"repeats": 0.6}, "repeats is 0.6; give a share from 0 to 0.5"),
         ({"checks": -0.1}, "checks is -0.1"),
         ({"trials": 19}, "19 trials for a rater are more than the 18 different ones"),
         ({"trials": 0}, "trials is 0"),
