@@ -210,29 +210,38 @@ def _consistency(votes: Votes) -> Finding | None:
 
 
 def _agreement(votes: Votes, *, repeats: int, seed: int) -> list[Finding]:
-    """Krippendorff's alpha of the raters, and for opinion scores by its ordinal and interval distances."""
+    """How much raters agree: alpha, and Fleiss' kappa of answers without an order or Kendall's W of scores."""
     table, levels, what = _table(votes)
     if table is None:
         return []
-    found = []
-    for level in levels:
-        one = agreement.krippendorff_alpha(table, level=level, repeats=repeats, seed=seed)
-        if np.isnan(one.value):
-            continue
-        low, high = one.interval
-        known = not (np.isnan(low) or np.isnan(high))
-        found.append(
-            Finding(
-                f"alpha, {level}",
-                one.value,
-                low if known else None,
-                high if known else None,
-                None,
-                one.items,
-                f"Krippendorff's alpha over {what}, 1 for full agreement and 0 for that of chance",
-            )
+    options = {"repeats": repeats, "seed": seed}
+    found = [
+        _coefficient(
+            f"alpha, {level}",
+            agreement.krippendorff_alpha(table, level=level, **options),
+            f"Krippendorff's alpha over {what}, 1 for full agreement and 0 for that of chance",
         )
-    return found
+        for level in levels
+    ]
+    if "nominal" in levels:
+        answers = np.unique(table[~np.isnan(table)])
+        counts = np.stack([(table == answer).sum(1) for answer in answers], axis=1)
+        kappa = agreement.fleiss_kappa(counts, **options)
+        found.append(_coefficient("kappa", kappa, f"Fleiss' kappa over {what}, raters not told apart"))
+    else:
+        heard = table[:, ~np.isnan(table).all(0)]
+        if heard.shape[1] > 1 and (~np.isnan(heard).any(1)).sum() > 1:
+            w = agreement.kendall_w(heard, **options)
+            found.append(_coefficient("W", w, f"Kendall's W over {what} that all rated, 1 for one order, 0 for none"))
+    return [one for one in found if one is not None]
+
+
+def _coefficient(name: str, found: agreement.RaterAgreement, meaning: str) -> Finding | None:
+    if np.isnan(found.value):
+        return None
+    low, high = found.interval
+    known = not (np.isnan(low) or np.isnan(high))
+    return Finding(name, found.value, low if known else None, high if known else None, None, found.items, meaning)
 
 
 def _table(votes: Votes) -> tuple[np.ndarray | None, tuple[str, ...], str]:

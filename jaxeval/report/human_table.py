@@ -28,7 +28,7 @@ def print_analysis(analysis: HumanAnalysis, console: Console) -> None:
     left_out = [f"{format_count(votes['skipped'])} skipped"] if votes["skipped"] else []
     left_out += [f"{format_count(len(votes['bad']))} that are no votes"] if votes["bad"] else []
     rest = f"; {' and '.join(left_out)} of its {format_count(votes['rows'])} rows" if left_out else ""
-    console.print(Text(f"{votes['path']}: {format_count(votes['used'])} votes{rest}", "dim"), soft_wrap=True)
+    console.print(Text(f"{votes['path']}: {format_count(votes['used'])} votes{rest}", "dim"))
     print_warnings(analysis.warnings, console)
 
 
