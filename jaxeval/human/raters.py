@@ -127,9 +127,11 @@ def same_answer(votes: Votes, first: np.ndarray, second: np.ndarray) -> Bool[np.
     """Whether answers say the same, wherever things stood on the screen; opinion scores within one point."""
     answers = votes.answers
     if isinstance(answers, PairAnswers):
-        winner = np.where(answers.outcome > 0, answers.left, answers.right)
-        winner = np.where(answers.outcome == 0, -1, winner)
-        return winner[first] == winner[second]
+        winners = []
+        for rows in (first, second):
+            winner = np.where(answers.outcome[rows] > 0, answers.left[rows], answers.right[rows])
+            winners.append(np.where(answers.outcome[rows] == 0, -1, winner))
+        return winners[0] == winners[1]
     if isinstance(answers, ChoiceAnswers):
         return answers.best[first] == answers.best[second]
     if isinstance(answers, OpinionAnswers):

@@ -5,6 +5,7 @@ Liang, Zeger, "Longitudinal data analysis using generalized linear models", Biom
 Miller, "Robust inference with multiway clustering", Journal of Business and Economic Statistics 29, 2011.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -67,8 +68,9 @@ def pair_covariance(
     first, second, outcome = (np.asarray(one) for one in (first, second, outcome))
     counts = pair_counts(first, second, outcome, systems=systems)
     with in_float64():
-        curvature = np.asarray(curvature_of(counts, strengths, tie, penalty, link))
-        slopes = np.asarray(_slopes(jnp.asarray(strengths), jnp.asarray(tie), link))
+        fitted = jnp.asarray(strengths), jnp.asarray(tie)
+        curvature = np.asarray(curvature_of(*map(jnp.asarray, counts), *fitted, penalty, link=link))
+        slopes = np.asarray(_slopes(*fitted, link=link))
     kinds = {1: 0, 0: 1, -1: 2}
     kind = np.array([kinds[-1], kinds[0], kinds[1]])[outcome + 1]
     of_d, of_t = slopes[0][first, second, kind], slopes[1][first, second, kind]
@@ -159,7 +161,8 @@ def _covariance(
     return max((both, *found), key=np.trace)
 
 
-def _slopes(strengths: jax.Array, tie: jax.Array, link: Link) -> jax.Array:
+@functools.partial(jax.jit, static_argnames=("link",))
+def _slopes(strengths: jax.Array, tie: jax.Array, *, link: Link) -> jax.Array:
     """Slopes of log chances in the difference and in the parameter of ties: [2, K, K, 3], of win, tie, loss."""
     d = strengths[:, None] - strengths[None, :]
     known = ~jnp.isnan(tie)

@@ -347,15 +347,21 @@ def _fit_one(wins: Float[Array, "k k"], ties: Float[Array, "k k"], penalty: Floa
     return PairFit(strengths, tie, log_likelihood(found.point), found.steps, found.converged)
 
 
+@functools.partial(jax.jit, static_argnames=("link",))
 def curvature_of(
-    counts: PairCounts, strengths: Float[np.ndarray, " k"], tie: float, penalty: float, link: Link
+    wins: _Counts,
+    ties: _Counts,
+    strengths: Float[Array, " k"],
+    tie: Float[Array, ""],
+    penalty: float | Float[Array, ""],
+    *,
+    link: Link,
 ) -> Float[Array, "p p"]:
     """The information of votes at strengths and, last, at the parameter of ties, which has none where it has no say."""
-    wins, ties = (jnp.asarray(one) for one in counts)
     if link.log_tie is None:
         wins, ties = wins + 0.5 * ties, jnp.zeros_like(ties)
     known = ~jnp.isnan(tie)
-    point = jnp.concatenate([jnp.asarray(strengths), jnp.where(known, tie, link.without_ties)[None]])
+    point = jnp.concatenate([strengths, jnp.where(known, tie, link.without_ties)[None]])
     return _derivatives(point, wins=wins, ties=ties, penalty=jnp.asarray(penalty), link=link, drawn=known)[1]
 
 
