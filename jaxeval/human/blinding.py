@@ -6,8 +6,8 @@ import secrets
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
+from jaxeval._packages import needed
 from jaxeval.errors import InputError
 from jaxeval.images import Item, PixelRules, decode_exact
 
@@ -44,7 +44,8 @@ def png(pixels: UInt8[np.ndarray, "h w c"]) -> bytes:
     """The pixels as a PNG file: header, pixels and end, and no other chunk."""
     stream = io.BytesIO()
     plain = np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    Image.fromarray(plain).save(stream, "PNG")
+    image = needed("PIL.Image", "writing images", package="pillow")
+    image.fromarray(plain).save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from default_values import Default, Example, assert_complete, assert_default, defaults_of
+from nrqm_models import one_split
 from photographs import photograph
 
 import jaxeval.ops.image_quality as iq
@@ -64,6 +65,7 @@ def of_one(side: int) -> dict[str, Default]:
 
 
 NIQE = iq.NiqeModel(mean=np.zeros(36), covariance=np.eye(36), convention="matlab")
+NRQM = iq.NrqmModel(forests=(one_split(1, 0.5, 2.0, 7.0),) * 3, linear=np.ones(4))
 BRISQUE = iq.BrisqueModel(
     low=np.zeros(36), high=np.ones(36), support=np.eye(36)[:5], coefficients=np.ones(5), gamma=0.01, rho=0.0,
     convention="matlab",
@@ -142,6 +144,9 @@ DEFAULTS = {
         },
     ),
     "mse": Example(iq.mse, images(9, 12), OF_PIXELS),
+    "perceptual_index": Example(
+        iq.perceptual_index, {**alone(205, 201), "model": NRQM, "niqe_model": NIQE}, {"crop_border": Default(4, (3,))}
+    ),
     "niqe": Example(iq.niqe, {**clipped(193), "model": NIQE}, {"flat_pixels": FLAT_PIXELS, **of_one(193)}),
     "niqe_features": Example(
         iq.niqe_features,
