@@ -154,7 +154,7 @@ def wait_for(driver: webdriver.Chrome, *phases: str) -> None:
 
 def press(driver: webdriver.Chrome, key: str) -> None:
     """Presses a key anywhere."""
-    driver.switch_to.active_element.send_keys(key)
+    webdriver.ActionChains(driver).send_keys(key).perform()
 
 
 def shots(driver: webdriver.Chrome, name: str, link: str, window: str, dark: bool) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 const FIXATION = 700;
 const COARSEST = 64;  // squares of noise, in pixels of the mask
 const MOST_SIDE = 384;
+const CONTRAST = 110;  // levels for a sum of one, of whose squares the standard deviation is 0.76
 
 // The time of the next frame.
 export function frame() {
@@ -50,25 +51,28 @@ export function masked(holder, width, height) {
   holder.append(mask);
 }
 
-// Coloured noise of squares of all sizes, so that it masks coarse and fine structure.
+// Coloured noise of squares of all sizes, each as strong as the others, so that it masks coarse and fine structure.
 function noise(width, height) {
   const shrink = Math.min(1, MOST_SIDE / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * shrink));
   canvas.height = Math.max(1, Math.round(height * shrink));
-  const context = canvas.getContext("2d");
-  const part = document.createElement("canvas");
-  for (let side = COARSEST, level = 1; side >= 1; side /= 2, level += 1) {
-    part.width = Math.ceil(canvas.width / side);
-    part.height = Math.ceil(canvas.height / side);
-    const squares = new ImageData(part.width, part.height);
-    for (let place = 0; place < squares.data.length; place += 1) {
-      squares.data[place] = place % 4 === 3 ? 255 : 256 * Math.random();
+  const sums = new Float32Array(canvas.width * canvas.height * 3);
+  for (let side = COARSEST; side >= 1; side /= 2) {
+    const columns = Math.ceil(canvas.width / side);
+    const squares = Float32Array.from({ length: columns * Math.ceil(canvas.height / side) * 3 }, () => Math.random() - 0.5);
+    for (let y = 0, place = 0; y < canvas.height; y += 1) {
+      const row = Math.floor(y / side) * columns;
+      for (let x = 0; x < canvas.width; x += 1) {
+        const square = 3 * (row + Math.floor(x / side));
+        for (let colour = 0; colour < 3; colour += 1, place += 1) sums[place] += squares[square + colour];
+      }
     }
-    part.getContext("2d").putImageData(squares, 0, 0);
-    context.imageSmoothingEnabled = false;
-    context.globalAlpha = 1 / level ** 0.7;
-    context.drawImage(part, 0, 0, part.width * side, part.height * side);
   }
+  const image = new ImageData(canvas.width, canvas.height);
+  for (let place = 0, from = 0; place < image.data.length; place += 1) {
+    image.data[place] = place % 4 === 3 ? 255 : 128 + CONTRAST * sums[from++];
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }

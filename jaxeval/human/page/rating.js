@@ -34,6 +34,7 @@ function enter(next) {
   if (tools.skip) {
     tools.skip.setAttribute("aria-disabled", String(blocked && next !== "broken"));
     tools.undo.setAttribute("aria-disabled", String(!canUndo()));
+    tools.undo.toggleAttribute("data-off", !state.undo && !trial?.best);  // not while an answer is on its way
     tools.comment.setAttribute("aria-disabled", String(blocked && next !== "broken"));
     tools.zoom.setAttribute("aria-disabled", String(!stage.zoomable));
   }
@@ -84,7 +85,7 @@ function furnish() {
   });
   at("answers").replaceChildren(...choices.map((choice) => choice.element));
   at("answers").dataset.design = study.design;
-  if (study.design === "best-of-n") {
+  if (study.design === "best-of-n" && study.questions.length) {
     const step = document.createElement("p");
     step.id = "step";
     at("answers").prepend(step);
@@ -97,6 +98,7 @@ function furnish() {
     zoom: button("Zoom", "Z", () => stage.zoomOn()),
     help: button("Help", "?", openHelp),
   };
+  tools.zoom.hidden = timed();
   for (const [name, element] of Object.entries(tools)) element.dataset.tool = name;
   at("tools").replaceChildren(...Object.values(tools));
   at("comment").maxLength = study.longest_comment;
@@ -104,9 +106,16 @@ function furnish() {
   for (const list of [at("keys"), at("help-keys")]) list.replaceChildren(...explained());
 }
 
+// Whether every image is gone before anyone could zoom.
+function timed() {
+  return study.exposures.length > 0 && !study.exposures.includes(null);
+}
+
 // What each key does, for the start and for help.
 function explained() {
-  const rows = choices.map((choice) => [choice.keys.slice(0, choice.place ? 2 : 1).map(hints), choice.label]);
+  const rows = choices.map((choice) => (choice.stacked
+    ? [choice.keys.slice(0, 2).map(hints), `${choice.label}, or ${choice.stacked.toLowerCase()}`]
+    : [[hints(choice.keys[0])], choice.label]));
   if (study.design === "best-of-n") {
     const letters = choices.map((choice) => choice.label);
     rows.splice(0, rows.length, [[letters[0], "…", letters.at(-1)], "The best image, then the worst"]);
@@ -116,7 +125,7 @@ function explained() {
     [["U", "⌫"], "Undo: take the last answer back"],
     [[design(study).comment.toUpperCase()], "Comment"],
   );
-  if (study.exposures.every((one) => one === null)) {
+  if (!timed()) {
     rows.push([["Z"], "Zoom; also wheel, pinch, + and −"], [["Shift", "←→↑↓"], "Move what is zoomed; also drag"]);
   }
   rows.push([["?"], "Help and instructions"]);
@@ -335,10 +344,9 @@ function choose(choice) {
 function step() {
   if (study.design !== "best-of-n") return;
   const worst = trial.best !== null;
-  at("step").textContent = worst ? "Worst" : "Best";
-  at("step").dataset.step = worst ? "worst" : "best";
-  if (!study.questions.length) at("questions").firstChild.textContent = design(study).asks(worst ? "worst" : "best");
-  else at("spoken").textContent = worst ? "Now the worst" : "First the best";
+  // The page's own question says it; beside a question of the study it is said by the answers.
+  if (study.questions.length) at("step").textContent = worst ? "Worst" : "Best";
+  else at("questions").firstChild.textContent = design(study).asks(worst ? "worst" : "best");
   for (const choice of choices) {
     choice.taken = choice.place === trial.best;
     choice.element.dataset.chosen = choice.taken ? "best" : "";

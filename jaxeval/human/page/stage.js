@@ -62,10 +62,10 @@ function sources(trial) {
 // The ways to divide images into rows that keep their order; a reference is in their row, or has one of its own above.
 function divisions(images, referenced) {
   const found = [];
-  for (let columns = images; columns >= 1; columns -= 1) {
-    const rows = Array.from({ length: Math.ceil(images / columns) }, (_, row) => Math.min(columns, images - row * columns));
-    if (found.some((one) => one.length === rows.length)) continue;
-    found.push(rows);
+  for (let rows = 1; rows <= images; rows += 1) {
+    const columns = Math.ceil(images / rows);
+    if (Math.ceil(images / columns) !== rows) continue;
+    found.push(Array.from({ length: rows }, (_, row) => Math.min(columns, images - row * columns)));
   }
   return referenced ? [[images + 1], ...found.map((rows) => [1, ...rows])] : found;
 }
