@@ -65,6 +65,7 @@ _OPS: dict[str, _Op] = {
     "brisque_features": _Op(_of(quality.brisque_features), 64, 2e-3, 1),
     "niqe_features": _Op(_of(quality.niqe_features), 193, 2e-3, 1),
     "ilniqe_features": _Op(_of(quality.ilniqe_features), 193, 2e-3, 1),
+    "nrqm_features": _Op(_of(quality.nrqm_features), 84, 2e-3, 1),
     "iw_ssim": _Op(_of(quality.iw_ssim), 161),
 }
 _OPS |= {
@@ -73,7 +74,7 @@ _OPS |= {
     if not measure.weights and (name := measure.name.replace("-", "_")) in quality.__all__ and name not in _OPS
 }
 
-_SLOW = ("brisque_features", "ilniqe_features", "iw_ssim", "niqe_features")  # to compile
+_SLOW = ("brisque_features", "ilniqe_features", "iw_ssim", "niqe_features", "nrqm_features")  # to compile
 
 
 def comparisons(scale: str) -> Iterator[Comparison]:

@@ -3,9 +3,9 @@
 IQA-PyTorch keeps what the authors' code (MATLAB, mostly) gives on five pairs of TID2013 beside the images: FOLDER is
 its `ResultsCalibra`, with `ref_dir` and `dist_dir`. The images are not part of jaxeval, the numbers are in this file.
 Colour images are seen as gray as there, by MATLAB's rgb2gray in whole numbers, by the ops whose original takes gray.
-NIQE, IL-NIQE and BRISQUE need `jaxeval weights download niqe-authors`, `ilniqe` and `brisque-authors`; without them
-they are left out. The page that this writes is kept as docs/image_quality_published.md; it ends with
-benchmarks/results/image_quality_elsewhere.md, values of other images that were measured by hand.
+NIQE, IL-NIQE, NRQM, PI and BRISQUE need `jaxeval weights download niqe-authors`, `ilniqe`, `nrqm` and
+`brisque-authors`, and are left out without. The page that this writes is kept as docs/image_quality_published.md; it
+ends with benchmarks/results/image_quality_elsewhere.md, values of other images that were measured by hand.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from jaxeval.errors import WeightsMissingError
-from jaxeval.extractors import load_brisque, load_ilniqe, load_niqe
+from jaxeval.extractors import load_brisque, load_ilniqe, load_niqe, load_nrqm
 from jaxeval.files import local_path
 from jaxeval.ops import image_quality as iq
 
@@ -56,6 +56,15 @@ def _niqe(x: Any, *, data_range: float, colour: iq.Colour) -> Any:
 
 def _ilniqe(x: Any, *, data_range: float) -> Any:
     return iq.ilniqe(x, model=load_ilniqe(), data_range=data_range)
+
+
+def _nrqm(x: Any, *, data_range: float) -> Any:
+    return iq.nrqm(x, model=load_nrqm(), data_range=data_range)
+
+
+def _perceptual_index(x: Any, *, data_range: float) -> Any:
+    models = {"model": load_nrqm(), "niqe_model": load_niqe(convention="matlab")}
+    return iq.perceptual_index(x, **models, data_range=data_range)
 
 
 def _brisque(x: Any, *, data_range: float, colour: iq.Colour) -> Any:
@@ -108,6 +117,16 @@ PUBLISHED = (
         "ilniqe",
         "the authors' IL-NIQE",
         (113.4801, 23.9968, 19.9750, 22.4493, 56.6721),
+        4,
+        gray=False,
+        alone=True,
+    ),
+    Published(_nrqm, "nrqm", "the authors' NRQM", (1.3894, 8.9394, 8.9735, 6.8290, 6.3120), 4, gray=False, alone=True),
+    Published(
+        _perceptual_index,
+        "perceptual_index",
+        "the PIRM challenge's code",
+        (11.9235, 3.0720, 2.6180, 2.8074, 6.7713),
         4,
         gray=False,
         alone=True,

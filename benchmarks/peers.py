@@ -20,6 +20,9 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "pytorch_msssim": ("pytorch_msssim", "torch"),
     "dm-pix": ("dm_pix",),
     "Pillow": ("PIL",),
+    "choix": ("choix",),
+    "evalica": ("evalica", "pandas"),
+    "arena-rank": ("arena_rank", "pandas"),
 }
 
 
@@ -34,7 +37,7 @@ def version(contender: str) -> str | None:
     if contender not in PACKAGES:
         return None
     module = PACKAGES[contender][0]
-    name = {"sklearn": "scikit-learn", "PIL": "pillow"}.get(module, module)
+    name = {"sklearn": "scikit-learn", "PIL": "pillow", "arena_rank": "arena-rank"}.get(module, module)
     try:
         return f"{name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jaxeval import distributed as distributed
     from jaxeval import evaluation as evaluation
     from jaxeval import extractors as extractors
+    from jaxeval import human as human
     from jaxeval import images as images
     from jaxeval import metrics as metrics
     from jaxeval import ops as ops
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from jaxeval.pairs import score_images as score_images
     from jaxeval.pairs import score_pairs as score_pairs
 
-_ROOMS = ("distributed", "evaluation", "extractors", "images", "metrics", "ops", "pairs")
+_ROOMS = ("distributed", "evaluation", "extractors", "human", "images", "metrics", "ops", "pairs")
 _FUNCTIONS = {
     "compare": "evaluation",
     "evaluate": "evaluation",
@@ -44,6 +45,7 @@ __all__ = [
     "explain",
     "extractors",
     "features",
+    "human",
     "images",
     "metrics",
     "ops",

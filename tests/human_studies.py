@@ -119,15 +119,15 @@ class Served:
 
     def _until(self, beginning: str, seconds: float = 60) -> list[str]:
         assert self.process.stdout is not None
-        lines, last = [], time.monotonic() + seconds
-        while not (lines and lines[-1].startswith(beginning)):
+        text, last = "", time.monotonic() + seconds
+        while not any(line.startswith(beginning) for line in text.split("\n")[:-1]):
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, last - time.monotonic()))
-            line = self.process.stdout.readline() if ready else ""
-            if not line:
+            more = os.read(self.process.stdout.fileno(), 65536).decode() if ready else ""
+            if not more:
                 self.process.kill()
-                raise AssertionError(f"the server did not start: {lines} {self.process.communicate()[1]}")
-            lines.append(line.rstrip("\n"))
-        return lines
+                raise AssertionError(f"the server did not start: {text} {self.process.communicate()[1]}")
+            text += more
+        return text.splitlines()
 
     @property
     def port(self) -> int:

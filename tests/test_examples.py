@@ -20,6 +20,7 @@ EXAMPLES = {
 FACES = (
     "jaxeval",
     "jaxeval.evaluation",
+    "jaxeval.human",
     "jaxeval.pairs",
     "jaxeval.ops",
     "jaxeval.ops.agreement",

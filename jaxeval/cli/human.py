@@ -2,6 +2,7 @@
 
 import click
 
+from jaxeval.cli.human_analyse import analyse
 from jaxeval.cli.human_collect import collect
 from jaxeval.cli.human_correlate import correlate
 from jaxeval.cli.human_export import export
@@ -13,5 +14,5 @@ def human() -> None:
     """Judgements of people: make a study, serve it to raters, export their votes, and say what these say."""
 
 
-for command in (collect, serve, export, correlate):
+for command in (collect, serve, export, analyse, correlate):
     human.add_command(command)

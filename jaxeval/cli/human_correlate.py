@@ -65,9 +65,9 @@ def correlate(
     """Say how well the metrics of SCORES agree with the people of HUMAN.
 
     SCORES is scores.csv of `jaxeval pairs` or `score`, result.json of `jaxeval evaluate`, or a table (.csv, .tsv,
-    .jsonl, .parquet) with a column item or system, or both, and a column for each metric. HUMAN is analysis.json of `jaxeval
-    human analyse`, or a table with the same names and a column value, mos, score, strength or win_rate; larger is
-    better. Correlations are of metrics turned so that more is better.
+    .jsonl, .parquet) with a column item or system, or both, and a column for each metric. HUMAN is analysis.json of
+    `jaxeval human analyse`, or a table with the same names and a column value, mos, score, strength or win_rate; larger
+    is better. Correlations are of metrics turned so that more is better.
     """
     from jaxeval.files import check_writable
     from jaxeval.human import correlate as correlate_files

@@ -69,9 +69,10 @@ def _print(rows: Any) -> None:
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("name", "state", "description", "licence", "sha256", "size"):
+    for heading in ("name", "state", "description", "licence", "checked by", "sha256", "size"):
         table.add_column(heading)
     for row in rows:
         size = "" if not row.bytes else f"{row.bytes / 1e6:.1f} MB"
-        table.add_row(row.name, row.state, row.description, row.licence, (row.sha256 or "")[:12], size)
+        checked = "" if row.state == "custom" else row.checksum
+        table.add_row(row.name, row.state, row.description, row.licence, checked, (row.sha256 or "")[:12], size)
     output_console().print(table)

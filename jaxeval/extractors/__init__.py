@@ -13,6 +13,7 @@ from jaxeval.extractors.quality_models import (
     load_brisque,
     load_ilniqe,
     load_niqe,
+    load_nrqm,
     load_score_head,
 )
 from jaxeval.extractors.registry import extractor_names, load_extractor, load_trunk, trunk_names
@@ -45,6 +46,7 @@ __all__ = [
     "load_ilniqe",
     "load_lpips",
     "load_niqe",
+    "load_nrqm",
     "load_score_head",
     "load_trunk",
     "lpips_names",

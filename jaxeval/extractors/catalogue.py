@@ -14,7 +14,7 @@ from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan
 from jaxeval.extractors.clip_towers import from_hugging_face as clip_from_hugging_face
 from jaxeval.extractors.known_weights import KnownFile, KnownWeights, Layout
 from jaxeval.extractors.networks import NETWORKS
-from jaxeval.extractors.quality_files import package_ranges, read_ilniqe, read_libsvm, read_niqe, read_ranges
+from jaxeval.extractors.quality_files import package_ranges, read_ilniqe, read_libsvm, read_niqe, read_nrqm, read_ranges
 from jaxeval.extractors.squeezenet import SQUEEZENET
 from jaxeval.extractors.vgg import VGG19
 from jaxeval.tensor_files import read_tensors
@@ -24,6 +24,8 @@ _LIVE = "https://raw.githubusercontent.com/utlive"
 _LIVE_BRISQUE = f"{_LIVE}/BRISQUE/2e2a5ac04cd4b73ac0f5867de5b974581fa2d4d2/MATLAB"
 # A port that carries the file of the authors' own release.
 _IL_NIQE = "https://raw.githubusercontent.com/IceClear/IL-NIQE/57e9dfa2378a316e7e0eba3a9cfb5e91d1ece491"
+# The authors' own repository; the file is too large for what mirrors keep of it.
+_NRQM = "https://raw.githubusercontent.com/chaoma99/sr-metric/51218dbd5a1a5827cec9259b2fe0024b0b8702d4"
 _LPIPS_MAPS = {
     "alex": (64, 192, 384, 256, 256),
     "vgg": (64, 128, 256, 512, 512),
@@ -160,6 +162,17 @@ CATALOGUE = {
             bytes=2_764_281,
             shapes=dict,
             read=read_ilniqe,
+        ),
+        KnownWeights(
+            name="nrqm",
+            description="NRQM, its authors' regression forests",
+            licence="MIT",
+            source=f"{_NRQM}/model.mat",
+            sha256="",
+            bytes=0,
+            shapes=dict,
+            read=read_nrqm,
+            git_blob="a852aefb6a49e52703044fee4fa60c3f5b8d5adc",
         ),
         KnownWeights(
             name="brisque",

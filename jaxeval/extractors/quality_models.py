@@ -22,7 +22,15 @@ from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.catalogue import CATALOGUE, tensors_of
 from jaxeval.extractors.clip import Clip
-from jaxeval.extractors.quality_files import BRISQUE_WEIGHTS, NIQE_NAMES, NIQE_WEIGHTS, read_ilniqe, read_niqe
+from jaxeval.extractors.quality_files import (
+    BRISQUE_WEIGHTS,
+    NIQE_NAMES,
+    NIQE_WEIGHTS,
+    nrqm_model,
+    read_ilniqe,
+    read_niqe,
+    read_nrqm,
+)
 from jaxeval.extractors.store import WeightsStore
 from jaxeval.files import local_path
 from jaxeval.ops.image_quality import (
@@ -32,13 +40,14 @@ from jaxeval.ops.image_quality import (
     IlniqeModel,
     NiqeConvention,
     NiqeModel,
+    NrqmModel,
 )
 from jaxeval.ops.image_quality.batches import check_choice
 from jaxeval.tensor_files import read_tensors
 
 Activation = Literal["none", "relu"]
 
-_LARGEST_MODEL = 64 * 2**20  # bytes
+_LARGEST_MODEL = 2**30  # bytes
 
 
 def load_niqe(
@@ -92,6 +101,24 @@ def load_ilniqe(
     if path is None:
         return IlniqeModel(**WeightsStore(weights_dir).load("ilniqe"))
     return IlniqeModel(**read_ilniqe(_read(path), str(path)))
+
+
+def load_nrqm(
+    path: str | os.PathLike[str] | None = None, *, weights_dir: str | os.PathLike[str] | None = None
+) -> NrqmModel:
+    """NRQM's regression forests and their weights.
+
+    Args:
+        path: the authors' MATLAB file `model.mat`, or another of its form. By default that of the weights folder
+            (weights `nrqm`).
+        weights_dir: the weights folder; by default `WeightsStore`'s own.
+
+    Raises:
+        InputError: no such file.
+        WeightsMissingError: no path, and no weights; the message says how to get them.
+        WeightsError: the file is damaged, or no such model.
+    """
+    return nrqm_model(WeightsStore(weights_dir).load("nrqm") if path is None else read_nrqm(_read(path), str(path)))
 
 
 def load_brisque(

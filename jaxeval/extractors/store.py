@@ -23,7 +23,7 @@ import numpy as np
 from jaxeval._packages import needed, user_cache_folder
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors.catalogue import CATALOGUE, known_weights, tensors_of
-from jaxeval.extractors.known_weights import KnownWeights
+from jaxeval.extractors.known_weights import KnownWeights, git_blob
 from jaxeval.files import local_path, replace_file
 
 _INDEX = "index.json"
@@ -46,6 +46,7 @@ class WeightsRow:
         path: the file that `load` reads, if there is one.
         sha256: of that file; of the published file where it still lies in its package.
         bytes: its size.
+        checksum: by which checksum published weights are known: `SHA-256`, or `git blob SHA-1`, which is weaker.
     """
 
     name: str
@@ -56,6 +57,7 @@ class WeightsRow:
     path: Path | None = None
     sha256: str | None = None
     bytes: int | None = None
+    checksum: str = "SHA-256"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +168,7 @@ class WeightsStore:
         Args:
             name: of the network.
             url: a mirror (http or https); by default the official address.
-            progress: called with the bytes so far and in all.
+            progress: called with the bytes so far and in all, 0 where that is not known.
 
         Raises:
             InputError: unknown name, or an address that is not http(s).
@@ -193,14 +195,16 @@ class WeightsStore:
         unverified: bool,
     ) -> WeightsRow:
         digest = hashlib.sha256(content).hexdigest()
-        published = known.is_published(digest)
-        other = next((one.name for one in CATALOGUE.values() if not published and one.is_published(digest)), None)
+        digests = (digest, git_blob(content))
+        published = known.is_published(*digests)
+        other = next((one.name for one in CATALOGUE.values() if not published and one.is_published(*digests)), None)
         if other is not None:
             raise WeightsError(
                 f"{source}: the published weights of {other!r}, not of {known.name!r}: import them as that"
             )
         if not published and not unverified:
-            raise _not_published(source, digest, known.name, known.sha256)
+            found, expected = (digest, known.sha256) if known.sha256 else (digests[1], known.git_blob)
+            raise _not_published(source, found, known.name, expected, known.checksum)
         published = _with_ranges(known, source, published, ranges)
         if not published and not unverified and ranges is not None and known.ranges is not None:
             raise _not_published(ranges[1], hashlib.sha256(ranges[0]).hexdigest(), known.name, known.ranges.sha256)
@@ -247,7 +251,7 @@ class WeightsStore:
         return self.folder / f"{sha256}.safetensors"
 
     def _row(self, known: KnownWeights, entry: _Entry | None) -> WeightsRow:
-        row = WeightsRow(known.name, known.description, known.licence, known.source, "missing")
+        row = WeightsRow(known.name, known.description, known.licence, known.source, "missing", checksum=known.checksum)
         if entry is not None and entry.converter == known.converter:
             path = self._path(entry.sha256)
             if not path.exists():
@@ -332,10 +336,10 @@ def _with_ranges(known: KnownWeights, source: str, published: bool, ranges: tupl
     )
 
 
-def _not_published(source: str, digest: str, name: str, published: str) -> WeightsError:
+def _not_published(source: str, digest: str, name: str, published: str, checksum: str = "SHA-256") -> WeightsError:
     return WeightsError(
-        f"{source}: its SHA-256 is {digest}, but that of the published {name!r} weights is {published}: get the file "
-        "again, or accept weights of your own with --unverified"
+        f"{source}: its {checksum} is {digest}, but that of the published {name!r} weights is {published}: get the "
+        "file again, or accept weights of your own with --unverified"
     )
 
 
@@ -347,8 +351,10 @@ def _fetch(name: str, url: str, size: int, progress: Callable[[int, int], None] 
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
             while chunk := response.read(2**20):
                 content += chunk
-                if len(content) > size:
+                if size and len(content) > size:
                     raise WeightsError(f"{url}: larger than the published {size} bytes: not the right file")
+                if len(content) > _MAX_FILE_BYTES:
+                    raise WeightsError(f"{url}: larger than {_MAX_FILE_BYTES} bytes, which no known checkpoint is")
                 if progress is not None:
                     progress(len(content), size)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:

@@ -13,9 +13,8 @@ from concurrent.futures import Future
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
-from jaxeval.human.database import writing
+from jaxeval.human.database import AWAY, writing
 
 _MOST_TOGETHER = 64
 _TRIES = 5
@@ -82,7 +81,7 @@ class Committer:
             try:
                 results = self._together(batch)
                 break
-            except exc.OperationalError as error:  # a deadlock, a server that went away, a disk that is full
+            except AWAY as error:
                 if tries == _TRIES:
                     for one in batch:
                         one.done.set_exception(error)
@@ -105,7 +104,7 @@ class Committer:
                 try:
                     with connection.begin_nested():
                         results.append((one.do(connection), None))
-                except exc.OperationalError:
+                except AWAY:
                     raise
                 except Exception as error:
                     results.append((None, error))

@@ -11,7 +11,9 @@ import scipy.stats
 from jaxtyping import Bool, Float
 
 from jaxeval._arguments import shown, whole_number
+from jaxeval._packages import needed
 from jaxeval.errors import InputError
+from jaxeval.files import local_path
 from jaxeval.human.estimating import DEFINITIONS, Estimator, estimator_of
 from jaxeval.human.findings import findings_of
 from jaxeval.human.raters import FLAGS, flagged, rater_reports
@@ -54,12 +56,13 @@ def analyse(
     repeats: int = 1000,
     seed: int = 0,
     on_error: OnError | str = "fail",
+    database: str | None = None,
     progress: Progress | None = None,
 ) -> HumanAnalysis:
     r"""What people's votes say of the systems, with intervals over other raters and other items.
 
     Args:
-      votes: a file of votes (docs/human.md lists its columns), or `read_votes` of one.
+      votes: a file of votes (docs/human.md lists its columns), the folder of a study, or what `read_votes` gives.
       model: of pairs `bradley-terry` (the default without ties), `davidson` (that with ties), `rao-kupper`,
         `thurstone` or `glenn-david`; of opinion scores `opinion-scores` (with raters' biases, the default) or
         `mean-opinion`; of others there is one.
@@ -72,6 +75,7 @@ def analyse(
       repeats: of the bootstrap over raters and over items.
       seed: of the bootstrap.
       on_error: what to do about a row that is no vote: "fail", or "skip" to leave it out and count it.
+      database: of a study that is not kept in its folder.
       progress: is told how far the bootstrap is.
 
     Raises:
@@ -95,7 +99,7 @@ def analyse(
         raise InputError(f"fast_ms is {shown(fast_ms)}; give milliseconds, 0 or more")
     if isinstance(exclude, str) or not set(exclude) <= set(FLAGS):
         raise InputError(f"exclude is {shown(exclude)}; give a list of {', '.join(FLAGS)}")
-    read = votes if isinstance(votes, Votes) else read_votes(votes, systems=systems, on_error=on_error)
+    read = _read(votes, systems, database, on_error)
     reports = _reports(read, model, penalty, fast_ms)
     out = flagged(reports, exclude)
     kept = read
@@ -135,6 +139,19 @@ def analyse(
         "not_computed": [],
     }
     return HumanAnalysis(read.design, parts, reports, needed, manifest)
+
+
+def _read(
+    votes: str | Path | Votes, systems: Sequence[str] | None, database: str | None, on_error: OnError | str
+) -> Votes:
+    if isinstance(votes, Votes):
+        return votes
+    if not local_path(votes).is_dir():
+        return read_votes(votes, systems=systems, on_error=on_error)
+    needed("sqlalchemy", "reading the votes of a study", package="'jaxeval[human]'")
+    from jaxeval.human.study_votes import read_study_votes
+
+    return read_study_votes(votes, database=database)
 
 
 def _masks(votes: Votes) -> list[tuple[str, str, Bool[np.ndarray, " n"]]]:

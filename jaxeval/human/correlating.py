@@ -111,7 +111,7 @@ def correlate(
       ...         print("item,mos", *(f"{name},{mos}" for name, _, mos in rows), sep=chr(10), file=theirs)
       ...     found = correlate(scores, human, better={"sharpness": "higher"})
       >>> found.metrics[0].metric, round(found.metrics[0].spearman.value, 2)
-      ('sharpness', 0.96)
+      ('sharpness', 0.98)
     """
     _check_choices(level, over, unmatched)
     read, people = read_scores(scores, metrics), read_human_values(human, value=value, question=question)

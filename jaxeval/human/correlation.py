@@ -21,6 +21,12 @@ class Agreeing:
       value: the number; not-a-number where it is not defined.
       low, high: its interval, by the bootstrap; not-a-number where there is none.
       standard_error: by the same bootstrap.
+
+    Example:
+      >>> from jaxeval.human import Agreeing
+      >>> found = Agreeing(value=0.9, low=0.8, high=0.95, standard_error=0.04)
+      >>> found.low < found.value < found.high
+      True
     """
 
     value: float
@@ -43,6 +49,20 @@ class CurveAgreement:
       rising: whether people's values rise with the metric; None without a fit.
       monotone: whether the curve rises or falls all the way; None without a fit.
       remark: why there is no fit, or what is doubtful in it; empty where nothing is.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import correlate
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     scores, human = pathlib.Path(folder, "scores.jsonl"), pathlib.Path(folder, "mos.jsonl")
+      ...     with scores.open("w") as ours, human.open("w") as theirs:
+      ...         for i in range(12):
+      ...             print(f'{{"item": "image-{i}", "blur": {i + i % 3}, "noise": {i % 5}}}', file=ours)
+      ...             print(f'{{"item": "image-{i}", "mos": {5 - i / 4}}}', file=theirs)
+      ...     found = correlate(scores, human, better={"blur": "lower", "noise": "lower"}, repeats=100)
+      >>> curve = found.metrics[0].curves[0]
+      >>> curve.curve, curve.rising, round(curve.pearson.value, 1)
+      ('logistic-4', False, 1.0)
     """
 
     curve: str
@@ -66,6 +86,19 @@ class TiedAccuracy:
       uncalibrated: the share where only equal values tie.
       pairs: number of pairs.
       tied: of them, those that people tie.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import correlate
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     scores, human = pathlib.Path(folder, "scores.jsonl"), pathlib.Path(folder, "mos.jsonl")
+      ...     with scores.open("w") as ours, human.open("w") as theirs:
+      ...         for i in range(12):
+      ...             print(f'{{"item": "image-{i}", "blur": {i + i % 3}, "noise": {i % 5}}}', file=ours)
+      ...             print(f'{{"item": "image-{i}", "mos": {5 - i / 4}}}', file=theirs)
+      ...     found = correlate(scores, human, better={"blur": "lower", "noise": "lower"}, repeats=100)
+      >>> found.metrics[0].pairwise.pairs, found.metrics[0].pairwise.tied
+      (66, 0)
     """
 
     accuracy: Agreeing
@@ -88,6 +121,20 @@ class MetricAgreement:
       pairwise: accuracy over all pairs of rows.
       within_items: the same over the pairs of systems of each item, averaged over the items; None where no item has
         two rows.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import correlate
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     scores, human = pathlib.Path(folder, "scores.jsonl"), pathlib.Path(folder, "mos.jsonl")
+      ...     with scores.open("w") as ours, human.open("w") as theirs:
+      ...         for i in range(12):
+      ...             print(f'{{"item": "image-{i}", "blur": {i + i % 3}, "noise": {i % 5}}}', file=ours)
+      ...             print(f'{{"item": "image-{i}", "mos": {5 - i / 4}}}', file=theirs)
+      ...     found = correlate(scores, human, better={"blur": "lower", "noise": "lower"}, repeats=100)
+      >>> one = found.metrics[0]
+      >>> one.metric, one.better, one.n, round(one.spearman.value, 2)
+      ('blur', 'lower', 12, 0.98)
     """
 
     metric: str
@@ -120,6 +167,20 @@ class MetricComparison:
       meng: p-value of Meng, Rosenthal and Rubin's test; None where it is not for this statistic, or rows are clustered.
       williams: p-value of Williams' test, likewise.
       better: the metric that agrees better, where the interval leaves no doubt of it.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import correlate
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     scores, human = pathlib.Path(folder, "scores.jsonl"), pathlib.Path(folder, "mos.jsonl")
+      ...     with scores.open("w") as ours, human.open("w") as theirs:
+      ...         for i in range(12):
+      ...             print(f'{{"item": "image-{i}", "blur": {i + i % 3}, "noise": {i % 5}}}', file=ours)
+      ...             print(f'{{"item": "image-{i}", "mos": {5 - i / 4}}}', file=theirs)
+      ...     found = correlate(scores, human, better={"blur": "lower", "noise": "lower"}, repeats=100)
+      >>> one = found.comparisons[1]
+      >>> one.first, one.second, one.statistic, one.better
+      ('blur', 'noise', 'spearman', 'blur')
     """
 
     first: str
@@ -145,6 +206,20 @@ class CurvePoints:
       reach: half the widths of people's intervals; None where they are not known.
       places: values of the metric at which the curve is known; empty without a fit.
       curve, low, high: the curve there, and its interval.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import correlate
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     scores, human = pathlib.Path(folder, "scores.jsonl"), pathlib.Path(folder, "mos.jsonl")
+      ...     with scores.open("w") as ours, human.open("w") as theirs:
+      ...         for i in range(12):
+      ...             print(f'{{"item": "image-{i}", "blur": {i + i % 3}, "noise": {i % 5}}}', file=ours)
+      ...             print(f'{{"item": "image-{i}", "mos": {5 - i / 4}}}', file=theirs)
+      ...     found = correlate(scores, human, better={"blur": "lower", "noise": "lower"}, repeats=100)
+      >>> points = found.points[0]
+      >>> points.metric, points.values.shape, points.curve.shape == points.places.shape
+      ('blur', (12,), True)
     """
 
     metric: str
@@ -166,6 +241,19 @@ class HumanCorrelation(Document):
       comparisons: of each two metrics.
       points: for figures; not in the document.
       manifest: how it was found.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import correlate
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     scores, human = pathlib.Path(folder, "scores.jsonl"), pathlib.Path(folder, "mos.jsonl")
+      ...     with scores.open("w") as ours, human.open("w") as theirs:
+      ...         for i in range(12):
+      ...             print(f'{{"item": "image-{i}", "blur": {i + i % 3}, "noise": {i % 5}}}', file=ours)
+      ...             print(f'{{"item": "image-{i}", "mos": {5 - i / 4}}}', file=theirs)
+      ...     found = correlate(scores, human, better={"blur": "lower", "noise": "lower"}, repeats=100)
+      >>> sorted(found.to_dict())
+      ['comparisons', 'manifest', 'metrics', 'schema_version']
     """
 
     file_name = "correlation.json"

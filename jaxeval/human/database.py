@@ -18,6 +18,9 @@ SQLITE_FILE = "votes.db"
 SCHEMA = "1"
 _WAIT_S = 30  # for another process that writes
 
+AWAY = (exc.OperationalError, exc.InternalError, exc.InterfaceError)
+"""What a database raises that may do the same a moment later: a deadlock, a server that went away, a full disk."""
+
 METADATA = sa.MetaData()
 
 FACTS = sa.Table(
@@ -141,7 +144,7 @@ def open_engine(study: Study, given: str | None, *, make: bool) -> sa.Engine:
         with writing(engine) if make else engine.begin() as connection:
             if make:
                 _make(connection)
-            _check(connection, study, where)
+            _check(connection, study, where, make=make)
     except exc.SQLAlchemyError as error:
         engine.dispose()
         raise InputError(f"the database {where} cannot be used: {_reason(error)}") from error
@@ -183,7 +186,7 @@ def _make(connection: sa.Connection) -> None:
     METADATA.create_all(connection)
 
 
-def _check(connection: sa.Connection, study: Study, where: str) -> None:
+def _check(connection: sa.Connection, study: Study, where: str, *, make: bool) -> None:
     if connection.dialect.name == "sqlite":
         damage = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if damage != "ok":
@@ -192,7 +195,8 @@ def _check(connection: sa.Connection, study: Study, where: str) -> None:
         raise InputError(f"the database {where} has no votes of this study yet; serve it first: jaxeval human serve")
     ours = {"schema": SCHEMA, "study": study.id, "digest": study.digest}
     found: dict[str, str] = {row.name: row.value for row in connection.execute(sa.select(FACTS))}
-    if not found:
+    empty = connection.execute(sa.select(RATERS.c.number).limit(1)).first() is None
+    if make and empty and not found:
         connection.execute(sa.insert(FACTS), [{"name": name, "value": value} for name, value in ours.items()])
         return
     if found.get("schema") != SCHEMA:
@@ -207,6 +211,40 @@ def _check(connection: sa.Connection, study: Study, where: str) -> None:
             f"{str(study.folder / 'study.json')!r} is not what the votes in {where} were given to; take the study from "
             "a copy that was not changed"
         )
+    wrong = _contradiction(connection, study)
+    if wrong is not None:
+        raise InputError(
+            f"the database {where} was changed by something else: {wrong}; take it from a copy that was not"
+        )
+
+
+def _contradiction(connection: sa.Connection, study: Study) -> str | None:
+    """What of the votes cannot be so, if anything."""
+    answers = (
+        sa.select(ANSWERS.c.rater, sa.func.count().label("given"), sa.func.max(ANSWERS.c.trial).label("last"))
+        .where(ANSWERS.c.undone.is_(None))
+        .group_by(ANSWERS.c.rater)
+        .subquery()
+    )
+    given, last = (sa.func.coalesce(column, 0) for column in (answers.c.given, answers.c.last))
+    row = connection.execute(
+        sa.select(RATERS.c.number, RATERS.c.done, given.label("given"))
+        .outerjoin(answers, answers.c.rater == RATERS.c.number)
+        .where((given != RATERS.c.done) | (last != RATERS.c.done))
+    ).first()
+    if row is not None:
+        return f"{row.done} trials of rater {row.number + 1} are done, and {row.given} answers are not to these"
+    items, known = len(study.items), len(study.known)
+    beyond = (TRIALS.c.item < 0) | (TRIALS.c.item >= items) | (TRIALS.c.known < 0) | (TRIALS.c.known >= known)
+    if connection.execute(sa.select(TRIALS.c.item).where(beyond).limit(1)).first() is not None:
+        return "a trial shows an item that the study does not have"
+    ways = sa.select(TRIALS.c.shown, TRIALS.c.known).where(TRIALS.c.shown.is_not(None)).distinct()
+    for row in connection.execute(ways):
+        most = len(study.labels) if row.known is None else len(study.known[row.known].shown)
+        shown = row.shown.split(",")
+        if not all(one.isdecimal() and int(one) < most for one in shown) or len(shown) != study.places:
+            return f"a trial shows {row.shown!r}, which is not in the study"
+    return None
 
 
 def _reason(error: exc.SQLAlchemyError) -> str:

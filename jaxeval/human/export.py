@@ -69,19 +69,34 @@ def export_votes(folder: str | Path, out: str | Path, *, database: str | None = 
         raise InputError(f"{str(out)!r} must end in .csv, .jsonl or .parquet, the kinds of files of votes")
     if place.suffix.lower() == ".parquet":
         needed("pyarrow", "writing Parquet files")
-    study = load_study(folder)
-    engine = open_engine(study, database, make=False)
-    try:
-        rows = list(_rows(study, standing_votes(engine)))
-    finally:
-        engine.dispose()
-    columns = (*_COMMON[:3], *_OF_DESIGN[study.design], *_COMMON[3:])
+    _, columns, rows = rows_of_study(folder, database)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         replace_file(place, writer(columns, rows))
     except OSError as error:
         raise InputError(f"cannot write {str(out)!r} ({error.strerror}); choose another place") from error
     return len(rows)
+
+
+def rows_of_study(
+    folder: str | Path, database: str | None = None
+) -> tuple[Study, tuple[str, ...], list[dict[str, Any]]]:
+    """A study, the columns of its votes, and the answers that stand, a row each.
+
+    Args:
+      folder: of the study.
+      database: as for serving.
+
+    Raises:
+      InputError: the study or its database cannot be read.
+    """
+    study = load_study(folder)
+    engine = open_engine(study, database, make=False)
+    try:
+        rows = list(_rows(study, standing_votes(engine)))
+    finally:
+        engine.dispose()
+    return study, (*_COMMON[:3], *_OF_DESIGN[study.design], *_COMMON[3:]), rows
 
 
 def _rows(study: Study, votes: Iterable[Any]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ be waits for the next rater, who is dealt it first.
 
 import collections
 import dataclasses
+import functools
 import itertools
 import math
 import random
@@ -124,7 +125,7 @@ class _Items:
         if len(seen) >= len(self._items):
             return None
         while (place := next((place for place, item in enumerate(self._ahead) if item not in seen), None)) is None:
-            order = _shuffled(range(len(self._items)), f"{self._seed} items {self._cycle} of {len(self._items)}")
+            order = _order(len(self._items), f"{self._seed} items {self._cycle}")
             self._ahead += [self._items[one] for one in (*order[self._start :], *order[: self._start])]
             self._cycle += 1
         return self._ahead.pop(place)
@@ -142,6 +143,11 @@ class _Rotations:
             base = self._draw.sample(list(self._things), count)
             self._ahead = [base[first:] + base[:first] for first in self._draw.sample(range(count), count)]
         return self._ahead.pop()
+
+
+@functools.lru_cache(maxsize=8)  # all groups of a deck want the same one at about the same time
+def _order(count: int, seed: str) -> tuple[int, ...]:
+    return tuple(_shuffled(range(count), f"{seed} of {count}"))
 
 
 def _shuffled(things: Sequence[int], seed: str) -> list[int]:

@@ -100,10 +100,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from jaxeval.errors import InputError
+from jaxeval.errors import InputError, said_by
 from jaxeval.human._guard import MOST_BYTES, Guard, Site
 from jaxeval.human._limits import Buckets, Rate
 from jaxeval.human.access import is_code
+from jaxeval.human.database import AWAY
 from jaxeval.human.designs import SCORES, kept_answer
 from jaxeval.human.store import Answer, ConflictError, FullError, Session, Store, Trial
 from jaxeval.human.study import Study, read_image
@@ -161,7 +162,7 @@ def make_app(study: Study, store: Store, site: Site, *, most_raters: int | None 
         Route("/api/{token}/break", service.rest, methods=["POST"]),
         Route("/image/{token}/{trial}/{place}", service.image),
     ]
-    handlers: dict[Any, Any] = {HTTPException: _refusal, exc.OperationalError: _away}
+    handlers: dict[Any, Any] = {HTTPException: _refusal, **dict.fromkeys((*AWAY, exc.TimeoutError), _away)}
     return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), site)
 
 
@@ -170,7 +171,7 @@ async def _refusal(_: Request, error: Any) -> Response:
 
 
 async def _away(_: Request, error: Any) -> Response:
-    _LOG.error("the database cannot be used: %s", error.orig)
+    _LOG.error("the database cannot be used: %s", said_by(error))
     return JSONResponse({"error": "the server is busy; try again"}, 503, {"Retry-After": "1"})
 
 

@@ -333,26 +333,33 @@ class Store:
 
 
 class _Tally:
-    """Who won against whom, from the database every now and then, and which pairs are being asked just now."""
+    """Who won against whom, and which pairs are being asked just now; neither is found out more often than is cheap."""
 
     def __init__(self, systems: int):
         self._systems = systems
-        self._pairs: list[tuple[int, int]] = []
         self._wins = np.zeros((systems, systems))
-        self._until = 0.0
+        self._pairs: list[tuple[int, int]] = []
+        self._counted_until = self._ordered_until = 0.0
 
     def pairs(self, connection: sa.Connection) -> list[tuple[int, int]]:
+        """All pairs, the one of most expected information first."""
         begun = time.monotonic()
-        if begun >= self._until:
+        if begun >= self._counted_until:
             self._wins = self._counted(connection)
-            took = time.monotonic() - begun
-            self._until = time.monotonic() + max(0.2, 20 * took)  # counting takes a twentieth of the time at most
-        return pairs_by_information(self._wins)
+            counted = time.monotonic()
+            self._counted_until = counted + 20 * (counted - begun)  # counting takes a twentieth of the time at most
+        begun = time.monotonic()
+        if begun >= self._ordered_until:
+            self._pairs = pairs_by_information(self._wins)
+            ordered = time.monotonic()
+            self._ordered_until = ordered + 4 * (ordered - begun)  # and putting in order a fifth
+        return self._pairs
 
     def chosen(self, pair: tuple[int, int]) -> None:
         """Counts a pair as a tie until its answer is there: others that ask at the same time get other pairs."""
         self._wins[pair] += 0.5
         self._wins[pair[::-1]] += 0.5
+        self._pairs = [*(one for one in self._pairs if one != pair), pair]
 
     def _counted(self, connection: sa.Connection) -> np.ndarray:
         found = connection.execute(

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,19 @@ def read_table(path: str | Path) -> Table:
         raise InputError(f"{path} is no table that is known by its name; give a .csv, .tsv, .jsonl or .parquet file")
     columns, places, broken = reader(content, str(path))
     return Table(str(path), hashlib.sha256(content).hexdigest(), columns, places, broken)
+
+
+def table_of_rows(name: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows of plain values as a table; its digest is that of their text.
+
+    Args:
+      name: of where they come from, for messages and records.
+      columns: of the table.
+      rows: with these columns.
+    """
+    cells = {column: [_as_text(row[column]) for row in rows] for column in columns}
+    digest = hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
+    return Table(name, digest, cells, [f"answer {number + 1}" for number in range(len(rows))], [])
 
 
 _Found = tuple[dict[str, list[str]], list[str], list[tuple[str, str]]]

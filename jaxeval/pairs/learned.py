@@ -20,6 +20,7 @@ from jaxeval.extractors import (
     load_ilniqe,
     load_lpips,
     load_niqe,
+    load_nrqm,
 )
 from jaxeval.extractors.quality_files import BRISQUE_WEIGHTS, NIQE_WEIGHTS
 from jaxeval.ops import image_quality as iq
@@ -81,6 +82,26 @@ def brisque_op(convention: iq.BrisqueConvention, weights_dir: Folder = None, *, 
 def ilniqe_op(weights_dir: Folder = None) -> LoadedOp:
     """IL-NIQE with the model in the weights folder; raises what `load_ilniqe` does."""
     return _fitted(functools.partial(iq.ilniqe, model=load_ilniqe(weights_dir=weights_dir)), "ilniqe", "", weights_dir)
+
+
+def nrqm_op(weights_dir: Folder = None) -> LoadedOp:
+    """NRQM with the model in the weights folder; raises what `load_nrqm` does."""
+    return _fitted(functools.partial(iq.nrqm, model=load_nrqm(weights_dir=weights_dir)), "nrqm", "", weights_dir)
+
+
+def perceptual_index_op(weights_dir: Folder = None) -> LoadedOp:
+    """The perceptual index with both models in the weights folder; raises what `load_nrqm` and `load_niqe` do."""
+    models = {
+        "model": load_nrqm(weights_dir=weights_dir),
+        "niqe_model": load_niqe(convention="matlab", weights_dir=weights_dir),
+    }
+    names = ("nrqm", NIQE_WEIGHTS["matlab"])
+    parts = [_fitted(iq.perceptual_index, name, "", weights_dir) for name in names]
+    return LoadedOp(
+        functools.partial(iq.perceptual_index, **models),
+        {name: part.weights for name, part in zip(names, parts, strict=True)},
+        definition=" and ".join(part.definition for part in parts if part.definition),
+    )
 
 
 def clip_iqa_op(weights_dir: Folder = None, *, convention: str = "clip-vit-b-32") -> LoadedOp:

@@ -9,7 +9,18 @@ from typing import Any, Literal, get_args
 from jaxeval.errors import InputError
 from jaxeval.ops import image_quality as iq
 from jaxeval.ops.image_quality.by_tiles import SSIM_BY_TILES, PixelError, pixel_error_by_tiles, ssim_by_tiles
-from jaxeval.pairs.learned import LoadedOp, Op, brisque_op, clip_iqa_op, dists_op, ilniqe_op, lpips_op, niqe_op
+from jaxeval.pairs.learned import (
+    LoadedOp,
+    Op,
+    brisque_op,
+    clip_iqa_op,
+    dists_op,
+    ilniqe_op,
+    lpips_op,
+    niqe_op,
+    nrqm_op,
+    perceptual_index_op,
+)
 
 Better = Literal["lower", "higher"]
 
@@ -410,6 +421,28 @@ _ALL = (
         colours=(3,),
         alone=True,
         weights=("ilniqe",),
+    ),
+    PairMeasure(
+        "nrqm",
+        "NRQM",
+        nrqm_op,
+        "higher",
+        "the Ma score by the authors' model and features, of MATLAB's rgb2gray in whole levels",
+        least_side=84,
+        alone=True,
+        weights=("nrqm",),
+        range=_ANY,
+    ),
+    PairMeasure(
+        "pi",
+        "PI",
+        perceptual_index_op,
+        "lower",
+        "the PIRM challenge's: of Y in whole levels without a border of 4 pixels, by both authors' models",
+        least_side=201,
+        alone=True,
+        weights=("nrqm", "niqe-authors"),
+        range=_ANY,
     ),
     _brisque("brisque", "BRISQUE (package)", "brisque", "the package brisque's model and features"),
     _brisque("brisque-authors", "BRISQUE (authors)", "matlab", "the authors' model and features"),

@@ -5,7 +5,9 @@ from jaxeval.report.curves import draw_curves
 from jaxeval.report.exhibits import draw_exhibits
 from jaxeval.report.explanation_table import print_explanation
 from jaxeval.report.human_correlation_table import print_correlation
+from jaxeval.report.human_figures import draw_analysis
 from jaxeval.report.human_scatter import draw_human_scatter
+from jaxeval.report.human_table import print_analysis
 from jaxeval.report.pair_table import print_pairs
 from jaxeval.report.progress import BarProgress, LineProgress, progress_for
 from jaxeval.report.table import (
@@ -20,6 +22,7 @@ from jaxeval.report.table import (
 __all__ = [
     "BarProgress",
     "LineProgress",
+    "draw_analysis",
     "draw_contact_sheets",
     "draw_curves",
     "draw_exhibits",
@@ -27,6 +30,7 @@ __all__ = [
     "format_count",
     "format_value",
     "output_console",
+    "print_analysis",
     "print_comparison",
     "print_correlation",
     "print_explanation",

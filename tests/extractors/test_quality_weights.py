@@ -1,18 +1,22 @@
-"""Models of NIQE, IL-NIQE and BRISQUE in the weights folder: with their ranges and convention, or not at all."""
+"""Models of NIQE, IL-NIQE, NRQM and BRISQUE in the weights folder: with their ranges and convention, or not at all."""
 
 import dataclasses
 import hashlib
+import io
 import json
 
 import numpy as np
 import pytest
 import scipy.io
+from nrqm_models import FEATURES, one_split, save_model
 
 from jaxeval.cli import main
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
-from jaxeval.extractors import WeightsStore, load_brisque, load_ilniqe, load_niqe, store
+from jaxeval.extractors import WeightsStore, load_brisque, load_ilniqe, load_niqe, load_nrqm, store
 from jaxeval.extractors.catalogue import CATALOGUE
+from jaxeval.extractors.known_weights import git_blob
 from jaxeval.extractors.quality_files import NIQE_WEIGHTS
+from jaxeval.ops.image_quality import NrqmModel
 
 HEAD = "svm_type epsilon_svr\nkernel_type rbf\ngamma 0.05\nnr_class 2\ntotal_sv 2\nrho -50.5\nSV\n"
 LINES = ["1 1:0.5 36:-0.25", "-1 2:0.125"]
@@ -220,6 +224,94 @@ def test_files_that_hold_no_il_niqe_model(kept, tmp_path, variables, message):
         kept.import_file("ilniqe", tmp_path / "other.mat", unverified=True)
 
 
+def trees():
+    """A model of NRQM of one tree each, which compares the last feature."""
+    transforms, pyramid, patches = (one_split(count, 0.5 * count, 2.0, 7.0) for count in FEATURES)
+    return NrqmModel(forests=(transforms, pyramid, patches), linear=np.array([0.5, 1.0, 2.0, 3.0]))
+
+
+def test_forests_of_nrqm_are_imported_by_their_name_in_git(kept, tmp_path, monkeypatch, capfd):
+    path = tmp_path / "model.mat"
+    save_model(path, trees())
+    with pytest.raises(WeightsMissingError, match=r"run `jaxeval weights download nrqm`, or get .*model\.mat on"):
+        load_nrqm(weights_dir=kept.folder)
+    arguments = ["weights", "import", "nrqm", str(path), "--weights-dir", str(kept.folder)]
+    assert main(arguments) == 2
+    # `git hash-object` of the file, as git's documentation has it.
+    header = f"blob {path.stat().st_size}".encode() + b"\0"
+    blob = hashlib.sha1(header + path.read_bytes()).hexdigest()
+    expected = f"its git blob SHA-1 is {blob}, but that of the published 'nrqm' weights is {CATALOGUE['nrqm'].git_blob}"
+    assert expected in capfd.readouterr().err
+    assert main([*arguments, "--unverified"]) == 0
+    assert row(kept, "nrqm").state == "custom"
+    monkeypatch.setitem(CATALOGUE, "nrqm", dataclasses.replace(CATALOGUE["nrqm"], git_blob=blob))
+    with pytest.raises(WeightsError, match="the published weights of 'nrqm', not of 'ilniqe'"):
+        kept.import_file("ilniqe", path, unverified=True)
+    assert main(arguments) == 0
+    found = row(kept, "nrqm")
+    assert (found.state, found.checksum, row(kept, "ilniqe").checksum) == ("ready", "git blob SHA-1", "SHA-256")
+    capfd.readouterr()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["weights", "list", "--weights-dir", str(kept.folder)]) == 0
+    lines = {line.split()[0]: line for line in capfd.readouterr().out.splitlines() if line.strip()}
+    assert "git blob SHA-1" in lines["nrqm"]
+    assert "git blob SHA-1" not in lines["ilniqe"]
+    assert all(one.state != "damaged" for one in kept.verify())
+    for model in (load_nrqm(weights_dir=kept.folder), load_nrqm(path)):
+        np.testing.assert_array_equal(model.linear, [0.5, 1, 2, 3])
+        for forest, own in zip(model.forests, trees().forests, strict=True):
+            for name in ("left", "right", "attribute", "threshold", "value"):
+                np.testing.assert_array_equal(getattr(forest, name), getattr(own, name))
+
+
+def test_downloads_of_unknown_size_are_known_by_their_name_in_git(kept, tmp_path, monkeypatch):
+    save_model(tmp_path / "model.mat", trees())
+    content = (tmp_path / "model.mat").read_bytes()
+    monkeypatch.setattr(store.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(content))
+    with pytest.raises(WeightsError, match=f"its git blob SHA-1 is {git_blob(content)}"):
+        kept.download("nrqm")
+    monkeypatch.setitem(CATALOGUE, "nrqm", dataclasses.replace(CATALOGUE["nrqm"], git_blob=git_blob(content)))
+    assert kept.download("nrqm").state == "ready"
+    monkeypatch.setattr(store, "_MAX_FILE_BYTES", len(content) - 1)
+    with pytest.raises(WeightsError, match="which no known checkpoint is"):
+        kept.download("nrqm")
+
+
+def test_git_names_files_so():
+    # As `git hash-object` prints them: of an empty file, and of "hello" with a line's end.
+    assert git_blob(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+    assert git_blob(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+def test_files_that_hold_no_nrqm_model(kept, tmp_path):
+    path, sound = tmp_path / "other.mat", trees()
+    crossed = dataclasses.replace(sound, linear=np.ones(4))
+    object.__setattr__(crossed, "forests", sound.forests[::-1])
+
+    def write(variables):
+        scipy.io.savemat(path, variables)
+
+    cases = [
+        (lambda: write({"templateModel": template()}), "holds no model with rf and linear"),
+        (lambda: write({"model": {"rf": np.zeros(3)}}), "holds no model with rf and linear"),
+        (lambda: write({"model": {"rf": np.zeros(3), "linear": np.zeros(4)}}), r"model\.rf is not 3 cells"),
+        (lambda: save_model(path, sound, forests=(*sound.forests[:2], None)), "no forest with lDau, rDau"),
+        (lambda: save_model(path, sound, coef=np.array([0.5, 2.0])), "corrects its bias"),
+        (lambda: save_model(path, sound, avnode=np.zeros((2, 1))), "of one shape"),
+        (lambda: save_model(path, sound, rDau=np.array([[0], [0], [0]])), "damaged .*one daughter"),
+        (lambda: save_model(path, sound, upper=np.full((3, 1), np.nan)), "damaged .*not finite"),
+        (lambda: save_model(path, crossed), "damaged .*feature 75 of 18"),
+    ]
+    for make, message in cases:
+        make()
+        with pytest.raises(WeightsError, match=rf"other\.mat: .*{message}"):
+            load_nrqm(path)
+        with pytest.raises(WeightsError, match=message):
+            kept.import_file("nrqm", path, unverified=True)
+    save_model(path, sound, coef=np.zeros(2))
+    assert len(load_nrqm(path).forests) == 3
+
+
 def test_damaged_matlab_files_are_named(tmp_path):
     scipy.io.savemat(tmp_path / "whole.mat", {"templateModel": template()}, do_compression=True)
     content = (tmp_path / "whole.mat").read_bytes()
@@ -230,6 +322,6 @@ def test_damaged_matlab_files_are_named(tmp_path):
     ]
     for damaged in (*changes, b"", b"MATLAB"):
         (tmp_path / "damaged.mat").write_bytes(damaged)
-        for load in (load_ilniqe, load_niqe):
+        for load in (load_ilniqe, load_niqe, load_nrqm):
             with pytest.raises(WeightsError, match=r"damaged\.mat: not a MATLAB file of version 7 or before"):
                 load(tmp_path / "damaged.mat")

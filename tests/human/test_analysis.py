@@ -289,12 +289,12 @@ def test_intervals_cover_in_studies_of_other_raters_and_items(tmp_path):
     strengths = [0.8, 0.2, -0.2, -0.8]
     held = np.zeros(4)
     # The strengths that votes of the population tend to: tastes and looks make them smaller than those of one mind.
-    many = pair_rows(strengths, raters=3000, each=100, items=3000, seed=10_000, taste=0.5, looks=0.4)
+    many = pair_rows(strengths, raters=2000, each=60, items=2000, seed=10_000, taste=0.5, looks=0.4)
     truth = analyse(write(tmp_path / "many.csv", PAIR_HEADER, many), repeats=2, model="bradley-terry")
     expected = {one.system: one.value for one in truth.parts[0].systems}
     for seed in range(300):
         rows = pair_rows(strengths, raters=25, each=40, items=30, seed=seed, taste=0.5, looks=0.4)
-        found = analyse(pairs_file(tmp_path, rows), repeats=150, model="bradley-terry")
+        found = analyse(pairs_file(tmp_path, rows), repeats=100, model="bradley-terry")
         for place, name in enumerate(sorted(expected)):
             system = next(one for one in found.parts[0].systems if one.system == name)
             held[place] += system.low <= expected[name] <= system.high

@@ -1,6 +1,7 @@
 """A study from sets of images: what it holds, what it hides, and what is refused before anything is written."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_metadata_is_left_behind_and_orientation_is_applied(tmp_path, kind):
     image = Image.fromarray(pixels)
     exif = image.getexif()
     exif[0x0112], exif[0x0131] = 6, SECRET  # turned by a quarter; Software
-    options = {"exif": exif.tobytes()}
+    options: dict[str, Any] = {"exif": exif.tobytes()}
     if kind == "PNG":
         notes = PngImagePlugin.PngInfo()
         notes.add_text("parameters", SECRET)

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from human_studies import ANSWERS, HOST, ORIGIN, Client, an_answer, make_study
@@ -30,7 +31,7 @@ def joined(client: Client) -> str:
 
 @pytest.mark.parametrize("design", ANSWERS)
 def test_a_session_from_its_first_trial_to_its_last(tmp_path, design):
-    options = {"questions": ["How sharp?", "How true?"]} if design == "mos" else {}
+    options: dict[str, Any] = {"questions": ["How sharp?", "How true?"]} if design == "mos" else {}
     if design == "best-of-n":
         options["reference"] = write_folder(
             tmp_path / "ref", {f"{i:02d}.png": encode(noise(20, 24, 3, seed=900 + i), "PNG") for i in range(6)}

@@ -364,3 +364,31 @@ def test_a_database_that_goes_away_says_so_and_comes_back(tmp_path, postgres):
         assert store.answer(rater, answer).result().done == 2
         assert store.answer(rater, answer).result().done == 2
     assert [row.trial for row in kept(study, url)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("DELETE FROM jaxeval_answers WHERE trial = 1", "trials of rater 1 are done, and 1 answers are not to these"),
+        ("UPDATE jaxeval_raters SET done = 5", "5 trials of rater 1 are done"),
+        ("UPDATE jaxeval_trials SET item = 99 WHERE number = 3", "an item that the study does not have"),
+        ("UPDATE jaxeval_trials SET shown = '0,7' WHERE number = 3", "a trial shows '0,7', which is not in the study"),
+        ("UPDATE jaxeval_trials SET shown = '../x' WHERE number = 3", r"a trial shows '\.\./x'"),
+        ("DELETE FROM jaxeval_facts", "has schema None"),
+    ],
+)
+def test_a_database_that_was_tampered_with_is_refused_by_name(tmp_path, change, said):
+    study = make_study(tmp_path)
+    with opened(study, None) as store:
+        rater = joined(store)
+        for number in (1, 2, 3):
+            store.answer(rater, an_answer(number)).result()
+        store.undo(rater, 3).result()
+    with opened(study, None):
+        pass  # as it was left, it is fine
+    with contextlib.closing(sqlite3.connect(study.folder / "votes.db")) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(InputError, match=rf"the database .*votes\.db .*{said}"):
+        Store(study)
+    with pytest.raises(InputError, match=rf"the database .*votes\.db .*{said}"):
+        open_engine(study, None, make=False)

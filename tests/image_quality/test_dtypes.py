@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nrqm_models import one_split
 from quality_ops import FULL_REFERENCE
 
 import jaxeval.ops.image_quality as iq
@@ -33,6 +34,9 @@ PAIRS: dict[str, tuple[Callable[..., Any], int]] = {
     "ssim in tiles": (with_options(iq.ssim), 310),
 }
 ILNIQE = iq.IlniqeModel(mean=np.zeros(3), covariance=np.eye(3), centre=np.zeros(468), components=np.eye(468, 3))
+FOREST = one_split(1, 0.5, 2.0, 7.0)
+NRQM = iq.NrqmModel(forests=(FOREST, FOREST, FOREST), linear=np.ones(4))
+NIQE = iq.NiqeModel(mean=np.zeros(36), covariance=np.eye(36), convention="matlab")
 SINGLES: dict[str, tuple[Callable[..., Any], int]] = {
     **{
         op.__name__: (with_options(op), 20)
@@ -44,7 +48,13 @@ SINGLES: dict[str, tuple[Callable[..., Any], int]] = {
     },
     **{f"brisque {name}": (with_options(iq.brisque_features, convention=name), 40) for name in ("matlab", "brisque")},
     "ilniqe": (with_options(iq.ilniqe, model=ILNIQE), 20),
-    **{f"niqe {name}": (with_options(iq.niqe_features, convention=name), 193) for name in ("matlab", "scikit-video")},
+    "nrqm": (with_options(iq.nrqm, model=NRQM), 84),
+    "perceptual_index": (with_options(iq.perceptual_index, model=NRQM, niqe_model=NIQE), 201),
+    "niqe": (with_options(iq.niqe, model=NIQE), 193),
+    **{
+        f"niqe_features {name}": (with_options(iq.niqe_features, convention=name), 193)
+        for name in ("matlab", "scikit-video")
+    },
 }
 OPS = {**{name: (*case, 2) for name, case in PAIRS.items()}, **{name: (*case, 1) for name, case in SINGLES.items()}}
 

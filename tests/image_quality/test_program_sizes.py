@@ -48,6 +48,7 @@ LIMITS = {
     "brisque_features": 1320,
     "niqe_features": 1240,
     "ilniqe_features": 3790,
+    "nrqm_features": 3610,
 }
 
 

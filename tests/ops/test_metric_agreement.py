@@ -370,7 +370,7 @@ def test_what_does_not_fit_is_said(function, sentence):
 
 # --- defaults
 
-PAIR = dict(zip(("metric", "human"), sample(30), strict=True))
+PAIR: dict[str, Any] = dict(zip(("metric", "human"), sample(30), strict=True))
 BOOTSTRAP = {"repeats": Default(1000, (999, 1001)), "confidence": Default(0.95, (0.9,)), "seed": Default(0, (1,))}
 CLUSTERED = {"clusters": Default(None, (np.arange(30) // 2,)), **BOOTSTRAP}
 FIRST, SECOND = pearson(*sample(30)), pearson(*sample(30, noise=2))

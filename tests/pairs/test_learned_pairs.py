@@ -1,4 +1,4 @@
-"""LPIPS, DISTS, NIQE, IL-NIQE and BRISQUE of pairs: the values of their ops with kept weights, and without any."""
+"""Measures of pairs and of images that need weights: the values of their ops with kept weights, and without any."""
 
 import json
 from typing import Any, cast
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.io
 from image_sets import crops
+from nrqm_models import FEATURES, one_split, save_model
 from pair_folders import noisy, save
 from random_trunks import keep, keep_heads
 
@@ -21,6 +22,7 @@ from jaxeval.extractors import (
     load_ilniqe,
     load_lpips,
     load_niqe,
+    load_nrqm,
 )
 from jaxeval.extractors.catalogue import CATALOGUE
 from jaxeval.extractors.perceptual import LPIPS_NETWORKS
@@ -59,6 +61,10 @@ def weights_dir(tmp_path_factory):
         cells[0] = [features[:1, :5], np.cov(features[:, :5].T), rng.normal(size=(468, 1)), components]
         scipy.io.savemat(files / "template.mat", {"templateModel": cells})
         store.import_file("ilniqe", files / "template.mat", unverified=True)
+        transforms, pyramid, patches = (one_split(count, 1.0, 2.0, 7.0) for count in FEATURES)
+        model = iq.NrqmModel(forests=(transforms, pyramid, patches), linear=np.array([0.5, 1.0, 2.0, 3.0]))
+        save_model(files / "model.mat", model)
+        store.import_file("nrqm", files / "model.mat", unverified=True)
         store.import_file("niqe", files / "video.mat", unverified=True)
         store.import_file("niqe-authors", files / "niqe.mat", unverified=True)
         for name in ("brisque", "brisque-authors"):
@@ -152,6 +158,32 @@ def test_il_niqe_is_of_colour_images_of_any_size(tmp_path, weights_dir):
     record = found.manifest["definitions"]["ilniqe"]
     assert record["weights"] == {"sha256": digest, "published": False}
     assert record["definition"] == f"a model of your own ({digest[:12]}, weights ilniqe)"
+
+
+@pytest.mark.slow
+def test_nrqm_and_pi_are_of_single_images_of_several_sizes(tmp_path, weights_dir):
+    large = np.tile(crops(1, (SIDE, SIDE), 3)[0], (7, 7, 1))
+    images = {"a": large[:201, :210], "b": noisy(large[:205, :201], 20), "c": noisy(large[:201, :210], 30)[..., :1]}
+    for name, image in images.items():
+        save(tmp_path / "set" / f"{name}.png", image.squeeze())
+    found = score_images(tmp_path / "set", metrics="nrqm,pi", weights_dir=weights_dir)
+    nrqm, niqe = load_nrqm(weights_dir=weights_dir), load_niqe(convention="matlab", weights_dir=weights_dir)
+    for one, image in zip(found.scores, images.values(), strict=True):
+        expected = iq.nrqm(image[None], model=nrqm, data_range=255)
+        np.testing.assert_allclose(one.values["nrqm"], expected[0], rtol=1e-6)
+        expected = iq.perceptual_index(image[None], model=nrqm, niqe_model=niqe, data_range=255)
+        np.testing.assert_allclose(one.values["pi"], expected[0], rtol=1e-6)
+    records = {
+        name: {"sha256": WeightsStore(weights_dir).open(name).sha256, "published": False}
+        for name in ("nrqm", "niqe-authors")
+    }
+    definitions = found.manifest["definitions"]
+    assert definitions["nrqm"]["weights"] == records["nrqm"]
+    assert definitions["pi"]["weights"] == records
+    own = [f"a model of your own ({record['sha256'][:12]}, weights {name})" for name, record in records.items()]
+    assert [definitions[name]["definition"] for name in ("nrqm", "pi")] == [own[0], " and ".join(own)]
+    with pytest.raises(InputError, match="pi needs sides of at least 201 pixels"):
+        score_images(tmp_path / "set", metrics="pi", weights_dir=weights_dir, crop_border=1)
 
 
 def test_without_weights_a_named_measure_says_how_to_get_them_and_a_group_leaves_it_out(folders, tmp_path, capfd):

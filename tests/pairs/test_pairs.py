@@ -294,7 +294,7 @@ def test_what_a_measure_does_not_take_is_left_out_of_groups_only(folders):
     assert {one.name for one in measures} == {"mae", *in_groups}
     found = score_pairs(reference / "gray.png", little / "gray.png", metrics="no-reference")
     reasons = {one["metric"]: one["sentence"] for one in found.manifest["not_computed"]}
-    fitted = ["niqe", "niqe-authors", "ilniqe", "brisque", "brisque-authors"]
+    fitted = ["niqe", "niqe-authors", "ilniqe", "nrqm", "pi", "brisque", "brisque-authors"]
     assert list(reasons) == [*fitted, "piqe", "clip-iqa", "colourfulness"]
     assert "needs colour" in reasons["colourfulness"]
     assert "brisque needs sides of at least 16 pixels" in reasons["brisque"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from image_sets import crops
+from judged_images import write_judged
 from pair_folders import write_pairs
 from PIL import Image
 
@@ -15,6 +16,7 @@ import jaxeval
 from jaxeval import report
 from jaxeval.errors import InputError
 from jaxeval.evaluation import Evaluation
+from jaxeval.human import HumanCorrelation, correlate
 from jaxeval.pairs import PairsEvaluation
 
 FIGURES = [name for name in report.__all__ if name.startswith("draw_")]
@@ -27,6 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
     reference, little, much = write_pairs(tmp_path_factory.mktemp("pairs"))
     real, others = crops(70, (6, 6), seed=1), {"late": crops(70, (6, 6), seed=2), "early": crops(70, (6, 6), seed=3)}
     return {
+        HumanCorrelation: correlate(*write_judged(tmp_path_factory.mktemp("judged")), repeats=50),
         PairsEvaluation: jaxeval.score_pairs(reference, {"little": little, "much": much}, metrics="psnr,mae"),
         Evaluation: jaxeval.evaluate(real, others, extractor="pixels", metrics="fd,vendi"),
     }

@@ -37,6 +37,11 @@ from jaxeval.ops.image_quality._niqe import niqe as niqe
 from jaxeval.ops.image_quality._niqe import niqe_features as niqe_features
 from jaxeval.ops.image_quality._nlpd import NlpdConvention as NlpdConvention
 from jaxeval.ops.image_quality._nlpd import nlpd as nlpd
+from jaxeval.ops.image_quality._nrqm import NrqmForest as NrqmForest
+from jaxeval.ops.image_quality._nrqm import NrqmModel as NrqmModel
+from jaxeval.ops.image_quality._nrqm import nrqm as nrqm
+from jaxeval.ops.image_quality._nrqm import nrqm_features as nrqm_features
+from jaxeval.ops.image_quality._nrqm import perceptual_index as perceptual_index
 from jaxeval.ops.image_quality._piqe import piqe as piqe
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs as psnr_hvs
 from jaxeval.ops.image_quality._psnr_hvs import psnr_hvs_m as psnr_hvs_m
@@ -83,6 +88,8 @@ __all__ = [
     "NiqeConvention",
     "NiqeModel",
     "NlpdConvention",
+    "NrqmForest",
+    "NrqmModel",
     "SsimConvention",
     "SsimTerms",
     "ToneMapper",
@@ -116,6 +123,9 @@ __all__ = [
     "niqe",
     "niqe_features",
     "nlpd",
+    "nrqm",
+    "nrqm_features",
+    "perceptual_index",
     "piqe",
     "psnr",
     "psnr_hvs",

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Integer
 
 from jaxeval._arrays import AnyArray, contract
 
@@ -63,7 +63,7 @@ def map_mean(x: Float[Array, "h ..."]) -> Float[Array, ""]:
     return map_sum(x) / x.size
 
 
-def order_statistic(x: Float[Array, " n"], rank: int) -> Float[Array, ""]:
+def order_statistic(x: Float[Array, " n"], rank: int | Integer[Array, ""]) -> Float[Array, ""]:
     """The value of that rank, the least being 0, of float32 values >= 0; its gradient is shared by those equal to it.
 
     Found bit by bit from the top, by counting: a sort costs many times as much.

@@ -132,7 +132,7 @@ def niqe(
     check_images("niqe", "x", x, least_side=2 * BLOCK + 1, colours=(1, 3))
     peak = check_data_range("niqe", {"x": x}, data_range)
     check_colour("niqe", x, colour)
-    return each_in_colour(_niqe, x, data_range=peak, colour=colour, model=model, flat=flat_pixels)
+    return each_in_colour(niqe_of_image, x, data_range=peak, colour=colour, model=model, flat=flat_pixels)
 
 
 @takes_arrays
@@ -164,21 +164,23 @@ def niqe_features(
     return each_in_colour(_features, x, data_range=peak, colour=colour, convention=convention, flat=flat_pixels)
 
 
-def _niqe(x: Pixels, *, data_range: float, model: NiqeModel, flat: FlatPixels) -> Float[Array, ""]:
+def niqe_of_image(x: Pixels, *, data_range: float, model: NiqeModel, flat: FlatPixels) -> Float[Array, ""]:
+    """`niqe` of one image [H, W, C]."""
     features = _features(x, data_range=data_range, convention=model.convention, flat=flat)
     # Of whitened features the model's covariance is the identity: what is inverted below is far from singular.
     white = jnp.asarray(model.whitening().astype(np.float32))
     whole = jnp.isfinite(features).all(-1, keepdims=True)
-    centred = jnp.where(whole, features - jnp.asarray(model.mean.astype(np.float32)), 0.0)
+    centred = jnp.where(whole, features - jnp.asarray(model.mean.astype(np.float32))[None], 0.0)
     features = contract("pf,fk->pk", centred, white)
     count = map_sum(whole.astype(jnp.float32))
     shift = features.sum(0) / count
-    rest = jnp.where(whole, features - shift, 0.0)
+    rest = jnp.where(whole, features - shift[None], 0.0)
     scatter = contract("pj,pk->jk", rest, rest) / (count - 1.0)
-    covariance = 0.5 * (jnp.eye(white.shape[1]) + scatter)
+    unit = jnp.eye(white.shape[1], dtype=white.dtype)
+    covariance = 0.5 * (unit + scatter)
     # Not-a-number through and through would be found by the solver on some platforms only.
     usable = count > 1
-    solved = jnp.linalg.solve(jnp.where(usable, covariance, jnp.eye(white.shape[1])), jnp.where(usable, shift, 0.0))
+    solved = jnp.linalg.solve(jnp.where(usable, covariance, unit), jnp.where(usable, shift, 0.0))
     # A pixel that is not a number spoils its block, and with it the image.
     return (
         jnp.where(usable, jnp.sqrt(jnp.where(usable, contract("k,k->", shift, solved), 1.0)), jnp.nan) + 0.0 * x.mean()

@@ -38,6 +38,12 @@ _SHAPES = np.arange(0.2, 10.0005, 0.001)
 _RATIOS = np.exp(
     2 * scipy.special.gammaln(2 / _SHAPES) - scipy.special.gammaln(1 / _SHAPES) - scipy.special.gammaln(3 / _SHAPES)
 )
+_SYMMETRIC_SHAPES = np.arange(0.03, 10.0005, 0.001)  # another table, of wider range
+_SYMMETRIC_RATIOS = np.exp(
+    scipy.special.gammaln(1 / _SYMMETRIC_SHAPES)
+    + scipy.special.gammaln(3 / _SYMMETRIC_SHAPES)
+    - 2 * scipy.special.gammaln(2 / _SYMMETRIC_SHAPES)
+)
 
 
 class SkewedFit(NamedTuple):
@@ -140,9 +146,17 @@ def shape_of_symmetric(x: Plane) -> tuple[Scalar, Scalar]:
     return _shape(-square / map_mean(jnp.abs(x)) ** 2, -1.0 / _RATIOS, True), square
 
 
-def _shape(value: Scalars, table: np.ndarray, on_grid: bool) -> Scalars:
+def shape_of_ratio(ratio: Scalars) -> Scalars:
+    """Shapes, 0.03 to 10 in steps of 0.001, of the generalised Gaussians whose ratio is nearest.
+
+    It is that of the variance to the square of the mean absolute deviation.
+    """
+    return _shape(-ratio, -_SYMMETRIC_RATIOS, True, _SYMMETRIC_SHAPES)
+
+
+def _shape(value: Scalars, table: np.ndarray, on_grid: bool, table_shapes: np.ndarray = _SHAPES) -> Scalars:
     """The shapes whose entries of a rising table are nearest."""
-    entries, shapes = (jnp.asarray(a.astype(np.float32)) for a in (table, _SHAPES))
+    entries, shapes = (jnp.asarray(a.astype(np.float32)) for a in (table, table_shapes))
     upper = jnp.clip(jnp.searchsorted(entries, lax.stop_gradient(value)), 1, len(table) - 1)
     low, high = entries[upper - 1], entries[upper]
     share = jnp.clip((value - low) / (high - low), 0.0, 1.0)
