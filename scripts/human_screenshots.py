@@ -19,7 +19,6 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageFilter
 from selenium import webdriver
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -120,8 +119,20 @@ def sharpened(place: Path) -> Path:
 
 @contextlib.contextmanager
 def served(study: Path) -> Iterator[str]:
-    """The link of a rater."""
-    command = [sys.executable, "-m", "jaxeval", "human", "serve", str(study), "--port", "0", "--raters", "40", "--quiet"]
+    """The table of raters and their links."""
+    command = [
+        sys.executable,
+        "-m",
+        "jaxeval",
+        "human",
+        "serve",
+        str(study),
+        "--port",
+        "0",
+        "--raters",
+        "40",
+        "--quiet",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -149,7 +160,9 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 def wait_for(driver: webdriver.Chrome, *phases: str) -> None:
     """Waits until the page is in one of these phases."""
-    WebDriverWait(driver, 30, 0.02).until(lambda one: one.find_element(By.TAG_NAME, "body").get_attribute("data-phase") in phases)
+    WebDriverWait(driver, 30, 0.02).until(
+        lambda one: one.find_element(By.TAG_NAME, "body").get_attribute("data-phase") in phases
+    )
 
 
 def press(driver: webdriver.Chrome, key: str) -> None:

@@ -58,7 +58,8 @@ for (const element of (dialog ?? document.body).querySelectorAll("*")) {
   }
   if (element.matches("button, input, textarea, progress")) {
     const [around, own, line] = [ground(element.parentElement), ground(element), parts(style.borderTopColor)];
-    found.push(["control", element.textContent || element.tagName, Math.max(contrast(over(line, around), around), contrast(own, around))]);
+    const edge = contrast(over(line, around), around);
+    found.push(["control", element.textContent || element.tagName, Math.max(edge, contrast(own, around))]);
   }
 }
 return found;
@@ -68,22 +69,24 @@ CUT_OFF = """
 const found = [];
 if (document.scrollingElement.scrollWidth > innerWidth) found.push("the page is wider than the window");
 if (document.scrollingElement.scrollHeight > innerHeight) found.push("the page is higher than the window");
-for (const element of document.querySelectorAll("button, header span, h2.asked, #stage img, #stage canvas, figcaption")) {
+const whole = "button, header span, h2.asked, #stage img, #stage canvas, figcaption";
+const inside = (inner, outer, slack) => inner.left >= outer.left - slack && inner.right <= outer.right + slack
+  && inner.top >= outer.top - slack && inner.bottom <= outer.bottom + slack;
+for (const element of document.querySelectorAll(whole)) {
   if (!element.checkVisibility({ visibilityProperty: true }) || element.closest("dialog:not([open])")) continue;
   const box = element.getBoundingClientRect();
   const name = `${element.tagName} ${element.textContent}`;
-  if (box.left < -0.5 || box.top < -0.5 || box.right > innerWidth + 0.5 || box.bottom > innerHeight + 0.5) found.push(`${name} outside`);
+  if (!inside(box, { left: 0, top: 0, right: innerWidth, bottom: innerHeight }, 0.5)) found.push(`${name} outside`);
   if (element.tagName === "BUTTON") {
     if (box.width < 43.5 || box.height < 43.5) found.push(`${name} is ${box.width} x ${box.height}`);
     for (const part of element.children) {
       const inner = part.getBoundingClientRect();
-      if (inner.width && (inner.left < box.left || inner.right > box.right || inner.top < box.top || inner.bottom > box.bottom)) {
-        found.push(`${name} does not hold its text`);
-      }
+      if (inner.width && !inside(inner, box, 0)) found.push(`${name} does not hold its text`);
     }
   }
 }
-const overlap = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
+const overlap = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5
+  && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
 const solid = [...document.querySelectorAll("button, #stage, h2.asked, #prompt, #progress")]
   .filter((one) => one.checkVisibility({ visibilityProperty: true })).map((one) => [one, one.getBoundingClientRect()]);
 for (const [i, [one, a]] of solid.entries()) for (const [other, b] of solid.slice(i + 1)) {
@@ -217,4 +220,3 @@ class Browser:
 def browsers(place: Path, count: int) -> Iterator[Sequence[Browser]]:
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Browser(place / str(number))) for number in range(count)]
-

@@ -35,7 +35,7 @@ at("card").addEventListener("submit", async (event) => {
     at("join").removeAttribute("aria-disabled");
     at("wrong").textContent = said(error);
     at("code").setAttribute("aria-invalid", "true");
-    at("code").focus();
+    at("code").select();
   }
 });
 

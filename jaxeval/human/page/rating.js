@@ -77,12 +77,12 @@ function furnish() {
   const { longest_prompt: longest } = study;
   at("prompt").hidden = longest === 0;
   at("prompt").dataset.length = longest > 160 ? "long" : longest > 70 ? "middling" : "short";
-  choices = design(study).choices(study).map((choice) => {
-    const element = button(choice.label, choice.place ? null : hints(choice.keys[0]), () => choose(choice));
-    element.dataset.answer = choice.answer ?? choice.place;
-    if (choice.place) element.setAttribute("aria-keyshortcuts", choice.label);
-    return { ...choice, element };
-  });
+  choices = design(study).choices(study);
+  for (const choice of choices) {
+    choice.element = button(choice.label, choice.place ? null : hints(choice.keys[0]), () => choose(choice));
+    choice.element.dataset.answer = choice.answer ?? choice.place;
+    if (choice.place) choice.element.setAttribute("aria-keyshortcuts", choice.label);
+  }
   at("answers").replaceChildren(...choices.map((choice) => choice.element));
   at("answers").dataset.design = study.design;
   if (study.design === "best-of-n" && study.questions.length) {
@@ -162,6 +162,7 @@ function present(next) {
   at("bar").max = state.total;
   at("bar").value = state.done;
   at("count").textContent = `${state.done} of ${state.total}`;
+  at("count").style.minWidth = `${2 * String(state.total).length + 4}ch`;  // or the bar moves when a digit is added
   if (!state.trial) finished();
   else if (state.break) resting();
   else if (!began) starting();
@@ -436,20 +437,27 @@ function commented() {
 function openComment() {
   if (phase !== "ready" && phase !== "broken") return;
   at("comment").value = trial.comment;
-  at("commenting").returnValue = "";
   at("commenting").showModal();
   at("comment").focus();
 }
 
-at("commenting").addEventListener("close", () => {
-  if (at("commenting").returnValue !== "keep" || !trial) return;
+// At once, not when the dialog's event of closing comes: the next key may be the answer.
+function keepComment() {
   // Halves of characters and zero bytes, which no text should have, are not sent.
-  trial.comment = at("comment").value.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\0/g, "").trim();
+  const halves = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\0/g;
+  trial.comment = at("comment").value.replace(halves, "").trim();
   commented();
+}
+
+at("commenting").addEventListener("submit", (event) => {
+  if (event.submitter?.value === "keep") keepComment();
 });
 
 at("comment").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) at("commenting").close("keep");
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  keepComment();
+  at("commenting").close();
 });
 
 function openHelp() {
