@@ -45,7 +45,8 @@ class Committer:
         """Has something done; the result is there once it is durable.
 
         Args:
-          do: is given the connection. It may be called again after a failure of the database.
+          do: is given the connection. It may be called again after a failure of the database, also where what it did
+            was committed all the same, as when the connection is lost just then.
           order: work of one transaction is done in ascending order, so that transactions of several processes lock rows
             in the same order.
         """
@@ -56,9 +57,10 @@ class Committer:
         return done
 
     def close(self) -> None:
-        """Ends once all work is done."""
-        self._closed.set()
-        self._queue.put(None)
+        """Ends once all work is done; where it has ended, nothing is done."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -70,23 +72,28 @@ class Committer:
                     batch.append(self._queue.get_nowait())
                     continue
                 break
-            work = [one for one in batch if one is not None]
-            ended = len(work) < len(batch)
+            ended = None in batch
+            # Whoever does not wait any more has cancelled; from here on nobody can, and what is done is told.
+            work = [one for one in batch if one is not None and one.done.set_running_or_notify_cancel()]
             if work:
                 self._commit(sorted(work, key=lambda one: one.order))
 
-    def _commit(self, batch: list[_Work]) -> None:
+    def _commit(self, batch: list[_Work], most_tries: int = _TRIES) -> None:
         results: list[tuple[Any, BaseException | None]] = []
-        for tries in range(1, _TRIES + 1):
+        for tries in range(1, most_tries + 1):
             try:
                 results = self._together(batch)
                 break
             except AWAY as error:
-                if tries == _TRIES:
+                if tries < most_tries:
+                    self._closed.wait(0.02 * 2**tries)
+                elif len(batch) > 1:  # it may be one of them alone that cannot be done
                     for one in batch:
-                        one.done.set_exception(error)
+                        self._commit([one], 1)
                     return
-                self._closed.wait(0.02 * 2**tries)
+                else:
+                    batch[0].done.set_exception(error)
+                    return
             except BaseException as error:
                 for one in batch:
                     one.done.set_exception(error)

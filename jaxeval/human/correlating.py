@@ -66,7 +66,7 @@ def correlate(
     scores: str | Path,
     human: str | Path,
     *,
-    metrics: Sequence[str] | None = None,
+    metrics: str | Sequence[str] | None = None,
     better: Mapping[str, str] | None = None,
     level: Literal["auto", "item", "system"] | str = "auto",
     over: Literal["auto", "item", "system", "both"] | str = "auto",
@@ -85,7 +85,7 @@ def correlate(
       human: `analysis.json` of `jaxeval human analyse`, or a table with the same columns of names, and people's value,
         larger for what is better, in `value`, `mos`, `score`, `strength` or `win_rate`; `low` and `high`, or `std` and
         `n`, where its uncertainty is known.
-      metrics: those that are wanted; None takes all.
+      metrics: those that are wanted, as "psnr,ssim" or a list of names; None takes all.
       better: by metric "lower" or "higher", where the file of scores does not say it.
       level: "item" matches rows of items, "system" whole systems; "auto" takes items where both sides have them.
       over: what the bootstrap draws: "item" or "system" with all their rows, or "both", each by itself; "auto" takes
@@ -114,7 +114,8 @@ def correlate(
       ('sharpness', 0.98)
     """
     _check_choices(level, over, unmatched)
-    read, people = read_scores(scores, metrics), read_human_values(human, value=value, question=question)
+    chosen = [name.strip() for name in metrics.split(",") if name.strip()] if isinstance(metrics, str) else metrics
+    read, people = read_scores(scores, chosen), read_human_values(human, value=value, question=question)
     directions = _directions(read, better or {})
     joined = join(read, people, level=level, unmatched=unmatched)
     clusters, drawn = _clusters(joined, over)
@@ -239,8 +240,7 @@ def _agreement(name: str, better: str | None, found: _Found, joined: Joined) -> 
 
 def _curve(errors: PredictionErrors) -> CurveAgreement:
     fit = errors.fit
-    if fit is None:
-        raise ValueError("errors without a curve")
+    assert fit is not None
     star, outliers = (None if one is None else _agreeing(one) for one in (errors.rmse_star, errors.outlier_ratio))
     pearson, rmse = _agreeing(errors.pearson), _agreeing(errors.rmse)
     return CurveAgreement(

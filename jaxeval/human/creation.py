@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,7 +22,7 @@ from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.human.access import hashed_code
 from jaxeval.human.blinding import degraded, display_pixels, noise, opaque_name, png
-from jaxeval.human.designs import check_design, places
+from jaxeval.human.designs import DESIGNS, check_design, places
 from jaxeval.human.prompts import Prompt, load_prompts
 from jaxeval.human.study import (
     DEGRADED,
@@ -35,7 +36,7 @@ from jaxeval.human.study import (
     StudyOptions,
 )
 from jaxeval.images import Item, PixelRules, stored_image
-from jaxeval.images.matching import ImageSet, match_pairs, named_sets, open_images, with_names
+from jaxeval.images.matching import ImageSet, match_pairs, named_sets, open_images, sets_given, with_names
 from jaxeval.progress import Progress
 from jaxeval.records import versions
 
@@ -58,6 +59,32 @@ _MOST_SYSTEMS = 1_000
 _NAMED = 3  # in messages
 
 
+def _list_of(one: _arguments.Check, form: str) -> _arguments.Check:
+    """A check of a list or tuple, and of each of its members."""
+
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{name} is {_arguments.shown(value)}; give {form}")
+        return [one(name, member) for member in value]
+
+    return check
+
+
+@_arguments.checked(
+    sets=sets_given,
+    out=_arguments.path,
+    design=_arguments.a_text(f"one of {', '.join(DESIGNS)}"),
+    reference=_arguments.optional(_arguments.path),
+    prompts=_arguments.optional(_arguments.path),
+    title=_arguments.optional(_arguments.a_text("a text")),
+    questions=_list_of(_arguments.a_text("a text"), "a list of texts"),
+    exposures=_arguments.optional(
+        _list_of(
+            _arguments.optional(_arguments.at_least(1, _LONGEST_EXPOSURE)),
+            "a list of milliseconds, and None for without limit",
+        )
+    ),
+)
 def create_study(
     sets: Sets,
     out: str | Path,
@@ -104,7 +131,7 @@ def create_study(
       n: images at once of "best-of-n", 3 or 4.
       exposures: milliseconds for which "real-or-fake" shows an image, None for without limit.
       trials: comparisons (or images) of a session; by default all there are, at most 50.
-      repeats: share of them that is asked again, for the rater's own consistency.
+      repeats: share of them, at most half, that is asked again, for the rater's own consistency.
       checks: share of them by which attention checks are added, whose answer is known: an image beside a spoilt copy
         ("2afc"), one image of n that is not spoilt ("best-of-n"), a spoilt image ("mos"), noise ("real-or-fake").
       break_every: after how many answers a break is offered; None for never.
@@ -125,7 +152,8 @@ def create_study(
     Perceptual Evaluation of Generative Models", NeurIPS 2019 (real or fake).
 
     Example:
-      >>>       >>> import numpy as np
+      >>> import tempfile
+      >>> import numpy as np
       >>> from jaxeval.human import create_study
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     for system in ("early", "late"):
@@ -145,7 +173,6 @@ def create_study(
         raise InputError(f"sizes {sizes!r} is not known; choose 'equal' or 'any'")
     if unmatched not in ("error", "skip"):
         raise InputError(f"unmatched {unmatched!r} must be 'error' or 'skip'")
-    seed = _arguments.whole_number("seed", seed, 0)
     access = None
     if access_code is not None:
         _check_text("access code", access_code)
@@ -240,23 +267,18 @@ def _options(
     adaptive: float,
 ) -> StudyOptions:
     """The options as far as they can be checked before any image is seen; `trials` is 0 where it was not given."""
-    if isinstance(questions, str):
-        raise InputError(f"questions is {questions!r}; give a list of texts")
     if len(questions) > _MOST_QUESTIONS or len(set(questions)) < len(questions):
         raise InputError(f"give at most {_MOST_QUESTIONS} questions, each once")
     if n not in (3, 4):
         raise InputError(f"n is {_arguments.shown(n)}; best-of-n shows 3 or 4 images at once")
-    for name, share in (("repeats", repeats), ("checks", checks), ("adaptive", adaptive)):
-        if not 0 <= float(_arguments.number(name, share)) <= 1:
-            raise InputError(f"{name} is {share}; give a share from 0 to 1")
+    for name, share, most in (("repeats", repeats, 0.5), ("checks", checks, 1), ("adaptive", adaptive, 1)):
+        if not 0 <= float(_arguments.number(name, share)) <= most:
+            raise InputError(f"{name} is {share}; give a share from 0 to {most}")
     if adaptive and design != "2afc":
         raise InputError(f"pairs are chosen adaptively in 2afc, not in {design}; leave adaptive out")
     if exposures is not None and design != "real-or-fake":
         raise InputError(f"exposures are of real-or-fake, not of {design}; leave them out")
     timed = tuple(DEFAULT_EXPOSURES if exposures is None else exposures) if design == "real-or-fake" else ()
-    for one in timed:
-        if one is not None:
-            _arguments.whole_number("exposure", one, 1, _LONGEST_EXPOSURE)
     if (design == "real-or-fake" and not timed) or len(set(timed)) < len(timed):
         raise InputError("give each exposure once, and at least one: milliseconds, or None for without limit")
     if break_every is not None:

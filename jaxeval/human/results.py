@@ -27,6 +27,11 @@ class SystemValue:
         None of opinion scores.
       share_low, share_high: Wilson's interval of `share`, as if votes were independent.
       elo: rating by Elo's rule in the order of the file, which it depends on; None of other designs than pairs.
+
+    Example:
+      >>> from jaxeval.human import SystemValue
+      >>> print(SystemValue("ours", 0.685, 0.45, 0.96, 0.13, 0.12, 1, 1, 3, 356, 0.663, 0.61, 0.71, 1031.0))
+      1. ours 0.685 [0.45, 0.96]
     """
 
     system: str
@@ -61,6 +66,12 @@ class PairOfSystems:
       difference: of the values.
       difference_low, difference_high: its interval of 95%, by the bootstrap over raters and items.
       surely: whether the interval of the difference leaves no doubt of its sign.
+
+    Example:
+      >>> from jaxeval.human import PairOfSystems
+      >>> pair = PairOfSystems("ours", "theirs", 40, 10, 24, 0.61, 0.47, 0.76, 0.61, 0.52, -0.02, 1.05, surely=False)
+      >>> pair.first, pair.wins, pair.surely
+      ('ours', 40, False)
     """
 
     first: str
@@ -88,6 +99,12 @@ class ItemValue:
       value: opinion score, share of votes that it won, or share of answers that took it for real.
       low, high: its interval: of opinion scores value plus and minus 1.96 model errors, of shares Wilson's.
       n: answers.
+
+    Example:
+      >>> from jaxeval.human import ItemValue
+      >>> one = ItemValue("cat", "ours", 4.2, 3.9, 4.5, 15)
+      >>> one.item, one.value
+      ('cat', 4.2)
     """
 
     item: str
@@ -119,6 +136,12 @@ class RaterReport:
       left: share of the left side among decided answers; None of other designs.
       bias, inconsistency: of opinion scores, in points; None of other designs.
       flags: what is wrong: "contrary" (disagrees with all others), "fast", "checks", "repeats", "one side".
+
+    Example:
+      >>> from jaxeval.human import RaterReport
+      >>> report = RaterReport("r0001", 40, 1, 0.2, 1.0, 3, 1, 4, 2, 0.68, 36, 0.5, None, None, ("fast", "checks"))
+      >>> report.rater, report.median_seconds, report.flags
+      ('r0001', 0.2, ('fast', 'checks'))
     """
 
     rater: str
@@ -149,6 +172,12 @@ class Finding:
       p_value: of the hypothesis in `meaning`; None where it is no test.
       n: answers, pairs or raters that it is of.
       meaning: what the number is, and what is tested, a sentence.
+
+    Example:
+      >>> from jaxeval.human import Finding
+      >>> finding = Finding("left side", 0.507, 0.473, 0.541, 0.7, 822, "share of decided votes for the left side")
+      >>> finding.name, finding.p_value
+      ('left side', 0.7)
     """
 
     name: str
@@ -162,7 +191,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """The analysis of all answers to one question, or of those in one category.
+    r"""The analysis of all answers to one question, or of those in one category.
 
     Attributes:
       question: the question; "" where there is one only.
@@ -179,6 +208,18 @@ class Part:
       design_effect: by how much the variance of strengths exceeds that of independent votes, as votes of a rater or of
         an item are alike; None of models without strengths.
       warnings: what a reader should know.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import analyse
+      >>> rows = [f"r{i % 4},i{i % 3},A,B,{'left' if i % 3 else 'right'}" for i in range(24)]
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "votes.csv")
+      ...     _ = file.write_text("\n".join(["rater,item,left,right,choice", *rows]))
+      ...     found = analyse(file, repeats=10)
+      >>> part = found.parts[0]
+      >>> part.model, part.votes, part.raters, [system.system for system in part.systems]
+      ('bradley-terry', 24, 4, ['A', 'B'])
     """
 
     question: str
@@ -206,6 +247,11 @@ class VotesNeeded:
     Attributes:
       win_rate: the share of decided votes that the better one gets.
       votes: on the pair, at the ties and the design effect that were found.
+
+    Example:
+      >>> from jaxeval.human import VotesNeeded
+      >>> VotesNeeded(win_rate=0.6, votes=345).votes
+      345
     """
 
     win_rate: float
@@ -214,7 +260,7 @@ class VotesNeeded:
 
 @dataclasses.dataclass(frozen=True)
 class HumanAnalysis(Document):
-    """What `analyse` found; saved as `analysis.json`.
+    r"""What `analyse` found; saved as `analysis.json`.
 
     Attributes:
       design: which question was asked.
@@ -222,6 +268,17 @@ class HumanAnalysis(Document):
       raters: how each answered.
       needed: votes for the next study.
       manifest: how it was found.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import analyse
+      >>> rows = [f"r{i % 4},i{i % 3},A,B,{'left' if i % 3 else 'right'}" for i in range(24)]
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "votes.csv")
+      ...     _ = file.write_text("\n".join(["rater,item,left,right,choice", *rows]))
+      ...     found = analyse(file, repeats=10)
+      >>> found.design, len(found.parts), [rater.rater for rater in found.raters]
+      ('2afc', 1, ['r0', 'r1', 'r2', 'r3'])
     """
 
     file_name = "analysis.json"

@@ -207,17 +207,16 @@ class Schedule:
         entries += [_Entry(VOTE, ADAPTIVE)] * chosen
         draw.shuffle(entries)
         entries = [dataclasses.replace(entry, place=place) for place, entry in enumerate(entries)]
-        return _numbered(self._with_repeats_and_checks(entries, number, draw), self._study, draw)
+        return _numbered(self._with_repeats_and_checks(entries, number, draw), self._study)
 
     def _with_repeats_and_checks(self, entries: list["_Entry"], number: int, draw: random.Random) -> list["_Entry"]:
         options, known = self._study.options, self._study.known
         half = len(entries) // 2
-        again = min(half, math.ceil(options.repeats * len(entries)))
-        # What was seen in the first half comes again in the second, so that many others lie between.
-        later = [_Entry(REPEAT, repeats=place) for place in draw.sample(range(half), again)]
+        again = min(half, math.ceil(options.repeats * len(entries)))  # of an odd number half is one too many
         found = list(entries)
-        for entry in later:
-            found.insert(draw.randint(len(entries) - half, len(found)), entry)
+        # What was seen in the first half comes again in the second, with as many others between as are half a session.
+        for place in draw.sample(range(half), again):
+            found.insert(draw.randint(place + len(entries) - half, len(found)), _Entry(REPEAT, repeats=place))
         wanted = math.ceil(options.checks * len(entries)) if known else 0
         for count in range(wanted):
             which = (number * wanted + count) % len(known)
@@ -240,7 +239,7 @@ class _Entry:
     known: int | None = None
 
 
-def _numbered(entries: Sequence[_Entry], study: Study, draw: random.Random) -> list[PlannedTrial]:
+def _numbered(entries: Sequence[_Entry], study: Study) -> list[PlannedTrial]:
     """The trials of these entries: each question of each, and of checks the first."""
     found: list[PlannedTrial] = []
     first: dict[int, int] = {}

@@ -1,12 +1,15 @@
 """Serving a study: its socket, the links of its raters, and an end that loses nothing."""
 
+import contextlib
 import csv
 import io
 import ipaddress
 import re
 import signal
 import socket
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +29,7 @@ LINKS_FILE = "links.csv"
 MOST_BY_THEMSELVES = 1_000
 _MOST_RATERS = 100_000
 _SHOWN_LINKS = 20
+_WRITING_S = 5
 _LINK = re.compile(r".*/r/([A-Za-z0-9_-]{43})")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -69,34 +73,47 @@ def serve(
         site, base = _site(host, own_port, url)
         store = Store(study, database)
         try:
-            made = None if open_enrolment else _links(study, store, raters, base)
-        except BaseException:
+            links = None if open_enrolment else _links(study, store, raters, base)
+            most = (raters or MOST_BY_THEMSELVES) if open_enrolment else None
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    make_app(study, store, site, most_raters=most),
+                    log_level="warning",
+                    access_log=False,  # addresses have the secrets of raters in them
+                    server_header=False,
+                    proxy_headers=url is not None,
+                    ws="none",
+                    lifespan="on",
+                    timeout_keep_alive=30,
+                    timeout_graceful_shutdown=10,
+                    limit_concurrency=2_000,
+                )
+            )
+            with _ended_by_signals(server):
+                for line in _greeting(study, store, host, base, links, most, database, url):
+                    say(line)
+                _run(server, listening)
+        finally:
             store.close()
-            raise
-        most = (raters or MOST_BY_THEMSELVES) if open_enrolment else None
-        for line in _greeting(study, store, host, base, made, most, database, url):
-            say(line)
-        app = make_app(study, store, site, most_raters=most)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,  # addresses have the secrets of raters in them
-            server_header=False,
-            proxy_headers=url is not None,
-            ws="none",
-            lifespan="on",
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=10,
-            limit_concurrency=2_000,
-        )
-        _run(uvicorn.Server(config), listening)
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    # uvicorn raises the signal that ended it once more at its end; the handler of before would kill the process.
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
+    server.run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Ends the server, and not the process, from its greeting on; uvicorn's own way begins later and ends in a kill."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run(sockets=[listening])
+        yield
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
@@ -128,9 +145,25 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _seen_from_outside(host: str) -> str:
+    """What others write into a URL; where it is all addresses of this machine, the one that leads to other networks."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outward:
+            try:
+                outward.connect(("192.0.2.1", 9))  # sends nothing: it only asks which way a packet would go
+                return outward.getsockname()[0]
+            except OSError:
+                return socket.gethostname()
+    return f"[{host}]" if address.version == 6 else host
+
+
 def _site(host: str, port: int, url: str | None) -> tuple[Site, str]:
     """Under which names the server may be asked, and what links begin with."""
-    shown = f"[{host}]" if ":" in host else host
+    shown = _seen_from_outside(host)
     names = [f"{name}:{port}" for name in _LOOPBACK]
     if not is_loopback(host):
         names += [f"{name.lower()}:{port}" for name in (shown, socket.gethostname(), socket.getfqdn())]
@@ -156,17 +189,24 @@ def _links(study: Study, store: Store, wanted: int | None, base: str) -> list[tu
             made = store.join(wanted - there, wanted)
         except FullError:  # another process has made them meanwhile
             made = []
-    known: dict[int, str] = {}
-    for token in (*_tokens(path), *made):
-        number = store.rater(token)
-        if number is not None:
-            known[number] = token
+    known = _known_links(store, (*_tokens(path), *made))
+    # Another process that has just made them may not have written them down yet.
+    last = time.monotonic() + _WRITING_S
+    while wanted is not None and len(known) < min(wanted, store.raters()) and time.monotonic() < last:
+        time.sleep(0.1)
+        known = _known_links(store, (*_tokens(path), *made))
     links = [(rater_name(number), f"{base}/r/{known[number]}") for number in sorted(known)]
     if made:
         stream = io.StringIO()
         csv.writer(stream).writerows([("rater", "link"), *links])
         write_atomically(path, stream.getvalue().encode(), private=True)
     return links
+
+
+def _known_links(store: Store, tokens: Iterable[str]) -> dict[int, str]:
+    """Those of the secrets that are a rater's, by the rater's number."""
+    found = ((store.rater(token), token) for token in tokens)
+    return {number: token for number, token in found if number is not None}
 
 
 def _tokens(path: Path) -> list[str]:
@@ -208,6 +248,9 @@ def _greeting(
         if len(links) > _SHOWN_LINKS:
             lines.append(f"  ... and {len(links) - _SHOWN_LINKS:,} more")
         lines.append(f"  in {study.folder.name}/{LINKS_FILE}; whoever has a link is that rater")
+        without = store.raters() - len(links)
+        if without > 0:
+            lines.append(f"  {without:,} raters have no link there: they joined openly, or it was changed")
     if not is_loopback(host):
         lines.append("  Other machines can reach this, and without TLS others can read along.")
     elif url is None:

@@ -143,6 +143,10 @@ class Store:
         # The row is locked, so that of several processes one joins raters at a time; SQLite has one writer anyway.
         connection.execute(sa.select(FACTS).where(FACTS.c.name == "study").with_for_update())
         first = connection.execute(sa.select(sa.func.count()).select_from(RATERS)).scalar_one()
+        digests = [token_digest(token) for token in tokens]
+        there = connection.execute(sa.select(sa.func.count()).where(RATERS.c.token.in_(digests))).scalar_one()
+        if there:  # the connection was lost after they were committed, and before that was known
+            return there
         tokens = tokens[: max(0, most - first)]
         for number, token in enumerate(tokens, first):
             plan = self._schedule.session(number)

@@ -54,6 +54,12 @@ class PairAnswers:
       left: [N], numbers of the systems on the left.
       right: [N], of those on the right.
       outcome: [N], 1 where the left one won, -1 where the right one won, 0 for a tie.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.human import PairAnswers
+      >>> PairAnswers(left=np.array([0, 1]), right=np.array([1, 0]), outcome=np.array([1, 0])).outcome.tolist()
+      [1, 0]
     """
 
     left: Int[np.ndarray, " n"]
@@ -69,6 +75,12 @@ class ChoiceAnswers:
       shown: [N, 4], numbers of the systems in their places; -1 where there was none.
       best: [N], the system that was chosen.
       worst: [N], the system that was chosen as worst; -1 where none was.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.human import ChoiceAnswers
+      >>> ChoiceAnswers(shown=np.array([[0, 1, 2, -1]]), best=np.array([2]), worst=np.array([0])).best.tolist()
+      [2]
     """
 
     shown: Int[np.ndarray, "n 4"]
@@ -83,6 +95,12 @@ class OpinionAnswers:
     Attributes:
       system: [N], numbers of the systems.
       score: [N], in the scale's unit.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.human import OpinionAnswers
+      >>> OpinionAnswers(system=np.array([0, 1]), score=np.array([4.0, 2.0])).score.mean()
+      np.float64(3.0)
     """
 
     system: Int[np.ndarray, " n"]
@@ -97,6 +115,13 @@ class RealnessAnswers:
       system: [N], numbers of the systems; -1 for real images.
       judged_real: [N].
       exposure: [N], milliseconds for which the image was shown; infinite without a limit.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.human import RealnessAnswers
+      >>> answers = RealnessAnswers(np.array([0, -1]), np.array([True, True]), np.array([250.0, np.inf]))
+      >>> (answers.judged_real == (answers.system < 0)).tolist()  # which are right
+      [False, True]
     """
 
     system: Int[np.ndarray, " n"]
@@ -125,7 +150,7 @@ class BadRow:
 
 @dataclasses.dataclass(frozen=True)
 class Votes:
-    """What a file of votes says. Arrays are of its N answers; skipped ones and bad rows are in none of them.
+    r"""What a file of votes says. Arrays are of its N answers; skipped ones and bad rows are in none of them.
 
     Attributes:
       design: which question was asked.
@@ -143,6 +168,16 @@ class Votes:
       path, sha256: of the file.
       rows: in the file.
       bad: rows that were left out, with the reason.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxeval.human import read_votes
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     file = pathlib.Path(folder, "votes.csv")
+      ...     _ = file.write_text("rater,item,system,score\nr,cat,A,4\nr,dog,A,2\n")
+      ...     votes = read_votes(file)
+      >>> votes.design, len(votes), votes.items, votes.answers.score.tolist()
+      ('mos', 2, ('cat', 'dog'), [4.0, 2.0])
     """
 
     design: Design

@@ -10,7 +10,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
+from jaxeval import _arguments
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.images.formats import STORED_EXTENSIONS
@@ -35,6 +37,13 @@ class Matching:
     name: str
     pairs: Mapping[str, tuple[Item, Item]]
     unmatched: tuple[str, ...]
+
+
+def sets_given(name: str, distorted: Any) -> Any:
+    """Checks sets of images: one path, several, or several by name."""
+    if isinstance(distorted, Mapping):
+        return {own: _arguments.path(name, one) for own, one in distorted.items()}
+    return _arguments.several(_arguments.path)(name, distorted)
 
 
 def named_sets(

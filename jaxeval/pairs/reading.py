@@ -1,9 +1,8 @@
 """What scoring with a reference and without have in common: the sets that were given, and their images' headers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from jaxeval._arguments import Check, a_text, at_least, number, optional, path, several
+from jaxeval._arguments import Check, a_text, at_least, number, optional
 from jaxeval.errors import InputError, MissingPackageError
 from jaxeval.images import Item, PixelLayout, PixelRules, ReadReport, stored_image
 from jaxeval.pairs.batches import Task
@@ -17,13 +16,6 @@ CHECKS: dict[str, Check] = {
     "data_range": optional(number),
     "batch_size": at_least(1),
 }
-
-
-def sets_given(name: str, distorted: Any) -> Any:
-    """Checks sets of images: one path, several, or several by name."""
-    if isinstance(distorted, Mapping):
-        return {own: path(name, one) for own, one in distorted.items()}
-    return several(path)(name, distorted)
 
 
 def example_of(tasks: Sequence[Task]) -> dict[PixelLayout, str]:

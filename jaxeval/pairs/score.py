@@ -11,12 +11,21 @@ from jaxeval._faults import memory_said
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.images import Item, PixelLayout, PixelRules, is_video
-from jaxeval.images.matching import SAME_NAME, Matching, check_pattern, match_pairs, named_sets, open_images, with_names
+from jaxeval.images.matching import (
+    SAME_NAME,
+    Matching,
+    check_pattern,
+    match_pairs,
+    named_sets,
+    open_images,
+    sets_given,
+    with_names,
+)
 from jaxeval.images.report import EXIF
 from jaxeval.ops.image_quality.colour import of_channels
 from jaxeval.pairs.batches import Chosen, Task, WideValues, all_scores
 from jaxeval.pairs.measures import pooled_names
-from jaxeval.pairs.reading import CHECKS, MOST_THREADS, HeaderReader, example_of, sets_given
+from jaxeval.pairs.reading import CHECKS, MOST_THREADS, HeaderReader, example_of
 from jaxeval.pairs.results import PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise

@@ -10,10 +10,10 @@ from jaxeval._faults import memory_said
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.images import PixelLayout, PixelRules, is_video, open_video
-from jaxeval.images.matching import named_sets, open_images
+from jaxeval.images.matching import named_sets, open_images, sets_given
 from jaxeval.pairs.batches import Runner, Task, WideValues, all_scores
 from jaxeval.pairs.measures import PAIR_MEASURES, pair_measures
-from jaxeval.pairs.reading import CHECKS, MOST_THREADS, HeaderReader, example_of, sets_given
+from jaxeval.pairs.reading import CHECKS, MOST_THREADS, HeaderReader, example_of
 from jaxeval.pairs.results import PairScores, PairsEvaluation
 from jaxeval.pairs.settings import PairSettings
 from jaxeval.pairs.summary import summarise

@@ -415,6 +415,12 @@ def test_bad_analyses_are_refused(tmp_path, content, sentence):
         read_human_values(path)
 
 
+def test_metrics_are_chosen_by_text_or_list(files):
+    for metrics in ("error, good", ["error", "good"]):
+        found = correlate(*files, metrics=metrics, better=DIRECTIONS, repeats=2)
+        assert [one.metric for one in found.metrics] == ["error", "good"]
+
+
 def test_directions_that_people_contradict_are_said(files):
     found = correlate(*files, better={"good": "lower", "error": "lower"}, repeats=2)
     assert "people's values rise with good, of which lower is better" in found.warnings

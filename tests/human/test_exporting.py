@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from human_studies import Client, make_study, read_votes
+from human_studies import ROOT, Client, make_study, read_votes
 
 from jaxeval.cli import main
 from jaxeval.errors import InputError, MissingPackageError
@@ -189,3 +191,16 @@ def test_missing_extras_are_named(tmp_path, monkeypatch, capsys, command, module
     options = ["--out", str(tmp_path / "v.csv")] if command == "export" else []
     assert main(["human", command, str(tmp_path), *options]) == 2
     assert "pip install 'jaxeval[human]'" in capsys.readouterr().err
+
+
+def test_studies_are_made_and_read_without_the_extras(tmp_path):
+    """`import jaxeval.human` needs neither a web server nor a database."""
+    missing = ("starlette", "uvicorn", "sqlalchemy", "psycopg")
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import jaxeval.human, jaxeval.cli"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def test_the_extra_of_postgresql_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingPackageError, match=r"needs the package 'jaxeval\[postgres\]'; install it: pip install"):
+        Store(make_study(tmp_path), "postgresql://rater@127.0.0.1/study")

@@ -18,7 +18,7 @@ from human_studies import Served, an_answer, make_study, read_votes
 from jaxeval.cli import main
 from jaxeval.errors import InputError
 from jaxeval.human.export import export_votes
-from jaxeval.human.serving import is_loopback, serve
+from jaxeval.human.serving import _site, is_loopback, serve
 
 
 def test_from_the_start_to_the_end_by_a_signal(tmp_path):
@@ -42,6 +42,9 @@ def test_from_the_start_to_the_end_by_a_signal(tmp_path):
         served.start()
         assert served.tokens == [row["link"].rpartition("/")[2] for row in links]
         assert httpx.get(f"{served.base}/api/{served.tokens[2]}/state").json()["done"] == 1
+        served.kill()
+        served.start()
+        assert served.end() == (0, "")  # also in the moment after it said that it is there
     finally:
         served.kill()
 
@@ -113,6 +116,51 @@ def test_an_address_that_others_reach_is_said(tmp_path, monkeypatch):
     serve(study.folder, port=0, raters=1, url="https://rate.example.org/", say=said.append)
     assert any(line.startswith("  https://rate.example.org/r/") for line in said)
     assert not any("Only this machine" in line or "Other machines" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "asked", "own", "base"),
+    [
+        ("127.0.0.1", None, "localhost:8000", True, "http://127.0.0.1:8000"),
+        ("127.0.0.1", None, "127.0.0.1:8001", False, "http://127.0.0.1:8000"),
+        ("::1", None, "[::1]:8000", True, "http://[::1]:8000"),
+        ("10.9.8.7", None, "10.9.8.7:8000", True, "http://10.9.8.7:8000"),
+        ("10.9.8.7", None, "rebound.example:8000", False, "http://10.9.8.7:8000"),
+        ("127.0.0.1", "https://Rate.example.org/", "rate.example.org", True, "https://rate.example.org"),
+        ("127.0.0.1", "https://rate.example.org", "127.0.0.1:8000", True, "https://rate.example.org"),
+        ("127.0.0.1", "https://rate.example.org", "evil.example.org", False, "https://rate.example.org"),
+    ],
+)
+def test_under_which_names_a_server_may_be_asked(host, url, asked, own, base):
+    site, begin = _site(host, 8000, url)
+    assert site.is_own(asked) == own
+    assert begin == base
+    assert site.is_own_origin(f"http://{asked}", asked) == (url is None)
+    assert site.is_own_origin("https://rate.example.org", asked) == (url is not None)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_links_to_all_addresses_name_one_that_others_can_use(host):
+    site, base = _site(host, 8000, None)
+    name = base.removeprefix("http://")
+    assert not name.startswith(("0.0.0.0", "[::]"))
+    assert site.is_own(name)
+    assert not site.is_own("rebound.example:8000")
+
+
+def test_links_that_are_lost_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxeval.human.serving._run", lambda *_: None)
+    monkeypatch.setattr("jaxeval.human.serving._WRITING_S", 0.2)
+    study, said = make_study(tmp_path), []
+    serve(study.folder, port=0, raters=3)
+    links = (study.folder / "links.csv").read_text("utf-8").splitlines()
+    (study.folder / "links.csv").write_text("\n".join(links[:2]), "utf-8")
+    serve(study.folder, port=0, raters=3, say=said.append)
+    assert "  3 raters have links:" in said
+    assert any(line.startswith("  2 raters have no link there") for line in said)
+    serve(study.folder, port=0, raters=4)
+    names = [row["rater"] for row in csv.DictReader((study.folder / "links.csv").read_text("utf-8").splitlines())]
+    assert names == ["r0001", "r0004"]
 
 
 class Rater(threading.Thread):

@@ -224,6 +224,70 @@ def test_one_refusal_in_a_shared_transaction_leaves_the_others(tmp_path, databas
     assert [row.rater for row in kept(study, database)] == [0, 2, 4, 6, 8]
 
 
+def test_work_that_nobody_waits_for_any_more_stops_no_other(tmp_path):
+    """As where a server that ends gives up on a request."""
+    study = make_study(tmp_path)
+    with opened(study, None) as store:
+        rater, held = joined(store), threading.Event()
+        waiting = store._commits.submit(lambda _: held.wait(10), 0)
+        given_up = store.answer(rater, an_answer(1))
+        assert given_up.cancel()
+        held.set()
+        assert waiting.result()
+        assert store.answer(rater, an_answer(1)).result().done == 1
+    assert len(kept(study, None)) == 1
+
+
+def test_work_that_fails_in_an_unforeseen_way_stops_no_other(tmp_path, database):
+    study = make_study(tmp_path)
+    with opened(study, database) as store:
+        rater = joined(store)
+        with pytest.raises(ZeroDivisionError):
+            store._commits.submit(lambda _: 1 // 0, 0).result()
+        with pytest.raises(exc.ProgrammingError if database else exc.OperationalError):
+            store._commits.submit(lambda connection: connection.exec_driver_sql("SELECT nothing"), 0).result()
+        assert store.answer(rater, an_answer(1)).result().done == 1
+
+
+def test_what_was_committed_before_the_connection_was_lost_is_not_done_again(tmp_path, database, monkeypatch):
+    study = make_study(tmp_path)
+    with opened(study, database) as store:
+        together, lost = store._commits._together, []
+
+        def losing(batch):
+            results = together(batch)
+            if len(lost) < limit:
+                lost.append(len(batch))
+                raise exc.OperationalError("COMMIT", {}, Exception("the connection was lost"))
+            return results
+
+        monkeypatch.setattr(store._commits, "_together", losing)
+        limit = 2
+        tokens = store.join(3, 5)
+        assert (len(tokens), store.raters()) == (3, 3)
+        limit = 4
+        assert store.answer(0, an_answer(1)).result().done == 1
+        assert store.answer(0, an_answer(2)).result().done == 2
+        limit = 6
+        assert store.undo(0, 2).result().done == 1
+        assert len(lost) == 6
+    assert [row.trial for row in kept(study, database)] == [1]
+
+
+def test_one_that_cannot_be_done_does_not_take_others_with_it(tmp_path):
+    study = make_study(tmp_path)
+    with opened(study, None) as store:
+        raters, held = [joined(store) for _ in range(3)], threading.Event()
+        store._commits.submit(lambda _: held.wait(10), 0)
+        futures = [store.answer(rater, an_answer(1)) for rater in raters]
+        broken = store._commits.submit(lambda connection: connection.exec_driver_sql("SELECT nothing"), 1)
+        held.set()
+        assert [future.result().done for future in futures] == [1, 1, 1]
+        with pytest.raises(exc.OperationalError):
+            broken.result()
+    assert len(kept(study, None)) == 3
+
+
 def test_adaptive_pairs_are_chosen_once_and_repeats_show_what_was_chosen(tmp_path, database):
     study = make_study(tmp_path, adaptive=1.0, trials=12, repeats=0.25, checks=0, questions=["one", "two"])
     with opened(study, database) as one, opened(study, database) as two, ThreadPoolExecutor(6) as pool:

@@ -1,5 +1,6 @@
 """Opinion scores, shares of votes, places and circles."""
 
+import functools
 import math
 
 import numpy as np
@@ -78,11 +79,11 @@ def test_what_nobody_rated_is_not_a_number():
 def test_weights_are_repetitions():
     score, rater, stimulus, _ = scores(5, 12, 3)
     weights = np.random.default_rng(3).integers(0, 3, (9, len(score)))
-    step = {"least_inconsistency": 0.1}
-    found = preference.fit_opinions(score, rater, stimulus, raters=5, stimuli=12, weights=weights, **step)
+    fit = functools.partial(preference.fit_opinions, raters=5, stimuli=12, least_inconsistency=0.1)
+    found = fit(score, rater, stimulus, weights=weights)
     for place in range(9):
         again = np.repeat(np.arange(len(score)), weights[place])
-        alone = preference.fit_opinions(score[again], rater[again], stimulus[again], raters=5, stimuli=12, **step)
+        alone = fit(score[again], rater[again], stimulus[again])
         np.testing.assert_allclose(found.quality[place], alone.quality, rtol=1e-9)
 
 

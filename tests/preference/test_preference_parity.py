@@ -121,12 +121,17 @@ def test_two_way_errors_are_statsmodels():
     model = api.Logit((outcome > 0).astype(float), design[:, 1:]).fit(disp=0, method="newton")
     from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
-    both, one, other = cov_cluster_2groups(model, groups[0], groups[1], use_correction="cluster")
+    both, one, other = cov_cluster_2groups(model, groups[0], groups[1], use_correction=False)
     apart = np.column_stack([-np.ones(3), np.eye(3)])
-    own = preference.pair_covariance(first, second, outcome, fit.strengths, clusters=list(groups))
-    candidates = [np.asarray(found) for found in (both, one, other)]
-    distances = [np.abs(apart @ own @ apart.T - found).max() / np.abs(found).max() for found in candidates]
-    assert min(distances) < 0.06  # its corrections are (G / (G - 1)) (N - 1) / (N - K)
+    crossing = groups[0] * 25 + groups[1]
+    own = {}
+    for name, number in (("one", groups[0]), ("other", groups[1]), ("crossing", crossing)):
+        count = len(np.unique(number))
+        found = preference.pair_covariance(first, second, outcome, fit.strengths, clusters=[number])
+        own[name] = apart @ found @ apart.T * (count - 1) / count  # there without a correction for few groups
+    np.testing.assert_allclose(own["one"], one, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(own["other"], other, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(own["one"] + own["other"] - own["crossing"], both, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.4])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from human.simulated import PAIR_HEADER, pair_rows, write
 from image_sets import crops
 from judged_images import write_judged
 from pair_folders import write_pairs
@@ -16,7 +17,7 @@ import jaxeval
 from jaxeval import report
 from jaxeval.errors import InputError
 from jaxeval.evaluation import Evaluation
-from jaxeval.human import HumanCorrelation, correlate
+from jaxeval.human import HumanAnalysis, HumanCorrelation, analyse, correlate
 from jaxeval.pairs import PairsEvaluation
 
 FIGURES = [name for name in report.__all__ if name.startswith("draw_")]
@@ -28,7 +29,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
     """One of each thing that is drawn, by its type."""
     reference, little, much = write_pairs(tmp_path_factory.mktemp("pairs"))
     real, others = crops(70, (6, 6), seed=1), {"late": crops(70, (6, 6), seed=2), "early": crops(70, (6, 6), seed=3)}
+    votes = tmp_path_factory.mktemp("votes") / "votes.csv"
+    write(votes, PAIR_HEADER, pair_rows([0.5, 0.0, -0.5], raters=6, each=20, items=5, seed=0))
     return {
+        HumanAnalysis: analyse(votes, repeats=20),
         HumanCorrelation: correlate(*write_judged(tmp_path_factory.mktemp("judged")), repeats=50),
         PairsEvaluation: jaxeval.score_pairs(reference, {"little": little, "much": much}, metrics="psnr,mae"),
         Evaluation: jaxeval.evaluate(real, others, extractor="pixels", metrics="fd,vendi"),

@@ -1,7 +1,7 @@
 """Sums over all pairs of rows, weighted by how often both are drawn, tile by tile: no array has a side of all rows."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -19,26 +19,35 @@ Relation = Callable[[Rows, Rows], Float[Array, "s s"]]
 """What a pair of rows counts, the same in either order, from whole numbers of each; a whole number."""
 
 
-def pair_sums(
-    rows: tuple[Int[np.ndarray, " n"], ...], relation: Relation, draws: Draws
-) -> tuple[int, Float[np.ndarray, " b"]]:
-    """The sum of a relation over all pairs of two rows, exactly, and in every repeat over all pairs of drawn rows.
-
-    Each two of the copies of drawn rows are a pair, but for copies of the same row.
+def pair_total(rows: tuple[Int[np.ndarray, " n"], ...], relation: Relation) -> int:
+    """The sum of a relation over all pairs of two rows, exactly.
 
     Args:
       rows: int32 arrays that the relation looks at.
       relation: a function of rows and others, to be compiled.
+    """
+    return int(_sums(rows, relation, [np.ones((1, len(rows[0])), np.float32)])[0])
+
+
+def pair_sums(rows: tuple[Int[np.ndarray, " n"], ...], relation: Relation, draws: Draws) -> Float[np.ndarray, " b"]:
+    """The same in every repeat, over all pairs of drawn rows: copies of two rows, not of one.
+
+    Args:
+      rows: as of `pair_total`.
+      relation: as of `pair_total`.
       draws: of the repeats.
     """
+    return _sums(rows, relation, draws.batches())
+
+
+def _sums(
+    rows: tuple[Int[np.ndarray, " n"], ...], relation: Relation, batches: Iterable[Float[np.ndarray, "_ n"]]
+) -> Float[np.ndarray, " b"]:
     count = len(rows[0])
     side = min(_SIDE, 1 << max(3, (count - 1).bit_length()))
     padding = -count % side
     padded = tuple(jnp.asarray(np.pad(part, (0, padding)).reshape(-1, side)) for part in rows)
-    ones = np.pad(np.ones((1, count), np.float32), ((0, 0), (0, padding)))
-    value = int(_batch(padded, ones, relation)[0])
-    parts = [_batch(padded, np.pad(weights, ((0, 0), (0, padding))), relation) for weights in draws.batches()]
-    return value, np.concatenate(parts)
+    return np.concatenate([_batch(padded, np.pad(weights, ((0, 0), (0, padding))), relation) for weights in batches])
 
 
 def _batch(padded: tuple[Any, ...], weights: Float[np.ndarray, "b n"], relation: Relation) -> Float[np.ndarray, " b"]:

@@ -69,11 +69,13 @@ def with_gaps(name: str, ratings: AnyArray, meaning: str, *, dimensions: int) ->
     return values
 
 
-def ratio(above: Float[np.ndarray, "*b"] | float, below: Float[np.ndarray, "*b"] | float) -> Float[np.ndarray, "*b"]:
-    """`1 - above / below`, NaN where nothing can disagree by chance."""
-    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
-    possible = below > 0
-    return np.where(possible, 1 - above / np.where(possible, below, 1.0), np.nan)
+def beyond_chance(
+    observed: Float[np.ndarray, "*b"] | float, expected: Float[np.ndarray, "*b"] | float
+) -> Float[np.ndarray, "*b"]:
+    """A coefficient from disagreement and that of chance: 1 less their ratio; NaN where chance cannot disagree."""
+    observed, expected = np.asarray(observed, np.float64), np.asarray(expected, np.float64)
+    possible = expected > 0
+    return np.where(possible, 1 - observed / np.where(possible, expected, 1.0), np.nan)
 
 
 def over_raters(

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval._arrays import AnyArray, Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.ops.agreement._draws import Estimate, draws_of
-from jaxeval.ops.agreement._pair_tiles import Rows, pair_sums
+from jaxeval.ops.agreement._pair_tiles import Rows, pair_sums, pair_total
 from jaxeval.ops.agreement._pairs_of_values import value_pair
 from jaxeval.ops.agreement._ranks import Order, drawn_ranks, mid_ranks, order_of, tied_squares
 
@@ -146,7 +146,8 @@ def kendall_tau(
     x, y = value_pair(metric, human)
     draws = draws_of(len(x), clusters, repeats, confidence, seed)
     orders = [order_of(side) for side in (x, y)]
-    value, drawn = pair_sums((np.asarray(orders[0].codes), np.asarray(orders[1].codes)), _concordance, draws)
+    codes = np.asarray(orders[0].codes), np.asarray(orders[1].codes)
+    value, drawn = pair_total(codes, _concordance), pair_sums(codes, _concordance, draws)
     held = [_on_device(order) for order in orders]
     squares = [
         np.asarray(_untied(*held, jnp.asarray(weights)), np.float64) for weights in draws.batches(max(len(x), _ENTRIES))

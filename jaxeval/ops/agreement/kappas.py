@@ -9,7 +9,7 @@ from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.agreement._draws import draws_of, spread, weighted_sums
-from jaxeval.ops.agreement._ratings import RaterAgreement, ratio, with_gaps
+from jaxeval.ops.agreement._ratings import RaterAgreement, beyond_chance, with_gaps
 
 Weights = Literal["none", "linear", "quadratic"]
 
@@ -123,7 +123,7 @@ def _kappas(tables: Float[np.ndarray, "b k k"], penalties: Float[np.ndarray, "k 
     total = tables.sum((1, 2))
     observed = np.einsum("bij,ij->b", tables, penalties) / total
     expected = np.einsum("bi,ij,bj->b", tables.sum(2), penalties, tables.sum(1), optimize=True) / total**2
-    return ratio(observed, expected), observed, expected
+    return beyond_chance(observed, expected), observed, expected
 
 
 @takes_arrays
@@ -194,4 +194,4 @@ def _fleiss(sums: Float[np.ndarray, "b c"]) -> tuple[np.ndarray, ...]:
     shares = counts / counts.sum(1, keepdims=True)
     expected = (shares * (1 - shares)).sum(1)
     observed = np.where(further > 0, apart / np.where(further > 0, further, 1.0), np.nan)
-    return ratio(observed, expected), observed, expected
+    return beyond_chance(observed, expected), observed, expected

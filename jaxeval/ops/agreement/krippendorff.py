@@ -13,7 +13,7 @@ from jaxeval._arrays import Numbers, contract
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.agreement._draws import Draws, draws_of, spread, weighted_sums
-from jaxeval.ops.agreement._ratings import RaterAgreement, over_raters, ratio, with_gaps
+from jaxeval.ops.agreement._ratings import RaterAgreement, beyond_chance, over_raters, with_gaps
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 _LEVELS = ("nominal", "ordinal", "interval", "ratio")
@@ -170,7 +170,7 @@ def _alpha(answers: _Answers, level: str) -> tuple[float, float, float]:
         values = (np.cumsum(shares) - shares / 2) / total
     observed = float(_within(answers, values, level).sum()) / total
     expected = float(_between(shares[None], values, level)[0]) / (total * (total - 1))
-    return float(ratio(observed, expected)), observed, expected
+    return float(beyond_chance(observed, expected)), observed, expected
 
 
 def _on_host(x: Float[np.ndarray, "b i"], tile: Float[np.ndarray, "i j"], y: Float[np.ndarray, "b j"]) -> np.ndarray:
@@ -219,7 +219,7 @@ def _replicates(answers: _Answers, own: Float[np.ndarray, " n"], draws: Draws, l
         expected = 2 * (total * second - first**2)
         # A repeat of equal answers has no spread but for rounding.
         expected = np.where(expected > 1e-6 * total * second, expected, 0.0)
-        return ratio((total - 1) * observed, expected)
+        return beyond_chance((total - 1) * observed, expected)
     observed, shares = [], []
     own_on_device, codes, counts = (
         jnp.asarray(own, jnp.float32),
@@ -232,7 +232,7 @@ def _replicates(answers: _Answers, own: Float[np.ndarray, " n"], draws: Draws, l
         shares.append(np.asarray(found[1], np.float64))
     drawn = np.concatenate(shares)
     expected = _between(drawn, answers.values, level, _on_device)
-    return ratio((drawn.sum(1) - 1) * np.concatenate(observed), expected)
+    return beyond_chance((drawn.sum(1) - 1) * np.concatenate(observed), expected)
 
 
 @functools.partial(jax.jit, static_argnames="size")
@@ -261,7 +261,7 @@ def _ordinal_replicates(answers: _Answers, draws: Draws) -> Float[np.ndarray, " 
     for weights in draws.batches(max(len(answers.codes), _ENTRIES // answers.codes.shape[1])):
         observed, expected, total = _ordinal(jnp.asarray(weights), codes, counts, len(answers.values))
         above = (np.asarray(total, np.float64) - 1) * np.asarray(observed, np.float64)
-        parts.append(ratio(above, np.asarray(expected, np.float64)))
+        parts.append(beyond_chance(above, np.asarray(expected, np.float64)))
     return np.concatenate(parts)
 
 

@@ -34,10 +34,10 @@ _FARTHEST = 3.0  # of the midpoint beyond the range, in ranges: one end of the c
 _STARTS = 16  # valleys of the grid that are gone down
 _STEEP_STARTS = 4
 _STEPS = 200
-_FIRST_STEPS = 6
-_DIFFERENCE = 1e-4  # of the logarithm of the width, and of the midpoint in widths
+_FIRST_STEPS = 12
+_DIFFERENCE = 1e-5  # of the logarithm of the width, and of the midpoint in widths
 _TOLERANCE, _TOLERANCE_OF_REPEAT = 1e-15, 1e-11
-_STEPS_OF_REPEAT = 40
+_STEPS_OF_REPEAT = 25
 _ENTRIES = 1 << 17  # of an array over repeats and rows: 1 MiB, which caches hold
 _FLAT = 1e-13  # of a sum of squares: what rounding leaves of nothing
 
@@ -607,8 +607,8 @@ def _take_newtons(scaled: _Scaled, weights: Float[np.ndarray, "b n"], point: _Po
     for axis in (0, 1):
         reach = np.zeros_like(shape)
         reach[:, axis] = reaches[:, axis]
-        slopes = [_projected(scaled, weights[rows], shape + sign * reach).slope for sign in (1, -1)]
-        sides.append((slopes[1] - slopes[0]) / (2 * reaches[:, axis, None]))
+        beyond = _projected(scaled, weights[rows], shape + reach).slope
+        sides.append((point.slope[rows] - beyond) / reaches[:, axis, None])
     curvature = np.stack(sides, axis=1)
     curvature = (curvature + curvature.transpose(0, 2, 1)) / 2
     determinant = curvature[:, 0, 0] * curvature[:, 1, 1] - curvature[:, 0, 1] ** 2

@@ -12,8 +12,8 @@ from jaxeval._arguments import number
 from jaxeval._arrays import Numbers, check_shape
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.agreement._draws import Draws, Estimate, draws_of, weighted_sums
-from jaxeval.ops.agreement._pair_tiles import Rows, pair_sums
+from jaxeval.ops.agreement._draws import Estimate, draws_of, weighted_sums
+from jaxeval.ops.agreement._pair_tiles import Rows, pair_sums, pair_total
 from jaxeval.ops.agreement._pairs_of_values import value_pair
 from jaxeval.ops.agreement._ranks import order_of
 
@@ -113,9 +113,10 @@ def pairwise_accuracy(
     size = len(x) * (len(x) - 1) // 2
     if epsilon is None:
         epsilon = _calibrated(lambda: _pairs(x, y))
-    value, drawn = pair_sums(_relation_rows(x, y, epsilon), _agreement, draws)
+    rows = _relation_rows(x, y, epsilon)
+    value, drawn = pair_total(rows, _agreement), pair_sums(rows, _agreement, draws)
     counts = np.concatenate([_pairs_of(weights) for weights in draws.batches()])
-    plain = value if epsilon == 0 else _uncalibrated(x, y)
+    plain = pair_total(_relation_rows(x, y, 0.0), _agreement)
     replicates = np.where(counts > 0, drawn / np.where(counts > 0, counts, 1.0), np.nan)
     codes = order_of(y)
     tied = int((np.asarray(codes.after, np.int64) - np.asarray(codes.first) - 1).sum()) // 2
@@ -292,12 +293,6 @@ def _agreement(rows: Rows, others: Rows) -> Float[Array, "s s"]:
     tied = (rows[2][:, None] <= places) & (places < rows[3][:, None])
     said = jnp.where(tied, 0, jnp.sign(rows[1][:, None] - places))
     return (said == human).astype(jnp.float32)
-
-
-def _uncalibrated(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> int:
-    """The number of pairs that agree where only equal values tie."""
-    once = Draws(len(x), (np.zeros(len(x), np.int64),), 1, 0.5, 0)  # one cluster: every row once
-    return pair_sums(_relation_rows(x, y, 0.0), _agreement, once)[0]
 
 
 def _pairs_of(weights: Float[np.ndarray, "b n"]) -> Float[np.ndarray, " b"]:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,6 @@ _ENOUGH = 1e-4  # of the gain that the slope promises: Armijo's rule
 _SIDE_BY_SIDE = 8
 
 Point = Float[Array, " p"]
-Fitted = TypeVar("Fitted", bound=tuple[Any, ...])
 
 
 class Minimum(NamedTuple):
@@ -84,13 +83,13 @@ def minimised(
     return last._replace(cost=last.cost * total)
 
 
-def in_batches(fit: Callable[..., Fitted], *arrays: np.ndarray) -> Fitted:
+def in_batches(fit: Callable[..., tuple[Array, ...]], *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     """What a compiled function gives for each row, in NumPy arrays, computed some rows at a time.
 
     As many as the caches hold, and always as many: the program is compiled once, however many rows there are.
 
     Args:
-      fit: of arrays of rows, a named tuple of arrays of rows.
+      fit: of arrays of rows, arrays of rows.
       arrays: of as many rows each.
     """
     count = len(arrays[0])
@@ -98,8 +97,8 @@ def in_batches(fit: Callable[..., Fitted], *arrays: np.ndarray) -> Fitted:
     for start in range(0, count, _SIDE_BY_SIDE):
         place = np.minimum(np.arange(start, start + _SIDE_BY_SIDE), count - 1)
         parts.append(fit(*(jnp.asarray(array[place]) for array in arrays)))
-    fields = (np.concatenate([np.asarray(part) for part in field])[:count] for field in zip(*parts, strict=True))
-    return type(parts[0])(*fields)
+    fields = zip(*parts, strict=True)
+    return tuple(np.concatenate([np.asarray(part) for part in field])[:count] for field in fields)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxeval._arrays import AnyArray, Numbers
+from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.preference._newton import in_batches, in_float64, minimised
@@ -47,10 +47,10 @@ class ChoiceFit(NamedTuple):
       np.True_
     """
 
-    strengths: Float[AnyArray, "*b k"]
-    log_likelihood: Float[AnyArray, "*b"]
-    steps: Int[AnyArray, "*b"]
-    converged: Bool[AnyArray, "*b"]
+    strengths: Float[np.ndarray, "*b k"]
+    log_likelihood: Float[np.ndarray, "*b"]
+    steps: Int[np.ndarray, "*b"]
+    converged: Bool[np.ndarray, "*b"]
 
 
 @takes_arrays
@@ -101,7 +101,7 @@ def fit_choices(
         if each.ndim == 1:
             found = fitted(*(jnp.asarray(counts[0]) for _, _, counts in cells))
             return ChoiceFit(*(np.asarray(one) for one in found))
-        return in_batches(fitted, *(counts for _, _, counts in cells))
+        return ChoiceFit(*in_batches(fitted, *(counts for _, _, counts in cells)))
 
 
 @takes_arrays
@@ -305,8 +305,8 @@ def _fitted(
     penalty: Float[Array, ""],
     kinds: tuple[str, ...],
     systems: int,
-) -> ChoiceFit:
-    def one(*counts: Float[Array, " _"]) -> ChoiceFit:
+) -> tuple[Array, ...]:
+    def one(*counts: Float[Array, " _"]) -> tuple[Array, ...]:
         return _fit_one(rows, counts, penalty=jnp.asarray(penalty, counts[0].dtype), kinds=kinds, systems=systems)
 
     return (jax.vmap(one) if counts[0].ndim == 2 else one)(*counts)
@@ -319,7 +319,7 @@ def _fit_one(
     penalty: Float[Array, ""],
     kinds: tuple[str, ...],
     systems: int,
-) -> ChoiceFit:
+) -> tuple[Array, ...]:
     dtype = counts[0].dtype
     total = jnp.stack([own.sum() for own in counts]).sum()
 
@@ -344,4 +344,4 @@ def _fit_one(
 
     found = minimised(cost, derivatives, jnp.zeros(systems, dtype), total)
     strengths = found.point - found.point.mean()
-    return ChoiceFit(strengths, log_likelihood(found.point), found.steps, found.converged)
+    return (strengths, log_likelihood(found.point), found.steps, found.converged)

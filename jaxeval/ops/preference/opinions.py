@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxeval._arrays import AnyArray, Numbers
+from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.preference._newton import in_batches, in_float64
@@ -43,12 +43,12 @@ class OpinionFit(NamedTuple):
       ([1.5, 3.5], [-0.5, 0.5])
     """
 
-    quality: Float[AnyArray, "*b j"]
-    quality_error: Float[AnyArray, "*b j"]
-    bias: Float[AnyArray, "*b i"]
-    inconsistency: Float[AnyArray, "*b i"]
-    rounds: Int[AnyArray, "*b"]
-    converged: Bool[AnyArray, "*b"]
+    quality: Float[np.ndarray, "*b j"]
+    quality_error: Float[np.ndarray, "*b j"]
+    bias: Float[np.ndarray, "*b i"]
+    inconsistency: Float[np.ndarray, "*b i"]
+    rounds: Int[np.ndarray, "*b"]
+    converged: Bool[np.ndarray, "*b"]
 
 
 @takes_arrays
@@ -121,7 +121,7 @@ def fit_opinions(
             stimuli=stimuli,
         )
         if each.ndim == 2:
-            return in_batches(fitted, each)
+            return OpinionFit(*in_batches(fitted, each))
         return OpinionFit(*(np.asarray(one) for one in fitted(jnp.asarray(each))))
 
 
@@ -153,8 +153,8 @@ def _fitted(
     floor: Float[Array, ""],
     raters: int,
     stimuli: int,
-) -> OpinionFit:
-    def one(weights: Float[Array, " n"]) -> OpinionFit:
+) -> tuple[Array, ...]:
+    def one(weights: Float[Array, " n"]) -> tuple[Array, ...]:
         return _fit_one(weights, score, rater, stimulus, floor, raters, stimuli)
 
     return one(weights) if weights.ndim == 1 else lax.map(one, weights)
@@ -168,7 +168,7 @@ def _fit_one(
     floor: Float[Array, ""],
     raters: int,
     stimuli: int,
-) -> OpinionFit:
+) -> tuple[Array, ...]:
     def by_rater(values: Array) -> Array:
         return jnp.zeros(raters, values.dtype).at[rater].add(values)
 
@@ -210,7 +210,7 @@ def _fit_one(
     shift = ratio(jnp.where(heard, last.bias, 0.0).sum(), heard.sum().astype(score.dtype))
     known = by_stimulus(weights / variance[rater])
     rated = scores_of_stimulus > 0
-    return OpinionFit(
+    return (
         jnp.where(rated, last.quality + shift, jnp.nan),
         jnp.where(rated, 1.0 / jnp.sqrt(jnp.where(rated, known, 1.0)), jnp.nan),
         jnp.where(heard, last.bias - shift, jnp.nan),

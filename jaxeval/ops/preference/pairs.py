@@ -45,8 +45,8 @@ class PairCounts(NamedTuple):
       ([[0.0, 1.0], [0.0, 0.0]], [[0.0, 2.0], [2.0, 0.0]])
     """
 
-    wins: Float[AnyArray, "*b k k"]
-    ties: Float[AnyArray, "*b k k"]
+    wins: Float[np.ndarray, "*b k k"]
+    ties: Float[np.ndarray, "*b k k"]
 
 
 class PairFit(NamedTuple):
