@@ -161,7 +161,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 def wait_for(driver: webdriver.Chrome, *phases: str) -> None:
     """Waits until the page is in one of these phases."""
     WebDriverWait(driver, 30, 0.02).until(
-        lambda one: one.find_element(By.TAG_NAME, "body").get_attribute("data-phase") in phases
+        lambda one: one.execute_script("return document.body.dataset.phase") in phases
     )
 
 
@@ -217,7 +217,7 @@ def reduced(data: bytes) -> bytes:
 
 def main() -> None:
     """Writes docs/images/human, or everything into another folder."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Takes the screenshots of docs/human.md.")
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="take every design at every width into FOLDER")
     everything = parser.parse_args().all
     out = everything or ROOT / "docs/images/human"
