@@ -160,9 +160,8 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 def wait_for(driver: webdriver.Chrome, *phases: str) -> None:
     """Waits until the page is in one of these phases."""
-    WebDriverWait(driver, 30, 0.02).until(
-        lambda one: one.execute_script("return document.body.dataset.phase") in phases
-    )
+    now = "return document.body.dataset.phase"
+    WebDriverWait(driver, 30, 0.02).until(lambda one: one.execute_script(now) in phases)
 
 
 def press(driver: webdriver.Chrome, key: str) -> None:

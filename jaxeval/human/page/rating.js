@@ -9,6 +9,9 @@ const BETWEEN = 150;  // milliseconds of gray between trials, without which one 
 const TOO_SOON = 250;  // nobody has judged an image after so many: it is a key or finger that was still down
 const SLOW = 600;  // after which the rater is told that an answer is still on its way
 
+const LETTER = 0.53;  // the width of a letter, of the size of the font
+const MOST_PROMPT = 0.2;  // of the height of the window
+
 const at = (id) => document.getElementById(id);
 const token = location.pathname.split("/")[2];
 const memory = new Memory(`jaxeval ${token}`);
@@ -74,9 +77,7 @@ function furnish() {
     return element;
   }));
   at("title").hidden = !study.questions.length && study.title === design(study).asks();
-  const { longest_prompt: longest } = study;
-  at("prompt").hidden = longest === 0;
-  at("prompt").dataset.length = longest > 160 ? "long" : longest > 70 ? "middling" : "short";
+  at("prompt").hidden = study.longest_prompt === 0;
   choices = design(study).choices(study);
   for (const choice of choices) {
     choice.element = button(choice.label, choice.place ? null : hints(choice.keys[0]), () => choose(choice));
@@ -110,6 +111,24 @@ function furnish() {
 function timed() {
   return study.exposures.length > 0 && !study.exposures.includes(null);
 }
+
+// As high for a short prompt as for the longest, about, so that images stay where they are from trial to trial; what
+// is longer can be scrolled.
+function fitPrompt() {
+  const prompt = at("prompt");
+  const style = getComputedStyle(prompt);
+  const [size, line] = [parseFloat(style.fontSize), parseFloat(style.lineHeight)];
+  const lines = Math.ceil((study.longest_prompt * size * LETTER) / at("ask").clientWidth);
+  const most = Math.max(1, Math.floor((innerHeight * MOST_PROMPT) / line));
+  prompt.style.height = `${Math.min(most, lines > 1 ? lines + 1 : 1) * line}px`;
+  const scrolls = prompt.scrollHeight > prompt.clientHeight + 1;
+  if (scrolls) prompt.tabIndex = 0;
+  else prompt.removeAttribute("tabindex");
+  prompt.classList.toggle("more", prompt.scrollTop + prompt.clientHeight < prompt.scrollHeight - 1);
+}
+
+addEventListener("resize", () => trial && fitPrompt());
+at("prompt").addEventListener("scroll", fitPrompt);
 
 // What each key does, for the start and for help.
 function explained() {
@@ -247,9 +266,7 @@ async function showTrial() {
   [...at("questions").children].forEach((element, place) => element.classList.toggle("asked", place === asked));
   at("prompt").textContent = shown.prompt ?? "";
   at("prompt").scrollTop = 0;
-  const scrolls = at("prompt").scrollHeight > at("prompt").clientHeight + 1;
-  if (scrolls) at("prompt").tabIndex = 0;
-  else at("prompt").removeAttribute("tabindex");
+  fitPrompt();
   at("spoken").textContent = `Trial ${shown.number} of ${state.total}`;
   commented();
   stage.prepare(shown, design(study).names(study));
@@ -374,7 +391,7 @@ function answer(value, choice) {
 async function deliver(sent) {
   memory.set("answer", sent);
   enter("sending");
-  const slow = setTimeout(() => tell("Saving …", "connection"), SLOW);
+  const slow = setTimeout(() => at("status").textContent || tell("Saving …", "connection"), SLOW);
   const next = await settled(connection.send("answer", sent), () => memory.remove("answer"));
   clearTimeout(slow);
   if (at("status").dataset.why === "connection") tell("");
