@@ -94,9 +94,10 @@ def make_studies(place: Path) -> dict[str, Path]:
     found = {}
     for name, options in STUDIES.items():
         own = dict(options)
-        instructions = "Look at both images for as long as you like, then choose the one that you would rather keep."
-        if own["design"] != "2afc":
-            instructions = "Look at each image for as long as you like. There are no wrong answers."
+        instructions = {
+            "2afc": "Look at both images for as long as you like, then choose the one that you would rather keep.",
+            "real-or-fake": "Look at the cross. An image follows for a moment: was it a photograph, or made?",
+        }.get(own["design"], "Look at each image for as long as you like. There are no wrong answers.")
         if own.pop("prompted", False):
             own["prompts"] = prompts
         if own.pop("referenced", False) or own["design"] == "real-or-fake":

@@ -145,7 +145,7 @@ function explained() {
     [[design(study).comment.toUpperCase()], "Comment"],
   );
   if (!timed()) {
-    rows.push([["Z"], "Zoom; also wheel, pinch, + and −"], [["Shift", "←→↑↓"], "Move what is zoomed; also drag"]);
+    rows.push([["Z"], "Zoom; also wheel, pinch, + and\u00a0−"], [["Shift", "←→↑↓"], "Move what is zoomed; also drag"]);
   }
   rows.push([["?"], "Help and instructions"]);
   return rows.flatMap(([keys, does]) => {
@@ -461,8 +461,8 @@ function openComment() {
 // At once, not when the dialog's event of closing comes: the next key may be the answer.
 function keepComment() {
   // Halves of characters and zero bytes, which no text should have, are not sent.
-  const halves = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\0/g;
-  trial.comment = at("comment").value.replace(halves, "").trim();
+  const whole = [...at("comment").value].filter((letter) => !/^[\ud800-\udfff\0]$/.test(letter));
+  trial.comment = whole.join("").trim();
   commented();
 }
 
