@@ -125,6 +125,7 @@ class Browser:
             "--headless=new",
             "--no-sandbox",  # root, as which CI runs, has none
             "--disable-dev-shm-usage",
+            "--disable-gpu",
             "--disable-background-networking",
             "--disable-component-update",
             "--no-first-run",

@@ -38,7 +38,13 @@ ITEMS = 8
 CODE = "open <b>sesame</b>"
 # Of every design a study, and one key after the other of an answer.
 STUDIES: dict[str, dict[str, Any]] = {
-    "2afc": {"design": "2afc", "title": f"Title {SCRIPT}", "instructions": f"Read\n{SCRIPT}", "break_every": 5},
+    "2afc": {
+        "design": "2afc",
+        "title": f"Title {SCRIPT}",
+        "instructions": f"Read\n{SCRIPT}",
+        "break_every": 5,
+        "trials": 5,
+    },
     "asked": {
         "design": "2afc",
         "questions": [f"Which? {SCRIPT}"],
@@ -69,7 +75,7 @@ SHORT_BREAK = 0.4  # seconds in which nothing more should happen
 
 def make(place: Path, name: str, **more: Any) -> Path:
     """A study whose images tell what they are: the first column of pixels counts their system."""
-    options = {"trials": 5, "repeats": 0.1} | STUDIES[name] | more
+    options = {"trials": 4, "repeats": 0.1} | STUDIES[name] | more
     sets = {}
     systems = ["secret-one", "secret-two", "secret-three", *(["secret-four"] if options.get("n") == 4 else [])]
     for number, system in enumerate(systems):
