@@ -479,7 +479,11 @@ def test_an_image_is_seen_for_as_long_as_it_should_be(browser, served):
         browser.until(lambda done=done: browser.done == done and browser.phase in ("exposing", "ready"))
         milliseconds = _state(browser)["trial"]["exposure_ms"]
         if milliseconds is not None:
-            browser.press(Keys.ARROW_LEFT)  # before there is anything to answer
+            browser.run("""
+              for (const key of ["ArrowLeft", "?"]) {  // nothing to answer yet; and help would lie over the image
+                if (document.body.dataset.phase === "exposing") dispatchEvent(new KeyboardEvent("keydown", { key }));
+              }
+            """)
         browser.wait_for("ready")
         images = browser.run("return document.querySelectorAll('#stage img').length")
         masks = browser.run("return document.querySelectorAll('#stage .mask').length")
@@ -551,6 +555,31 @@ def test_a_page_that_is_loaded_again_goes_on(browser, served, study, tmp_path):
     browser.check(timed.base)
 
 
+def test_a_trial_whose_images_do_not_load_can_be_skipped(browser, study, tmp_path):
+    link = study.link()
+    block = {"urls": ["*/image/*/1"]}
+    browser.driver.execute_cdp_cmd("Network.enable", {})
+    browser.driver.execute_cdp_cmd("Network.setBlockedURLs", block)
+    try:
+        browser.open(link, begin=False)
+        browser.wait_for("notice")
+        browser.press(Keys.ENTER)
+        browser.wait_for("broken")
+        assert browser.text("#status") == "An image does not load. Trying again."
+        browser.press(Keys.ARROW_LEFT)
+        time.sleep(SHORT_BREAK)
+        assert browser.done == 0  # of what was not seen nothing is better
+    finally:
+        browser.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    browser.press("s")
+    browser.until(lambda: browser.done == 1 and browser.phase == "ready")
+    assert browser.text("#status") == ""
+    browser.answer(Keys.ARROW_LEFT)
+    rows = study.votes(link, tmp_path)
+    assert [row["choice"] for row in rows] == ["skip", "left"]
+    assert rows[0]["milliseconds"] == "0"
+
+
 def test_two_windows_of_one_rater(both, study):
     link = study.link()
     for browser in both:
@@ -563,6 +592,7 @@ def test_two_windows_of_one_rater(both, study):
     assert "This is where you are" in both[1].text("#status")
     both[1].answer(Keys.ARROW_RIGHT)
     assert both[1].done == 3
+    assert both[1].text("#status") == ""
     both[0].check(study.base)
 
 

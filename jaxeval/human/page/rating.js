@@ -2,7 +2,7 @@
 
 import { Connection, Memory, newId } from "./connection.js";
 import { button, design, hints, pressed } from "./designs.js";
-import { expose, masked, seen } from "./exposure.js";
+import { expose, frame, masked, seen } from "./exposure.js";
 import { Preloader, Stage } from "./stage.js";
 
 const BETWEEN = 150;  // milliseconds of gray between trials, without which one image would flicker into the next
@@ -295,10 +295,11 @@ async function show(images, mine) {
   if (mine !== run) return;
   onset(performance.now());
   stage.allowZoom();
-  open(mine, TOO_SOON);
+  allow(mine, TOO_SOON);
 }
 
 async function flash(images, milliseconds, mine) {
+  while (document.querySelector("dialog[open]")) await frame();  // it would lie over the image
   enter("exposing");
   const [holder] = stage.fill(images);
   const image = holder.firstChild;
@@ -306,7 +307,7 @@ async function flash(images, milliseconds, mine) {
   if (mine !== run) return;
   image.remove();
   at("stage").dataset.exposed = lasted.toFixed(1);
-  open(mine, Math.max(0, TOO_SOON - lasted));
+  allow(mine, Math.max(0, TOO_SOON - lasted));
 }
 
 // The image was seen, and the answer to it was taken back: it is not shown a second time.
@@ -316,7 +317,7 @@ async function ask(images, shownAt) {
   holder.replaceChildren();
   masked(holder, width, height);
   onset(shownAt);
-  open(run, TOO_SOON);
+  allow(run, TOO_SOON);
 }
 
 function onset(time) {
@@ -336,7 +337,8 @@ function leftBefore(number) {
   }
 }
 
-function open(mine, wait) {
+// Lets the trial be answered, after some milliseconds.
+function allow(mine, wait) {
   setTimeout(() => {
     if (mine === run) enter("ready");
   }, wait);
@@ -383,6 +385,8 @@ function answer(value, choice) {
     comment: trial.comment,
     focus_lost: trial.lost,
   };
+  run += 1;  // an image that comes late is not shown any more
+  tell("");
   past.set(trial.number, { at: trial.at, comment: trial.comment });
   if (choice) choice.element.dataset.chosen = choice.place === undefined ? "yes" : "worst";
   deliver(sent);
@@ -478,7 +482,7 @@ at("comment").addEventListener("keydown", (event) => {
 });
 
 function openHelp() {
-  if (study) at("help").showModal();
+  if (study && phase !== "exposing") at("help").showModal();
 }
 
 // ---- keys

@@ -3,7 +3,7 @@
 const GAP = 12;
 const CAPTION = 24;
 const LONGEST_WAIT = 4000;
-const PATIENCE = 4;  // tries of one image, before a trial may be skipped without it
+const PATIENCE = 3;  // tries of one image, before a trial may be skipped without it
 const ZOOMS = [1, 2, 4, 8, 16];
 const SQUARES = 4;  // screen pixels from which on an enlarged pixel would be seen as a square
 const DOUBLE_MS = 350;  // between two clicks or taps that are one
