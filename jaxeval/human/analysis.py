@@ -132,6 +132,7 @@ def analyse(
         "repeats": repeats,
         "seed": seed,
         "fast_ms": fast_ms,
+        "elo": "in the order of the rows, which it depends on: from 1,000, by 4 a vote, 400 for odds of 10 to 1",
         "dtype": "float64",
         "versions": versions(),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -10,33 +9,21 @@ import random
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from jaxtyping import UInt8
 
 from jaxeval import _arguments
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
 from jaxeval.human.access import hashed_code
-from jaxeval.human.blinding import degraded, display_pixels, noise, opaque_name, png
 from jaxeval.human.designs import DESIGNS, check_design, places
-from jaxeval.human.prompts import Prompt, load_prompts
-from jaxeval.human.study import (
-    DEGRADED,
-    IMAGE_FOLDER,
-    NOISE,
-    STUDY_FILE,
-    ImageFile,
-    KnownTrial,
-    Study,
-    StudyItem,
-    StudyOptions,
-)
-from jaxeval.images import Item, PixelRules, stored_image
-from jaxeval.images.matching import ImageSet, match_pairs, named_sets, open_images, sets_given, with_names
+from jaxeval.human.encoding import encode, same_pixels
+from jaxeval.human.gathering import Gathered, check_sizes, gather
+from jaxeval.human.known_trials import known_trials
+from jaxeval.human.prompts import load_prompts
+from jaxeval.human.study import STUDY_FILE, Study, StudyOptions
+from jaxeval.images import PixelRules
+from jaxeval.images.matching import named_sets, sets_given
 from jaxeval.progress import Progress
 from jaxeval.records import versions
 
@@ -51,12 +38,9 @@ TITLES = {
 DEFAULT_TRIALS = 50
 DEFAULT_EXPOSURES = (100, 250, 500, 1000, None)
 MOST_TRIALS = 2_000
-_MOST_KNOWN = 30  # items of which attention checks are made
 _LONGEST_EXPOSURE = 60_000
-_LONGEST = {"title": 200, "instructions": 20_000, "question": 300, "name": 500, "access code": 200}
+_LONGEST = {"title": 200, "instructions": 20_000, "question": 300, "access code": 200}
 _MOST_QUESTIONS = 20
-_MOST_SYSTEMS = 1_000
-_NAMED = 3  # in messages
 
 
 def _list_of(one: _arguments.Check, form: str) -> _arguments.Check:
@@ -184,7 +168,7 @@ def create_study(
     if os.path.lexists(place):
         raise InputError(f"{str(out)!r} exists; give the study a folder of its own, which is made")
 
-    gathered = _gather(design, named_sets(sets, "set"), reference, skip=unmatched == "skip")
+    gathered = gather(design, named_sets(sets, "set"), reference, skip=unmatched == "skip")
     told = load_prompts(prompts, gathered.names) if prompts is not None else {}
     remarks = list(gathered.remarks)
     if told and len(told) < len(gathered.names):
@@ -193,12 +177,12 @@ def create_study(
     threads = threads or os.cpu_count() or 1
     check_writable(place.parent)
     if sizes == "equal":
-        _check_sizes(design, gathered, rules, threads)
+        check_sizes(design, gathered, rules, threads)
     with _whole_or_nothing(place) as folder:
-        images, items = _encode(gathered, told, rules, folder, threads, progress)
-        remarks += _same_pixels(images, items, gathered.systems)
+        images, items = encode(gathered, told, rules, folder, threads, progress)
+        remarks += same_pixels(images, items, gathered.systems)
         draw = random.Random(f"jaxeval known {seed}")
-        known = _known(design, options, items, gathered, rules, images, folder, draw)
+        known = known_trials(design, options, items, gathered, rules, images, folder, draw)
         study = Study(
             folder=place,
             id=secrets.token_hex(16),
@@ -235,23 +219,6 @@ def _whole_or_nothing(place: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-
-
-@dataclasses.dataclass(frozen=True)
-class _Gathered:
-    """The images of a study before they are encoded.
-
-    Attributes:
-      names: of the items, in order.
-      systems: images by name, by system.
-      reference: images by name; empty for none.
-      remarks: sentences on what was left out or renamed.
-    """
-
-    names: list[str]
-    systems: Mapping[str, Mapping[str, Item]]
-    reference: Mapping[str, Item]
-    remarks: tuple[str, ...]
 
 
 def _options(
@@ -297,61 +264,7 @@ def _check_text(name: str, value: str) -> None:
         raise InputError(f"the {name} has a zero byte in it; leave it out")
 
 
-def _gather(design: str, sets: Sequence[tuple[str, Path]], reference: str | Path | None, *, skip: bool) -> _Gathered:
-    """Opens the sets and finds out which images belong together."""
-    own = None if reference is None else str(reference)
-    places_of: dict[str, str] = {}
-    for name, path in (*sets, *([] if reference is None or own is None else [(own, local_path(reference))])):
-        if len(name) > _LONGEST["name"] or name.startswith((DEGRADED, NOISE)) or not name.strip():
-            raise InputError(f"a set cannot be called {name[:60]!r}; give it a shorter name, or another one")
-        real = os.path.realpath(path)
-        if real in places_of or name in places_of.values():
-            raise InputError(f"{name!r} is given twice, also as {places_of.get(real, name)!r}; give other sets")
-        places_of[real] = name
-    if len(sets) > _MOST_SYSTEMS:
-        raise InputError(f"{len(sets):,} sets are more than a study takes; the most are {_MOST_SYSTEMS:,}")
-    if design == "2afc" and len(sets) < 2:
-        raise InputError("2afc compares two images; give two sets or more")
-    if design == "real-or-fake" and reference is None:
-        raise InputError("real-or-fake needs real images; give them as the reference")
-    opened = {name: open_images(path) for name, path in sets}
-    if reference is not None and own is not None:
-        opened[own] = open_images(local_path(reference))
-    if design == "real-or-fake":
-        return _unmatched_sets(opened, own)
-    opened, said = with_names(opened)
-    first, *others = opened
-    matchings = [match_pairs(first, opened[first], other, opened[other], skip=skip) for other in others]
-    remarks = [*said, *(sentence for matching in matchings for sentence in matching.unmatched)]
-    names = sorted(set(opened[first]).intersection(*(matching.pairs for matching in matchings)))
-    if not names:
-        raise InputError(f"no name is in all of {', '.join(map(repr, opened))}; images are matched by their names")
-    found: dict[str, dict[str, Item]] = {}
-    if matchings:
-        found[first] = {name: matchings[0].pairs[name][0] for name in names}
-        found |= {one.name: {name: one.pairs[name][1] for name in names} for one in matchings}
-    else:
-        found[first] = {name: opened[first][name] for name in names}
-    _check_names(names)
-    beside = found.pop(own) if own is not None else {}
-    return _Gathered(names, found, beside, tuple(remarks))
-
-
-def _unmatched_sets(opened: Mapping[str, ImageSet], reference: str | None) -> _Gathered:
-    """Sets whose images have nothing to do with one another; equal names are one item all the same."""
-    names = sorted({name for images in opened.values() for name in images})
-    _check_names(names)
-    systems = {name: images for name, images in opened.items() if name != reference}
-    return _Gathered(names, systems, opened[reference] if reference is not None else {}, ())
-
-
-def _check_names(names: Sequence[str]) -> None:
-    long = next((name for name in names if len(name) > _LONGEST["name"]), None)
-    if long is not None:
-        raise InputError(f"the name {long[:60]!r}... has {len(long)} characters; the most are {_LONGEST['name']}")
-
-
-def _fitted(design: str, options: StudyOptions, gathered: _Gathered, referenced: bool) -> StudyOptions:
+def _fitted(design: str, options: StudyOptions, gathered: Gathered, referenced: bool) -> StudyOptions:
     """The options with the number of trials, once there are enough images for them."""
     shown, systems = places(design, options.n), len(gathered.systems)
     if systems < shown:
@@ -369,127 +282,3 @@ def _fitted(design: str, options: StudyOptions, gathered: _Gathered, referenced:
             "trials, or give more images"
         )
     return dataclasses.replace(options, trials=trials)
-
-
-def _check_sizes(design: str, gathered: _Gathered, rules: PixelRules, threads: int) -> None:
-    """Refuses images whose size tells them apart."""
-    flat = [
-        (name, item) for images in (*gathered.systems.values(), gathered.reference) for name, item in images.items()
-    ]
-    with ThreadPoolExecutor(threads) as pool:
-        layouts = list(pool.map(lambda one: stored_image(one[1], rules).layout, flat))
-    first: dict[str, tuple[tuple[int, int], str]] = {}
-    for (name, item), layout in zip(flat, layouts, strict=True):
-        key, size = "" if design == "real-or-fake" else name, (layout.height, layout.width)
-        other, where = first.setdefault(key, (size, item.where))
-        if other != size:
-            raise InputError(
-                f"{item.where} is {size[0]} x {size[1]} and {where} {other[0]} x {other[1]} pixels; a size tells "
-                "systems apart, so make them equal, or allow it (--sizes any)"
-            )
-
-
-def _encode(
-    gathered: _Gathered,
-    told: Mapping[str, Prompt],
-    rules: PixelRules,
-    folder: Path,
-    threads: int,
-    progress: Progress | None,
-) -> tuple[dict[str, ImageFile], list[StudyItem]]:
-    (folder / IMAGE_FOLDER).mkdir()
-    images: dict[str, ImageFile] = {}
-    flat = [
-        (system, name, item)
-        for system, own in ((None, gathered.reference), *gathered.systems.items())
-        for name, item in own.items()
-    ]
-    if progress is not None:
-        progress.begin("encoding", len(flat))
-    files: dict[tuple[str | None, str], str] = {}
-    with ThreadPoolExecutor(threads) as pool:  # which ends, also after an error, before the folder is removed
-        done = pool.map(lambda one: _write(display_pixels(one[2], rules), folder), flat)
-        for (system, name, _), (file, known) in zip(flat, done, strict=True):
-            images[file] = known
-            files[system, name] = file
-            if progress is not None:
-                progress.advance(1)
-    if progress is not None:
-        progress.end()
-    items = [
-        StudyItem(
-            name,
-            {system: files[system, name] for system in gathered.systems if (system, name) in files},
-            files.get((None, name)),
-            *told.get(name, ("", "")),
-        )
-        for name in gathered.names
-    ]
-    return images, items
-
-
-def _write(pixels: UInt8[np.ndarray, "h w c"], folder: Path) -> tuple[str, ImageFile]:
-    """Writes an image under a new name."""
-    data, file = png(pixels), opaque_name()
-    try:
-        with open(folder / IMAGE_FOLDER / file, "xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise InputError(f"cannot write in {str(folder.parent)!r} ({error.strerror}); choose another place") from error
-    return file, ImageFile(hashlib.sha256(data).hexdigest(), len(data), *pixels.shape[:2])
-
-
-def _same_pixels(
-    images: Mapping[str, ImageFile], items: Sequence[StudyItem], systems: Mapping[str, Mapping[str, Item]]
-) -> list[str]:
-    """What to say of images that nobody can tell apart."""
-    same = [
-        item.name
-        for item in items
-        if len({images[file].sha256 for file in item.images.values()}) < len(item.images) > 1
-    ]
-    if not same or len(systems) < 2:
-        return []
-    more = f" and {len(same) - _NAMED:,} more" if len(same) > _NAMED else ""
-    return [f"systems have the same pixels for {', '.join(map(repr, same[:_NAMED]))}{more}"]
-
-
-def _known(
-    design: str,
-    options: StudyOptions,
-    items: Sequence[StudyItem],
-    gathered: _Gathered,
-    rules: PixelRules,
-    images: dict[str, ImageFile],
-    folder: Path,
-    draw: random.Random,
-) -> list[KnownTrial]:
-    """Makes attention checks of some items, and their images."""
-    if not options.checks:
-        return []
-    found = []
-    for item in sorted(draw.sample(range(len(items)), min(_MOST_KNOWN, len(items)))):
-        own = items[item]
-        names = list(own.images) or list(gathered.systems)[:1]
-        picked = draw.sample(names, min(options.n, len(names)) if design == "best-of-n" else 1)
-
-        def spoilt(system: str, name: str = own.name) -> tuple[str, str]:
-            pixels = display_pixels(gathered.systems[system][name], rules)
-            file, known = _write(degraded(pixels, draw.getrandbits(32)), folder)
-            images[file] = known
-            return f"{DEGRADED}{system}", file
-
-        if design == "real-or-fake":
-            size = images[next(iter((*own.images.values(), own.reference)))]  # pyright: ignore[reportArgumentType]
-            file, known = _write(noise(size.height, size.width, draw.getrandbits(32)), folder)
-            images[file] = known
-            found.append(KnownTrial(item, ((NOISE, file),), expected="fake"))
-        elif design == "mos":
-            found.append(KnownTrial(item, (spoilt(picked[0]),), expected="1"))
-        else:
-            whole = picked[0]
-            worse = [spoilt(system) for system in (picked[1:] if design == "best-of-n" else picked)]
-            found.append(KnownTrial(item, ((whole, own.images[whole]), *worse)))
-    return found

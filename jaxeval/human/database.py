@@ -247,6 +247,11 @@ def _contradiction(connection: sa.Connection, study: Study) -> str | None:
     return None
 
 
+def split_numbers(text: str) -> tuple[int, ...]:
+    """What a column `shown` holds, as numbers."""
+    return tuple(map(int, text.split(",")))
+
+
 def _reason(error: exc.SQLAlchemyError) -> str:
     original = getattr(error, "orig", None)
     return said_by(error if original is None else original)

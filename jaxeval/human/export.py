@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from jaxeval.human.designs import answer_columns
 from jaxeval.human.schedule import CHECK
 from jaxeval.human.store import standing_votes
 from jaxeval.human.study import Study, load_study
+from jaxeval.human.tables import guarded
 
 _WHOLE = ("trial", "milliseconds", "exposure_ms")
-# A spreadsheet takes such a cell for a formula. One quote more is put before it, also where it has some already, so
-# that taking one away gives back what it was.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _COMMON = (
     "vote",
     "rater",
@@ -143,7 +140,7 @@ def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> bytes:
     writer.writerow(columns)
     for row in rows:
         cells = [row[column] for column in columns]
-        writer.writerow([f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in cells])
+        writer.writerow([guarded(cell) if isinstance(cell, str) else cell for cell in cells])
     return stream.getvalue().encode()
 
 

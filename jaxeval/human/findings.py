@@ -1,5 +1,7 @@
 """What votes as a whole are like: sides, order, ties, circles, whether the model fits, and whether raters agree."""
 
+from typing import Literal
+
 import numpy as np
 import scipy.stats
 from jaxtyping import Float
@@ -10,6 +12,7 @@ from jaxeval.human.votes import ChoiceAnswers, OpinionAnswers, PairAnswers, Real
 from jaxeval.ops import agreement, preference
 
 _LEAST_EXPECTED = 1.0  # votes of a cell of a chi-square test
+_MOST_CELLS = 10_000_000  # of a table of questions and raters
 _FEW = 6  # answers of a rater whose session has a beginning and an end
 
 
@@ -167,8 +170,9 @@ def _session(votes: Votes, values: Float[np.ndarray, " k"]) -> Finding | None:
         measure = (values[answers.best] == top).astype(np.float64)
         what = "share of answers that choose the strongest system shown"
     changes = []
-    for rater in range(len(votes.raters)):
-        own = np.flatnonzero(rows & (votes.rater == rater) & ~np.isnan(votes.trial))
+    told = rows & ~np.isnan(votes.trial)
+    for of_rater in votes.by_rater():
+        own = of_rater[told[of_rater]]
         if len(own) < _FEW:
             continue
         ordered = measure[own[np.argsort(votes.trial[own], kind="stable")]]
@@ -210,62 +214,92 @@ def _consistency(votes: Votes) -> Finding | None:
 
 
 def _agreement(votes: Votes, *, repeats: int, seed: int) -> list[Finding]:
-    """Krippendorff's alpha of the raters, and for opinion scores by its ordinal and interval distances."""
-    table, levels, what = _table(votes)
-    if table is None:
+    """How much raters agree: alpha, and Fleiss' kappa of answers without an order or Kendall's W of scores."""
+    asked = _same_questions(votes)
+    if asked is None:
         return []
-    found = []
-    for level in levels:
-        one = agreement.krippendorff_alpha(table, level=level, repeats=repeats, seed=seed)
-        if np.isnan(one.value):
-            continue
-        low, high = one.interval
-        known = not (np.isnan(low) or np.isnan(high))
-        found.append(
-            Finding(
-                f"alpha, {level}",
-                one.value,
-                low if known else None,
-                high if known else None,
-                None,
-                one.items,
-                f"Krippendorff's alpha over {what}, 1 for full agreement and 0 for that of chance",
-            )
+    unit, rater, value = asked
+    levels, what = _scale(votes)
+    options = {"repeats": repeats, "seed": seed}
+    # For alpha and kappa it does not matter who answered: columns are the answers to a question, however many raters
+    # there are.
+    table = _table(unit, _columns(unit), value)
+    found = [
+        _coefficient(
+            f"alpha, {level}",
+            agreement.krippendorff_alpha(table, level=level, **options),
+            f"Krippendorff's alpha over {what}, 1 for full agreement and 0 for that of chance",
         )
-    return found
+        for level in levels
+    ]
+    if levels == ("nominal",):
+        answers = np.unique(value)
+        counts = np.stack([(table == answer).sum(1) for answer in answers], axis=1)
+        kappa = agreement.fleiss_kappa(counts, **options)
+        found.append(_coefficient("kappa", kappa, f"Fleiss' kappa over {what}, raters not told apart"))
+    elif (unit.max() + 1) * (rater.max() + 1) <= _MOST_CELLS:
+        whole = _table(unit, rater, value)
+        if whole.shape[1] > 1 and (~np.isnan(whole).any(1)).sum() > 1:
+            w = agreement.kendall_w(whole, **options)
+            found.append(_coefficient("W", w, f"Kendall's W over {what} that all rated, 1 for one order, 0 for none"))
+    return [one for one in found if one is not None]
 
 
-def _table(votes: Votes) -> tuple[np.ndarray | None, tuple[str, ...], str]:
-    """Answers of raters to the same question, [units, raters]; None where no two raters had the same."""
+def _coefficient(name: str, found: agreement.RaterAgreement, meaning: str) -> Finding | None:
+    if np.isnan(found.value):
+        return None
+    low, high = found.interval
+    known = not (np.isnan(low) or np.isnan(high))
+    return Finding(name, found.value, low if known else None, high if known else None, None, found.items, meaning)
+
+
+def _scale(votes: Votes) -> tuple[tuple[Literal["nominal", "ordinal", "interval"], ...], str]:
+    """The scales that answers are of, and what is asked."""
+    if isinstance(votes.answers, PairAnswers):
+        return ("nominal",), "an item's pair of systems: which of them, or a tie"
+    if isinstance(votes.answers, ChoiceAnswers):
+        return ("nominal",), "the best of an item's systems"
+    if isinstance(votes.answers, OpinionAnswers):
+        return ("ordinal", "interval"), "scores of an image"
+    return ("nominal",), "an image: real or fake"
+
+
+def _same_questions(votes: Votes) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Answers to questions that several raters had: question, rater and answer, numbered; None where there are none."""
     answers = votes.answers
     if isinstance(answers, PairAnswers):
         low, high = np.minimum(answers.left, answers.right), np.maximum(answers.left, answers.right)
-        unit = np.stack([votes.item, low, high], axis=1)
+        asked = np.stack([votes.item, low, high], axis=1)
         value = np.where(answers.left == low, answers.outcome, -answers.outcome).astype(np.float64)
-        levels, what = ("nominal",), "an item's pair of systems: which of them, or a tie"
     elif isinstance(answers, ChoiceAnswers):
-        unit = np.column_stack([votes.item, -np.sort(-answers.shown, axis=1)])
+        asked = np.column_stack([votes.item, -np.sort(-answers.shown, axis=1)])
         value = answers.best.astype(np.float64)
-        levels, what = ("nominal",), "the best of an item's systems"
     elif isinstance(answers, OpinionAnswers):
-        unit = np.stack([votes.item, answers.system], axis=1)
-        value = answers.score
-        levels, what = ("ordinal", "interval"), "scores of an image"
+        asked, value = np.stack([votes.item, answers.system], axis=1), answers.score
     else:
-        unit = np.stack([votes.item, answers.system], axis=1)
-        value = answers.judged_real.astype(np.float64)
-        levels, what = ("nominal",), "an image: real or fake"
-    # A repeat is no second opinion.
-    known = (votes.rater >= 0) & (votes.item >= 0) & (votes.repeats < 0)
-    if not known.any():
-        return None, levels, what
-    number = np.unique(unit[known], axis=0, return_inverse=True)[1].ravel()
+        asked, value = np.stack([votes.item, answers.system], axis=1), answers.judged_real.astype(np.float64)
+    # A repeat is no second opinion, and neither is whatever else a rater says to the same question later.
+    known = np.flatnonzero((votes.rater >= 0) & (votes.item >= 0) & (votes.repeats < 0))
+    if not len(known):
+        return None
+    unit = np.unique(asked[known], axis=0, return_inverse=True)[1].ravel()
     rater = votes.rater[known]
-    several = np.bincount(np.unique(np.stack([number, rater]), axis=1)[0])
-    if (several < 2).all():
-        return None, levels, what
-    kept = several[number] > 1
-    _, number = np.unique(number[kept], return_inverse=True)
-    table = np.full((int(number.max()) + 1, len(votes.raters)), np.nan)
-    table[number, rater[kept]] = value[known][kept]
-    return table, levels, what
+    _, first = np.unique(unit * len(votes.raters) + rater, return_index=True)
+    unit, rater, value = unit[first], rater[first], value[known][first]
+    several = np.bincount(unit)[unit] > 1
+    if not several.any():
+        return None
+    unit, rater = (np.unique(one[several], return_inverse=True)[1].ravel() for one in (unit, rater))
+    return unit, rater, value[several]
+
+
+def _columns(unit: np.ndarray) -> np.ndarray:
+    """Of each answer its number among those to the same question; questions are in order."""
+    first = np.searchsorted(unit, np.arange(unit.max() + 1))
+    return np.arange(len(unit)) - first[unit]
+
+
+def _table(unit: np.ndarray, column: np.ndarray, value: np.ndarray) -> Float[np.ndarray, "n m"]:
+    found = np.full((int(unit.max()) + 1, int(column.max()) + 1), np.nan)
+    found[unit, column] = value
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.stats
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from jaxeval.human.estimating import Estimator, kinds_by_group
 from jaxeval.human.results import RaterReport
@@ -58,8 +58,7 @@ def rater_reports(
     p_left = np.array([preference.binomial_p_value(int(a), int(n)) for a, n in zip(left, decided, strict=True)])
     one_sided = _rejected(np.where(decided > 0, p_left, np.nan))
     reports = []
-    for rater, name in enumerate(votes.raters):
-        own = votes.rater == rater
+    for rater, (name, own) in enumerate(zip(votes.raters, votes.by_rater(), strict=True)):
         times = votes.milliseconds[own]
         times = times[~np.isnan(times)]
         fast = float((times < fast_ms).mean()) if len(times) else None
@@ -76,7 +75,7 @@ def rater_reports(
         reports.append(
             RaterReport(
                 rater=name,
-                votes=int(own.sum()),
+                votes=len(own),
                 skipped=votes.skipped[rater],
                 median_seconds=float(np.median(times)) / 1000 if len(times) else None,
                 fast=fast,
@@ -118,9 +117,9 @@ def _sides(votes: Votes) -> tuple[np.ndarray, np.ndarray]:
     return np.bincount(rater, minlength=size), np.bincount(rater[won], minlength=size)
 
 
-def _repeats(votes: Votes, own: Bool[np.ndarray, " n"]) -> tuple[int, int]:
+def _repeats(votes: Votes, own: Int[np.ndarray, " m"]) -> tuple[int, int]:
     """How many of a rater's answers repeat an earlier one, and how many of them are the same."""
-    again = np.flatnonzero(own & (votes.repeats >= 0))
+    again = own[votes.repeats[own] >= 0]
     return len(again), int(same_answer(votes, again, votes.repeats[again]).sum())
 
 
@@ -181,17 +180,17 @@ def _with_strengths(votes: Votes, estimator: Estimator) -> _Against:
 
 def _with_means(votes: Votes, answers: OpinionAnswers) -> _Against:
     """Of each rater the correlation of scores with the means of the others' scores of the same images."""
-    known = votes.rater >= 0
     stimulus = np.unique(np.stack([votes.item, votes.question, answers.system], axis=1), axis=0, return_inverse=True)[
         1
     ].ravel()
     sums, counts = np.bincount(stimulus, answers.score), np.bincount(stimulus)
     raters = len(votes.raters)
     share, used, p_value = np.full(raters, np.nan), np.zeros(raters, np.int64), np.full(raters, np.nan)
-    for rater in range(raters):
-        rows = np.flatnonzero(known & (votes.rater == rater))
-        own_sums = np.bincount(stimulus[rows], answers.score[rows], minlength=len(sums))[stimulus[rows]]
-        own_counts = np.bincount(stimulus[rows], minlength=len(sums))[stimulus[rows]]
+    for rater, rows in enumerate(votes.by_rater()):
+        # Of the rater's own stimuli alone: a table of all of them for each rater would be raters times stimuli.
+        mine, place = np.unique(stimulus[rows], return_inverse=True)
+        own_sums = np.bincount(place, answers.score[rows], minlength=len(mine))[place]
+        own_counts = np.bincount(place, minlength=len(mine))[place]
         others = counts[stimulus[rows]] - own_counts
         told = others > 0
         mean = (sums[stimulus[rows]] - own_sums)[told] / others[told]

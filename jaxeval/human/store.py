@@ -5,21 +5,19 @@ import datetime
 import functools
 import random
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from jaxeval.errors import InputError
-from jaxeval.human._adaptive import pairs_by_information
 from jaxeval.human._commits import Committer
+from jaxeval.human._tally import Tally
 from jaxeval.human.access import new_token, token_digest
-from jaxeval.human.database import ANSWERS, FACTS, RATERS, TRIALS, open_engine
-from jaxeval.human.schedule import ADAPTIVE, REPEAT, VOTE, Schedule
+from jaxeval.human.database import ANSWERS, FACTS, RATERS, TRIALS, open_engine, split_numbers
+from jaxeval.human.schedule import REPEAT, VOTE, Schedule
 from jaxeval.human.study import Study
 
 _AHEAD = 2  # trials whose images are known: the present one and the one after it
@@ -116,7 +114,7 @@ class Store:
         self._commits = Committer(self._engine)
         self._numbers: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._tally = _Tally(len(study.systems))
+        self._tally = Tally(len(study.systems))
 
     def close(self) -> None:
         """Ends once everything that was asked for is written."""
@@ -291,7 +289,7 @@ class Store:
                 source = connection.execute(
                     sa.select(TRIALS).where(TRIALS.c.rater == rater, TRIALS.c.number == row.repeats)
                 ).one()
-                shown = _split(source.shown)
+                shown = split_numbers(source.shown)
                 values = {
                     "item": source.item,
                     "shown": _joined(draw.sample(shown, len(shown))),
@@ -312,7 +310,7 @@ class Store:
                 TRIALS.c.rater == rater, TRIALS.c.kind == VOTE, TRIALS.c.shown.is_not(None)
             )
         ).all()
-        seen = {(row.item, tuple(sorted(_split(row.shown)))) for row in own}
+        seen = {(row.item, tuple(sorted(split_numbers(row.shown)))) for row in own}
         for pair in self._tally.pairs(connection):
             free = [item for item in range(len(self._study.items)) if (item, pair) not in seen]
             if not free:
@@ -334,58 +332,6 @@ class Store:
             self._tally.chosen(pair)
             return {"item": item, "shown": sides[side], "exposure": None}
         raise AssertionError("a session has no more trials than there are comparisons")
-
-
-class _Tally:
-    """Who won against whom, and which pairs are being asked just now; neither is found out more often than is cheap."""
-
-    def __init__(self, systems: int):
-        self._systems = systems
-        self._wins = np.zeros((systems, systems))
-        self._pairs: list[tuple[int, int]] = []
-        self._counted_until = self._ordered_until = 0.0
-
-    def pairs(self, connection: sa.Connection) -> list[tuple[int, int]]:
-        """All pairs, the one of most expected information first."""
-        begun = time.monotonic()
-        if begun >= self._counted_until:
-            self._wins = self._counted(connection)
-            counted = time.monotonic()
-            self._counted_until = counted + 20 * (counted - begun)  # counting takes a twentieth of the time at most
-        begun = time.monotonic()
-        if begun >= self._ordered_until:
-            self._pairs = pairs_by_information(self._wins)
-            ordered = time.monotonic()
-            self._ordered_until = ordered + 4 * (ordered - begun)  # and putting in order a fifth
-        return self._pairs
-
-    def chosen(self, pair: tuple[int, int]) -> None:
-        """Counts a pair as a tie until its answer is there: others that ask at the same time get other pairs."""
-        self._wins[pair] += 0.5
-        self._wins[pair[::-1]] += 0.5
-        self._pairs = [*(one for one in self._pairs if one != pair), pair]
-
-    def _counted(self, connection: sa.Connection) -> np.ndarray:
-        found = connection.execute(
-            sa.select(TRIALS.c.shown, ANSWERS.c.answer, sa.func.count().label("times"))
-            .select_from(TRIALS)
-            .outerjoin(
-                ANSWERS,
-                (ANSWERS.c.rater == TRIALS.c.rater) & (ANSWERS.c.trial == TRIALS.c.number) & ANSWERS.c.undone.is_(None),
-            )
-            .where(TRIALS.c.kind == VOTE, TRIALS.c.shown.is_not(None))
-            .where((TRIALS.c.drawn == ADAPTIVE) | ANSWERS.c.answer.is_not(None))
-            .group_by(TRIALS.c.shown, ANSWERS.c.answer)
-        )
-        wins = np.zeros((self._systems, self._systems))
-        for row in found:
-            left, right = _split(row.shown)
-            # A pair that is shown and not answered yet counts as a tie; a skip does not count.
-            share = {"left": 1.0, "right": 0.0, "tie": 0.5, None: 0.5}.get(row.answer)
-            if share is not None:
-                wins[left, right] += share * row.times
-                wins[right, left] += (1 - share) * row.times
-        return wins
 
 
 def standing_votes(engine: sa.Engine) -> Iterator[sa.Row[Any]]:
@@ -411,16 +357,13 @@ def _trials(connection: sa.Connection, rater: int, first: int, last: int) -> tup
         .order_by(TRIALS.c.number)
     )
     return tuple(
-        Trial(row.number, row.kind, row.item, _split(row.shown), row.exposure, row.question, row.known) for row in rows
+        Trial(row.number, row.kind, row.item, split_numbers(row.shown), row.exposure, row.question, row.known)
+        for row in rows
     )
 
 
 def _joined(numbers: Any) -> str:
     return ",".join(map(str, numbers))
-
-
-def _split(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split(",")))
 
 
 def _now() -> str:

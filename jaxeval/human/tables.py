@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from jaxeval.errors import InputError, said_by
 from jaxeval.files import local_path
 
 _MARKS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _LONGEST_CELL = 1 << 20  # letters; of a file whose quotes never close, one cell would be all the rest
 
 
@@ -132,12 +133,15 @@ def _separated(content: bytes, path: str, separator: str) -> _Found:
 
 
 def guarded(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; `read_table` takes the quotation mark off again."""
-    return f"'{cell}" if cell.startswith(_FORMULAS) or (cell[:1] == "'" and cell[1:].startswith(_FORMULAS)) else cell
+    """A cell of a CSV that no spreadsheet takes for a formula; `read_table` gives back what it was.
+
+    One quotation mark more is put before a cell that begins like a formula, also where it has some already.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _unguarded(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell.lstrip("'").startswith(_FORMULAS) else cell
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def _check_header(header: list[str], path: str) -> None:

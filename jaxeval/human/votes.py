@@ -5,6 +5,7 @@ their place and their reason, and either end the reading or are left out and cou
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -204,6 +205,12 @@ class Votes:
 
     def __len__(self) -> int:
         return len(self.rater)
+
+    def by_rater(self) -> list[Int[np.ndarray, " m"]]:
+        """Of each rater the places of the answers, in the order of the file."""
+        order = np.argsort(self.rater, kind="stable")
+        first = np.searchsorted(self.rater[order], np.arange(len(self.raters) + 1))
+        return [order[start:end] for start, end in itertools.pairwise(first)]
 
     def of_systems(self, numbers: Sequence[int]) -> "Votes":
         """The same answers, which are all of some of the systems, with these alone and in this order."""

@@ -222,6 +222,7 @@ def match_pairs(
     *,
     skip: bool,
     pattern: str = SAME_NAME,
+    hint: bool = True,
 ) -> Matching:
     """Pairs of the same name; a single image on either side is a pair whatever the names.
 
@@ -232,6 +233,7 @@ def match_pairs(
       distorted: as `reference`.
       skip: whether images without a partner are left out and said, and not an error.
       pattern: what the distorted images are called, with `*` for the reference's name; folders stay what they are.
+      hint: whether an error names the pattern that would pair them.
 
     Raises:
       InputError: there is an image without a partner, or (also with `skip`) not a single pair.
@@ -248,7 +250,7 @@ def match_pairs(
             how += f", here by the pattern {pattern!r}"
         raise InputError(
             f"no image of {name!r} has the name of one in {reference_name!r} ({_some(list(distorted))} against "
-            f"{_some(list(reference))}); {how}{_pattern_to_try(ours, theirs) if pattern == SAME_NAME else ''}"
+            f"{_some(list(reference))}); {how}{_pattern_to_try(ours, theirs) if hint and pattern == SAME_NAME else ''}"
         )
     wanted = set(partners.values())
     lonely = []

@@ -28,7 +28,7 @@ def print_analysis(analysis: HumanAnalysis, console: Console) -> None:
     left_out = [f"{format_count(votes['skipped'])} skipped"] if votes["skipped"] else []
     left_out += [f"{format_count(len(votes['bad']))} that are no votes"] if votes["bad"] else []
     rest = f"; {' and '.join(left_out)} of its {format_count(votes['rows'])} rows" if left_out else ""
-    console.print(Text(f"{votes['path']}: {format_count(votes['used'])} votes{rest}", "dim"), soft_wrap=True)
+    console.print(Text(f"{votes['path']}: {format_count(votes['used'])} votes{rest}", "dim"))
     print_warnings(analysis.warnings, console)
 
 
@@ -49,6 +49,9 @@ def _print_systems(analysis: HumanAnalysis, part: Part, console: Console) -> Non
     share = _SHARES.get(analysis.design)
     if share is not None:
         table.add_column(share, justify="right", no_wrap=True)
+    rated = any(one.elo is not None for one in part.systems)
+    if rated:
+        table.add_column("Elo*", justify="right", no_wrap=True)
     table.add_column("votes", justify="right", no_wrap=True)
     for one in part.systems:
         places = f" [{one.rank_low}-{one.rank_high}]" if one.rank_low < one.rank_high else ""
@@ -60,8 +63,12 @@ def _print_systems(analysis: HumanAnalysis, part: Part, console: Console) -> Non
         ]
         if share is not None:
             cells.append(Text("" if one.share is None else f"{100 * one.share:.1f}%"))
+        if rated:
+            cells.append(Text("" if one.elo is None else f"{one.elo:,.0f}"))
         table.add_row(*cells, format_count(one.votes))
     console.print(table)
+    if rated and not part.category:
+        console.print(Text("* depends on the order of the votes", "dim"))
 
 
 def _print_pairs(part: Part, console: Console) -> None:

@@ -49,7 +49,7 @@ def test_pairs_of_systems(found):
 
 def test_findings(found):
     findings = {one.name: one for one in found.parts[0].findings}
-    assert set(findings) == {"left side", "ties", "fit of the model", "circles", "order", "alpha, nominal"}
+    assert set(findings) == {"left side", "ties", "fit of the model", "circles", "order", "alpha, nominal", "kappa"}
     assert findings["left side"].p_value > 0.001
     assert findings["fit of the model"].p_value > 0.001
     assert findings["circles"].value == 0
@@ -92,7 +92,7 @@ def test_opinions(tmp_path):
         assert system.low < system.value < system.high
         assert abs(system.value - quality) < 0.5
         assert system.share is None
-    assert {one.name for one in part.findings} == {"alpha, ordinal", "alpha, interval"}
+    assert {one.name for one in part.findings} == {"alpha, ordinal", "alpha, interval", "W"}
     assert len(part.items) == 36
     biases = [one.bias or 0.0 for one in found.raters]
     np.testing.assert_allclose(np.mean(biases), 0, atol=1e-9)

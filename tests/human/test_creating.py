@@ -217,6 +217,9 @@ def test_sets_that_do_not_fit_are_refused_by_name(tmp_path):
     other = write_folder(tmp_path / "other", {"zz.png": encode(noise(20, 24, 3), "PNG"), "z.png": b""})
     with pytest.raises(InputError, match=r"no image of .* has the name of one in"):
         create_study([sets["A"], other], out, design="2afc")
+    doubled = write_folder(tmp_path / "doubled", {f"0{i}x2.png": encode(noise(20, 24, 3), "PNG") for i in range(6)})
+    with pytest.raises(InputError, match=r"matched by relative name without extension$"):  # there is no --pattern here
+        create_study([sets["A"], doubled], out, design="2afc")
     (sets["B"] / "05.png").unlink()
     with pytest.raises(InputError, match=r"1 of 6 images of .*A' have no partner in .*B': 05"):
         create_study([sets["A"], sets["B"]], out, design="2afc")
@@ -241,7 +244,16 @@ def test_sets_that_do_not_fit_are_refused_by_name(tmp_path):
     out.mkdir()
     with pytest.raises(InputError, match="exists; give the study a folder of its own"):
         create_study([sets["A"], sets["C"]], out, design="2afc")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["A", "B", "C", "any", "fewer", "other", "study"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "A",
+        "B",
+        "C",
+        "any",
+        "doubled",
+        "fewer",
+        "other",
+        "study",
+    ]
 
 
 def test_equal_pixels_of_two_systems_are_said(tmp_path):

@@ -2,14 +2,19 @@
 
 import csv
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from human.simulated import write
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jaxeval.errors import InputError
 from jaxeval.human import Votes, read_votes
+from jaxeval.human.tables import guarded, read_table
 
 PAIRS = ("vote", "rater", "item", "left", "right", "choice")
 GOOD = [["1", "r", "cat", "A", "B", "left"], ["2", "s", "dog", "B", "A", "tie"], ["3", "r", "dog", "A", "B", "right"]]
@@ -199,6 +204,14 @@ def test_spreadsheets_guards_are_taken_off(tmp_path):
     votes = read_votes(write(tmp_path / "v.csv", PAIRS, rows))
     assert votes.items == ("=cat", "'cat")
     assert votes.systems == ("-A", "B")
+
+
+@given(st.text(alphabet="'=+-@a \t", max_size=6))
+def test_a_guarded_cell_is_read_as_it_was(cell):
+    with tempfile.TemporaryDirectory() as folder:
+        file = write(Path(folder) / "v.csv", ("item",), [[guarded(f"{cell}b")]])
+        assert read_table(file).columns["item"] == [f"{cell}b"]
+    assert not guarded(cell).startswith(("=", "+", "-", "@", "\t"))
 
 
 def test_large_fields_do_not_change_the_readers_limit(tmp_path):

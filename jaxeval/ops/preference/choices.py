@@ -27,6 +27,7 @@ from jaxeval.ops.preference._newton import in_batches, in_float64, minimised
 
 _MOST_SHOWN = 64  # of a first choice; of best and worst it is four, as people see no more at once
 _MOST_WITH_WORST = 4
+_FEW = 20_000  # different choices
 
 
 class ChoiceFit(NamedTuple):
@@ -98,10 +99,12 @@ def fit_choices(
     with in_float64():
         rows = tuple(jnp.asarray(own, jnp.int32) for _, own, _ in cells)
         fitted = functools.partial(_fitted, rows, penalty=penalty, kinds=kinds, systems=systems)
-        if each.ndim == 1:
+        # Few choices go through the program of resamples also once: compiling takes longer than their fit.
+        if each.ndim == 1 and sum(len(own) for own in rows) > _FEW:
             found = fitted(*(jnp.asarray(counts[0]) for _, _, counts in cells))
             return ChoiceFit(*(np.asarray(one) for one in found))
-        return ChoiceFit(*in_batches(fitted, *(counts for _, _, counts in cells)))
+        fields = in_batches(fitted, *(counts for _, _, counts in cells))
+        return ChoiceFit(*(fields if each.ndim == 2 else (field[0] for field in fields)))
 
 
 @takes_arrays

@@ -159,10 +159,9 @@ def fit_pairs(
         leading, shape = wins.shape[:-2], wins.shape[-2:]
         fitted = functools.partial(_fitted, penalty=penalty, link=link)
         with in_float64():
-            if not leading:
-                return PairFit(*(np.asarray(one) for one in fitted(*(jnp.asarray(one) for one in counts))))
+            # A single matrix goes through the program of resamples, too: compiling takes longer than any fit.
             found = in_batches(fitted, *(one.reshape(-1, *shape) for one in counts))
-        return PairFit(*(field.reshape(*leading, *field.shape[1:]) for field in found))
+        return PairFit(*(field.reshape((*leading, *field.shape[1:])) for field in found))
     return _fitted(jnp.asarray(wins, jnp.float32), jnp.asarray(ties, jnp.float32), penalty=penalty, link=link)
 
 
