@@ -20,6 +20,7 @@ UTF-8 unless it says otherwise. Numbers of trials and places count from 1.
                "questions": ["..."],            all that are asked; empty where the page asks what the design asks
                "exposures": [250, null],        of real-or-fake, in milliseconds, null without limit; else empty
                "scores": [1, 2, 3, 4, 5],       of mos; else empty
+               "longest_prompt": 240,           in characters; 0 where the study has none
                "longest_comment": 2000},        in characters
      "total": 60,                               trials of the session
      "done": 12,                                trials that are answered, which are the first 12
@@ -196,6 +197,7 @@ class _Service:
             "questions": list(options.questions),
             "exposures": list(options.exposures),
             "scores": list(SCORES) if study.design == "mos" else [],
+            "longest_prompt": max(len(item.prompt) for item in study.items),
             "longest_comment": LONGEST_COMMENT,
         }
 

@@ -110,6 +110,17 @@ def test_the_page_needs_nothing_inline_and_no_other_server(client):
         assert client.get(address).status_code == 200
 
 
+def test_a_page_knows_how_much_room_prompts_need(tmp_path, client):
+    token = joined(client)
+    assert client.state(token)["study"]["longest_prompt"] == 0
+    (tmp_path / "prompts.txt").write_text("00\ta cat\n01\ta small dog\n", encoding="utf-8")
+    (tmp_path / "with").mkdir()
+    study = make_study(tmp_path / "with", prompts=tmp_path / "prompts.txt")
+    other = Client(study, Store(study))
+    assert other.state(joined(other))["study"]["longest_prompt"] == len("a small dog")
+    other.close()
+
+
 def test_undo_break_and_comment(client):
     token = joined(client)
     state = client.state(token)
