@@ -65,7 +65,8 @@ def of_one(side: int) -> dict[str, Default]:
 
 
 NIQE = iq.NiqeModel(mean=np.zeros(36), covariance=np.eye(36), convention="matlab")
-NRQM = iq.NrqmModel(forests=(one_split(1, 0.5, 2.0, 7.0),) * 3, linear=np.ones(4))
+FOREST = one_split(1, 0.5, 2.0, 7.0)
+NRQM = iq.NrqmModel(forests=(FOREST, FOREST, FOREST), linear=np.ones(4))
 BRISQUE = iq.BrisqueModel(
     low=np.zeros(36), high=np.ones(36), support=np.eye(36)[:5], coefficients=np.ones(5), gamma=0.01, rho=0.0,
     convention="matlab",
