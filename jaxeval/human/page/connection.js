@@ -2,7 +2,7 @@
 // acknowledged: the server counts an answer once, however often it arrives.
 
 const FIRST_WAIT = 500;
-const LONGEST_WAIT = 5000;
+const LONGEST_WAIT = 3000;
 const LONGEST_REQUEST = 15000;
 const PASSING = new Set([408, 429, 500, 502, 503, 504]);
 

@@ -47,7 +47,7 @@ export class Preloader {
           if (!this.known.has(src)) return image;  // nobody waits for it any more
           one.tries += 1;
           one.struggling(one.tries, one.tries >= PATIENCE);
-          await new Promise((resolve) => setTimeout(resolve, Math.min(LONGEST_WAIT, 400 * 2 ** one.tries)));
+          await new Promise((resolve) => setTimeout(resolve, Math.min(LONGEST_WAIT, 300 * 2 ** one.tries)));
         }
       }
     })();
