@@ -170,8 +170,8 @@ def _jsonl(content: bytes, path: str) -> _Found:
         except (ValueError, RecursionError) as error:
             broken.append((place, f"is no JSON ({said_by(error)})"))
             continue
-        if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
-            broken.append((place, "is no JSON object of plain values"))
+        if not isinstance(found, dict):
+            broken.append((place, "is no JSON object"))
             continue
         rows.append({name: _as_text(value) for name, value in found.items()})
         places.append(place)
@@ -196,6 +196,8 @@ def _as_text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict | list):  # such as a whole conversation, which no column here is
+        return json.dumps(value, default=str)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     return str(value)

@@ -32,9 +32,17 @@ _OTHER_COLUMNS = {
     "judge": "rater",
     "worker": "rater",
     "user": "rater",
+    "annotator": "rater",
     "question_id": "item",
     "image": "item",
+    "stimulus": "item",
+    "rating": "score",
+    "opinion": "score",
+    "id": "vote",
 }
+# Of each row one of three is 1: another way to say a choice.
+_WINNERS = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
+_ONLY_SYSTEM = "all"  # of opinion scores of images that are of no systems
 _CHOICES = {
     "left": 1,
     "model_a": 1,
@@ -351,7 +359,18 @@ def _columns(table: Table) -> dict[str, list[str]]:
     renamed = {
         other: own for other, own in _OTHER_COLUMNS.items() if other in table.columns and own not in table.columns
     }
-    return {renamed.get(name, name): cells for name, cells in table.columns.items()}
+    found = {renamed.get(name, name): cells for name, cells in table.columns.items()}
+    if "choice" not in found and set(_WINNERS) <= set(found):
+        rows = zip(*(found[name] for name in _WINNERS), strict=True)
+        found["choice"] = [_one_of_three(row) for row in rows]
+    if "score" in found and "item" in found and "system" not in found:
+        found["system"] = [_ONLY_SYSTEM] * len(table)
+    return found
+
+
+def _one_of_three(row: Sequence[str]) -> str:
+    chosen = [choice for choice, cell in zip(_WINNERS.values(), row, strict=True) if cell in ("1", "true", "True")]
+    return chosen[0] if len(chosen) == 1 else " and ".join(chosen)
 
 
 def _design(columns: dict[str, list[str]], path: str) -> Design:

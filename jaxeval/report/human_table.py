@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxeval.human import Finding, HumanAnalysis, Part, RaterReport
-from jaxeval.report.table import format_count, interval_text, print_warnings
+from jaxeval.report.table import format_count, print_warnings
 
 _MOST_PAIRS = 15
 _MOST_RATERS = 10
@@ -28,8 +28,19 @@ def print_analysis(analysis: HumanAnalysis, console: Console) -> None:
     left_out = [f"{format_count(votes['skipped'])} skipped"] if votes["skipped"] else []
     left_out += [f"{format_count(len(votes['bad']))} that are no votes"] if votes["bad"] else []
     rest = f"; {' and '.join(left_out)} of its {format_count(votes['rows'])} rows" if left_out else ""
-    console.print(Text(f"{votes['path']}: {format_count(votes['used'])} votes{rest}", "dim"))
+    console.print(Text(f"{votes['path']}: {_counted(votes['used'], 'vote')}{rest}", "dim"))
     print_warnings(analysis.warnings, console)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    """The ends with three digits, or with two where that tells them apart."""
+    low, high = ends
+    digits = 2 if high - low >= 0.1 else 3
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _table(title: Text) -> Table:
@@ -55,7 +66,7 @@ def _print_systems(analysis: HumanAnalysis, part: Part, console: Console) -> Non
     table.add_column("votes", justify="right", no_wrap=True)
     for one in part.systems:
         places = f" [{one.rank_low}-{one.rank_high}]" if one.rank_low < one.rank_high else ""
-        interval = interval_text((one.low, one.high))
+        interval = _interval((one.low, one.high))
         cells = [
             Text.assemble(str(one.rank), (places, "dim")),
             Text(one.system),
@@ -110,7 +121,7 @@ def _print_differences(part: Part, console: Console) -> None:
     table.add_column("second", overflow="fold", min_width=6)
     table.add_column("first less second", justify="right", no_wrap=True)
     for pair in part.pairs[:_MOST_PAIRS]:
-        interval = interval_text((pair.difference_low, pair.difference_high))
+        interval = _interval((pair.difference_low, pair.difference_high))
         table.add_row(
             Text(pair.first, "bold" if pair.surely else ""),
             Text(pair.second),
@@ -133,7 +144,7 @@ def _print_findings(part: Part, console: Console) -> None:
 
 
 def _finding(one: Finding) -> Text:
-    interval = "" if one.low is None or one.high is None else f"\n{interval_text((one.low, one.high))}"
+    interval = "" if one.low is None or one.high is None else f"\n{_interval((one.low, one.high))}"
     value = f"{one.value:,.0f}" if one.name == "circles" else f"{one.value:.3f}"
     return Text.assemble(value, (interval, "dim"))
 

@@ -141,6 +141,23 @@ def test_real_or_fake(tmp_path):
     assert first.low < first.value < first.high
 
 
+def test_one_system_alone(tmp_path):
+    generator = np.random.default_rng(4)
+    header = ("vote", "rater", "item", "system", "truth", "answer")
+    rows = []
+    for number in range(200):
+        real = number % 2 == 0
+        answer = "real" if generator.random() < (0.9 if real else 0.3) else "fake"
+        rows.append([number, f"r{number % 10}", f"i{number % 16}", "A", "real" if real else "fake", answer])
+    part = analyse(write(tmp_path / "v.csv", header, rows), repeats=20).parts[0]
+    assert [(one.system, one.rank, one.rank_low, one.rank_high) for one in part.systems] == [("A", 1, 1, 1)]
+    assert part.pairs == ()
+    found = analyse(
+        write(tmp_path / "w.csv", OPINION_HEADER, opinion_rows([3.0], raters=5, items=6, seed=0)), repeats=20
+    )
+    assert [one.system for one in found.parts[0].systems] == ["S0"]
+
+
 def test_categories_and_questions_are_parts(tmp_path):
     rows = [
         [*row, "sharpness" if number % 2 else "colours", "cats" if number % 3 else "dogs"]

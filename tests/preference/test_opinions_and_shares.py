@@ -138,6 +138,8 @@ def test_places_by_what_is_sure():
     assert sets.rank.tolist() == [1, 2, 3, 4]
     assert sets.best.tolist() == [1, 2, 2, 4]
     assert sets.worst.tolist() == [1, 3, 3, 4]
+    alone = preference.rank_sets(np.ones(1), np.random.default_rng(0).normal(size=(9, 1)))
+    assert (alone.rank.tolist(), alone.best.tolist(), alone.worst.tolist()) == ([1], [1], [1])
     alike = preference.rank_sets(np.ones(3), np.ones((5, 3)) + np.random.default_rng(0).normal(size=(5, 3)))
     assert alike.rank.tolist() == [1, 1, 1]
     assert (alike.best.tolist(), alike.worst.tolist()) == ([1] * 3, [3] * 3)

@@ -96,7 +96,7 @@ def rank_sets(values: Numbers, draws: Numbers, *, confidence: float = 0.95) -> R
         errors = moved.std(0, ddof=1)
         # A difference that no draw moves is exact: it bounds nothing, and its sign is sure.
         scaled = np.divide(np.abs(moved), errors, out=np.zeros_like(moved), where=errors > 0)
-        reach = np.quantile(scaled.max(1), confidence) * errors
+        reach = np.quantile(scaled.max(1, initial=0.0), confidence) * errors
         best[one] = 1 + int((apart - reach > 0).sum())
         worst[one] = count - int((apart + reach < 0).sum())
     return RankSets(rank, best, worst)
