@@ -92,7 +92,9 @@ def _is_text(cell: str) -> bool:
 
 
 def _csv(content: bytes, path: str) -> _Found:
-    return _separated(content, path, ",")
+    """Cells between commas; or, as spreadsheets write them where the comma is the decimal point, between semicolons."""
+    header = content.partition(b"\n")[0]
+    return _separated(content, path, ";" if b";" in header and b"," not in header else ",")
 
 
 def _tsv(content: bytes, path: str) -> _Found:

@@ -44,13 +44,14 @@ def test_every_kind_of_file_says_the_same(tmp_path):
     (tmp_path / "votes.tsv").write_text(
         "\n".join("\t".join(map(str, one)) for one in [header, *(row.values() for row in rows)])
     )
+    (tmp_path / "semicolons.csv").write_text((tmp_path / "votes.tsv").read_text().replace("\t", ";"))
     (tmp_path / "votes.jsonl").write_text("\n".join(map(json.dumps, rows)))
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "votes.parquet")
     marked = "\ufeff" + (tmp_path / "votes.csv").read_text().replace("\n", "\r\n")
-    (tmp_path / "marked.csv").write_bytes(marked.encode())
+    (tmp_path / "marked.csv", "semicolons.csv").write_bytes(marked.encode())
     first, *others = (
         read_votes(tmp_path / f"{name}")
-        for name in ("votes.csv", "votes.tsv", "votes.jsonl", "votes.parquet", "marked.csv")
+        for name in ("votes.csv", "votes.tsv", "votes.jsonl", "votes.parquet", "marked.csv", "semicolons.csv")
     )
     for other in others:
         assert other.systems == first.systems
