@@ -88,5 +88,7 @@ def _usage(error: click.ClickException) -> str:
 def _say(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"jaxeval: {message}", file=sys.stderr)
+    # Names of files and cells are the user's: what would move the cursor or change colours is shown, not done.
+    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    print(f"jaxeval: {plain}", file=sys.stderr)
     return code

@@ -42,6 +42,8 @@ from jaxeval.records import versions
 
 _WIN_RATES = (0.55, 0.6, 0.65, 0.7, 0.75)
 _FEW_RATERS = 5
+_MOST_REPEATS = 1_000_000
+_NO_QUESTION = "(no question)"
 _FEW_IN_CATEGORY = 10  # votes, below which a category is not fitted
 
 
@@ -93,7 +95,7 @@ def analyse(
       >>> found.design, found.parts[0].model, [system.rank for system in found.parts[0].systems]
       ('2afc', 'bradley-terry', [1, 1])
     """
-    whole_number("repeats", repeats, 2)
+    whole_number("repeats", repeats, 2, _MOST_REPEATS)
     whole_number("seed", seed, 0)
     if not fast_ms >= 0:
         raise InputError(f"fast_ms is {shown(fast_ms)}; give milliseconds, 0 or more")
@@ -161,7 +163,7 @@ def _masks(votes: Votes) -> list[tuple[str, str, Bool[np.ndarray, " n"]]]:
     numbers = np.unique(votes.question).tolist()
     for number in numbers:
         own = votes.question == number
-        question = votes.questions[number] if number >= 0 and len(numbers) > 1 else ""
+        question = "" if len(numbers) == 1 else votes.questions[number] if number >= 0 else _NO_QUESTION
         found.append((question, "", own))
         for category in np.unique(votes.category[own]).tolist():
             part = own & (votes.category == category)
@@ -213,6 +215,15 @@ def _part(
             f"{_where(question, category)}strengths would be infinite ({estimator.why_penalty}): they are held by a "
             f"penalty of {estimator.penalty:g}, a normal prior of deviation {estimator.penalty**-0.5:.2g}"
         )
+    if not (draws.interval(lambda rows: rows)[1] > 0).any():
+        warnings.append(
+            f"{_where(question, category)}no resample differs from the votes: there are too few for intervals"
+        )
+    answers = votes.answers
+    if isinstance(answers, RealnessAnswers) and (answers.system >= 0).all():
+        warnings.append(
+            f"{_where(question, category)}nobody was asked about real images: the error rate is of generated ones alone"
+        )
     if unseen:
         warnings.append(f"{_where(question, category)}there are no votes on {', '.join(unseen)}")
     robust = estimator.covariance(votes, [one.group for one in groupings_of(votes)][:2])
@@ -259,7 +270,13 @@ def _systems(
     shares: tuple[np.ndarray, np.ndarray] | None,
 ) -> tuple[SystemValue, ...]:
     value, error, low, high = draws.interval(lambda rows: rows)
+    if isinstance(votes.answers, RealnessAnswers):
+        low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+    # What no resample moves has too few votes to say how sure it is, and is not exact.
+    low, high = (np.where(error > 0, end, np.nan) for end in (low, high))
     ranks = preference.rank_sets(value, draws.moved())
+    if not (error > 0).any():
+        ranks = ranks._replace(best=np.ones_like(ranks.best), worst=np.full_like(ranks.worst, len(value)))
     sandwich = None if robust is None else np.sqrt(np.maximum(np.diag(robust), 0.0))
     won, asked = (np.zeros(len(value)), np.zeros(len(value))) if shares is None else shares
     ratings = None
@@ -332,11 +349,13 @@ def _pairs(votes: Votes, estimator: Estimator, draws: Draws) -> tuple[PairOfSyst
     if len(order) < 2:
         return ()
     firsts, seconds = (np.array(side) for side in zip(*itertools.combinations(order, 2), strict=True))
-    apart, _, low, high = draws.interval(lambda rows: rows[:, firsts] - rows[:, seconds])
+    apart, error, low, high = draws.interval(lambda rows: rows[:, firsts] - rows[:, seconds])
+    low, high = (np.where(error > 0, end, np.nan) for end in (low, high))
     answers = votes.answers
     tables: dict[str, Any] = {}
     if draws.shares is not None:
-        _, share_low, share_high = draws.share_interval()
+        error, share_low, share_high = draws.share_interval()
+        share_low, share_high = _of_single_votes(_wins(votes), error, share_low, share_high)
         tables = {"share": draws.shares, "low": np.clip(share_low, 0, 1), "high": np.clip(share_high, 0, 1)}
     wins = ties = None
     expected = None
@@ -373,6 +392,19 @@ def _pairs(votes: Votes, estimator: Estimator, draws: Draws) -> tuple[PairOfSyst
             )
         )
     return tuple(found)
+
+
+def _of_single_votes(
+    won: Float[np.ndarray, "k k"],
+    error: Float[np.ndarray, "k k"],
+    low: Float[np.ndarray, "k k"],
+    high: Float[np.ndarray, "k k"],
+) -> tuple[Float[np.ndarray, "k k"], Float[np.ndarray, "k k"]]:
+    """Wilson's intervals of shares that no resample moves, as where all votes go one way."""
+    low, high, asked = low.copy(), high.copy(), won + won.T
+    for row, column in np.argwhere((asked > 0) & ~(error > 0)).tolist():
+        low[row, column], high[row, column] = preference.wilson_interval(won[row, column], asked[row, column])
+    return low, high
 
 
 def _items(votes: Votes, estimator: Estimator) -> tuple[ItemValue, ...]:
@@ -467,10 +499,42 @@ def _warnings(read: Votes, kept: Votes, reports: Sequence[RaterReport], out: Seq
     if not read.raters:
         found.append("the file names no raters: intervals take each vote for another rater's")
     elif len(np.unique(kept.rater)) < _FEW_RATERS:
-        found.append(f"there are {len(np.unique(kept.rater))} raters: intervals say little of what others would answer")
+        count = len(np.unique(kept.rater))
+        are = "is 1 rater" if count == 1 else f"are {count} raters"
+        found.append(f"there {are}: intervals say little of what others would answer")
+    for names, number, noun in ((read.raters, read.rater, "a rater"), (read.items, read.item, "an item")):
+        lacking = int((number < 0).sum())
+        if names and lacking:
+            found.append(f"{_votes(lacking)} without {noun}, each taken for another one's")
+    again = _asked_again(read)
+    if again:
+        found.append(
+            f"{_votes(again)} by a rater to a question that the same rater had before, and not marked as repeats"
+        )
     if not read.items:
         found.append("the file names no items: intervals say nothing of other items")
     return found
+
+
+def _votes(count: int) -> str:
+    return f"{count:,} vote is" if count == 1 else f"{count:,} votes are"
+
+
+def _asked_again(votes: Votes) -> int:
+    """Answers of raters to what they were asked before: the same item, question and systems."""
+    answers = votes.answers
+    own = np.flatnonzero((votes.rater >= 0) & (votes.item >= 0) & (votes.repeats < 0))
+    if isinstance(answers, PairAnswers):
+        shown_systems = np.sort(np.stack([answers.left, answers.right], axis=1), axis=1)
+    elif isinstance(answers, ChoiceAnswers):
+        shown_systems = np.sort(answers.shown, axis=1)
+    else:
+        shown_systems = answers.system[:, None]
+    if isinstance(answers, RealnessAnswers):
+        exposure = np.unique(answers.exposure, return_inverse=True)[1].ravel()
+        shown_systems = np.column_stack([shown_systems, exposure])
+    asked = np.column_stack([votes.rater, votes.item, votes.question, shown_systems])[own]
+    return len(own) - len(np.unique(asked, axis=0))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -210,7 +210,10 @@ def _whole_or_nothing(place: Path) -> Iterator[Path]:
     """A folder to write into, which gets its name once all is written, and is removed where that fails."""
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     try:
-        temporary.mkdir()
+        try:
+            temporary.mkdir()
+        except OSError as error:
+            raise InputError(f"cannot make {str(place)!r} ({error.strerror}); choose another place") from error
         yield temporary
         try:
             os.rename(temporary, place)

@@ -291,6 +291,8 @@ class _ErrorRates(Estimator):
 
     def __init__(self, answers: RealnessAnswers, systems: int):
         self.systems, self.answers = systems, answers
+        if not systems:
+            raise InputError("all answers are on real images: none says anything of a generated one")
         # Four kinds a system, but for real images, which are the last: judged real or not.
         own = np.where(answers.system < 0, systems, answers.system)
         self.kind = 2 * own + answers.judged_real

@@ -112,7 +112,7 @@ def _of_jsonl(text: str, path: str) -> Iterator[tuple[str, str, str, str]]:
         where = f"line {number} of {path!r}"
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{where} is no JSON ({error}); give an object a line") from error
         if not isinstance(record, dict):
             raise InputError(f"{where} is no object with name and prompt")

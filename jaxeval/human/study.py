@@ -243,7 +243,7 @@ def load_study(folder: str | Path, *, progress: Progress | None = None) -> Study
         ) from error
     except OSError as error:
         raise InputError(f"{str(file)!r} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{str(file)!r} is damaged: {said_by(error)}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{str(file)!r} is no study of jaxeval; make one: jaxeval human collect")

@@ -18,6 +18,7 @@ from jaxeval.files import local_path
 
 _MARKS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_OF_LINES = ("comment", "prompt")  # columns whose texts may have several lines
 _LONGEST_CELL = 1 << 20  # letters; of a file whose quotes never close, one cell would be all the rest
 
 
@@ -110,17 +111,26 @@ def _separated(content: bytes, path: str, separator: str) -> _Found:
         rows: list[list[str]] = []
         places: list[str] = []
         broken: list[tuple[str, str]] = []
+        spanning = {number for number, name in enumerate(header) if name.lower() not in _OF_LINES}
         while True:
-            place = f"line {reader.line_num + 1}"
+            begin = reader.line_num + 1
             try:
                 row = next(reader, None)
             except csv.Error as error:
-                broken.append((place, f"cannot be read ({error})"))
-                continue
+                # The reader has taken all that followed for one cell: what is lost is not one row.
+                raise InputError(
+                    f"{path}: line {begin} cannot be read, nor what follows ({error}); a quotation mark is not closed"
+                ) from error
             if row is None:
                 break
-            if not row:
+            if not any(cell.strip() for cell in row):
                 continue
+            place = f"line {begin}"
+            if reader.line_num > begin and any("\n" in row[number] for number in spanning if number < len(row)):
+                raise InputError(
+                    f"{path}: a cell of line {begin} goes on to line {reader.line_num}; a quotation mark is too many, "
+                    "or not closed"
+                )
             if len(row) != len(header):
                 broken.append((place, f"has {len(row)} cells for {len(header)} columns"))
             elif not all(map(_is_text, row)):
@@ -175,7 +185,11 @@ def _jsonl(content: bytes, path: str) -> _Found:
         if not isinstance(found, dict):
             broken.append((place, "is no JSON object"))
             continue
-        rows.append({name: _as_text(value) for name, value in found.items()})
+        row = {name: _as_text(value) for name, value in found.items()}
+        if any("\ud800" <= letter <= "\udfff" for cell in row.values() for letter in cell):
+            broken.append((place, "has half of a character"))
+            continue
+        rows.append(row)
         places.append(place)
     names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name, "") for row in rows] for name in names}, places, broken

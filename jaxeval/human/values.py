@@ -243,8 +243,12 @@ def _better_of_pairs(path: str, metrics: Mapping[str, Any]) -> dict[str, str]:
     beside = local_path(path).with_name("summary.json")
     if not beside.is_file():
         return {}
-    definitions = _document(beside)[0].get("manifest", {}).get("definitions", {})
-    found = {name: definitions.get(name, {}).get("better") for name in metrics}
+    manifest = _document(beside)[0].get("manifest")
+    definitions = manifest.get("definitions") if isinstance(manifest, dict) else None
+    if not isinstance(definitions, dict):
+        return {}
+    each = {name: definitions.get(name) for name in metrics}
+    found = {name: one.get("better") for name, one in each.items() if isinstance(one, dict)}
     return {name: better for name, better in found.items() if better in _BETTER}
 
 
@@ -322,7 +326,10 @@ def _rows_of_analysis(path: str, sha256: str, name: str, rows: Sequence[Mapping[
             cell = row.get(field)
             if cell is not None and (isinstance(cell, bool) or not isinstance(cell, int | float)):
                 raise InputError(f"{path}: {where} has {cell!r} for {field}; a number is expected")
-            numbers[place, column] = np.nan if cell is None else cell
+            try:
+                numbers[place, column] = np.nan if cell is None else cell
+            except OverflowError as error:
+                raise InputError(f"{path}: {where} has a number of too many digits for {field}") from error
         keys.append(key)
         places.append(where)
     if not keys:

@@ -6,6 +6,7 @@ their place and their reason, and either end the reading or are left out and cou
 
 import dataclasses
 import itertools
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -40,6 +41,25 @@ _OTHER_COLUMNS = {
     "opinion": "score",
     "id": "vote",
 }
+_COLUMNS = (
+    *("vote", "rater", "item", "question", "category", "trial", "kind", "repeats", "expected", "milliseconds"),
+    *("left", "right", "choice", "shown_1", "shown_2", "shown_3", "shown_4", "shown_5", "best", "worst"),
+    *("system", "score", "truth", "answer", "exposure_ms"),
+)
+_NAMES = (
+    "rater",
+    "item",
+    "question",
+    "category",
+    "left",
+    "right",
+    "system",
+    "shown_1",
+    "shown_2",
+    "shown_3",
+    "shown_4",
+)
+_LARGEST_SCORE = 1e6
 # Of each row one of three is 1: another way to say a choice.
 _WINNERS = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 _ONLY_SYSTEM = "all"  # of opinion scores of images that are of no systems
@@ -52,7 +72,9 @@ _CHOICES = {
     "draw": 0,
     "tie (bothbad)": 0,
     "both_bad": 0,
+    "bothbad": 0,
 }
+_ANSWERS = {"2afc": (*_CHOICES, _SKIPPED), "best-of-n": (_SKIPPED,)}  # names that no system can have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,7 +310,7 @@ def votes_of_table(table: Table, *, systems: Sequence[str] | None = None, on_err
         raise InputError(f"on_error is {on_error!r}; choose from fail, skip")
     columns = _columns(table)
     design = _design(columns, table.path)
-    rows = _Rows(columns, len(table), systems)
+    rows = _Rows(columns, len(table), systems, table.path)
     reader: dict[Design, Callable[[_Rows], None]] = {
         "2afc": _read_pairs,
         "best-of-n": _read_choices,
@@ -297,13 +319,18 @@ def votes_of_table(table: Table, *, systems: Sequence[str] | None = None, on_err
     }
     _check_ids(rows)
     reader[design](rows)
+    named = next((name for name in rows.systems if name.lower() in _ANSWERS.get(design, ())), None)
+    if named is not None:
+        raise InputError(f"{table.path}: the system {named!r} has the name of an answer; give it another")
     bad = [BadRow(*one) for one in table.broken]
     bad += [BadRow(table.places[row], reason) for row, reason in sorted(rows.bad.items())]
     if bad and on_error == "fail":
         named = "; ".join(map(str, bad[:_MOST_NAMED]))
         more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
         noun = "row is no vote" if len(bad) == 1 else "rows are no votes"
-        raise InputError(f"{table.path}: {len(bad):,} {noun}: {named}{more}; mend the file, or leave them out by skip")
+        raise InputError(
+            f"{table.path}: {len(bad):,} {noun}: {named}{more}; mend the file, or leave them out (--on-error skip)"
+        )
     return _collected(table, design, rows, bad)
 
 
@@ -320,10 +347,15 @@ class _Rows:
       arrays: the answers of good rows, by field, filled by the design's reader.
     """
 
-    def __init__(self, columns: dict[str, list[str]], count: int, systems: Sequence[str] | None):
+    def __init__(self, columns: dict[str, list[str]], count: int, systems: Sequence[str] | None, path: str):
+        self.path = path
         self.columns, self.count = columns, count
-        self.known = None if systems is None else frozenset(systems)
-        self.systems = {name: number for number, name in enumerate(systems or ())}
+        known = [_name(name) for name in systems or ()]
+        twice = next((name for name in known if known.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"systems has {twice!r} twice; give each once")
+        self.known = None if systems is None else frozenset(known)
+        self.systems = {name: number for number, name in enumerate(known)}
         self.bad: dict[int, str] = {}
         self.skipped: set[int] = set()
         self.passed: dict[int, bool] = {}
@@ -333,6 +365,18 @@ class _Rows:
         for row, kind in enumerate(kinds):
             if kind not in ("", "vote", "check", "repeat"):
                 self.bad.setdefault(row, f"has the kind {kind!r}; vote, check and repeat are known")
+
+        for name in _NAMES:
+            if name in columns:
+                columns[name] = [_name(cell) for cell in columns[name]]
+                for row, cell in enumerate(columns[name]):
+                    if not _is_plain(cell):
+                        self.bad.setdefault(row, f"has control characters in its {name}, {cell!r}")
+        for name in ("milliseconds", "trial"):
+            for row, cell in enumerate(columns.get(name, ())):
+                value = _number(cell) if cell.strip() else 0.0
+                if value is None or not 0 <= value < np.inf:
+                    self.bad.setdefault(row, f"has the {name} {cell!r}; a number from 0 is expected")
 
     def cells(self, name: str) -> list[str]:
         return self.columns.get(name) or [""] * self.count
@@ -354,10 +398,23 @@ class _Rows:
         self.passed[row] = passed
 
 
+def _name(cell: str) -> str:
+    """A name as it is compared: without spaces around it, letters with their accents as one."""
+    return unicodedata.normalize("NFC", cell.strip())
+
+
+def _is_plain(cell: str) -> bool:
+    """Whether a terminal shows a name as it is: no control characters, and none that turn the direction of text."""
+    return cell.isprintable() or not any(unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") for letter in cell)
+
+
 def _columns(table: Table) -> dict[str, list[str]]:
-    """The columns by the names that are used here."""
-    renamed = {
-        other: own for other, own in _OTHER_COLUMNS.items() if other in table.columns and own not in table.columns
+    """The columns by the names that are used here, whatever their case."""
+    as_written = {name.strip().lower(): name for name in reversed(table.columns)}
+    renamed = {as_written[own]: own for own in _COLUMNS if own in as_written and own not in table.columns}
+    present = {*table.columns, *renamed.values()}
+    renamed |= {
+        as_written[other]: own for other, own in _OTHER_COLUMNS.items() if other in as_written and own not in present
     }
     found = {renamed.get(name, name): cells for name, cells in table.columns.items()}
     if "choice" not in found and set(_WINNERS) <= set(found):
@@ -369,7 +426,8 @@ def _columns(table: Table) -> dict[str, list[str]]:
 
 
 def _one_of_three(row: Sequence[str]) -> str:
-    chosen = [choice for choice, cell in zip(_WINNERS.values(), row, strict=True) if cell in ("1", "true", "True")]
+    yes = ("1", "1.0", "true")
+    chosen = [choice for choice, cell in zip(_WINNERS.values(), row, strict=True) if cell.strip().lower() in yes]
     return chosen[0] if len(chosen) == 1 else " and ".join(chosen)
 
 
@@ -408,12 +466,12 @@ def _read_pairs(rows: _Rows) -> None:
     outcome = np.zeros(rows.count, np.int64)
     for row in rows.open_rows():
         answer = choice[row].strip()
-        if answer == _SKIPPED:
+        if answer.lower() == _SKIPPED:
             rows.skipped.add(row)
             continue
         value = _CHOICES.get(answer.lower())
-        if value is None and answer and answer in (left[row], right[row]):
-            value = 1 if answer == left[row] else -1
+        if value is None and answer and _name(answer) in (left[row], right[row]):
+            value = 1 if _name(answer) == left[row] else -1
         if value is None:
             known = "left, right, tie, skip or one of the two systems"
             rows.bad[row] = f"has the choice {answer!r}; {known} is expected" if answer else "has no choice"
@@ -435,11 +493,13 @@ def _read_pairs(rows: _Rows) -> None:
 
 def _read_choices(rows: _Rows) -> None:
     places = [rows.cells(f"shown_{number}") for number in range(1, _MOST_SHOWN + 1)]
-    best, worst, expected = (rows.cells(name) for name in ("best", "worst", "expected"))
+    best, worst, expected = ([_name(cell) for cell in rows.cells(name)] for name in ("best", "worst", "expected"))
+    if any(rows.cells("shown_5")):
+        raise InputError(f"{rows.path} shows five systems or more at once; {_MOST_SHOWN} are the most that are fitted")
     shown = np.full((rows.count, _MOST_SHOWN), -1)
     chosen = np.full((rows.count, 2), -1)
     for row in rows.open_rows():
-        if best[row] == _SKIPPED:
+        if best[row].strip().lower() == _SKIPPED:
             rows.skipped.add(row)
             continue
         names = [cells[row] for cells in places if cells[row] != ""]
@@ -471,11 +531,11 @@ def _read_opinions(rows: _Rows) -> None:
     names, scores, expected = (rows.cells(name) for name in ("system", "score", "expected"))
     system, score = np.zeros(rows.count, np.int64), np.zeros(rows.count)
     for row in rows.open_rows():
-        if scores[row].strip() == _SKIPPED:
+        if scores[row].strip().lower() == _SKIPPED:
             rows.skipped.add(row)
             continue
         value = _number(scores[row])
-        if value is None or not np.isfinite(value):
+        if value is None or not abs(value) <= _LARGEST_SCORE:
             rows.bad[row] = f"has the score {scores[row]!r}; a number is expected" if scores[row] else "has no score"
         elif rows.is_check[row]:
             limits = _range(expected[row])
@@ -519,8 +579,9 @@ def _read_realness(rows: _Rows) -> None:
 
 
 def _number(text: str) -> float | None:
+    """A number as tables have it: no 1_000, and no other digits than 0 to 9."""
     try:
-        return float(text)
+        return float(text) if text.isascii() and "_" not in text else None
     except ValueError:
         return None
 
@@ -537,7 +598,8 @@ def _collected(table: Table, design: Design, rows: _Rows, bad: Sequence[BadRow])
         [row not in rows.bad and row not in rows.skipped and row not in rows.passed for row in range(rows.count)], bool
     )
     if not good.any():
-        raise InputError(f"{table.path} holds no vote: {rows.count:,} rows, {len(rows.skipped):,} of them skipped")
+        counts = f"{rows.count:,} rows, {len(rows.skipped):,} of them skipped and {len(rows.passed):,} checks"
+        raise InputError(f"{table.path} holds no vote: {counts}")
     raters, rater = _numbered(rows.cells("rater"))
     items, item = _numbered(rows.cells("item"))
     questions, question = _numbered(rows.cells("question"))

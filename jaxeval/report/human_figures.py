@@ -68,7 +68,9 @@ def _values(analysis: HumanAnalysis, parts: list[Part]) -> Figure:
         place = np.arange(len(part.systems))
         value = np.array([one.value for one in part.systems])
         ends = np.array([(one.value - one.low, one.high - one.value) for one in part.systems]).T
-        panel.errorbar(value, place, xerr=np.maximum(ends, 0.0), fmt="o", color="C0", markersize=5, capsize=3)
+        panel.errorbar(
+            value, place, xerr=np.maximum(np.nan_to_num(ends), 0.0), fmt="o", color="C0", markersize=5, capsize=3
+        )
         panel.set_yticks(place, [_short(one.system) for one in part.systems])
         panel.invert_yaxis()
         panel.margins(y=0.5 / max(len(place), 1))

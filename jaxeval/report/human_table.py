@@ -1,5 +1,7 @@
 """The tables of `jaxeval human analyse`: systems and their places, pairs, findings, and raters."""
 
+import math
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -39,6 +41,8 @@ def _counted(count: int, noun: str) -> str:
 def _interval(ends: tuple[float, float]) -> str:
     """The ends with three digits, or with two where that tells them apart."""
     low, high = ends
+    if math.isnan(low) or math.isnan(high):
+        return ""
     digits = 2 if high - low >= 0.1 else 3
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
 

@@ -296,6 +296,36 @@ def test_rows_left_out_are_in_the_record(tmp_path):
     assert "1 row is no vote and left out: line 122 compares S0 with itself" in found.warnings
 
 
+def test_what_is_odd_in_the_votes_is_said(tmp_path):
+    rows = pair_rows(STRENGTHS, raters=6, each=20, items=4, seed=9)
+    rows += [["x1", "", "i0", "S0", "S1", "left", 1], ["x2", "r0", rows[0][2], rows[0][4], rows[0][3], "left", 99]]
+    said = " ".join(analyse(pairs_file(tmp_path, rows), repeats=10).warnings)
+    assert "1 vote is without a rater" in said
+    assert "by a rater to a question that the same rater had before" in said
+
+
+def test_too_few_votes_have_no_interval_and_not_an_exact_one(tmp_path):
+    found = analyse(pairs_file(tmp_path, [["1", "r", "i", "A", "B", "left", 1]]), repeats=10)
+    system, pair = found.parts[0].systems[0], found.parts[0].pairs[0]
+    assert np.isnan([system.low, system.high]).all()
+    assert (system.rank_low, system.rank_high) == (1, 2)
+    assert pair.low < 0.5 < pair.high == 1.0  # Wilson's, of one vote
+    assert not pair.surely
+    assert "too few for intervals" in " ".join(found.warnings)
+    assert found.to_dict()["systems"][0]["low"] is None
+
+
+def test_realness_without_one_of_its_sides(tmp_path):
+    header = ("vote", "rater", "item", "system", "truth", "answer")
+    fakes = [[n, f"r{n % 3}", f"i{n % 4}", "A", "fake", "real" if n % 2 else "fake"] for n in range(12)]
+    found = analyse(write(tmp_path / "v.csv", header, fakes), repeats=10)
+    assert "nobody was asked about real images" in " ".join(found.warnings)
+    assert found.parts[0].systems[0].high <= 1.0
+    reals = [[n, f"r{n % 3}", f"i{n % 4}", "real", "real", "real"] for n in range(12)]
+    with pytest.raises(InputError, match="none says anything of a generated one"):
+        analyse(write(tmp_path / "w.csv", header, reals), repeats=10)
+
+
 def test_read_votes_can_be_analysed(tmp_path):
     votes = read_votes(pairs_file(tmp_path))
     assert analyse(votes, repeats=10).manifest["votes"]["used"] == len(votes)

@@ -48,7 +48,7 @@ def test_every_kind_of_file_says_the_same(tmp_path):
     (tmp_path / "votes.jsonl").write_text("\n".join(map(json.dumps, rows)))
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "votes.parquet")
     marked = "\ufeff" + (tmp_path / "votes.csv").read_text().replace("\n", "\r\n")
-    (tmp_path / "marked.csv", "semicolons.csv").write_bytes(marked.encode())
+    (tmp_path / "marked.csv").write_bytes(marked.encode())
     first, *others = (
         read_votes(tmp_path / f"{name}")
         for name in ("votes.csv", "votes.tsv", "votes.jsonl", "votes.parquet", "marked.csv", "semicolons.csv")
@@ -190,7 +190,7 @@ def test_lines_that_are_no_json(tmp_path, line, said):
         ("votes.csv", "a,b\n1,2\n", "has the columns a, b, which are no votes"),
         ("votes.csv", "left,right,choice,system,score\nA,B,left,A,3\n", "columns of 2afc and of mos"),
         ("votes.csv", "left,right,choice\n", "holds no vote"),
-        ("votes.csv", "left,right,choice\nA,B,skip\n", "holds no vote: 1 rows, 1 of them skipped"),
+        ("votes.csv", "left,right,choice\nA,B,skip\n", "holds no vote: 1 rows, 1 of them skipped and 0 checks"),
         ("votes.txt", "left,right,choice\nA,B,left\n", "give a .csv, .tsv, .jsonl or .parquet"),
         ("votes.parquet", "PAR1 nothing PAR1", "is no Parquet file, or damaged"),
     ],
@@ -216,7 +216,7 @@ def test_scores_that_are_no_numbers(tmp_path, score):
 def test_a_cell_that_never_closes_its_quotes_is_named(tmp_path):
     file = write(tmp_path / "votes.csv", PAIRS, GOOD)
     file.write_text(file.read_text() + '4,r,"cat,A,B,left\n5,r,cat,A,B,left\n')
-    with pytest.raises(InputError, match="line 5 cannot be read"):
+    with pytest.raises(InputError, match="line 5 cannot be read, nor what follows"):
         read_votes(file)
 
 
@@ -233,6 +233,57 @@ def test_a_guarded_cell_is_read_as_it_was(cell):
         file = write(Path(folder) / "v.csv", ("item",), [[guarded(f"{cell}b")]])
         assert read_table(file).columns["item"] == [f"{cell}b"]
     assert not guarded(cell).startswith(("=", "+", "-", "@", "\t"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([["1", "r", '"cat', "A", "B", "left"], ["2", "r", "cat", "A", "B", "left"]], "a quotation mark is"),
+        ([["1", "r", "cat", "left", "B", "left"]], "the system 'left' has the name of an answer"),
+        ([["1", "r", "cat", "\x1b[2JA", "B", "left"]], "has control characters in its left"),
+    ],
+)
+def test_names_that_cannot_be_told(tmp_path, rows, said):
+    file = tmp_path / "v.csv"
+    file.write_text("\n".join(",".join(one) for one in [PAIRS, *rows]))
+    with pytest.raises(InputError, match=said):
+        read_votes(file)
+
+
+def test_two_stray_quotation_marks_swallow_no_rows(tmp_path):
+    lines = [",".join(PAIRS), '1,r,"cat,A,B,left', "2,r,cat,A,B,left", '3,r,cat",A,B,left', "4,r,cat,A,B,left"]
+    (tmp_path / "v.csv").write_text("\n".join(lines))
+    for on_error in ("fail", "skip"):
+        with pytest.raises(InputError, match="a cell of line 2 goes on to line 4"):
+            read_votes(tmp_path / "v.csv", on_error=on_error)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"), [("milliseconds", "1,500"), ("milliseconds", "-5"), ("milliseconds", "inf"), ("trial", "x")]
+)
+def test_times_that_are_none(tmp_path, column, cell):
+    rows = [[*GOOD[0], "5"], [*GOOD[1], cell]]
+    with pytest.raises(InputError, match=f"line 3 has the {column} '{cell}'"):
+        read_votes(write(tmp_path / "v.csv", (*PAIRS, column), rows))
+
+
+def test_names_are_the_same_however_they_are_written(tmp_path):
+    rows = [
+        ["1", "r", "caf\u00e9", "A", " B", "left"],
+        ["2", "r ", "cafe\u0301", "A ", "B", "B"],
+        ["", "", "", "", "", ""],
+    ]
+    votes = read_votes(write(tmp_path / "v.csv", [name.title() for name in PAIRS], rows))
+    assert (votes.systems, votes.raters, votes.items) == (("A", "B"), ("r",), ("caf\u00e9",))
+    assert answers(votes).outcome.tolist() == [1, -1]
+
+
+def test_systems_given_twice_and_five_at_once(tmp_path):
+    with pytest.raises(InputError, match="systems has 'A' twice"):
+        read_votes(write(tmp_path / "v.csv", PAIRS, GOOD), systems=["A", "B", "A "])
+    header = ("shown_1", "shown_2", "shown_3", "shown_4", "shown_5", "best")
+    with pytest.raises(InputError, match="five systems or more at once; 4 are the most"):
+        read_votes(write(tmp_path / "w.csv", header, [["A", "B", "C", "D", "E", "E"]]))
 
 
 def test_large_fields_do_not_change_the_readers_limit(tmp_path):
