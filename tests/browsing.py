@@ -110,7 +110,7 @@ def needed_programs() -> tuple[str, str]:
         said = "Chromium and chromedriver are not installed (scripts/test-services installs them)"
         if os.environ.get("JAXEVAL_BROWSER") == "required":
             pytest.fail(said)
-        pytest.skip(said)
+        pytest.skip(said)  # a contributor without them can still run the rest; CI always has them
     return found
 
 

@@ -23,7 +23,8 @@ from jaxeval.human.results import (
     VotesNeeded,
 )
 from jaxeval.human.study import Study, load_study
-from jaxeval.human.votes import ChoiceAnswers, OpinionAnswers, PairAnswers, RealnessAnswers, Votes, read_votes
+from jaxeval.human.vote_files import read_votes
+from jaxeval.human.votes import ChoiceAnswers, OpinionAnswers, PairAnswers, RealnessAnswers, Votes
 
 __all__ = [
     "Agreeing",

@@ -27,15 +27,8 @@ from jaxeval.human.results import (
     SystemValue,
     VotesNeeded,
 )
-from jaxeval.human.votes import (
-    ChoiceAnswers,
-    OnError,
-    OpinionAnswers,
-    PairAnswers,
-    RealnessAnswers,
-    Votes,
-    read_votes,
-)
+from jaxeval.human.vote_files import OnError, read_votes
+from jaxeval.human.votes import ChoiceAnswers, OpinionAnswers, PairAnswers, RealnessAnswers, Votes
 from jaxeval.ops import preference
 from jaxeval.progress import Progress
 from jaxeval.records import versions

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from jaxeval.human.export import rows_of_study
 from jaxeval.human.tables import table_of_rows
-from jaxeval.human.votes import Votes, votes_of_table
+from jaxeval.human.vote_files import votes_of_table
+from jaxeval.human.votes import Votes
 
 
 def read_study_votes(folder: str | Path, *, database: str | None = None) -> Votes:

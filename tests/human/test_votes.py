@@ -130,6 +130,13 @@ def test_checks_and_repeats(tmp_path):
     assert votes.repeats.tolist() == [-1, 0]
 
 
+@pytest.mark.parametrize("first", ["2", "3", "none"])
+def test_a_repeat_of_no_other_vote_of_its_rater(tmp_path, first):
+    rows = [[*GOOD[0], ""], [*GOOD[1], ""], [*GOOD[2], first]]  # of another rater's, of itself, of nothing
+    with pytest.raises(InputError, match=f"line 4 repeats '{first}', which is no other vote of its rater"):
+        read_votes(write(tmp_path / "v.csv", (*PAIRS, "repeats"), rows))
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
