@@ -82,8 +82,10 @@ def _print_systems(analysis: HumanAnalysis, part: Part, console: Console) -> Non
             cells.append(Text("" if one.elo is None else f"{one.elo:,.0f}"))
         table.add_row(*cells, format_count(one.votes))
     console.print(table)
-    if rated and not part.category:
-        console.print(Text("* depends on the order of the votes", "dim"))
+    if not part.category:
+        console.print(Text(f"{part.model}: {part.definition}; in {part.unit}", "dim"))
+        if rated:
+            console.print(Text("* depends on the order of the votes", "dim"))
 
 
 def _print_pairs(part: Part, console: Console) -> None:
