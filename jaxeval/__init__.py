@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jaxeval._version import __version__
 
 if TYPE_CHECKING:
+    from jaxeval import detection as detection
     from jaxeval import distributed as distributed
     from jaxeval import evaluation as evaluation
     from jaxeval import extractors as extractors
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from jaxeval.pairs import score_images as score_images
     from jaxeval.pairs import score_pairs as score_pairs
 
-_ROOMS = ("distributed", "evaluation", "extractors", "human", "images", "metrics", "ops", "pairs")
+_ROOMS = ("detection", "distributed", "evaluation", "extractors", "human", "images", "metrics", "ops", "pairs")
 _FUNCTIONS = {
     "compare": "evaluation",
     "evaluate": "evaluation",
@@ -39,6 +40,7 @@ _FUNCTIONS = {
 __all__ = [
     "__version__",
     "compare",
+    "detection",
     "distributed",
     "evaluate",
     "evaluation",

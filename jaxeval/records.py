@@ -3,6 +3,7 @@
 import abc
 import importlib.metadata
 import json
+import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import jax
 from jaxeval._version import __version__
 from jaxeval.files import check_writable, local_path, write_atomically
 
-__all__ = ["Document", "device_name", "versions"]
+__all__ = ["Document", "device_name", "finite_values", "versions"]
 
 
 class Document(abc.ABC):
@@ -68,3 +69,12 @@ def versions() -> dict[str, str]:
     packages = ("jax", "jaxlib", "flax", "numpy", "scipy", "pillow")
     found = {package: importlib.metadata.version(package) for package in packages}
     return {"jaxeval": __version__, "python": platform.python_version(), **found}
+
+
+def finite_values(value: Any) -> Any:
+    """Plain values as JSON can hold them: numbers that are not finite become None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite_values(one) for name, one in value.items()}
+    return [finite_values(one) for one in value] if isinstance(value, list | tuple) else value

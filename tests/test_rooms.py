@@ -21,7 +21,7 @@ FLOORS = (
     ("statistics",),
     ("metrics",),
     ("extractors",),
-    ("evaluation", "human", "pairs"),
+    ("detection", "evaluation", "human", "pairs"),
     ("report",),
     ("cli",),
 )

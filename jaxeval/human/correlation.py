@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxeval.human.results import finite_values
-from jaxeval.records import Document
+from jaxeval.records import Document, finite_values
 
 CORRELATION_SCHEMA_VERSION = 1
 

@@ -15,7 +15,7 @@ from jaxeval.human.designs import answer_columns
 from jaxeval.human.schedule import CHECK
 from jaxeval.human.store import standing_votes
 from jaxeval.human.study import Study, load_study
-from jaxeval.human.tables import guarded
+from jaxeval.tables import guarded
 
 _WHOLE = ("trial", "milliseconds", "exposure_ms")
 _COMMON = (

@@ -1,11 +1,10 @@
 """What an analysis of votes finds: the systems' values with intervals and places, pairs, raters, biases, agreement."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from jaxeval.records import Document
+from jaxeval.records import Document, finite_values
 
 HUMAN_SCHEMA_VERSION = 1
 
@@ -321,12 +320,3 @@ class HumanAnalysis(Document):
 
     def __str__(self) -> str:
         return "\n".join(str(system) for part in self.parts if not part.category for system in part.systems)
-
-
-def finite_values(value: Any) -> Any:
-    """Plain values as JSON can hold them: numbers that are not finite become None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: finite_values(one) for name, one in value.items()}
-    return [finite_values(one) for one in value] if isinstance(value, list | tuple) else value

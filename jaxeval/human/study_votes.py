@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from jaxeval.human.export import rows_of_study
-from jaxeval.human.tables import table_of_rows
 from jaxeval.human.vote_files import votes_of_table
 from jaxeval.human.votes import Votes
+from jaxeval.tables import table_of_rows
 
 
 def read_study_votes(folder: str | Path, *, database: str | None = None) -> Votes:

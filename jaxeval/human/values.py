@@ -13,7 +13,7 @@ from scipy import stats
 
 from jaxeval.errors import InputError, said_by
 from jaxeval.files import local_path
-from jaxeval.human.tables import Table, read_table
+from jaxeval.tables import Table, read_table
 
 Key = tuple[str, str]
 """The names of an item and of a system; "" where the table has none."""

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxeval.errors import InputError
-from jaxeval.human.tables import Table, read_table
 from jaxeval.human.votes import (
     DESIGNS,
     Answers,
@@ -25,6 +24,7 @@ from jaxeval.human.votes import (
     RealnessAnswers,
     Votes,
 )
+from jaxeval.tables import Table, read_table
 
 OnError = Literal["fail", "skip"]
 

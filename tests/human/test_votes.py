@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jaxeval.errors import InputError
 from jaxeval.human import Votes, analyse, read_votes
-from jaxeval.human.tables import guarded, read_table
+from jaxeval.tables import guarded, read_table
 
 PAIRS = ("vote", "rater", "item", "left", "right", "choice")
 GOOD = [["1", "r", "cat", "A", "B", "left"], ["2", "s", "dog", "B", "A", "tie"], ["3", "r", "dog", "A", "B", "right"]]

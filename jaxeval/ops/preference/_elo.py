@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from jaxeval._arrays import AnyArray, Numbers, on_host
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_float64
+from jaxeval.ops._float64 import in_float64
 from jaxeval.ops.preference.pairs import check_votes
 
 

@@ -1,7 +1,6 @@
 """Newton's method with a line search, compiled: for convex functions of few parameters, many side by side."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -99,14 +98,3 @@ def in_batches(fit: Callable[..., tuple[Array, ...]], *arrays: np.ndarray) -> tu
         parts.append(fit(*(jnp.asarray(array[place]) for array in arrays)))
     fields = zip(*parts, strict=True)
     return tuple(np.concatenate([np.asarray(part) for part in field])[:count] for field in fields)
-
-
-@contextlib.contextmanager
-def in_float64() -> Iterator[None]:
-    """Float64 on a processor for what is computed inside; the caller's settings stay as they were."""
-    try:
-        device = jax.local_devices(backend="cpu")[0]
-    except RuntimeError:  # a process that was started with an accelerator's platform alone
-        device = None
-    with jax.enable_x64(True), jax.default_device(device):
-        yield

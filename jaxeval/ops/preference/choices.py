@@ -23,7 +23,8 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_batches, in_float64, minimised
+from jaxeval.ops._float64 import in_float64
+from jaxeval.ops.preference._newton import in_batches, minimised
 
 _MOST_SHOWN = 64  # of a first choice; of best and worst it is four, as people see no more at once
 _MOST_WITH_WORST = 4

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_float64
+from jaxeval.ops._float64 import in_float64
 from jaxeval.ops.preference.choices import check_choices, local_slopes
 from jaxeval.ops.preference.links import Link, PairModel, link_named
 from jaxeval.ops.preference.pairs import check_votes, curvature_of, pair_counts

@@ -16,7 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_batches, in_float64
+from jaxeval.ops._float64 import in_float64
+from jaxeval.ops.preference._newton import in_batches
 
 _MOST_ROUNDS = 10_000
 _QUARTER = 0.25  # of the scores' deviation, below which no rater's is believed

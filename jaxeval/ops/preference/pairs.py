@@ -24,7 +24,8 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval._arrays import AnyArray, Numbers, on_host
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
-from jaxeval.ops.preference._newton import in_batches, in_float64, minimised
+from jaxeval.ops._float64 import in_float64
+from jaxeval.ops.preference._newton import in_batches, minimised
 from jaxeval.ops.preference.links import Link, PairModel, link_named
 
 _Counts = Float[Array, "*b k k"]
