@@ -1,5 +1,6 @@
 """Streaming metrics for training loops: frozen configuration, a pytree of state, pure functions under any transform."""
 
+from jaxeval.metrics.average_precision import AveragePrecision as AveragePrecision
 from jaxeval.metrics.buffered import BufferedMetric as BufferedMetric
 from jaxeval.metrics.buffered import BufferedState as BufferedState
 from jaxeval.metrics.clu_adapter import to_clu as to_clu
@@ -28,6 +29,7 @@ from jaxeval.metrics.value import MetricValue as MetricValue
 __all__ = [
     "PSNR",
     "SSIM",
+    "AveragePrecision",
     "BufferedMetric",
     "BufferedState",
     "Collection",

@@ -80,10 +80,15 @@ class BufferedMetric(Metric[BufferedState]):
         """The configuration of each side's buffer."""
         return FeatureBuffer(self.feature_size, self.capacity, self.overflow, self.seed)
 
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Which of the buffers an update fills: by default those that its keywords name."""
+        return self.inputs
+
     def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> BufferedState:
         """Two empty buffers: whole, in so many shards, or inside `shard_map` or `pmap` this device's shard."""
         # Made twice: a donated state must not hold one array in two places.
-        return BufferedState(*(self.buffer.init(shards=shards, axis_name=axis_name) for _ in self.inputs))
+        return BufferedState(*(self.buffer.init(shards=shards, axis_name=axis_name) for _ in BufferedState._fields))
 
     def update(self, state: BufferedState, **inputs: Any) -> BufferedState:
         """The state with a batch of one side or of both added.
@@ -99,7 +104,7 @@ class BufferedMetric(Metric[BufferedState]):
         return self._added(state, inputs)
 
     def _added(self, state: BufferedState, inputs: dict[str, Any], axis_name: AxisName | None = None) -> BufferedState:
-        parts = {side: self._add(getattr(state, side), side, inputs, axis_name) for side in self.inputs}
+        parts = {side: self._add(getattr(state, side), side, inputs, axis_name) for side in self.sides}
         return state._replace(**parts)
 
     def _add(
@@ -151,7 +156,7 @@ class BufferedMetric(Metric[BufferedState]):
         check_whole(self, state)
         if not all(leaf.is_fully_addressable for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array)):
             return self._compute_over_processes(state)
-        rows = {side: self.buffer.rows(part, side) for side, part in zip(self.inputs, state, strict=True)}
+        rows = {side: self.buffer.rows(part, side) for side, part in zip(self.sides, state, strict=True)}
         seen = [int(np.asarray(part.seen, np.int64).sum()) for part in state]
         warnings = self._checked_counts([len(part) for part in rows.values()], seen)
         return dataclasses.replace(self._compute_on_host(**rows), warnings=warnings)
@@ -159,7 +164,7 @@ class BufferedMetric(Metric[BufferedState]):
     def _compute_over_processes(self, state: BufferedState) -> MetricValue:
         gathered = functools.partial(multihost_utils.process_allgather, tiled=True)
         small = [part._replace(seen=gathered(part.seen)) for part in state]
-        for side, part in zip(self.inputs, small, strict=True):
+        for side, part in zip(self.sides, small, strict=True):
             self.buffer.check_overflow(part, side)
         rows = _counts(self, state)
         counts = [int(count) for count in rows]
@@ -170,12 +175,12 @@ class BufferedMetric(Metric[BufferedState]):
 
     def _checked_counts(self, counts: list[int], seen: list[int]) -> tuple[str, ...]:
         """Raises InputError if there are too few rows; says where a reservoir left rows out."""
-        for side, count in zip(self.inputs, counts, strict=True):
+        for side, count in zip(self.sides, counts, strict=True):
             if count < self.least_rows:
                 raise InputError(f"{self.name} needs at least {self.least_rows} rows of {side}; it has {count}")
         return tuple(
             f"a sample of {count} of {total} rows of {side}"
-            for side, count, total in zip(self.inputs, counts, seen, strict=True)
+            for side, count, total in zip(self.sides, counts, seen, strict=True)
             if count < total
         )
 

@@ -66,10 +66,6 @@ class OfFeatures(BufferedMetric):
         """How many rows each side must have, as it was given."""
         return self.least
 
-    def init(self, *, shards: int = 1, axis_name: AxisName | None = None) -> BufferedState:
-        """Two empty buffers; the reference's stays empty where the function does not take it."""
-        return BufferedState(*(self.buffer.init(shards=shards, axis_name=axis_name) for _ in BufferedState._fields))
-
     def compute(self, state: BufferedState) -> MetricValue:
         """The value, in float64 on the host.
 

@@ -10,10 +10,21 @@ import scipy.linalg
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
-from jaxeval.metrics import PSNR, FrechetDistance, InceptionScore, KernelDistance, Manifold, Mean, Metric
+from jaxeval.metrics import (
+    PSNR,
+    AveragePrecision,
+    FrechetDistance,
+    InceptionScore,
+    KernelDistance,
+    Manifold,
+    Mean,
+    Metric,
+)
+from jaxeval.ops import detection
 
 STEPS, BATCH, FEATURES, CLASSES, K = 6, 16, 5, 7, 3
 IMAGE = (6, 5, 3)
+TRUE, FOUND, LABELS = 4, 9, 3  # boxes of an image, some of them padding, and their categories
 CAPACITY = 2 * STEPS * BATCH  # a buffer's shards are equal: of two hosts, one may get all rows
 
 
@@ -38,12 +49,26 @@ def make_batches(devices: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
     images = rng.uniform(size=(STEPS, BATCH, *IMAGE))
     batches["reference_images"] = images
     batches["images"] = np.clip(images + 0.1 * rng.normal(size=images.shape), 0, 1)
+    true_boxes = np.concatenate(
+        [rng.uniform(0, 50, (*shape[:2], TRUE, 2)), rng.uniform(5, 120, (*shape[:2], TRUE, 2))], -1
+    )
+    near = rng.integers(0, TRUE, (*shape[:2], FOUND))
+    boxes = np.take_along_axis(true_boxes, near[..., None], axis=2) + rng.normal(0, 3, (*shape[:2], FOUND, 4))
+    boxes[..., 2:] = np.abs(boxes[..., 2:])
+    batches |= {"true_boxes": true_boxes, "boxes": boxes, "scores": rng.random((*shape[:2], FOUND))}
+    true_labels = rng.integers(0, LABELS, (*shape[:2], TRUE))
+    labels = np.take_along_axis(true_labels, near, axis=2)
+    others = {
+        "true_labels": np.where(rng.random(true_labels.shape) < 0.3, -1, true_labels).astype(np.int32),
+        "labels": np.where(rng.random(labels.shape) < 0.1, -1, labels).astype(np.int32),
+        "crowd": rng.random(true_labels.shape) < 0.1,
+    }
     for name, values in batches.items():
         mask = masks["reference_mask" if name.startswith("reference") else "generated_mask"]
         mask = mask.reshape(STEPS, BATCH, *[1] * (values.ndim - 2))
         batches[name] = np.where(mask, values, np.nan).astype(np.float32)
     index = np.arange(STEPS * BATCH, dtype=np.int32).reshape(STEPS, BATCH)
-    return {**batches, **masks, "index": index}
+    return {**batches, **others, **masks, "index": index}
 
 
 def squared_error(reference: Any, generated: Any) -> Any:
@@ -137,10 +162,41 @@ def mean_psnr(batches: dict[str, np.ndarray]) -> float:
     return float(np.mean(-10 * np.log10(np.square(x - y).mean((1, 2, 3)))))
 
 
+def average_precision(batches: dict[str, np.ndarray]) -> float:
+    """From flat arrays, in float64, as it is compared with COCO's own evaluation."""
+    counts = batches["generated_mask"].reshape(-1)
+    flat = {
+        name: values.reshape(len(counts), *values.shape[batches["index"].ndim :]) for name, values in batches.items()
+    }
+    found, true = ((flat[name] >= 0) & counts[:, None] for name in ("labels", "true_labels"))
+    place = np.argsort(np.argsort(flat["index"]))[:, None]
+    matched = detection.match_detections(
+        image=np.broadcast_to(place, found.shape)[found],
+        label=flat["labels"][found],
+        boxes=flat["boxes"][found],
+        scores=flat["scores"][found],
+        true_image=np.broadcast_to(place, true.shape)[true],
+        true_label=flat["true_labels"][true],
+        true_boxes=flat["true_boxes"][true],
+        crowd=flat["crowd"][true],
+        images=len(counts),
+        labels=LABELS,
+    )
+    return detection.precision_recall(matched).summary()["ap"]
+
+
 _BOTH = {name: name for name in ("reference", "generated", "reference_mask", "generated_mask")}
+_BOXES = {name: name for name in ("boxes", "scores", "labels", "true_boxes", "true_labels", "crowd", "index")}
 _LOGITS = {"generated": "logits", "mask": "generated_mask", "index": "index"}
 
 CASES: dict[str, Case] = {
+    "average precision": Case(
+        AveragePrecision(labels=LABELS, capacity=2 * STEPS * BATCH * FOUND, layout="xywh"),
+        {**_BOXES, "mask": "generated_mask"},
+        average_precision,
+        1e-12,
+        1e-6,
+    ),
     "frechet distance": Case(FrechetDistance(FEATURES), _BOTH, lambda b: frechet_by_scipy(*sides(b)), 5e-7, 1e-5),
     "inception score": Case(
         InceptionScore(CLASSES, splits=4), _LOGITS, lambda b: inception_score_by_numpy(b, 4), 2e-7, 5e-7

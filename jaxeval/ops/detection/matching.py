@@ -120,9 +120,9 @@ def greedy(
     def advance(free: Array, row: Array) -> tuple[Array, Array]:
         return step(jnp, free, row[:, None, None, :], levels, ignored[:, :, None, :], crowd[:, None, None, :])
 
-    batch, _, true = iou.shape
-    if not true:
-        return jnp.full((batch, ignored.shape[1], len(thresholds), iou.shape[1]), -1, jnp.int32)
+    batch, found, true = iou.shape
+    if not (found and true):
+        return jnp.full((batch, ignored.shape[1], len(thresholds), found), -1, jnp.int32)
     # All free, and varying over the devices of a mapped axis wherever the overlaps do.
     free = jnp.broadcast_to((iou[:, :1] == iou[:, :1])[:, None], (batch, ignored.shape[1], len(thresholds), true))
     _, places = lax.scan(advance, free, jnp.moveaxis(iou, 1, 0))
