@@ -1,6 +1,9 @@
 """Judging by detection: what is in a picture, where, how many, and what is written there."""
 
 from jaxeval.detection.boxes import FoundBoxes, Mask, TrueBoxes
+from jaxeval.detection.detector import Detector, Findings
+from jaxeval.detection.detectors import detector_names, load_detector
+from jaxeval.detection.finding import find_boxes
 from jaxeval.detection.results import (
     DetectionDifference,
     DetectionEvaluation,
@@ -13,9 +16,14 @@ __all__ = [
     "DetectionDifference",
     "DetectionEvaluation",
     "DetectionScore",
+    "Detector",
+    "Findings",
     "FoundBoxes",
     "ImageOutcome",
     "Mask",
     "ShownBox",
     "TrueBoxes",
+    "detector_names",
+    "find_boxes",
+    "load_detector",
 ]
