@@ -36,7 +36,7 @@ def detector_names() -> tuple[str, ...]:
 
 
 @checked()
-def load_detector(spec: Detector | str | Callable[..., Any], *, weights_dir: str | Path | None = None) -> Detector:
+def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detector:
     """A detector from what the user has.
 
     Args:

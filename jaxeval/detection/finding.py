@@ -4,25 +4,27 @@ import collections
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from jaxeval._arguments import at_least, checked, optional, text
+from jaxeval._arguments import at_least, checked, optional, shown, text
 from jaxeval._faults import memory_said
-from jaxeval.detection.boxes import FoundBoxes
+from jaxeval.detection.box_files import read_found_boxes
+from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
 from jaxeval.detection.detector import Detector, Findings
 from jaxeval.detection.detectors import load_detector
 from jaxeval.detection.kept_findings import KeptFindings
 from jaxeval.errors import InputError
-from jaxeval.images import Item, ReadReport, open_source, pixel_digest
+from jaxeval.images import Item, ReadReport, Source, open_source, pixel_digest
 from jaxeval.images.compositing import orientation_of, turned
 from jaxeval.images.decoding import decode, open_file
+from jaxeval.images.matching import named_sets
 from jaxeval.images.preparation import levels_of
 from jaxeval.images.report import EXIF, EXIF_APPLIED
 from jaxeval.progress import Progress
@@ -45,7 +47,7 @@ def _exif(name: str, value: Any) -> Any:
 @memory_said("look at these images", "lower --batch-size or --threads")
 def find_boxes(
     images: Any,
-    detector: Detector | str | Callable[[list[np.ndarray]], Any],
+    detector: Any,
     *,
     name: str | None = None,
     cache: str | Path | None = None,
@@ -131,6 +133,145 @@ def find_boxes(
         "warnings": warnings,
     }
     return looked.boxes(source.name, identity)
+
+
+@checked(batch_size=at_least(1), exif=_exif)
+def sets_of_boxes(
+    images: Any = None,
+    *,
+    detector: Any = None,
+    found: str | Path | Sequence[str | Path] | Mapping[str, str | Path] | None = None,
+    truth: TrueBoxes | None = None,
+    cache: str | Path | None = None,
+    batch_size: int = 8,
+    threads: int | None = None,
+    on_error: str = "fail",
+    exif: str = "apply",
+    progress: Progress | None = None,
+) -> dict[str, FoundBoxes]:
+    """The boxes of one or several sets of images: from a detector that looks at them, or from files.
+
+    Args:
+      images: a folder of images, an archive or an array file; several of them as a list; or by name, where each may be
+        whatever `jaxeval.images.open_source` takes.
+      detector: as for `find_boxes`; loaded once for all sets.
+      found: in the place of `detector`, a file of boxes for each set, as `read_found_boxes` reads: of each of `images`
+        in order, or by the names of `images`; or alone, where the files name the sets.
+      truth: the annotations whose ids COCO's results have.
+      cache: as for `find_boxes`.
+      batch_size: as for `find_boxes`.
+      threads: as for `find_boxes`.
+      on_error: as for `find_boxes`.
+      exif: as for `find_boxes`.
+      progress: as for `find_boxes`.
+
+    Returns:
+      By the set's name its boxes. Of sets with `images` and `found`, images without a box in the file count as looked
+      at.
+
+    Raises:
+      InputError: as `find_boxes` and `read_found_boxes`; or neither a detector nor files are given, or not one file for
+        each set, or a file has an image that its set has not.
+      OutOfMemoryError: a batch does not fit into memory.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.detection import sets_of_boxes
+      >>> def nothing(batch):
+      ...     return [([], [], []) for _ in batch]
+      >>> sets = sets_of_boxes({"black": np.zeros((2, 8, 8, 3), np.uint8)}, detector=nothing)
+      >>> print(sets["black"])
+      black: 0 boxes of 0 categories in 2 images
+    """
+    if (detector is None) == (found is None):
+        raise InputError("give either a detector that looks at the images, or files of what was found in them")
+    sets = None if images is None else _sets_of_images(images)
+    if detector is not None:
+        if sets is None:
+            raise InputError(f"there is nothing that the detector {detector} could look at; give images")
+        loaded = detector if isinstance(detector, Detector) else load_detector(detector)
+        return {
+            name: find_boxes(
+                one,
+                loaded,
+                name=name,
+                cache=cache,
+                batch_size=batch_size,
+                threads=threads,
+                on_error=on_error,
+                exif=exif,
+                progress=progress,
+            )
+            for name, one in sets.items()
+        }
+    files = dict(named_sets(found or (), "file of boxes"))
+    if sets is None:
+        return {name: read_found_boxes(path, truth=truth, name=name) for name, path in files.items()}
+    if isinstance(found, Mapping):
+        unmatched = sorted(set(files) ^ set(sets))
+        if unmatched:
+            raise InputError(f"the set {unmatched[0]!r} has not both images and a file of boxes; give both by one name")
+        matched = {name: files[name] for name in sets}
+    else:
+        if len(files) != len(sets):
+            raise InputError(f"there are {len(files)} files of boxes for {len(sets)} sets of images; give one for each")
+        matched = dict(zip(sets, files.values(), strict=True))
+    return {
+        name: _of_images(read_found_boxes(path, truth=truth, name=name), open_source(sets[name], name=name), path)
+        for name, path in matched.items()
+    }
+
+
+def warnings_of(sets: Mapping[str, FoundBoxes]) -> tuple[str, ...]:
+    """What a reader should know of how boxes were found, a sentence each, with the set's name before it.
+
+    Args:
+      sets: as `sets_of_boxes` gives them.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.detection import sets_of_boxes
+      >>> from jaxeval.detection.finding import warnings_of
+      >>> def nothing(batch):
+      ...     return [([], [], []) for _ in batch]
+      >>> warnings_of(sets_of_boxes({"black": np.zeros((2, 8, 8, 3), np.uint8)}, detector=nothing))
+      ()
+    """
+    return tuple(f"{name}: {one}" for name, found in sets.items() for one in found.identity.get("warnings", ()))
+
+
+def _sets_of_images(images: Any) -> dict[str, Any]:
+    if isinstance(images, Mapping):
+        if not images:
+            raise InputError("no set of images was given; name at least one folder")
+        return {str(name): one for name, one in images.items()}
+    paths = [images] if isinstance(images, str | Path) else images
+    if not isinstance(paths, list | tuple) or not all(isinstance(one, str | Path) for one in paths):
+        raise InputError(f"images are {shown(images)}; give paths, or sets by name as in {{'ours': ...}}")
+    # What `open_source` reads options from stays text.
+    return {name: path if "://" in name else name for name, path in named_sets(paths, "set of images")}
+
+
+def _of_images(boxes: FoundBoxes, source: Source, path: str | Path) -> FoundBoxes:
+    """The boxes as those of the images of a source, by name, or by name without extension where that is one image's."""
+    names = tuple(source.names())
+    places = {name: place for place, name in enumerate(names)}
+    stems: dict[str, int] = {}
+    for place, name in enumerate(names):
+        stem = str(PurePosixPath(name).with_suffix(""))
+        stems[stem] = -1 if stem in stems else place
+    used, found = set(np.unique(boxes.image).tolist()), np.full(len(boxes.images), -1)
+    for own, name in enumerate(boxes.images):
+        found[own] = places.get(name, stems.get(str(PurePosixPath(name).with_suffix("")), -1))
+        if found[own] < 0 and own in used:
+            raise InputError(f"{path} has boxes of {name!r}, and there is no such image in {source.name}")
+    taken = found[found >= 0]
+    if len(set(taken.tolist())) != len(taken):
+        raise InputError(f"{path} calls one image of {source.name} by two names; name it as its file is called")
+    sizes = np.zeros((len(names), 2), np.int64)
+    if boxes.sizes is not None:
+        sizes[taken] = boxes.sizes[found >= 0]
+    return dataclasses.replace(boxes, images=names, image=found[boxes.image], sizes=sizes)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
