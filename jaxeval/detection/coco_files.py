@@ -172,7 +172,8 @@ def _said(value: Any) -> str:
 
 def _where(row: _Row, number: int, what: str) -> str:
     named = row.get("id") if what != "result" else None
-    return f"{what} {_said(named)}" if isinstance(named, int | str) else f"{what} number {number}"
+    usual = type(named) is str or (type(named) is int and abs(named) <= _LARGEST)
+    return f"{what} {_said(named)}" if usual else f"{what} number {number}"
 
 
 def _fail(rows: Sequence[_Row], number: int, what: str, path: str, why: str) -> NoReturn:
