@@ -8,20 +8,20 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 from jaxeval._arguments import checked, shown
 from jaxeval._packages import object_at
 from jaxeval.detection.detector import Detector
+from jaxeval.detection.labels import MOST_LABELS, checked_labels, labels_of_option
+from jaxeval.detection.onnx_models import onnx_detector
+from jaxeval.detection.options import parts_of
 from jaxeval.detection.returned import check_box_layout
 from jaxeval.errors import InputError, said_by
-from jaxeval.files import local_path
 
 _CALLABLE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)", re.ASCII)
 _OWN_OPTIONS = ("layout", "labels", "first_label", "unbounded_scores")  # of every callable; others are passed to it
-_MOST_LABELS = 100_000
-_LONGEST_LABEL = 1_000  # letters
-_FORMS = "MODULE:FUNCTION?key=value, or a callable"
+_ONNX = "onnx:"
+_FORMS = "onnx:FILE?decoding=NAME, MODULE:FUNCTION?key=value, or a callable"
 
 
 def detector_names() -> tuple[str, ...]:
@@ -41,10 +41,11 @@ def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detect
 
     Args:
       spec: one of
+        - `onnx:FILE?decoding=NAME&labels=FILE&...`, a model that was exported to ONNX, see `onnx_models.onnx_detector`;
         - `MODULE:FUNCTION`, a callable by its name, which is imported with the current folder first in the path;
           `MODULE:FUNCTION?key=value&...` calls FUNCTION once with these texts, and it returns the callable. The options
-          `layout`, `labels` (a file with one name a line), `first_label` (the number of the first, 0) and
-          `unbounded_scores` (`yes`) are jaxeval's and not passed;
+          `layout`, `labels` (a file with one name a line, `coco` or `coco-by-number`), `first_label` (the number of the
+          first, 0) and `unbounded_scores` (`yes`) are jaxeval's and not passed;
         - a callable, of whose attributes `box_layout`, `labels`, `first_label`, `unbounded_scores` and `identity` those
           count that it has;
         - a `Detector`, which is returned as it is.
@@ -63,7 +64,9 @@ def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detect
     if isinstance(spec, Detector):
         return spec
     if isinstance(spec, str):
-        place, options = _parts(spec)
+        place, options = parts_of(spec)
+        if place.startswith(_ONNX):
+            return onnx_detector(place.removeprefix(_ONNX), options, weights_dir)
         match = _CALLABLE.fullmatch(place)
         if match is None:
             raise InputError(f"the detector {spec!r} is not known; give {_FORMS}")
@@ -72,57 +75,6 @@ def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detect
         name = getattr(spec, "__name__", None) or type(spec).__name__
         return _of_callable(spec, str(getattr(spec, "name", None) or name), {}, None)
     raise InputError(f"detector is {shown(spec)}; give {_FORMS}")
-
-
-def _parts(spec: str) -> tuple[str, dict[str, str]]:
-    place, _, query = spec.partition("?")
-    pairs = parse_qsl(query, keep_blank_values=True)
-    options = dict(pairs)
-    if len(options) != len(pairs) or (query and not all("=" in part for part in query.split("&"))):
-        raise InputError(f"the detector {spec!r} has options that are not key=value, each once, with & between")
-    return place, options
-
-
-def read_labels(path: str | Path) -> tuple[str, ...]:
-    r"""Names of categories from a file, one a line.
-
-    Raises:
-      InputError: it cannot be read, is not UTF-8, or has an empty line between names.
-
-    Example:
-      >>> import pathlib, tempfile
-      >>> from jaxeval.detection.detectors import read_labels
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     place = pathlib.Path(folder) / "names.txt"
-      ...     _ = place.write_text("person\ncar\n")
-      ...     read_labels(place)
-      ('person', 'car')
-    """
-    try:
-        lines = local_path(path).read_bytes().decode("utf-8-sig").rstrip().split("\n")
-    except OSError as error:
-        raise InputError(f"the file of labels {str(path)!r} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"the file of labels {str(path)!r} is not UTF-8; save it as UTF-8") from error
-    names = tuple(line.strip() for line in lines)
-    return _checked_labels(names, f"the file of labels {str(path)!r}")
-
-
-def _checked_labels(labels: Any, whose: str) -> tuple[str, ...]:
-    """Names by number; of a mapping of numbers from 0 on, in their order."""
-    if isinstance(labels, Mapping):
-        if sorted(map(str, labels)) != sorted(map(str, range(len(labels)))):
-            raise InputError(f"{whose} has labels by numbers that are not 0, 1, 2 and so on; give a list of names")
-        labels = [labels.get(number, labels.get(str(number))) for number in range(len(labels))]
-    if isinstance(labels, str) or not hasattr(labels, "__iter__"):
-        raise InputError(f"{whose} has labels {shown(labels)}; give a list of names")
-    names = list(labels)
-    if not names or len(names) > _MOST_LABELS:
-        raise InputError(f"{whose} has {len(names):,} labels; give 1 to {_MOST_LABELS:,}")
-    for number, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_LABEL:
-            raise InputError(f"{whose} has label number {number} {shown(name)}; give each category a name")
-    return tuple(names)
 
 
 def _named_callable(module: str, function: str, options: Mapping[str, str], spec: str) -> Detector:
@@ -159,8 +111,8 @@ def _of_callable(
     layout = check_box_layout(options.get("layout", getattr(found, "box_layout", "xyxy")), whose)
     labels: Any = getattr(found, "labels", None)
     if "labels" in options:
-        labels = read_labels(options["labels"])
-    labels = None if labels is None else _checked_labels(labels, whose)
+        labels = labels_of_option(options["labels"])
+    labels = None if labels is None else checked_labels(labels, whose)
     first = _first_label(options.get("first_label", getattr(found, "first_label", 0)), whose)
     unbounded = options.get("unbounded_scores", getattr(found, "unbounded_scores", False))
     if unbounded not in (True, False, "yes", "no"):
@@ -192,7 +144,7 @@ def _first_label(value: Any, whose: str) -> int:
         first = int(value)
     except (TypeError, ValueError):
         first = -1
-    if isinstance(value, bool) or not 0 <= first < _MOST_LABELS:
+    if isinstance(value, bool) or not 0 <= first < MOST_LABELS:
         raise InputError(f"{whose} has first_label {shown(value)}; give the number of the first label, 0 or 1")
     return first
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from jaxeval._arguments import at_least, checked, optional, shown, text
 from jaxeval._faults import memory_said
@@ -412,7 +411,7 @@ def _read(item: Item, exif: str) -> _Read:
 
 def _orientation(content: Any, where: str) -> int:
     """What an encoded file, or an image of Pillow's, asks for."""
-    if isinstance(content, Image.Image):
+    if not isinstance(content, bytes):
         return orientation_of(content, b"")
     with open_file(content, where) as image:
         return orientation_of(image, content)
