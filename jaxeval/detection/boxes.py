@@ -203,7 +203,7 @@ def _check(rows: FoundBoxes | TrueBoxes) -> None:
 def _check_rows(rows: FoundBoxes | TrueBoxes, field: str, values: np.ndarray) -> None:
     if len(values) != len(rows.image):
         raise InputError(f"{rows.name}: there are {len(values)} {field} for {len(rows.image)} boxes")
-    broken = ~np.isfinite(values.reshape(len(values), -1)).all(1)
+    broken = ~np.isfinite(values).all(tuple(range(1, values.ndim)))
     if broken.any():
         row = int(np.flatnonzero(broken)[0])
         raise InputError(
