@@ -5,7 +5,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -96,6 +96,7 @@ class FoundColour:
         return f"{self.name} ({how or f'by CLIP, probability {self.share:.2f}'})"
 
 
+@runtime_checkable
 class Colours(Protocol):
     """A way to tell the colours of boxes.
 
@@ -130,10 +131,8 @@ def load_colours(way: "str | Colours", *, weights_dir: str | os.PathLike[str] | 
       >>> load_colours("named").names[:3]
       ('red', 'orange', 'yellow')
     """
-    if not isinstance(way, str):
-        if callable(way) and hasattr(way, "names"):
-            return way
-        raise InputError(f"colours is {shown(way)}; give 'named' or 'clip'")
+    if isinstance(way, Colours):
+        return way
     if way == "named":
         return NamedColours()
     if way == "clip":
@@ -210,7 +209,8 @@ class ClipColours:
 
     Example:
       >>> from jaxeval.detection.rules import ClipColours
-      >>> from jaxeval.extractors import WeightsMissingError, load_clip
+      >>> from jaxeval.errors import WeightsMissingError
+      >>> from jaxeval.extractors import load_clip
       >>> try:
       ...     colours = ClipColours(load_clip("clip-vit-l-14", weights_dir="empty"))
       ... except WeightsMissingError:
@@ -314,8 +314,6 @@ def _lab(levels: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
     values = levels / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    x, y, z = (linear @ to_xyz.T / to_xyz.sum(1)).T
-    f_x, f_y, f_z = (
-        np.where(one > (6 / 29) ** 3, np.cbrt(one), one / (3 * (6 / 29) ** 2) + 4 / 29) for one in (x, y, z)
-    )
+    xyz = linear @ to_xyz.T / to_xyz.sum(1)
+    f_x, f_y, f_z = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29).T
     return np.stack([116 * f_y - 16, 500 * (f_x - f_y), 200 * (f_y - f_z)], -1)

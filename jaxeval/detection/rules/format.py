@@ -233,7 +233,7 @@ def check_rules(document: Any, *, name: str = "rules") -> Rules:
 def check_labels(rules: Rules, known: Sequence[str], whose: str) -> None:
     """Raises InputError for the first object whose label the detector does not know, with the nearest that it does."""
     names = set(known)
-    for prompt, object_ in ((prompt, one) for prompt in rules.prompts for one in objects_of(prompt.rule)):
+    for prompt, object_ in ((own, one) for own in rules.prompts for one in objects_of(own.rule)):
         if object_.label not in names:
             raise InputError(
                 f"{rules.name}: prompt {prompt.name!r} asks for {object_.label!r}, which {whose} does not know"

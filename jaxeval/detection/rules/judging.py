@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -26,17 +26,24 @@ from jaxeval.progress import Progress
 _CROPS_AT_A_TIME = 16
 
 
+@runtime_checkable
 class Prompt(Protocol):
-    """What images were made from: the name by which they are found, what they have in common, and of which kind."""
+    """What images were made from."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """By which its images are found."""
+        ...
 
     @property
-    def cluster(self) -> str: ...
+    def cluster(self) -> str:
+        """What its images have in common."""
+        ...
 
     @property
-    def category(self) -> str: ...
+    def category(self) -> str:
+        """Of which kind it is; "" where prompts have none."""
+        ...
 
 
 _Prompt = TypeVar("_Prompt", bound=Prompt)
@@ -189,14 +196,14 @@ def sets_given(images: Any, found: Any, *, detector: Any = None, **options: Any)
     """
     from jaxeval.detection.finding import sets_of_boxes
 
-    at_hand = {found.name: found} if isinstance(found, FoundBoxes) else found
+    at_hand: Any = {found.name: found} if isinstance(found, FoundBoxes) else found
     if isinstance(at_hand, Mapping) and any(isinstance(one, FoundBoxes) for one in at_hand.values()):
         strange = [name for name, one in at_hand.items() if not isinstance(one, FoundBoxes)]
         if strange or detector is not None:
             what = f"found has boxes and, as {strange[0]!r}, none" if strange else "found and a detector are given"
             raise InputError(f"{what}; give boxes of every set, or a detector that looks at the images")
         return {str(name): dataclasses.replace(one, name=str(name)) for name, one in at_hand.items()}
-    return sets_of_boxes(images, detector=detector, found=found, **options)
+    return sets_of_boxes(images, detector=detector, found=at_hand, **options)
 
 
 def sources_of(images: Any, sets: Mapping[str, FoundBoxes]) -> dict[str, Source]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import operator
 from collections.abc import Mapping, Sequence
 
@@ -104,7 +105,7 @@ def boxes_by_image(found: FoundBoxes) -> list[ImageBoxes]:
     order = np.argsort(found.image, kind="stable")
     ends = np.searchsorted(found.image[order], np.arange(len(found.images) + 1))
     by_image = []
-    for begin, end in zip(ends[:-1], ends[1:], strict=True):
+    for begin, end in itertools.pairwise(ends):
         rows = order[begin:end]
         by_image.append(
             ImageBoxes(
@@ -194,7 +195,8 @@ def relative_directions(
     direction. Less than a thousandth of a pixel in both directions is none.
 
     Args:
-      first, second: left, top, right and bottom in pixels, float64, or float32 as GenEval has them.
+      first: left, top, right and bottom in pixels, float64, or float32 as GenEval has them.
+      second: the same.
       margin: GenEval's is 0.1.
 
     Example:
