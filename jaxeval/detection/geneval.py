@@ -511,7 +511,8 @@ def _fields(given: Any, where: str, required: tuple[str, ...], optional: tuple[s
 def _kept(prompt: GenevalPrompt, boxes: ImageBoxes, options: GenevalOptions) -> dict[str, tuple[int, ...]]:
     """By class, the boxes that count, the most confident first; only classes that the prompt speaks of."""
     least = np.float32(options.threshold(prompt.task))
-    scores = boxes.scores.astype(np.float32)
+    with np.errstate(over="ignore"):
+        scores = boxes.scores.astype(np.float32)
     kept = {}
     for label in {group.label for group in (*prompt.include, *prompt.exclude)}:
         rows = np.array([row for row, own in enumerate(boxes.labels) if own == label], np.int64)
@@ -562,7 +563,8 @@ def _position_lack(
 
 def _corners(boxes: ImageBoxes, row: int) -> np.ndarray:
     left, top, width, height = boxes.boxes[row]
-    return np.array([left, top, left + width, top + height], np.float32)
+    with np.errstate(over="ignore"):
+        return np.array([left, top, left + width, top + height], np.float32)
 
 
 def _boxes(count: int) -> str:
@@ -584,14 +586,16 @@ def _beside_samples(names: set[str]) -> Any:
     def beside(image: str) -> bool:
         folders = image.split("/")[:-1]
         stem = image.rpartition("/")[2].rpartition(".")[0]
-        inside = bool(folders) and (folders[-1] in names or (folders[-1] == "samples" and folders[-2:-1] != []))
+        parent = folders[-2:-1] if folders[-1:] == ["samples"] else folders[-1:]
+        inside = not names.isdisjoint(parent)
         return inside and re.fullmatch("[0-9]+", stem) is None
 
     return beside
 
 
 def _renamed(known: Sequence[str], labels: Mapping[str, str] | None, whose: str) -> tuple[str, ...]:
-    """A detector's labels under GenEval's names."""
+    """A detector's labels under GenEval's names; one that stands twice, as a filler of gaps, is one."""
+    known = tuple(dict.fromkeys(known))
     wanted = {**COCO_NAMES, **(labels or {})}
     for own, theirs in (labels or {}).items():
         if theirs not in known:
@@ -721,10 +725,10 @@ def _departures(
     for name, pairing in result.pairings.items():
         counts = Counter(pairing.images_per_prompt)
         if set(counts) != {IMAGES_PER_PROMPT}:
-            each = ", ".join(f"{times:,} with {count:,}" for count, times in sorted(counts.items()))
+            each = ", ".join(f"{count:,} of each of {times:,}" for count, times in sorted(counts.items()))
             said.append(
                 f"{name}: GenEval's numbers are of {IMAGES_PER_PROMPT} images of each of {PROMPTS} prompts, and here "
-                f"are prompts {each} images; numbers do not compare with those of all"
+                f"are {each}; numbers do not compare with those of all"
             )
     if options != GenevalOptions():
         said.append("thresholds are not GenEval's; numbers do not compare with those under its own")
@@ -744,7 +748,7 @@ def _signs_of_failure(
     classes = _classes(prompts)
     ever: set[str] = set()
     for name, found in sets.items():
-        sure = found.scores.astype(np.float32) > np.float32(options.confidence)
+        sure = found.scores > np.float32(options.confidence)
         ever |= {found.labels[place] for place in np.unique(found.label[sure])}
         own = result.pairings[name].prompt_of_image
         single = [place for place, prompt in enumerate(own) if prompt >= 0 and prompts[prompt].task == "single_object"]

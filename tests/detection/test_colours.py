@@ -123,6 +123,15 @@ def test_a_box_of_part_of_a_pixel_has_its_colour():
     assert name_of(image, (5.2, 5.2, 0.5, 0.5)).name == "blue"
 
 
+def test_boxes_far_beyond_their_image_are_refused_and_not_cut_out():
+    for box in ((0.0, 0.0, 1e9, 1e9), (-1e300, 0.0, 1e300, 5.0), (0.0, 90.0, 5.0, 5.0)):
+        with pytest.raises(
+            InputError, match=r"a box of x at .* is far beyond its image of 20 x 20; give boxes in pixels"
+        ):
+            geneval_crop(Crop(patch((255, 0, 0), 20), box, "x"))
+        assert name_of(patch((255, 0, 0), 20), box).name in ("red", None)
+
+
 def random_boxes(count):
     rng = np.random.default_rng(5)
     corners = np.sort(rng.uniform(-6, 30, (count, 2, 2)).round(1), axis=1)

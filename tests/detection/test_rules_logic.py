@@ -250,6 +250,13 @@ def test_directions_of_both_sides_are_opposite():
     assert seen == set(opposite)
 
 
+def test_boxes_of_any_size_are_compared_without_a_fault():
+    far = np.array([0.0, 0.0, 1e308, 1e308])
+    assert relative_directions(far, CENTRE, 0.1) == relative_directions(CENTRE, far, 0.1) == frozenset()
+    boxes = boxes_of(("a", (0, 0, 1e300, 1e300), 0.9), ("b", (0, 0, 1, 1), 0.9))
+    assert not judge(rule_of({"object": "a", "inside": "b"}), boxes).holds
+
+
 def test_boxes_of_each_image():
     mask = Mask(1, 1, (0, 1))
     found = FoundBoxes(

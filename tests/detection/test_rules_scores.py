@@ -72,8 +72,8 @@ def test_numbers_reasons_and_boxes(folder):
     assert [outcomes[name].values["correct"] for name in IMAGES] == [1, 0, 1, 0]
     assert outcomes["a_0.png"].reasons == ()
     assert outcomes["a_1.png"].reasons == (
-        "asked for a box of red cup, found none; not counted: the one at 4,4 24x24 is blue (by colour names, 100% of its "
-        "pixels)",
+        "asked for a box of red cup, found none; not counted: the one at 4,4 24x24 is blue (by colour names, 100% of "
+        "its pixels)",
     )
     assert outcomes["b_1.png"].reasons == (
         "this must not hold and does: asked for a box of dog, found 1 (confidence 0.7 at 1,1 8x8)",
@@ -133,7 +133,7 @@ def test_a_detector_looks_at_the_images(folder):
     values = {one.image: one.values["correct"] for one in result.outcomes}
     assert values == {"a_0.png": 1, "a_1.png": 0, "b_0.png": 0, "b_1.png": 0}
     detector.labels = ["mug", "dog"]
-    with pytest.raises(InputError, match="prompt 'a' asks for 'cup', which the detector .* does not know"):
+    with pytest.raises(InputError, match=r"prompt 'a' asks for 'cup', which the detector .* does not know"):
         score_rules(RULES, folder, detector=detector)
 
 
@@ -259,5 +259,5 @@ def test_a_detector_that_does_not_know_what_it_must_ends_the_run(folder):
         "order of its colours may be wrong (first a_1.png: asked for a box of cup, found none)"
     )
     for least in (1.5, -0.1):
-        with pytest.raises(InputError, match="the least share of a check is .*; give a number from 0 to 1"):
+        with pytest.raises(InputError, match=r"the least share of a check is .*; give a number from 0 to 1"):
             check_detector(rules, folder, detector, least=least)

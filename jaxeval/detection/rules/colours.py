@@ -20,6 +20,7 @@ _BACKGROUND = 0x99  # GenEval's #999
 _TEMPLATES = ("a photo of a {colour} {label}", "a photo of a {colour}-colored {label}", "a photo of a {colour} object")
 _CROPS_AT_A_TIME = 16
 _LEAST_CHROMA = 10.0
+_MOST_BEYOND = 4  # of the image's longer side
 
 # The colours of the survey's eleven basic terms, and of the same with a word of lightness or strength before it.
 _SURVEY: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -264,8 +265,17 @@ def geneval_crop(crop: Crop) -> UInt8[np.ndarray, "h w 3"]:
 
     Args:
       crop: the box. With a mask, pixels that are not the object's are painted #999.
+
+    Raises:
+      InputError: the box reaches further beyond the image than any detector's would.
     """
     left, top, width, height = crop.box
+    farthest = _MOST_BEYOND * max(crop.image.shape)
+    if not all(-farthest <= one <= farthest for one in (left, top, left + width, top + height)):
+        raise InputError(
+            f"a box of {crop.label} at {left:g},{top:g} of {width:g} x {height:g} pixels is far beyond its image of "
+            f"{crop.image.shape[1]} x {crop.image.shape[0]}; give boxes in pixels of the image"
+        )
     # Its boxes are of single precision, by which the corners are rounded.
     ends = (round(float(np.float32(one))) for one in (left, top, left + width, top + height))
     left, top, right, bottom = ends

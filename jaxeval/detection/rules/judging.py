@@ -7,7 +7,6 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from jaxeval._arguments import shown
 from jaxeval.detection.boxes import FoundBoxes
@@ -315,7 +314,7 @@ def _pixels(item: Item) -> UInt8[np.ndarray, "h w 3"]:
     pixels = levels_of(decoded, "round")
     if EXIF not in decoded.notes:
         return pixels
-    if isinstance(content, Image.Image):
-        return turned(pixels, orientation_of(content, b""))
-    with open_file(content, item.where) as image:  # pyright: ignore[reportArgumentType]
-        return turned(pixels, orientation_of(image, content))  # pyright: ignore[reportArgumentType]
+    if not isinstance(content, bytes):  # an image of Pillow's: arrays have no EXIF
+        return turned(pixels, orientation_of(content, b""))  # pyright: ignore[reportArgumentType]
+    with open_file(content, item.where) as image:
+        return turned(pixels, orientation_of(image, content))

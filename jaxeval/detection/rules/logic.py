@@ -1,9 +1,7 @@
 """Whether a rule holds for the boxes of one image, and why, in words."""
 
 import dataclasses
-import functools
 import itertools
-import operator
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -206,13 +204,14 @@ def relative_directions(
       ['above', 'left_of']
     """
     corners = np.stack([first, second]).reshape(2, 2, 2)
-    centres = corners.mean(1)
-    sizes = np.abs(corners[:, 1] - corners[:, 0])
-    offset = centres[0] - centres[1]
-    beyond = np.maximum(np.abs(offset) - margin * (sizes[0] + sizes[1]), 0) * np.sign(offset)
-    if (np.abs(beyond) < _TINY).all():
-        return frozenset()
-    x, y = beyond / np.linalg.norm(offset)
+    with np.errstate(over="ignore", invalid="ignore"):  # boxes far out of any image lie on no side of another
+        centres = corners.mean(1)
+        sizes = np.abs(corners[:, 1] - corners[:, 0])
+        offset = centres[0] - centres[1]
+        beyond = np.maximum(np.abs(offset) - margin * (sizes[0] + sizes[1]), 0) * np.sign(offset)
+        if (np.abs(beyond) < _TINY).all():
+            return frozenset()
+        x, y = beyond / np.linalg.norm(offset)
     found = {"left_of": x < -0.5, "right_of": x > 0.5, "above": y < -0.5, "below": y > 0.5}
     return frozenset(direction for direction, holds in found.items() if holds)
 
@@ -346,8 +345,8 @@ def _corners(boxes: ImageBoxes, row: int) -> Float[np.ndarray, " 4"]:
 def _shares(kind: str, boxes: ImageBoxes, row: int, other: int) -> float:
     """Of `inside`, how much of the box lies in the other; of `overlaps`, the intersection over union."""
     one, two = _corners(boxes, row), _corners(boxes, other)
-    sides = np.minimum(one[2:], two[2:]) - np.maximum(one[:2], two[:2])
-    common = float(sides.prod()) if (sides > 0).all() else 0.0
-    own, its = (float(functools.reduce(operator.mul, boxes.boxes[place, 2:])) for place in (row, other))
+    width, height = map(float, np.minimum(one[2:], two[2:]) - np.maximum(one[:2], two[:2]))
+    common = width * height if width > 0 and height > 0 else 0.0
+    own, its = (float(boxes.boxes[place, 2]) * float(boxes.boxes[place, 3]) for place in (row, other))
     whole = own if kind == "inside" else own + its - common
     return common / whole if whole > 0 else 0.0
