@@ -7,12 +7,11 @@ NeurIPS 2023, and its scripts `evaluate_images.py` and `summary_scores.py`.
 import dataclasses
 import hashlib
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +32,6 @@ from jaxeval.detection.rules.logic import (
 from jaxeval.detection.rules.scoring import CORRECT, check_detector
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
-from jaxeval.ops.resampling import Interval
 from jaxeval.progress import Progress
 from jaxeval.records import device_name, versions
 
@@ -420,7 +418,7 @@ def score_geneval(
     }
     by_images = summarise(result.outcomes, images_metric, sets=names)
     by_prompts = summarise(_of_prompts(result.outcomes), prompts_metric, sets=names)
-    whole = _mean_over_tasks(result.outcomes, by_images[0], by_images[1], names)
+    whole = _mean_over_tasks(result.outcomes, *by_images)
     warnings = [
         *result.warnings,
         *_departures(prompts, result, options, teller),
@@ -640,74 +638,72 @@ def _of_prompts(outcomes: Sequence[ImageOutcome]) -> list[ImageOutcome]:
 
 
 def _mean_over_tasks(
-    outcomes: Sequence[ImageOutcome],
-    scores: Sequence[DetectionScore],
-    differences: Sequence[DetectionDifference],
-    names: Sequence[str],
+    outcomes: Sequence[ImageOutcome], scores: Sequence[DetectionScore], differences: Sequence[DetectionDifference]
 ) -> tuple[list[DetectionScore], list[DetectionDifference]]:
-    """GenEval's number of each set, and differences, of the tasks' numbers.
+    """GenEval's number of each set, and differences, from the shares of correct images.
 
-    Tasks have no prompt in common, so their errors are independent: the limits of the mean lie from it as far as the
-    root of the sum of squares of how far each task's lie from its own, over the number of tasks (Zou and Donner 2008).
+    The mean over tasks is the mean over images of which each weighs one over the number of its task's; and tasks are
+    what they are, so that errors are those within them.
     """
+    from jaxeval.ops import clustered_ratio, paired_clustered_difference
+
     whole, apart = [], []
-    for name in names:
-        tasks = [one for one in scores if one.set == name and one.category and one.value is not None]
-        every = next(one for one in scores if one.set == name and not one.category)
-        value, interval = _mean([one.value for one in tasks], [one.interval for one in tasks])
-        definition = f"mean over {len(tasks)} tasks of the share of correct images, as GenEval's summary_scores.py"
+    for every in (one for one in scores if not one.category):
+        rows = _weighed([one for one in outcomes if one.set == every.set])
+        tasks = len(set(rows.tasks))
+        found = clustered_ratio(rows.values, rows.weights, rows.prompts, strata=rows.tasks, limits=(0, 1))
         whole.append(
             dataclasses.replace(
-                every, metric="geneval", label="GenEval", value=value, interval=interval, definition=definition
+                every,
+                metric="geneval",
+                label="GenEval",
+                value=found.value,
+                interval=found.interval,
+                definition=f"mean over {tasks} tasks of the share of correct images, as summary_scores.py has it",
             )
         )
     for every in (one for one in differences if not one.category):
-        pair = (every.first, every.second)
-        tasks = [
-            one for one in differences if (one.first, one.second) == pair and one.category and one.value is not None
-        ]
-        value, interval = _mean([one.value for one in tasks], [one.interval for one in tasks])
+        sides = [[one for one in outcomes if one.set == name] for name in (every.first, every.second)]
+        shared = {one.prompt for one in sides[0]} & {one.prompt for one in sides[1]}
+        old, new = (_weighed([one for one in side if one.prompt in shared]) for side in sides)
+        found = paired_clustered_difference(
+            old.values,
+            old.prompts,
+            new.values,
+            new.prompts,
+            first_denominators=old.weights,
+            second_denominators=new.weights,
+            first_strata=old.tasks,
+            second_strata=new.tasks,
+            limits=(0, 1),
+        )
         apart.append(
             dataclasses.replace(
                 every,
                 metric="geneval",
                 label="GenEval",
-                value=value,
-                interval=interval,
-                p_value=_exchanged(outcomes, *pair) if tasks else None,
+                value=found.value,
+                interval=found.interval,
+                p_value=found.p_value,
             )
         )
     return whole, apart
 
 
-def _mean(values: Sequence[float | None], intervals: Sequence[Any]) -> tuple[float | None, Interval | None]:
-    found = [value for value in values if value is not None]
-    if not found:
-        return None, None
-    mean = float(np.mean(found))
-    if any(one is None for one in intervals):
-        return mean, None
-    reach = [
-        math.sqrt(sum((value - one[end]) ** 2 for value, one in zip(found, intervals, strict=True))) / len(found)
-        for end in (0, 1)
-    ]
-    return mean, Interval(mean - reach[0], mean + reach[1])
+class _Weighed(NamedTuple):
+    values: np.ndarray
+    weights: np.ndarray
+    prompts: list[str]
+    tasks: list[str]
 
 
-def _exchanged(outcomes: Sequence[ImageOutcome], first: str, second: str) -> float:
-    """The p-value of the difference of two sets' means over tasks, by exchanging images within prompts."""
-    from jaxeval.ops import paired_clustered_difference
-
-    sides = [[one for one in outcomes if one.set == name] for name in (first, second)]
-    shared = {one.prompt for one in sides[0]} & {one.prompt for one in sides[1]}
-    sides = [[one for one in side if one.prompt in shared] for side in sides]
-    values = []
-    for side in sides:
-        # Weights under which the mean over images is the mean over tasks.
-        sizes = Counter(one.category for one in side)
-        values.append([(one.values["correct"] or 0.0) * len(side) / len(sizes) / sizes[one.category] for one in side])
-    prompts = [[one.prompt for one in side] for side in sides]
-    return paired_clustered_difference(values[0], prompts[0], values[1], prompts[1]).p_value
+def _weighed(outcomes: Sequence[ImageOutcome]) -> _Weighed:
+    """Images of one set, each with one over the number of images of its task."""
+    tasks = [one.category for one in outcomes]
+    sizes = Counter(tasks)
+    weights = np.array([1 / sizes[task] for task in tasks])
+    values = np.array([one.values["correct"] for one in outcomes], np.float64)
+    return _Weighed(values * weights, weights, [one.prompt for one in outcomes], tasks)
 
 
 def _departures(

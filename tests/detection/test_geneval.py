@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from jaxeval.detection.detector import Detector
 from PIL import Image
 from scipy import stats
 
@@ -309,6 +310,12 @@ def test_numbers_are_those_of_its_summary(tmp_path):
     assert result.manifest["counts"]["sets"]["ours"]["most_images_of_a_prompt"] == 4
 
 
+def ends(interval):
+    """The limits of an interval that is there."""
+    low, high = interval
+    return low, high
+
+
 def many_prompts(count):
     return [
         {"tag": task, "include": [{"class": label, "count": 1}], "prompt": f"{task} {number}"}
@@ -318,20 +325,28 @@ def many_prompts(count):
 
 
 def test_the_interval_of_the_mean_over_tasks(tmp_path):
-    """The limits add up as errors of independent tasks do: half of a mean of two, over the root of 2."""
+    """Errors are those within tasks."""
     rng = np.random.default_rng(4)
     rows = [GenevalPrompt(f"{n:05d}", line["tag"], line["prompt"], (GenevalGroup(line["include"][0]["class"], 1),))
             for n, line in enumerate(many_prompts(40))]  # fmt: skip
     rights = rng.integers(0, 2, (80, 4)).tolist()
     result = score_geneval(rows, found=set_of(rights, tasks=many_prompts(40)))
-    tasks = [score(result, "correct", task) for task in ("single_object", "two_object")]
-    whole = score(result, "geneval")
-    for end in (0, 1):
-        reach = np.hypot(*(task.interval[end] - task.value for task in tasks)) / 2
-        assert abs(whole.interval[end] - whole.value) == pytest.approx(reach)
-    # About the usual standard error of 80 prompts' means, of 320 shares near one half.
-    half = (whole.interval[1] - whole.interval[0]) / 2
-    assert half == pytest.approx(1.96 * np.sqrt(0.25 / 320), rel=0.25)
+    assert score(result, "geneval").value == pytest.approx(np.mean(rights))
+    # Student's, of the errors of two independent tasks' means over prompts, where shares are near one half.
+    means = np.array(rights).mean(1)
+    errors = [stats.sem(means[task::2]) for task in (0, 1)]
+    low, high = ends(score(result, "geneval").interval)
+    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 79) * np.hypot(*errors) / 2, rel=0.1)
+
+
+def test_what_tasks_differ_by_is_no_error_of_their_mean():
+    """All of one task and nothing of the other is one half for any prompts, about as sure as all of both."""
+    rows = [GenevalPrompt(f"{n:05d}", line["tag"], line["prompt"], (GenevalGroup(line["include"][0]["class"], 1),))
+            for n, line in enumerate(many_prompts(40))]  # fmt: skip
+    half = score_geneval(rows, found=set_of([[1] * 4, [0] * 4] * 40, tasks=many_prompts(40)))
+    low, high = ends(score(half, "geneval").interval)
+    assert low < 0.5 < high
+    assert high - low < 0.15
 
 
 def test_differences_of_two_sets_pair_prompts(tmp_path):
@@ -342,14 +357,12 @@ def test_differences_of_two_sets_pair_prompts(tmp_path):
     tasks = many_prompts(12)
     result = score_geneval(path, found={"old": set_of(old, tasks=tasks), "new": set_of(new, tasks=tasks)})
     (difference,) = [one for one in result.differences if one.metric == "geneval"]
-    assert difference.value == pytest.approx(
-        score(result, "geneval", name="new").value - score(result, "geneval", name="old").value
-    )
-    assert difference.interval[0] < difference.value < difference.interval[1]
     changes = np.array(new).mean(1) - np.array(old).mean(1)
-    t_test = stats.ttest_1samp(changes, 0)
+    assert difference.value == pytest.approx(changes.mean())
+    low, high = ends(difference.interval)
+    assert low < changes.mean() < high
+    assert difference.p_value is not None
     assert difference.p_value < 0.01
-    assert t_test.pvalue < 0.01
     assert difference.n_prompts == 24
     metrics = {one.metric for one in result.differences if not one.category}
     assert metrics == {"geneval", "correct", "correct-prompts"}
@@ -464,7 +477,7 @@ def black_images(folder, names):
 
 
 def test_with_a_detector_its_classes_are_checked_and_its_knowledge_too(tmp_path):
-    def detector(batch):
+    def find(batch):
         return [([[1, 1, 5, 5]], [0.9], [0]) for _ in batch]
 
     path = write(tmp_path / "m.jsonl", [LINES[0]])
@@ -472,17 +485,17 @@ def test_with_a_detector_its_classes_are_checked_and_its_knowledge_too(tmp_path)
     seen = black_images(tmp_path / "seen", ["one.png", "two.png"])
     names = ("one", "two")
     rules = {"format": "jaxeval rules 1", "prompts": [{"name": one, "rule": {"object": "bench"}} for one in names]}
-    detector.labels = ["bench", "cat"]
-    options = {"detector": detector, "check": rules, "check_images": seen}
-    assert score(score_geneval(path, images, **options), "geneval", name=str(images)).value == 1
-    detector.labels = ["cat", "bench"]
+
+    def run(*labels):
+        return score_geneval(path, images, detector=Detector("d", find, labels=labels), check=rules, check_images=seen)
+
+    assert score(run("bench", "cat"), "geneval", name=str(images)).value == 1
     with pytest.raises(
         InputError, match="the detector judges 0 of 2 images of the check as it must, and 90% are needed"
     ):
-        score_geneval(path, images, **options)
-    detector.labels = ["Bench", "cat"]
+        run("cat", "bench")
     with pytest.raises(InputError, match=r"GenEval asks for 'bench', which the detector .* did you mean 'Bench'"):
-        score_geneval(path, images, **options)
+        run("Bench", "cat")
     with pytest.raises(InputError, match="a check takes rules, images and a detector"):
         score_geneval(path, found=set_of([[1] * 4], tasks=[LINES[0]]), check=rules, check_images=seen)
     with pytest.raises(InputError, match="there are no prompts"):

@@ -3,10 +3,11 @@
 `geneval_verdicts.json` was made by running `evaluate_image` of GenEval's `evaluate_images.py` (github.com/djghosh13/
 geneval at af4902f, NumPy's sort without vector instructions) outside of this repository, with its detector replaced by
 one that gives back the boxes of each case, and its colours by those that were planted in them. Prompts are drawn from
-its 553, and 170 are of groups that these do not have: several of one colour, positions on groups that fail, one class
-twice, chains of positions. Boxes are random, on a grid so that offsets meet margins exactly, and planted on the side
-that is asked for; confidences are random, tied, exactly at the thresholds, and the next single-precision number above
-them. Classes with more than 16 boxes and ties among them are left out: their order is that of an unstable sort.
+its 553, and 150 are of groups that these do not have: several of one colour, positions on groups that fail, one class
+twice, chains of positions. In 40 more the order among equal confidences decides. Boxes are random, on a grid so that
+offsets meet margins exactly, and planted on the side that is asked for; confidences are random, tied, exactly at the
+thresholds, and the next single-precision number above them. Classes with more than 16 boxes and ties among them are
+left out: their order is that of an unstable sort.
 
 A case is [task, groups to include, groups to exclude, boxes, verdict]; a group is [class, count, colour or -1], with
 [direction, group] behind it where a position is asked for; a box is [class, left, top, width, height, confidence,
@@ -32,7 +33,8 @@ def group_of(row):
     own = GenevalGroup(LABELS[label], count, None if colour < 0 else COLOURS[colour])
     if not position:
         return own
-    return GenevalGroup(own.label, count, own.colour, position[0].replace(" ", "_"), position[1])
+    direction, target = position
+    return GenevalGroup(own.label, count, own.colour, str(direction).replace(" ", "_"), target)
 
 
 def case_of(row):
@@ -74,4 +76,4 @@ def test_the_order_of_boxes_matters_only_among_equals():
         ties = len(set(zip(boxes.labels, boxes.scores, strict=True))) < count
         assert found == expected or ties
         changed += found != expected
-    assert changed > 0
+    assert changed >= 10

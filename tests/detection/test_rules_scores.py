@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from jaxeval.detection.detector import Detector
 from PIL import Image
 
 from jaxeval.detection import FoundBoxes, Mask
@@ -125,23 +126,21 @@ def test_a_detector_looks_at_the_images(folder):
             green = image[16, 16, 1] > 100
             yield [box] * (1 + green), [0.9] * (1 + green), [0, 1][: 1 + green]
 
-    def detector(batch):
-        return list(find(batch))
+    def detector(*labels):
+        return Detector("d", lambda batch: list(find(batch)), labels=labels)
 
-    detector.labels = ["cup", "dog"]
-    result = score_rules(RULES, folder, detector=detector)
+    result = score_rules(RULES, folder, detector=detector("cup", "dog"))
     values = {one.image: one.values["correct"] for one in result.outcomes}
     assert values == {"a_0.png": 1, "a_1.png": 0, "b_0.png": 0, "b_1.png": 0}
-    detector.labels = ["mug", "dog"]
-    with pytest.raises(InputError, match=r"prompt 'a' asks for 'cup', which the detector .* does not know"):
-        score_rules(RULES, folder, detector=detector)
+    with pytest.raises(InputError, match="prompt 'a' asks for 'cup', which the detector d does not know"):
+        score_rules(RULES, folder, detector=detector("mug", "dog"))
 
 
 def test_colours_are_those_of_the_mask(folder):
     mask = np.zeros((32, 32), bool)
     mask[:3] = True  # of the black frame
     runs = np.flatnonzero(np.diff(np.concatenate([[False], mask.T.reshape(-1), [False]]).astype(int)))
-    lengths = np.diff([0, *runs, 32 * 32]).tolist()
+    lengths = np.diff(np.array([0, *runs, 32 * 32])).tolist()
     masks = (Mask(32, 32, tuple(lengths)), *[None] * 6)
     np.testing.assert_array_equal(masks[0].pixels(), mask)
     rows = [(ROWS[0][0], "cup", (0, 0, 32, 32), 0.9), *ROWS[1:]]
@@ -181,17 +180,16 @@ def test_colours_need_images(folder, tmp_path):
 
 def test_ways_of_colours(folder, tmp_path):
     found = found_boxes(ROWS, IMAGES)
-    for chosen in ({"colours": "clip"}, {}):
-        rules = RULES if chosen else RULES | {"defaults": {"colours": "clip"}}
+    for chosen, rules in (("clip", RULES), (None, RULES | {"defaults": {"colours": "clip"}})):
         with pytest.raises(WeightsMissingError, match="clip-vit-l-14"):
-            score_rules(rules, folder, found=found, weights_dir=tmp_path, **chosen)
+            score_rules(rules, folder, found=found, weights_dir=tmp_path, colours=chosen)
     stated = score_rules(RULES | {"defaults": {"colours": "clip"}}, folder, found=found, colours="named")
     assert stated.manifest["parameters"]["colours"]["way"] == "named"
     # Without a colour in the rules no way is needed.
     assert score_rules(OBJECTS, found=found_boxes(ROWS[2:], IMAGES[2:]), colours="clip").scores[0].value == 0.5
 
     class Two(NamedColours):
-        names = ("red", "blue")
+        names: tuple[str, ...] = ("red", "blue")
 
     gray = RULES | {"prompts": [{"name": "a", "rule": {"object": {"label": "cup", "colour": "gray"}}}]}
     with pytest.raises(InputError, match="prompt 'a' asks for a gray cup, and colours by 'named' are red, blue;"):

@@ -166,8 +166,8 @@ class NamedColours:
       red (by colour names, 100% of its pixels)
     """
 
-    way = "named"
-    names = COLOUR_NAMES["named"]
+    way: str = "named"
+    names: tuple[str, ...] = COLOUR_NAMES["named"]
     identity: Mapping[str, Any] = MappingProxyType({"way": "named", "reference": "xkcd color survey 2010, CIELAB"})
 
     def __call__(self, crops: Sequence[Crop]) -> list[FoundColour]:
@@ -219,8 +219,8 @@ class ClipColours:
       get its weights first
     """
 
-    way = "clip"
-    names = COLOUR_NAMES["clip"]
+    way: str = "clip"
+    names: tuple[str, ...] = COLOUR_NAMES["clip"]
 
     def __init__(self, network: Clip):
         self._network = network
