@@ -10,7 +10,7 @@ import numpy as np
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.alexnet import ALEXNET
 from jaxeval.extractors.clip_tokenizer import stored_merges
-from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan
+from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14, CLIP_L14_336, ClipPlan
 from jaxeval.extractors.clip_towers import from_hugging_face as clip_from_hugging_face
 from jaxeval.extractors.known_weights import KnownFile, KnownWeights, Layout
 from jaxeval.extractors.networks import NETWORKS
@@ -107,6 +107,14 @@ CATALOGUE = {
             "ViT-B-32",
             "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
             353_976_522,
+        ),
+        _clip(
+            "clip-vit-l-14",
+            CLIP_L14,
+            "ViT-L/14",
+            "ViT-L-14",
+            "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+            0,
         ),
         _clip(
             "clip-vit-l-14-336",

@@ -15,14 +15,18 @@ from jaxtyping import Array, Float, Int
 
 from jaxeval.errors import InputError, WeightsError
 from jaxeval.extractors.clip_tokenizer import ClipTokenizer, read_vocabulary
-from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, ImageTower, TextTower
+from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14, CLIP_L14_336, ClipPlan, ImageTower, TextTower
 from jaxeval.extractors.extractor import Extractor
 from jaxeval.extractors.normalisation import CLIP_NORMALISATION
 from jaxeval.extractors.precision import Precision, check_precision, contractions_at, in_float32
 from jaxeval.extractors.preprocessing import ShortSideCrop
 from jaxeval.extractors.store import WeightsStore
 
-CLIPS = {"clip-vit-b-32": (CLIP_B32, "ViT-B/32"), "clip-vit-l-14-336": (CLIP_L14_336, "ViT-L/14 at 336 pixels")}
+CLIPS = {
+    "clip-vit-b-32": (CLIP_B32, "ViT-B/32"),
+    "clip-vit-l-14": (CLIP_L14, "ViT-L/14"),
+    "clip-vit-l-14-336": (CLIP_L14_336, "ViT-L/14 at 336 pixels"),
+}
 _VOCABULARY = "clip-vocabulary"
 _TEXTS_AT_A_TIME = 64
 
@@ -98,7 +102,7 @@ def load_clip(name: str, *, weights_dir: str | os.PathLike[str] | None = None) -
     """A CLIP with its weights. Its text network and vocabulary are read when they are first used.
 
     Args:
-        name: `clip-vit-b-32` or `clip-vit-l-14-336`.
+        name: `clip-vit-b-32`, `clip-vit-l-14` or `clip-vit-l-14-336`.
         weights_dir: the weights folder; by default `WeightsStore`'s own.
 
     Raises:

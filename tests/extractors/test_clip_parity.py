@@ -12,7 +12,15 @@ from small_vocabulary import SENTENCES, learned_merges, numbered_tokens, vocabul
 from jaxeval.errors import WeightsError
 from jaxeval.extractors import ClipTokenizer, WeightsStore, clip, load_clip
 from jaxeval.extractors.catalogue import CATALOGUE, check_tensors
-from jaxeval.extractors.clip_towers import CLIP_B32, CLIP_L14_336, ClipPlan, ImageTower, TextTower, from_hugging_face
+from jaxeval.extractors.clip_towers import (
+    CLIP_B32,
+    CLIP_L14,
+    CLIP_L14_336,
+    ClipPlan,
+    ImageTower,
+    TextTower,
+    from_hugging_face,
+)
 from jaxeval.tensor_files import read_tensors
 
 pytestmark = pytest.mark.parity
@@ -109,7 +117,9 @@ def test_small_towers_are_transformers(torch, small, tmp_path):
     assert relative(jax.jit(text_tower)(jnp.asarray(tokens, jnp.int32)), texts) < TOLERANCE
 
 
-@pytest.mark.parametrize(("plan", "name"), [(CLIP_B32, "clip-vit-b-32"), (CLIP_L14_336, "clip-vit-l-14-336")])
+@pytest.mark.parametrize(
+    ("plan", "name"), [(CLIP_B32, "clip-vit-b-32"), (CLIP_L14, "clip-vit-l-14"), (CLIP_L14_336, "clip-vit-l-14-336")]
+)
 def test_the_tables_of_tensors(torch, plan, name):
     from transformers import CLIPModel
 

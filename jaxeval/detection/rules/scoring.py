@@ -1,0 +1,236 @@
+"""`score_rules`: sets of images judged by rules of what each must show."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxeval._arguments import at_least, checked
+from jaxeval.detection.boxes import FoundBoxes
+from jaxeval.detection.results import DetectionEvaluation
+from jaxeval.detection.rules.asked import PromptRule, Rules, objects_of
+from jaxeval.detection.rules.colours import Colours, load_colours
+from jaxeval.detection.rules.format import DEFAULT_CONFIDENCE, check_labels, check_rules, nearest, read_rules
+from jaxeval.detection.rules.judging import Judge, judged, sets_given, sources_of
+from jaxeval.detection.rules.logic import judge, rows_to_colour
+from jaxeval.errors import InputError
+from jaxeval.progress import Progress
+from jaxeval.records import device_name, versions
+
+CORRECT = "share of images for which their prompt's rule holds"
+
+
+@checked(batch_size=at_least(1))
+def score_rules(
+    rules: Rules | str | Path | Mapping[str, Any],
+    images: Any = None,
+    *,
+    detector: Any = None,
+    found: Any = None,
+    colours: str | Colours | None = None,
+    cache: str | Path | None = None,
+    unmatched: str = "error",
+    pattern: str | None = None,
+    weights_dir: str | Path | None = None,
+    batch_size: int = 8,
+    threads: int | None = None,
+    on_error: str = "fail",
+    progress: Progress | None = None,
+) -> DetectionEvaluation:
+    """Judges sets of images by rules on the boxes that a detector finds in them.
+
+    Args:
+      rules: of `read_rules` or `check_rules`, or what these take: a file, or plain values.
+      images: one or several sets of images; also with `found` where a rule asks for a colour.
+      detector: looks at the images; whatever `load_detector` takes.
+      found: what it found already, in the place of a detector: one or several sets of boxes, as `FoundBoxes` or files.
+      colours: how colours are told: `named` or `clip`, or a way such as `ClipColours(network)`. By default as the rules
+        say, and `named` where they do not.
+      cache: a folder that keeps what a detector finds.
+      unmatched: what becomes of images without a prompt and prompts without an image: `error`, or `skip` to leave them
+        out and say so.
+      pattern: what images are called, as of `jaxeval.detection.pairing.paired`.
+      weights_dir: the weights folder; by default `WeightsStore`'s own.
+      batch_size: images that the detector is called with.
+      threads: how many decode images; by default one for each processor.
+      on_error: what an image that cannot be read is: the end (`fail`), or left out and said (`skip`).
+      progress: who is told how far it has come.
+
+    Returns:
+      The share of images for which their rule holds (`correct`), of all and of each category, with intervals over
+      prompts; and each image with the boxes that were found and why it fails, in words.
+
+    Raises:
+      InputError: the rules or the boxes are none, a rule asks for a label that the detector does not know or for a
+        colour that the way does not, or images do not fit the prompts.
+      WeightsMissingError: CLIP is to tell colours, and its weights or its vocabulary are not there.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.detection import FoundBoxes
+      >>> from jaxeval.detection.rules import score_rules
+      >>> found = FoundBoxes("ours", ("a.png", "b.png"), ("cat",), np.array([0]), np.array([0]),
+      ...     np.array([[10.0, 20.0, 30.0, 40.0]]), np.array([0.9]))
+      >>> rules = {"format": "jaxeval rules 1", "prompts": [
+      ...     {"name": "a", "rule": {"object": "cat"}}, {"name": "b", "rule": {"object": "cat"}}]}
+      >>> result = score_rules(rules, found=found)
+      >>> result.scores[0].value, result.outcomes[1].reasons
+      (0.5, ('asked for a box of cat, found none',))
+    """
+    from jaxeval.detection.detectors import load_detector
+    from jaxeval.detection.finding import warnings_of
+    from jaxeval.detection.summary import SummaryMetric, summarise
+
+    read = _read(rules)
+    way = colours if colours is not None else read.colours or "named"
+    asks = [prompt for prompt in read.prompts if any(one.colour for one in objects_of(prompt.rule))]
+    teller = load_colours(way, weights_dir=weights_dir) if asks else None
+    if teller is not None:
+        _check_colours(read, asks, teller)
+    if detector is not None:
+        detector = load_detector(detector, weights_dir=weights_dir)
+        if detector.labels is not None:
+            check_labels(read, detector.labels, f"the detector {detector.name}")
+    sets = sets_given(
+        images,
+        found,
+        detector=detector,
+        cache=cache,
+        batch_size=batch_size,
+        threads=threads,
+        on_error=on_error,
+        progress=progress,
+    )
+    result = judged(
+        read.prompts,
+        sets,
+        _JUDGE,
+        images=sources_of(images, sets) if teller is not None else {},
+        colours=teller,
+        pattern=pattern,
+        unmatched=unmatched,
+        progress=progress,
+    )
+    metrics = {"correct": SummaryMetric("correct images", "higher", CORRECT, limits=(0, 1))}
+    scores, differences = summarise(result.outcomes, metrics, sets=list(sets))
+    warnings = [*result.warnings, *_never_found(read, sets), *warnings_of(sets)]
+    manifest = {
+        "sets": {name: found.name for name, found in sets.items()},
+        "detector": {name: dict(found.identity) for name, found in sets.items()},
+        "parameters": {
+            "rules": read.name,
+            "rules_sha256": read.sha256,
+            "colours": None if teller is None else dict(teller.identity),
+            "pattern": pattern,
+            "unmatched": unmatched,
+        },
+        "counts": result.counts(sets, len(read.prompts)),
+        "warnings": warnings,
+        "not_computed": [],
+        "versions": versions(),
+        "device": device_name(),
+    }
+    return DetectionEvaluation("rules", scores, differences, result.outcomes, "correct", manifest)
+
+
+def check_detector(
+    rules: Rules | str | Path | Mapping[str, Any],
+    images: Any,
+    detector: Any,
+    *,
+    least: float = 0.9,
+    weights_dir: str | Path | None = None,
+    batch_size: int = 8,
+    progress: Progress | None = None,
+) -> float:
+    """The share of images that a detector judges as it must; ends with a sentence where it is too low.
+
+    A detector whose weights do not go with its configuration finds next to nothing, and says nothing of it. A few
+    photographs whose content is known, and rules that say what it is, tell it before hours are spent.
+
+    Args:
+      rules: what is known of the images, as `score_rules` takes them.
+      images: one set of images.
+      detector: as `score_rules` takes it.
+      least: the share of images that must be judged so, from 0 to 1.
+      weights_dir: the weights folder.
+      batch_size: images that the detector is called with.
+      progress: who is told how far it has come.
+
+    Raises:
+      InputError: the share is lower; the sentence says of the first image why. Or as of `score_rules`.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.detection.rules import check_detector
+      >>> def find(batch):
+      ...     return [([[1, 1, 5, 5]], [0.9], ["cat"]) for image in batch]
+      >>> rules = {"format": "jaxeval rules 1", "prompts": [{"name": "0", "rule": {"object": "cat"}}]}
+      >>> check_detector(rules, {"photographs": np.zeros((1, 8, 8, 3), np.uint8)}, find)
+      1.0
+    """
+    if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least <= 1:
+        raise InputError(f"the least share of a check is {least!r}; give a number from 0 to 1")
+    result = score_rules(
+        rules, images, detector=detector, weights_dir=weights_dir, batch_size=batch_size, progress=progress
+    )
+    passed = [outcome.values["correct"] == 1 for outcome in result.outcomes]
+    share = sum(passed) / len(passed)
+    if share < least:
+        first = result.outcomes[passed.index(False)]
+        raise InputError(
+            f"the detector judges {sum(passed)} of {len(passed)} images of the check as it must, and {least:.0%} are "
+            f"needed; its weights, its labels or the order of its colours may be wrong (first {first.image}: "
+            f"{first.reasons[0]})"
+        )
+    return share
+
+
+def _read(rules: Rules | str | Path | Mapping[str, Any]) -> Rules:
+    if isinstance(rules, Rules):
+        return rules
+    return read_rules(rules) if isinstance(rules, str | Path) else check_rules(rules)
+
+
+def _check_colours(rules: Rules, asks: Sequence[PromptRule], teller: Colours) -> None:
+    for prompt in asks:
+        for one in objects_of(prompt.rule):
+            if one.colour is not None and one.colour not in teller.names:
+                raise InputError(
+                    f"{rules.name}: prompt {prompt.name!r} asks for a {one}, and colours by {teller.way!r} are "
+                    f"{', '.join(teller.names)}; ask for one of these, or tell colours in another way"
+                )
+
+
+def _never_found(rules: Rules, sets: Mapping[str, FoundBoxes]) -> list[str]:
+    """What is asked for and not among the labels that are known of the boxes: perhaps it is only misspelt."""
+    known = list(dict.fromkeys(label for found in sets.values() for label in found.labels))
+    asking: dict[str, int] = {}
+    for prompt in rules.prompts:
+        for label in {one.label for one in objects_of(prompt.rule)} - set(known):
+            asking[label] = asking.get(label, 0) + 1
+    return [
+        f"no box has the label {label!r}, which {count:,} prompt{'s ask' if count > 1 else ' asks'} for"
+        f"{nearest(label, known)}"
+        for label, count in sorted(asking.items())
+    ]
+
+
+def _confidence(prompt: PromptRule, label: str) -> float:
+    return _confidences(prompt).get(label, DEFAULT_CONFIDENCE)
+
+
+@functools.lru_cache(maxsize=1024)
+def _confidences(prompt: PromptRule) -> dict[str, float]:
+    least: dict[str, float] = {}
+    for one in objects_of(prompt.rule):
+        least[one.label] = min(one.confidence, least.get(one.label, 1.0))
+    return least
+
+
+_JUDGE: Judge[PromptRule] = Judge(
+    coloured=lambda prompt, boxes: rows_to_colour(prompt.rule, boxes),
+    verdict=lambda prompt, boxes, colours: judge(prompt.rule, boxes, colours),
+    confidence=_confidence,
+    asked=lambda prompt: frozenset(_confidences(prompt)),
+)
