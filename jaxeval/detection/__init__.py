@@ -8,6 +8,7 @@ from jaxeval.detection.results import (
     ImageOutcome,
     ShownBox,
 )
+from jaxeval.detection.summary import SummaryMetric, summarise
 
 __all__ = [
     "DetectionDifference",
@@ -17,5 +18,7 @@ __all__ = [
     "ImageOutcome",
     "Mask",
     "ShownBox",
+    "SummaryMetric",
     "TrueBoxes",
+    "summarise",
 ]
