@@ -1,6 +1,8 @@
 """Judging by detection: what is in a picture, where, how many, and what is written there."""
 
+from jaxeval.detection.asked_texts import AskedTexts, read_texts
 from jaxeval.detection.boxes import FoundBoxes, Mask, TrueBoxes
+from jaxeval.detection.normalisation import Normalisation, text_normalisation, text_normalisations
 from jaxeval.detection.results import (
     DetectionDifference,
     DetectionEvaluation,
@@ -9,16 +11,24 @@ from jaxeval.detection.results import (
     ShownBox,
 )
 from jaxeval.detection.summary import SummaryMetric, summarise
+from jaxeval.detection.texts import TEXT_METRICS, score_texts
 
 __all__ = [
+    "TEXT_METRICS",
+    "AskedTexts",
     "DetectionDifference",
     "DetectionEvaluation",
     "DetectionScore",
     "FoundBoxes",
     "ImageOutcome",
     "Mask",
+    "Normalisation",
     "ShownBox",
     "SummaryMetric",
     "TrueBoxes",
+    "read_texts",
+    "score_texts",
     "summarise",
+    "text_normalisation",
+    "text_normalisations",
 ]
