@@ -20,8 +20,8 @@ def asked_table(path: str | Path, value: str) -> Table:
     """The rows of a file; every one could be read.
 
     Args:
-      path: a `.csv`, `.tsv`, `.jsonl` or `.parquet` table; or a `.json` file: a list of objects, or one object whose keys
-        are names and whose values are objects, or are of the column `value`.
+      path: a `.csv`, `.tsv`, `.jsonl` or `.parquet` table; or a `.json` file: a list of objects, or one object whose
+        keys are names and whose values are objects, or are of the column `value`.
       value: the column of JSON objects that have names alone.
 
     Raises:
@@ -59,8 +59,8 @@ def names_of(table: Table) -> list[str]:
     cells = cells_of(table, NAMES)
     if cells is None:
         raise InputError(
-            f"{table.path} has the columns {', '.join(table.columns)}; a column name (or image) is needed, with the names "
-            "of images"
+            f"{table.path} has the columns {', '.join(table.columns)}; a column name (or image) is needed, with the "
+            "names of images"
         )
     names = [unicodedata.normalize("NFC", cell.strip()) for cell in cells]
     empty = next((place for place, name in zip(table.places, names, strict=True) if not name), None)

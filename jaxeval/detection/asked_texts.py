@@ -6,6 +6,7 @@ import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxeval._arguments import shown
 from jaxeval.detection.asked_files import asked_table, cells_of, names_of, pieces_of
@@ -64,7 +65,7 @@ class AskedTexts:
                 )
 
     @classmethod
-    def of(cls, texts: Mapping[str, str | Sequence[str]]) -> "AskedTexts":
+    def of(cls, texts: Mapping[str, Any]) -> "AskedTexts":
         """Texts, or lists of lines, by name.
 
         Raises:
@@ -98,8 +99,8 @@ def read_texts(path: str | Path) -> AskedTexts:
         lists of lines, by name.
 
     Raises:
-      InputError: the file cannot be read or is not of that form, names an image twice, or has an empty or too long text;
-        the sentence names it.
+      InputError: the file cannot be read or is not of that form, names an image twice, or has an empty or too long
+        text; the sentence names it.
       MissingPackageError: pyarrow, which reads Parquet, is not installed.
 
     Example:

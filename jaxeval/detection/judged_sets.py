@@ -73,13 +73,14 @@ def manifest_of(
       counts: of images and others.
       warnings: sentences.
     """
-    of_detectors = [f"{name}: {one}" for name, own in sets.items() for one in own.identity.get("warnings", ())]
+    from jaxeval.detection.finding import warnings_of
+
     return {
         "sets": _sources(list(sets), images if images is not None else found),
         "detector": {name: dict(own.identity) for name, own in sets.items()},
         "parameters": dict(parameters),
         "counts": dict(counts),
-        "warnings": [*of_detectors, *warnings],
+        "warnings": [*warnings_of(sets), *warnings],
         "not_computed": [],
         "versions": versions(),
         "device": device_name(),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxeval._arguments import at_least, checked, number, optional, shown, text
+from jaxeval import _arguments
 from jaxeval.detection.asked_texts import AskedTexts, read_texts
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
@@ -40,8 +40,8 @@ TEXT_METRICS: Mapping[str, SummaryMetric] = {
     ),
     "word-accuracy": SummaryMetric(
         "Word accuracy",
-        definition="share of all words asked for that were read, in any order (TextAtlas' OCR accuracy, with words that "
-        "are the same in the place of words that are close)",
+        definition="share of all words asked for that were read, in any order (TextAtlas' OCR accuracy, with words "
+        "that are the same in the place of words that are close)",
         pooled_by="words",
         sum_of="words-read",
     ),
@@ -56,8 +56,8 @@ TEXT_METRICS: Mapping[str, SummaryMetric] = {
     ),
     "word-f": SummaryMetric(
         "Word F",
-        definition="mean over images of the harmonic mean of word precision and recall (MARIO-Eval's F is that of the two "
-        "means over images)",
+        definition="mean over images of the harmonic mean of word precision and recall (MARIO-Eval's F is that of the "
+        "two means over images)",
     ),
     "cer": SummaryMetric(
         "CER",
@@ -100,8 +100,8 @@ TEXT_METRICS: Mapping[str, SummaryMetric] = {
     "pned": SummaryMetric(
         "PNED",
         "lower",
-        "mean over images of the edit distances of words in their best pairs, each by the longer word, and 1 for each word "
-        "without a partner (LeX-Bench's PNED)",
+        "mean over images of the edit distances of words in their best pairs, each by the longer word, and 1 for each "
+        "word without a partner (LeX-Bench's PNED)",
         _NO_LIMIT,
     ),
     "close-recall": SummaryMetric(
@@ -119,12 +119,16 @@ USUAL_TEXT_METRICS = (
 _ORDER = "edit-similarity"
 
 
-@checked(
-    detector=lambda name, value: value,
-    batch_size=at_least(1),
-    confidence=number,
-    pattern=optional(lambda name, value: text(name, value, "a text with * in it")),
-    unmatched=lambda name, value: text(name, value, "'error' or 'skip'"),
+def _asked(name: str, value: Any) -> Any:
+    return value if isinstance(value, AskedTexts | Mapping) else _arguments.path(name, value)
+
+
+@_arguments.checked(
+    asked=_asked,
+    batch_size=_arguments.at_least(1),
+    confidence=_arguments.number,
+    pattern=_arguments.optional(_arguments.a_text("a text with * in it")),
+    unmatched=_arguments.a_text("'error' or 'skip'"),
 )
 def score_texts(
     asked: AskedTexts | str | Path | Mapping[str, Any],
@@ -145,9 +149,9 @@ def score_texts(
 ) -> DetectionEvaluation:
     """Compares what is read in images with what they were asked to show.
 
-    What was read is put in reading order (`jaxeval.detection.reading_order`), normalised as the text that was asked for,
-    and compared as a whole; and line by line, each line asked for with the line read that is most like it. An image in
-    which nothing was read has an empty text, which counts: its CER is 1.
+    What was read is put in reading order (`jaxeval.detection.reading_order`), normalised as the text that was asked
+    for, and compared as a whole; and line by line, each line asked for with the line read that is most like it. An
+    image in which nothing was read has an empty text, which counts: its CER is 1.
 
     Args:
       asked: the texts: a file for `read_texts`, or texts (or lists of lines) by name.
@@ -156,13 +160,17 @@ def score_texts(
       detector: what reads; `ocr`, or another one that gives texts.
       found: in the place of a detector, files of boxes with texts for each set; or `FoundBoxes`.
       normalisation: what texts are the same in spite of; a name (`text_normalisations`) or a `Normalisation`.
-      metrics: names of `TEXT_METRICS`, also as comma-separated text, or `all`; by default those of `USUAL_TEXT_METRICS`,
-        which are all but LeX-Bench's.
+      metrics: names of `TEXT_METRICS`, also as comma-separated text, or `all`; by default those of
+        `USUAL_TEXT_METRICS`, which are all but LeX-Bench's.
       confidence: boxes of less are not read.
       pattern: what images are called, with `*` for the name of the text.
       unmatched: what an image without a text, a text without an image, or a text of which the normalisation leaves
         nothing is: an "error", or left out and said ("skip").
-      cache, batch_size, threads, on_error, progress: as of `find_boxes`.
+      cache: a folder that keeps what a detector found.
+      batch_size: how many images a detector is called with.
+      threads: how many decode; by default one for each processor.
+      on_error: what an image that cannot be read is: the end ("fail"), or left out and said ("skip").
+      progress: who is told how far it has come.
 
     Returns:
       Scores of each set and category with intervals over other texts, and paired differences of each two sets.
@@ -230,6 +238,12 @@ def score_texts(
     return DetectionEvaluation("text", scores, differences, tuple(outcomes), _ORDER, manifest)
 
 
+def _texts(asked: AskedTexts | str | Path | Mapping[str, Any]) -> AskedTexts:
+    if isinstance(asked, AskedTexts):
+        return asked
+    return AskedTexts.of(asked) if isinstance(asked, Mapping) else read_texts(asked)
+
+
 def _chosen(metrics: str | Sequence[str] | None) -> dict[str, SummaryMetric]:
     if metrics is None:
         names: Sequence[str] = USUAL_TEXT_METRICS
@@ -239,7 +253,8 @@ def _chosen(metrics: str | Sequence[str] | None) -> dict[str, SummaryMetric]:
         names = list(metrics)
     unknown = next((name for name in names if name not in TEXT_METRICS), None)
     if unknown is not None or not names:
-        raise InputError(f"metrics has {shown(unknown or '')}; choose from {', '.join(TEXT_METRICS)}, or 'all'")
+        known = ", ".join(TEXT_METRICS)
+        raise InputError(f"metrics has {_arguments.shown(unknown or '')}; choose from {known}, or 'all'")
     return {name: TEXT_METRICS[name] for name in names}
 
 
@@ -251,7 +266,7 @@ class _Wanted:
     lines: tuple[str, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.whole)
+        return bool(self.whole.split())
 
 
 def _wanted(texts: AskedTexts, change: Normalisation, unmatched: str) -> tuple[list[_Wanted], list[str]]:
@@ -277,8 +292,8 @@ def _wanted(texts: AskedTexts, change: Normalisation, unmatched: str) -> tuple[l
     if lost:
         few = "text has lines" if len(lost) == 1 else "texts have lines"
         warnings.append(
-            f"{len(lost):,} {few} of which the normalisation {change.name!r} leaves nothing, and which are not asked for: "
-            f"{_named(lost)}"
+            f"{len(lost):,} {few} of which the normalisation {change.name!r} leaves nothing, and which are not asked "
+            f"for: {_named(lost)}"
         )
     return found, warnings
 
@@ -287,8 +302,8 @@ def _boxes_of(found: FoundBoxes, confidence: float) -> list[list[int]]:
     """Of each image its boxes that are read."""
     if found.texts is None and len(found):
         raise InputError(
-            f"the boxes of {found.name} say nothing of what is written in them; choose a detector that reads, such as 'ocr', "
-            "or give boxes with texts"
+            f"the boxes of {found.name} say nothing of what is written in them; choose a detector that reads, such as "
+            "'ocr', or give boxes with texts"
         )
     boxes: list[list[int]] = [[] for _ in found.images]
     for row in np.flatnonzero(found.scores >= confidence).tolist():
@@ -346,8 +361,8 @@ def _values(
     word_errors = edit_distance(wanted.whole.split(), read.split())
     partner = best_lines(wanted.lines, lines)
     alike = [
-        1 - normalised_edit_distance(line, lines[other]) if other >= 0 else 0.0
-        for line, other in zip(wanted.lines, partner.tolist(), strict=True)
+        1 - normalised_edit_distance(line, lines[int(other)]) if other >= 0 else 0.0
+        for line, other in zip(wanted.lines, partner, strict=True)
     ]
     right = sum(one == 1 for one in alike)
     count = len(wanted.lines)
