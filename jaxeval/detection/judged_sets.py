@@ -45,7 +45,7 @@ def judged_sets(images: Any, *, detector: Any, found: Any, looking: Looking) -> 
     if isinstance(found, FoundBoxes):
         return {found.name: found}
     if isinstance(found, Mapping) and found and all(isinstance(one, FoundBoxes) for one in found.values()):
-        return {str(name): one for name, one in found.items()}
+        return {str(name): dataclasses.replace(one, name=str(name)) for name, one in found.items()}
     if images is None and found is None:
         raise InputError("there is nothing to judge; give images, or files of what was found in them")
     from jaxeval.detection.finding import sets_of_boxes

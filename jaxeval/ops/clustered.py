@@ -5,6 +5,9 @@ error here is that between clusters, by linearisation: the root of c / (c - 1) t
 squared sum of their rows' residuals (the "sandwich" of Liang and Zeger with the usual factor for few clusters), and
 intervals are Student's of c - 1 degrees of freedom.
 
+Where rows are of fixed strata, as of classes that all weigh the same however many images they have, residuals are from
+the ratio of their own stratum: other prompts would be of the same classes.
+
 That fails for what cannot leave its limits and lies near one: none of 20 prompts right has no spread at all. So where
 both limits are known, the interval is Clopper and Pearson's for an effective number of independent rows, as Korn and
 Graubard have it for surveys. The effective number is what the variance says, with two cautions: the variance is never
@@ -161,6 +164,7 @@ def clustered_ratio(
     denominators: Numbers,
     clusters: Clusters,
     *,
+    strata: Clusters | None = None,
     limits: tuple[float, float] | None = None,
     confidence: float = 0.95,
 ) -> ClusteredMean:
@@ -173,6 +177,7 @@ def clustered_ratio(
       numerators: shape [N].
       denominators: shape [N], none negative and not all 0.
       clusters: of each row, what it belongs to, [N].
+      strata: of each row, which of the fixed strata it is of, [N]; None where there are none.
       limits: the least and the largest that a row's numerator can be of its denominator; as of `clustered_mean`.
       confidence: of the interval, between 0 and 1.
 
@@ -187,7 +192,7 @@ def clustered_ratio(
       (0.2, 0.108)
     """
     over, under = _values("numerators", numerators), _values("denominators", denominators)
-    return _estimate(over, under, clusters, limits, confidence)
+    return _estimate(over, under, clusters, limits, confidence, strata)
 
 
 @takes_arrays
@@ -199,6 +204,8 @@ def paired_clustered_difference(
     *,
     first_denominators: Numbers | None = None,
     second_denominators: Numbers | None = None,
+    first_strata: Clusters | None = None,
+    second_strata: Clusters | None = None,
     limits: tuple[float, float] | None = None,
     confidence: float = 0.95,
     exchanges: int = 9999,
@@ -216,6 +223,8 @@ def paired_clustered_difference(
       second_clusters: the same of these, [B].
       first_denominators: of ratios, [A]; None for means.
       second_denominators: of ratios, [B]; of both sides or of none.
+      first_strata: as of `clustered_ratio`, [A].
+      second_strata: the same of the second's rows, [B]; of both sides or of none.
       limits: of a value, or of a numerator per denominator, as of `clustered_mean`.
       confidence: of the interval, between 0 and 1.
       exchanges: number of random exchanges.
@@ -236,28 +245,30 @@ def paired_clustered_difference(
     exchanges = whole_number("exchanges", exchanges, 1)
     if (first_denominators is None) != (second_denominators is None):
         raise InputError("denominators of one side alone are given; give those of both, or none")
+    if (first_strata is None) != (second_strata is None):
+        raise InputError("strata of one side alone are given; give those of both, or none")
     sides = []
-    for name, values, under, own in (
-        ("first", first, first_denominators, first_clusters),
-        ("second", second, second_denominators, second_clusters),
+    for name, values, under, own, strata in (
+        ("first", first, first_denominators, first_clusters, first_strata),
+        ("second", second, second_denominators, second_clusters, second_strata),
     ):
         over = _values(name, values)
         below = np.ones(len(over)) if under is None else _values(f"{name}_denominators", under)
         _check(over, below, own, limits, confidence)
-        sides.append((over, below, _names(own)))
+        sides.append((over, below, _names(own), _strata(strata, len(over))))
     shared = [name for name in dict.fromkeys(sides[0][2]) if name in set(sides[1][2])]
     if not shared:
         raise InputError("first and second have no cluster in common; there is nothing to compare")
     numbers = {name: number for number, name in enumerate(shared)}
     sums, ratios = [], []
-    for over, below, names in sides:
+    for over, below, names, strata in sides:
         kept = np.array([name in numbers for name in names])
         number = np.array([numbers[name] for name in names if name in numbers], np.int64)
         over, below = over[kept], below[kept]
         if below.sum() == 0:
             raise InputError("the denominators of the clusters in common are all 0; there is nothing to compare")
         sums.append(np.stack([np.bincount(number, part, len(shared)) for part in (over, below)]))
-        ratios.append(_ratio(over, below, number, len(shared), limits))
+        ratios.append(_ratio(over, below, number, len(shared), limits, strata[kept]))
     old, new = ratios
     value = new.value - old.value
     degrees = len(shared) - 1
@@ -281,12 +292,13 @@ def _estimate(
     clusters: Clusters,
     limits: tuple[float, float] | None,
     confidence: float,
+    strata: Clusters | None = None,
 ) -> ClusteredMean:
     _check(over, under, clusters, limits, confidence)
     names = _names(clusters)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     number = np.array([numbers[name] for name in names], np.int64)
-    ratio = _ratio(over, under, number, len(numbers), limits)
+    ratio = _ratio(over, under, number, len(numbers), limits, _strata(strata, len(over)))
     degrees = len(numbers) - 1
     error = math.sqrt(len(numbers) / degrees * float(ratio.residuals @ ratio.residuals)) if degrees else math.nan
     found = _interval(ratio, error, degrees, confidence)
@@ -310,6 +322,7 @@ def _ratio(
     number: Int[np.ndarray, " n"],
     count: int,
     limits: tuple[float, float] | None,
+    strata: Int[np.ndarray, " n"],
 ) -> _Ratio:
     """The ratio of `count` clusters; in units of the limits, from 0 to 1, where both are finite."""
     bounded = _bounded(limits)
@@ -319,7 +332,9 @@ def _ratio(
     value = float(over.sum() / total)
     if bounded:
         value = min(1.0, max(0.0, value))
-    rows = (over - value * under) / total
+    sums = np.stack([np.bincount(strata, part) for part in (over, under)])
+    own = np.divide(sums[0], sums[1], out=np.zeros_like(sums[0]), where=sums[1] > 0)
+    rows = (over - own[strata] * under) / total
     residuals = np.bincount(number, rows, count)
     if not bounded:
         return _Ratio(value, residuals, 0.0, 0.0, 1.0, bounded)
@@ -438,6 +453,17 @@ def _values(name: str, values: Numbers) -> Float[np.ndarray, " n"]:
 
 def _names(clusters: Clusters) -> list[Hashable]:
     return clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
+
+
+def _strata(strata: Clusters | None, rows: int) -> Int[np.ndarray, " n"]:
+    """The number of each row's stratum; one for all where there are none."""
+    if strata is None:
+        return np.zeros(rows, np.int64)
+    names = _names(strata)
+    if len(names) != rows:
+        raise InputError(f"there are {rows} values and {len(names)} strata; give one for each row")
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 def _check(

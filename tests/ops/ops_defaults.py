@@ -25,7 +25,9 @@ _OF_NEIGHBOURS = (
     "realism",
 )
 INPUTS = {
-    "paired_clustered_difference": frozenset({"first_denominators", "second_denominators"}),
+    "paired_clustered_difference": frozenset(
+        {"first_denominators", "second_denominators", "first_strata", "second_strata"}
+    ),
     "inception_score": frozenset({"logits", "probabilities"}),
     **dict.fromkeys(_OF_NEIGHBOURS, frozenset({"reference_neighbours", "generated_neighbours"})),
 }
@@ -143,7 +145,11 @@ DEFAULTS = {
             "denominators": np.arange(1, 9),
             "clusters": ROWS_OF_CLUSTERS["clusters"],
         },
-        {"limits": Default(None, ((0, 1),)), "confidence": ANY_CONFIDENCE},
+        {
+            "strata": Default(None, (np.arange(8) % 2,)),
+            "limits": Default(None, ((0, 1),)),
+            "confidence": ANY_CONFIDENCE,
+        },
     ),
     "cmmd": Example(ops.cmmd, pair(), {"biased": Default(True, (False,))}),
     "cmmd_difference": Example(ops.cmmd_difference, generators(), {"permutations": ALL_PERMUTATIONS, "seed": ANY_SEED}),

@@ -120,6 +120,30 @@ def test_a_ratio_of_clusters_of_one_has_the_textbooks_variance():
     assert found.standard_error == pytest.approx(math.sqrt(residuals.var(ddof=1) / 40) / under.mean(), rel=1e-12)
 
 
+def test_means_of_strata_have_the_textbooks_variance():
+    """Cochran, Sampling Techniques, 5: of strata of given weights, each with its own variance."""
+    state = np.random.default_rng(9)
+    strata = np.repeat(np.arange(4), [5, 10, 20, 40])
+    values = state.normal(size=75) + 3 * strata
+    weights = (1 / np.bincount(strata))[strata] / 4
+    found = clustered_ratio(weights * values, weights, np.arange(75), strata=strata)
+    own = [values[strata == stratum] for stratum in range(4)]
+    assert found.value == pytest.approx(np.mean([part.mean() for part in own]), rel=1e-12)
+    textbook = sum(part.var() / len(part) for part in own) / 16  # of n, not n - 1 in each stratum, as linearised
+    assert found.standard_error == pytest.approx(math.sqrt(75 / 74 * textbook), rel=1e-12)
+    # Without strata the differences between them would count as if they were by chance.
+    assert found.standard_error < clustered_ratio(weights * values, weights, np.arange(75)).standard_error / 2
+
+
+def test_one_stratum_is_none():
+    values, of = clustered_values(13)
+    plain = clustered_ratio(values, np.ones(len(values)), of)
+    assert clustered_ratio(values, np.ones(len(values)), of, strata=["all"] * len(values)) == plain
+    ones = np.ones(len(values))
+    stratified = paired_clustered_difference(values, of, values**2, of, first_strata=ones, second_strata=ones)
+    assert stratified == paired_clustered_difference(values, of, values**2, of)
+
+
 def test_differences_of_pooled_rates_pair_the_clusters():
     state = np.random.default_rng(8)
     under, of = state.integers(5, 20, 40), np.repeat(np.arange(10), 4)
@@ -252,6 +276,24 @@ def test_intervals_and_p_values_of_differences_err_as_often_as_said(share, commo
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shares", [(0.02, 0.5, 0.98), (0.0, 0.1, 0.3), (1.0, 0.99, 0.95)])
+def test_intervals_of_means_over_strata_hold_the_truth_as_often_as_said(shares):
+    """Each class weighs the same, of 10, 30 and 60 prompts with 3 images each, half alike."""
+    state, held, draws = np.random.default_rng(0), 0, 1000
+    strata = np.repeat(np.arange(3), [30, 90, 180])
+    of = np.arange(300) // 3
+    weights = (1 / np.bincount(strata))[strata]
+    for _ in range(draws):
+        chance = np.array(shares)[strata]
+        together = np.where(state.random(100)[of] < chance, 1.0, 0.0)
+        apart = np.where(state.random(300) < chance, 1.0, 0.0)
+        values = np.where((state.random(100) < 0.5)[of], together, apart)
+        low, high = ends(clustered_ratio(weights * values, weights, of, strata=strata, limits=(0, 1)))
+        held += low <= np.mean(shares) <= high
+    assert held / draws >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / draws)
+
+
+@pytest.mark.slow
 def test_intervals_of_pooled_rates_hold_the_truth_as_often_as_said():
     state, held, draws = np.random.default_rng(0), 0, 1000
     for _ in range(draws):
@@ -290,6 +332,10 @@ def test_wrong_sides_and_denominators_are_named():
         paired_clustered_difference(one, [0, 1], one, [2, 3])
     with pytest.raises(InputError, match="one side alone"):
         paired_clustered_difference(one, [0, 1], one, [0, 1], first_denominators=ones)
+    with pytest.raises(InputError, match="strata of one side alone"):
+        paired_clustered_difference(one, [0, 1], one, [0, 1], first_strata=ones)
+    with pytest.raises(InputError, match="2 values and 1 strata"):
+        clustered_ratio(one, ones, [0, 1], strata=[0])
     with pytest.raises(InputError, match="are all 0"):
         paired_clustered_difference(two, [0, 1], two, [0, 2], first_denominators=two, second_denominators=two)
     with pytest.raises(InputError, match="exchanges is 0"):
