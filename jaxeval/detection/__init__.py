@@ -1,8 +1,10 @@
 """Judging by detection: what is in a picture, where, how many, and what is written there."""
 
+from jaxeval.detection.asked_objects import AskedObjects, labels_of_caption, read_objects
 from jaxeval.detection.asked_texts import AskedTexts, read_texts
 from jaxeval.detection.boxes import FoundBoxes, Mask, TrueBoxes
 from jaxeval.detection.normalisation import Normalisation, text_normalisation, text_normalisations
+from jaxeval.detection.objects import score_objects
 from jaxeval.detection.results import (
     DetectionDifference,
     DetectionEvaluation,
@@ -15,6 +17,7 @@ from jaxeval.detection.texts import TEXT_METRICS, score_texts
 
 __all__ = [
     "TEXT_METRICS",
+    "AskedObjects",
     "AskedTexts",
     "DetectionDifference",
     "DetectionEvaluation",
@@ -26,7 +29,10 @@ __all__ = [
     "ShownBox",
     "SummaryMetric",
     "TrueBoxes",
+    "labels_of_caption",
+    "read_objects",
     "read_texts",
+    "score_objects",
     "score_texts",
     "summarise",
     "text_normalisation",
