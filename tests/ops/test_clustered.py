@@ -82,8 +82,10 @@ def test_uneven_clusters_are_exchanged_whole():
     assert found.value == pytest.approx(second.mean() - first.mean(), abs=1e-14)
 
 
-def test_random_exchanges_come_near_to_all():
-    first, second = np.random.default_rng(5).normal(size=(2, 15))
+@pytest.mark.parametrize("digits", [0, 9])
+def test_random_exchanges_come_near_to_all(digits):
+    """Also where several clusters change both sides alike."""
+    first, second = np.random.default_rng(5).normal(size=(2, 15)).round(digits)
     second += 0.5
     found = paired_clustered_difference(first, np.arange(15), second, np.arange(15), exchanges=20_000).p_value
     signs = np.array(list(itertools.product((-1, 1), repeat=15)))
