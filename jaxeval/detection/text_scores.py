@@ -24,6 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from jaxeval.errors import InputError
 
 _CLOSE = 0.3  # LeX-Bench's: of distances by the longer word
+_CLOSE_RATIO = 80  # TextAtlas': of 100, of insertions and deletions by both lengths, rounded
 
 
 def edit_distance(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
@@ -214,6 +215,33 @@ def same_words(asked: str, read: str) -> bool:
       (True, False)
     """
     return "".join(sorted(asked.split())) == "".join(sorted(read.split()))
+
+
+def similar_words(asked: Sequence[str], read: Sequence[str]) -> int:
+    """How many words read are like a word asked for by TextAtlas' rule: a rounded `ratio` of 80 of 100 or more.
+
+    A ratio is fuzzywuzzy's with python-Levenshtein: 100 times 1 less the distance of the convention "indel". Each word
+    read, in order, takes the first word asked for that is so like it and not taken yet.
+
+    Args:
+      asked: words.
+      read: words.
+
+    Example:
+      >>> from jaxeval.detection.text_scores import similar_words
+      >>> similar_words(["summer", "sale"], ["sumer", "sail", "summer"])
+      1
+    """
+    free = list(asked)
+    for word in read:
+        near = next((place for place, one in enumerate(free) if _ratio(one, word) >= _CLOSE_RATIO), None)
+        if near is not None:
+            del free[near]
+    return len(asked) - len(free)
+
+
+def _ratio(first: str, second: str) -> int:
+    return round(100 * (1 - normalised_edit_distance(first, second, convention="indel")))
 
 
 def close_words(asked: Sequence[str], read: Sequence[str]) -> float:

@@ -22,6 +22,7 @@ from jaxeval.detection.text_scores import (
     normalised_edit_distance,
     pned,
     same_words,
+    similar_words,
     word_counts,
 )
 from jaxeval.errors import InputError
@@ -40,8 +41,8 @@ TEXT_METRICS: Mapping[str, SummaryMetric] = {
     ),
     "word-accuracy": SummaryMetric(
         "Word accuracy",
-        definition="share of all words asked for that were read, in any order (TextAtlas' OCR accuracy, with words "
-        "that are the same in the place of words that are close)",
+        definition="share of all words asked for that were read, in any order (words that are the same; for "
+        "words that are similar see TextAtlas accuracy)",
         pooled_by="words",
         sum_of="words-read",
     ),
@@ -104,10 +105,23 @@ TEXT_METRICS: Mapping[str, SummaryMetric] = {
         "word without a partner (LeX-Bench's PNED)",
         _NO_LIMIT,
     ),
-    "close-recall": SummaryMetric(
-        "Close recall",
+    "lex-recall": SummaryMetric(
+        "LeX recall",
         definition="mean over images of the share of words asked for of which one was read that is at most 0.3 of the "
         "longer away (LeX-Bench's recall)",
+    ),
+    "textatlas-accuracy": SummaryMetric(
+        "TextAtlas accuracy",
+        definition="share of all words asked for of which one was read that is like it, by a ratio of 80 of 100 "
+        "(TextAtlas' OCR accuracy)",
+        pooled_by="words",
+        sum_of="words-similar",
+    ),
+    "textatlas-f": SummaryMetric(
+        "TextAtlas F",
+        definition="twice the words that are so alike over all words asked for and all words read (TextAtlas' OCR F1)",
+        pooled_by="words of both",
+        sum_of="words-similar of both",
     ),
 }
 """The numbers of texts by name."""
@@ -161,7 +175,7 @@ def score_texts(
       found: in the place of a detector, files of boxes with texts for each set; or `FoundBoxes`.
       normalisation: what texts are the same in spite of; a name (`text_normalisations`) or a `Normalisation`.
       metrics: names of `TEXT_METRICS`, also as comma-separated text, or `all`; by default those of
-        `USUAL_TEXT_METRICS`, which are all but LeX-Bench's.
+        `USUAL_TEXT_METRICS`, which are all but LeX-Bench's and TextAtlas'.
       confidence: boxes of less are not read.
       pattern: what images are called, with `*` for the name of the text.
       unmatched: what an image without a text, a text without an image, or a text of which the normalisation leaves
@@ -391,8 +405,15 @@ def _values(
     }
     if "pned" in chosen:
         values["pned"] = pned(wanted.whole.split(), read.split())
-    if "close-recall" in chosen:
-        values["close-recall"] = close_words(wanted.whole.split(), read.split())
+    if "lex-recall" in chosen:
+        values["lex-recall"] = close_words(wanted.whole.split(), read.split())
+    if "textatlas-accuracy" in chosen or "textatlas-f" in chosen:
+        similar = similar_words(wanted.whole.split(), read.split())
+        values["textatlas-accuracy"] = similar / words.asked
+        values["textatlas-f"] = 2 * similar / (words.asked + words.read)
+        values["words-similar"] = similar
+        values["words-similar of both"] = 2 * similar
+        values["words of both"] = words.asked + words.read
     return {name: float(value) for name, value in values.items()}
 
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxeval.detection import FoundBoxes, score_objects
 from jaxeval.errors import InputError
@@ -162,3 +163,24 @@ def test_sets_without_a_box_score_0():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         score_objects(**{"asked": {"a": DOG}, "found": found("ours", {"a.png": [(DOG, 0.9)]}), **arguments})
+
+
+def test_a_detector_looks_at_the_images_of_a_folder(tmp_path):
+    for stem, level in (("night_0", 0), ("night_1", 9), ("day_0", 255), ("day_1", 10)):
+        Image.new("RGB", (16, 16), (level, level, level)).save(tmp_path / f"{stem}.png")
+
+    def looker(batch):
+        return [
+            {"boxes": [[0, 0, 9, 9]], "scores": [0.8], "labels": ["sun" if one.max() > 99 else "moon"]} for one in batch
+        ]
+
+    result = score_objects({"night": "moon", "day": "sun"}, tmp_path, detector=looker)
+    (name,) = result.manifest["sets"]
+    assert name == str(tmp_path)
+    assert scores(result, name) == {
+        ("soa-c", ""): 0.75,
+        ("soa-i", ""): 0.75,
+        ("all-objects", ""): 0.75,
+        ("soa-i", "moon"): 1.0,
+        ("soa-i", "sun"): 0.5,
+    }

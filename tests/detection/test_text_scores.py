@@ -18,6 +18,7 @@ from jaxeval.detection.text_scores import (
     normalised_edit_distance,
     pned,
     same_words,
+    similar_words,
     word_counts,
     word_error_rate,
 )
@@ -132,6 +133,12 @@ def test_close_words_are_taken_once():
     assert close_words(["summer", "summer"], ["sumer"]) == 0.5
     assert close_words(["abcdefghij"], ["abcdefgxyz"]) == 1  # 3 of 10: at most 0.3
     assert close_words(["abc"], ["abx"]) == 0
+
+
+def test_similar_words_are_taken_once():
+    assert similar_words(["summer", "summer"], ["sumer", "summr", "summer"]) == 2
+    assert similar_words(["spot"], ["stop"]) == 0  # 75 of 100
+    assert similar_words(["happy"], ["hapy"]) == 1  # 89 of 100
 
 
 def test_each_line_has_a_partner_of_its_own():

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxeval.detection import TEXT_METRICS, FoundBoxes, Normalisation, score_texts
 from jaxeval.detection.text_scores import close_words, edit_distance, normalised_edit_distance, pned
@@ -71,7 +72,9 @@ def test_numbers_are_those_by_hand():
         "line-accuracy": (2 + 2 + 0 + 0 + 1 + 0) / 8,
         "line-similarity": (4 + (1 - 6 / 14) + 0 + 1 + 0.5) / 8,
         "pned": np.mean([pned(one.split(), other.split()) for one, other in pairs]),
-        "close-recall": np.mean([close_words(one.split(), other.split()) for one, other in pairs]),
+        "textatlas-accuracy": (2 + 2 + 2 + 0 + 1 + 0) / 10,  # hapy is like happy, spot is not like stop
+        "textatlas-f": 2 * 7 / (10 + 2 + 2 + 2 + 0 + 1 + 2),
+        "lex-recall": np.mean([close_words(one.split(), other.split()) for one, other in pairs]),
     }
     assert values(result) == pytest.approx(wanted, abs=1e-12)
     assert set(wanted) == set(TEXT_METRICS)
@@ -218,3 +221,23 @@ def test_images_without_a_text_are_named():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         score_texts(**{"asked": {"a": "sale"}, "found": found("ours", {"a.png": ["sale"]}), **arguments})
+
+
+def test_a_detector_reads_the_images_of_several_folders(tmp_path):
+    """From files of images to scores: the detector here reads the colour."""
+    colours = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+    for name, right in (("old", ("red", "red")), ("new", ("red", "blue"))):
+        (tmp_path / name).mkdir()
+        for stem, colour in zip(("first_0", "second_0"), right, strict=True):
+            Image.new("RGB", (32, 16), colours[colour]).save(tmp_path / name / f"{stem}.png")
+
+    def reader(batch):
+        texts = ["Red!" if image[0, 0, 0] else "blue" for image in batch]
+        return [{"boxes": [[1, 2, 30, 12]], "scores": [0.9], "labels": ["text"], "texts": [one]} for one in texts]
+
+    folders = {name: tmp_path / name for name in ("old", "new")}
+    result = score_texts({"first": "RED", "second": "BLUE"}, folders, detector=reader, metrics="exact")
+    assert [(one.set, one.value) for one in result.scores] == [("old", 0.5), ("new", 1.0)]
+    assert [(one.value, one.n_prompts) for one in result.differences] == [(0.5, 2)]
+    assert result.manifest["sets"] == {name: str(path) for name, path in folders.items()}
+    assert result.outcomes[0].found[0].text == "Red!"
