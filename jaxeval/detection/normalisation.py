@@ -101,6 +101,10 @@ def _words(text: str) -> str:
     return " ".join("".join(letters).split())
 
 
+def _letters(text: str) -> str:
+    return "".join(_words(text).split())
+
+
 def _lower_words(text: str) -> str:
     return " ".join(text.lower().split())
 
@@ -122,6 +126,11 @@ _KNOWN = {
             "words",
             "NFKC, case folding, without punctuation (categories P of Unicode), one space between words",
             _words,
+        ),
+        Normalisation(
+            "letters",
+            "as `words`, without white space: for readers of text that miss spaces; there are no words in it",
+            _letters,
         ),
         Normalisation(
             "alphanumeric",

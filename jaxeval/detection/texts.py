@@ -164,8 +164,9 @@ def score_texts(
     """Compares what is read in images with what they were asked to show.
 
     What was read is put in reading order (`jaxeval.detection.reading_order`), normalised as the text that was asked
-    for, and compared as a whole; and line by line, each line asked for with the line read that is most like it. An
-    image in which nothing was read has an empty text, which counts: its CER is 1.
+    for, and compared as a whole; and line by line, each line asked for with the line read that is most like it, of
+    which each is compared once. Where one line is asked for, all that was read counts as a line too. An image in which
+    nothing was read has an empty text, which counts: its CER is 1.
 
     Args:
       asked: the texts: a file for `read_texts`, or texts (or lists of lines) by name.
@@ -378,8 +379,10 @@ def _values(
         1 - normalised_edit_distance(line, lines[int(other)]) if other >= 0 else 0.0
         for line, other in zip(wanted.lines, partner, strict=True)
     ]
-    right = sum(one == 1 for one in alike)
     count = len(wanted.lines)
+    if count == 1:
+        alike = [max(alike[0], 1 - normalised_edit_distance(wanted.lines[0], read))]
+    right = sum(one == 1 for one in alike)
     values = {
         "exact": float(wanted.whole == read),
         "same-words": float(same_words(wanted.whole, read)),
