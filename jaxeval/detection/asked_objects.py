@@ -14,6 +14,11 @@ from jaxeval.detection.asked_files import asked_table, cells_of, names_of, piece
 from jaxeval.errors import InputError
 
 _LABEL, _LABELS = ("label", "class", "object", "category"), ("labels", "classes", "objects")
+SOA_FOLDERS = "soa-folders"
+"""In the place of a file: objects are told by folders, as the authors of semantic object accuracy lay images out."""
+
+_SOA_FOLDER = re.compile(r"label_([0-9]{1,2})(?![0-9])")
+_NAMED = 3  # in messages
 _PLURALS = {"person": ("people", "persons"), "mouse": ("mice",), "knife": ("knives",), "sheep": ("sheep",)}
 
 
@@ -73,6 +78,36 @@ class AskedObjects:
         names = tuple(unicodedata.normalize("NFC", str(name)) for name in labels)
         digest = hashlib.sha256(json.dumps(list(zip(names, found, strict=True))).encode()).hexdigest()
         return cls("the objects", digest, names, tuple(found), names)
+
+    @classmethod
+    def of_folders(cls, images: Sequence[str]) -> "AskedObjects":
+        """The objects that folders are called by, with COCO's 80 classes from 0 on: `label_16_dog/0001.png` is a dog.
+
+        Such names do not say which images have a caption in common: each is a prompt of its own.
+
+        Args:
+          images: relative names; each once.
+
+        Raises:
+          InputError: an image lies in no such folder.
+        """
+        from jaxeval.detection.coco_names import COCO_NAMES
+
+        labels, strange = [], []
+        for image in images:
+            numbers = [int(match[1]) for match in map(_SOA_FOLDER.search, image.split("/")[:-1]) if match]
+            if len(numbers) == 1 and numbers[0] < len(COCO_NAMES):
+                labels.append((COCO_NAMES[numbers[0]],))
+            else:
+                strange.append(image)
+        if strange:
+            more = f" and {len(strange) - _NAMED:,} more" if len(strange) > _NAMED else ""
+            raise InputError(
+                f"{', '.join(strange[:_NAMED])}{more}: the image lies in no folder that is called label_00 to "
+                "label_79, by which the objects are told; give a file of objects"
+            )
+        digest = hashlib.sha256(json.dumps(list(images)).encode()).hexdigest()
+        return cls(SOA_FOLDERS, digest, tuple(images), tuple(labels), tuple(images))
 
     def __len__(self) -> int:
         return len(self.names)

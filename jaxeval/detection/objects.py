@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxeval import _arguments
-from jaxeval.detection.asked_objects import AskedObjects, read_objects
+from jaxeval.detection.asked_objects import SOA_FOLDERS, AskedObjects, read_objects
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
 from jaxeval.detection.results import (
@@ -96,7 +96,8 @@ def score_objects(
     Labels are compared without regard to capitals, and six of Darknet's names are COCO's (`sofa` is `couch`, ...).
 
     Args:
-      asked: the objects: a file for `read_objects`, or labels by name.
+      asked: the objects: a file for `read_objects`, labels by name, or "soa-folders" where images lie in folders that
+        are called by COCO's classes, as in `label_16_dog/0001.png` (`AskedObjects.of_folders`).
       images: sets of images, as of `sets_of_boxes`. Which objects are whose is told by names: `NAME.png`, `NAME_0.png`
         and others, or by `pattern`.
       detector: what looks at them.
@@ -132,11 +133,16 @@ def score_objects(
     """
     from jaxeval.detection.pairing import paired
 
-    objects = _objects(asked)
     looking = Looking(cache, batch_size, threads, on_error, progress)
     sets = judged_sets(images, detector=detector, found=found, looking=looking)
+    objects = _objects(asked, sets)
     wanted = [tuple(dict.fromkeys(map(_plain, labels))) for labels in objects.labels]
     warnings = _unknown(sets, wanted)
+    if objects.path == SOA_FOLDERS:
+        warnings.append(
+            "which images have a caption in common is not told by folders: intervals take each image for one of a "
+            "caption of its own, and are too narrow where captions have several"
+        )
     outcomes: list[ImageOutcome] = []
     items: dict[str, list[_Item]] = {}
     for name, own in sets.items():
@@ -178,7 +184,9 @@ def score_objects(
     return DetectionEvaluation("objects", tuple(scores), tuple(differences), tuple(outcomes), "soa-i", manifest)
 
 
-def _objects(asked: AskedObjects | str | Path | Mapping[str, Any]) -> AskedObjects:
+def _objects(asked: AskedObjects | str | Path | Mapping[str, Any], sets: Mapping[str, FoundBoxes]) -> AskedObjects:
+    if asked == SOA_FOLDERS:
+        return AskedObjects.of_folders(list(dict.fromkeys(image for own in sets.values() for image in own.images)))
     if isinstance(asked, AskedObjects):
         return asked
     return AskedObjects.of(asked) if isinstance(asked, Mapping) else read_objects(asked)

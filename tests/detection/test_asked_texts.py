@@ -34,6 +34,11 @@ def test_all_forms_say_the_same(tmp_path):
         ),
         written(
             tmp_path,
+            "lines.csv",
+            'name,text,category,prompt\nshop,SUMMER SALE,sign,a shop\ncard,"Happy\nBirthday",card,a card\n',
+        ),
+        written(
+            tmp_path,
             "texts.csv",
             'image,lines,category,prompt\nshop,"[""SUMMER SALE""]",sign,a shop\n'
             'card,"[""Happy"", ""Birthday""]",card,a card\n',

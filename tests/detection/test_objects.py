@@ -184,3 +184,17 @@ def test_a_detector_looks_at_the_images_of_a_folder(tmp_path):
         ("soa-i", "moon"): 1.0,
         ("soa-i", "sun"): 0.5,
     }
+
+
+def test_objects_are_told_by_folders():
+    images = {
+        "label_16_dog/1_0.png": [(DOG, 0.9)],
+        "all/label_16_dog/1_1.png": [],
+        "label_02/x.png": [(CAR, 0.9)],
+    }
+    result = score_objects("soa-folders", found=found("ours", images))
+    assert (scores(result)["soa-i", DOG], scores(result)["soa-i", CAR]) == (0.5, 1.0)
+    assert "which images have a caption in common is not told by folders" in result.warnings[0]
+    for strange in ("dog/1.png", "label_80/1.png", "label_161/1.png", "label_16.png", "label_01/label_02/1.png"):
+        with pytest.raises(InputError, match="lies in no folder that is called label_00 to label_79"):
+            score_objects("soa-folders", found=found("ours", {strange: [(DOG, 0.9)]}))
