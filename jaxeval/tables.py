@@ -18,7 +18,7 @@ from jaxeval.files import local_path
 
 _MARKS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_OF_LINES = ("comment", "prompt")  # columns whose texts may have several lines
+_OF_LINES = ("comment", "prompt", "caption", "text", "texts")  # columns whose texts may have several lines
 _LONGEST_CELL = 1 << 20  # letters; of a file whose quotes never close, one cell would be all the rest
 
 

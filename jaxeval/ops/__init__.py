@@ -30,6 +30,8 @@ in groups, each with what it returns:
   `PRDCDifference`, `inception_score_difference`, `mean_difference`, `Difference`.
 - Standard errors, intervals and p-values: `interval`, `Interval`, `mean_interval`, `share_interval`, `jackknife`,
   `Jackknife`, `subsampling`, `Subsampling`, `group_numbers`, `permutation_p_value`, `two_sided_p_value`.
+- Several images of one prompt: `clustered_mean`, `clustered_ratio`, `ClusteredMean`, `paired_clustered_difference`,
+  `ClusteredDifference`.
 """
 
 from jaxeval.ops._alpha_precision import AlphaPrecision as AlphaPrecision
@@ -58,6 +60,11 @@ from jaxeval.ops.class_conditional import class_frechet as class_frechet
 from jaxeval.ops.class_conditional import classification_accuracy_score as classification_accuracy_score
 from jaxeval.ops.clipped import ClippedDensityCoverage as ClippedDensityCoverage
 from jaxeval.ops.clipped import clipped_density_coverage as clipped_density_coverage
+from jaxeval.ops.clustered import ClusteredDifference as ClusteredDifference
+from jaxeval.ops.clustered import ClusteredMean as ClusteredMean
+from jaxeval.ops.clustered import clustered_mean as clustered_mean
+from jaxeval.ops.clustered import clustered_ratio as clustered_ratio
+from jaxeval.ops.clustered import paired_clustered_difference as paired_clustered_difference
 from jaxeval.ops.data_copying import DataCopying as DataCopying
 from jaxeval.ops.data_copying import c_t_score as c_t_score
 from jaxeval.ops.differences import PRDCDifference as PRDCDifference
@@ -139,6 +146,8 @@ __all__ = [
     "ClassificationAccuracy",
     "ClipScore",
     "ClippedDensityCoverage",
+    "ClusteredDifference",
+    "ClusteredMean",
     "DataCopying",
     "Difference",
     "Discrepancy",
@@ -169,6 +178,8 @@ __all__ = [
     "classification_accuracy_score",
     "clip_score",
     "clipped_density_coverage",
+    "clustered_mean",
+    "clustered_ratio",
     "cmmd",
     "cmmd_difference",
     "covariance",
@@ -211,6 +222,7 @@ __all__ = [
     "moments_on_host",
     "msid",
     "own_neighbours",
+    "paired_clustered_difference",
     "permutation_p_value",
     "prd_curve",
     "prd_f_scores",

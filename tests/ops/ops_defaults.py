@@ -25,6 +25,9 @@ _OF_NEIGHBOURS = (
     "realism",
 )
 INPUTS = {
+    "paired_clustered_difference": frozenset(
+        {"first_denominators", "second_denominators", "first_strata", "second_strata"}
+    ),
     "inception_score": frozenset({"logits", "probabilities"}),
     **dict.fromkeys(_OF_NEIGHBOURS, frozenset({"reference_neighbours", "generated_neighbours"})),
 }
@@ -76,7 +79,10 @@ TRIO = {
 ON_SURFACES = {"reference": np.array([[0.0], [1], [2], [3]]), "generated": np.array([[-3.0], [6], [50], [60]])}
 MANY_SUBSETS = {"reference": rows(1001, 2, 11), "generated": rows(1001, 2, 12, 0.1)}
 
+ROWS_OF_CLUSTERS = {"values": np.arange(8) % 3 / 2, "clusters": np.arange(8) // 2}
+
 ANY_SEED = Default(0, (1,))
+ANY_CONFIDENCE = Default(0.95, (0.949, 0.951, 0.9))
 ALL_PERMUTATIONS = Default(9999, (9998, 10_000))
 UNBIASED = Default(1, (0,))
 POLYNOMIAL = {"kernel": "polynomial"}
@@ -128,6 +134,22 @@ DEFAULTS = {
         ops.clipped_density_coverage,
         pair(scale=0.5, shift=0.0),
         {"k": Default(5, (4, 6), {"cut": False}), "cut": Default(True, (False,))},
+    ),
+    "clustered_mean": Example(
+        ops.clustered_mean, ROWS_OF_CLUSTERS, {"limits": Default(None, ((0, 1),)), "confidence": ANY_CONFIDENCE}
+    ),
+    "clustered_ratio": Example(
+        ops.clustered_ratio,
+        {
+            "numerators": ROWS_OF_CLUSTERS["values"],
+            "denominators": np.arange(1, 9),
+            "clusters": ROWS_OF_CLUSTERS["clusters"],
+        },
+        {
+            "strata": Default(None, (np.arange(8) % 2,)),
+            "limits": Default(None, ((0, 1),)),
+            "confidence": ANY_CONFIDENCE,
+        },
     ),
     "cmmd": Example(ops.cmmd, pair(), {"biased": Default(True, (False,))}),
     "cmmd_difference": Example(ops.cmmd_difference, generators(), {"permutations": ALL_PERMUTATIONS, "seed": ANY_SEED}),
@@ -280,6 +302,21 @@ DEFAULTS = {
     ),
     "own_neighbours": Example(
         ops.own_neighbours, {"rows": rows(20, 3, 0), "ks": (2,)}, {"lists": Default(False, (True,))}
+    ),
+    "paired_clustered_difference": Example(
+        ops.paired_clustered_difference,
+        {
+            "first": np.arange(60) % 3 / 2,
+            "first_clusters": np.arange(60) // 2,
+            "second": np.arange(60) % 7 / 6,
+            "second_clusters": np.arange(60) // 2,
+        },
+        {
+            "limits": Default(None, ((0, 1),)),
+            "confidence": ANY_CONFIDENCE,
+            "exchanges": Default(9999, (9998, 99)),
+            "seed": ANY_SEED,
+        },
     ),
     "permutation_p_value": Example(
         ops.permutation_p_value, SCORES, {"permutations": ALL_PERMUTATIONS, "seed": ANY_SEED}

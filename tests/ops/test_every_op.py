@@ -126,6 +126,8 @@ HOST: dict[str, Callable[[int], Any]] = {
     "class_frechet": of_classes("class_frechet"),
     "classification_accuracy_score": of_classes("classification_accuracy_score"),
     "clip_score": lambda rows: ops.clip_score(images=sides(rows)["reference"], texts=sides(rows)["reference"]),
+    "clustered_mean": lambda rows: ops.clustered_mean(np.arange(rows), np.arange(rows) // 2),
+    "clustered_ratio": lambda rows: ops.clustered_ratio(np.arange(rows), np.arange(rows), np.arange(rows) // 2),
     "empty_moments": lambda rows: ops.empty_moments(rows),
     "fd_infinity": of_both("fd_infinity"),
     "geometry_score": of_both("geometry_score", draws=2),
@@ -157,6 +159,9 @@ HOST: dict[str, Callable[[int], Any]] = {
     "mean_interval": lambda rows: ops.mean_interval(np.arange(rows)),
     "median_distance": of_both("median_distance"),
     "moments_on_device": lambda rows: ops.moments_on_device(ops.feature_moments(sides(rows)["reference"])),
+    "paired_clustered_difference": lambda rows: ops.paired_clustered_difference(
+        np.arange(rows), np.arange(rows), np.arange(rows), np.arange(rows)[::-1], exchanges=9
+    ),
     "permutation_p_value": lambda rows: ops.permutation_p_value(np.arange(rows), np.arange(rows), permutations=9),
     "prd_curve": lambda rows: curve(),
     "prd_f_scores": lambda rows: ops.prd_f_scores(curve()),

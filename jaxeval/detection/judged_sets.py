@@ -1,0 +1,100 @@
+"""Sets of images whose boxes are judged by what their prompts asked for, and the record of how they were found."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxeval.detection.boxes import FoundBoxes
+from jaxeval.errors import InputError
+from jaxeval.progress import Progress
+from jaxeval.records import device_name, versions
+
+
+@dataclasses.dataclass(frozen=True)
+class Looking:
+    """How boxes are had: the arguments of `sets_of_boxes`, which all tasks have in common.
+
+    Attributes:
+      cache: a folder that keeps what a detector found.
+      batch_size: how many images a detector is called with.
+      threads: how many decode.
+      on_error: what an image that cannot be read is.
+      progress: who is told how far it has come.
+    """
+
+    cache: str | Path | None = None
+    batch_size: int = 8
+    threads: int | None = None
+    on_error: str = "fail"
+    progress: Progress | None = None
+
+
+def judged_sets(images: Any, *, detector: Any, found: Any, looking: Looking) -> dict[str, FoundBoxes]:
+    """The boxes of each set by its name, from a detector, from files, or as they are given.
+
+    Args:
+      images: as of `sets_of_boxes`.
+      detector: as there; not looked at where `found` is given.
+      found: as there; or `FoundBoxes`, one or several by name.
+      looking: how a detector looks.
+
+    Raises:
+      InputError: as `sets_of_boxes`, or nothing is given to judge.
+    """
+    if isinstance(found, FoundBoxes):
+        return {found.name: found}
+    if isinstance(found, Mapping) and found and all(isinstance(one, FoundBoxes) for one in found.values()):
+        return {str(name): dataclasses.replace(one, name=str(name)) for name, one in found.items()}
+    if images is None and found is None:
+        raise InputError("there is nothing to judge; give images, or files of what was found in them")
+    from jaxeval.detection.finding import sets_of_boxes
+
+    options = {field.name: getattr(looking, field.name) for field in dataclasses.fields(looking)}
+    return sets_of_boxes(images, detector=None if found is not None else detector, found=found, **options)
+
+
+def manifest_of(
+    sets: Mapping[str, FoundBoxes],
+    *,
+    images: Any,
+    found: Any,
+    parameters: Mapping[str, Any],
+    counts: Mapping[str, int],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """The manifest of a `DetectionEvaluation`.
+
+    Args:
+      sets: the boxes.
+      images: where the images are, as it was given.
+      found: where the boxes are, as it was given.
+      parameters: what was asked for.
+      counts: of images and others.
+      warnings: sentences.
+    """
+    from jaxeval.detection.finding import warnings_of
+
+    return {
+        "sets": _sources(list(sets), images if images is not None else found),
+        "detector": {name: dict(own.identity) for name, own in sets.items()},
+        "parameters": dict(parameters),
+        "counts": dict(counts),
+        "warnings": [*warnings_of(sets), *warnings],
+        "not_computed": [],
+        "versions": versions(),
+        "device": device_name(),
+    }
+
+
+def _sources(names: Sequence[str], given: Any) -> dict[str, str]:
+    """Where each set is from, as it was given; "" of what has no place."""
+    if isinstance(given, Mapping):
+        places = [given.get(name) for name in names]
+    elif isinstance(given, str | Path | FoundBoxes):
+        places = [given]
+    else:
+        places = list(given)
+    return {
+        name: str(place) if isinstance(place, str | Path) else "" for name, place in zip(names, places, strict=True)
+    }
