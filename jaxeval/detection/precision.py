@@ -77,7 +77,7 @@ def score_boxes(
       >>> truth = TrueBoxes("true", ("a.png",), ("cat",), np.array([0]), np.array([0]), box, np.array([1200.0]))
       >>> found = FoundBoxes("ours", ("a.png",), ("cat",), np.array([0]), np.array([0]), box + 1, np.array([0.9]))
       >>> print(score_boxes(truth, found).scores[0])
-      AP 0.9 (ours, 1 image)
+      AP 0.7 (ours, 1 image)
     """
     true = truth if isinstance(truth, TrueBoxes) else read_true_boxes(truth)
     true = _in_order_of_ids(true)

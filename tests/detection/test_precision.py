@@ -1,4 +1,4 @@
-"""Average precision of files and of layouts: COCO's numbers, the traps of the references, what is said of each image."""
+"""Average precision of files and of layouts: COCO's numbers, the traps of the references, what is said of images."""
 
 import contextlib
 import io

@@ -198,7 +198,7 @@ def precision_intervals(
     matched: MatchedBoxes,
     *,
     protocol: DetectionProtocol | str = "coco",
-    clusters: Int[np.ndarray, " images"] | Sequence[int] | None = None,
+    clusters: Int[np.ndarray, "..."] | Sequence[int] | None = None,
     groups: int = 20,
     seed: int = 0,
 ) -> SummaryIntervals:
@@ -256,8 +256,8 @@ def precision_differences(
     second: MatchedBoxes,
     *,
     protocol: DetectionProtocol | str = "coco",
-    clusters: Int[np.ndarray, " images"] | Sequence[int] | None = None,
-    second_clusters: Int[np.ndarray, " images"] | Sequence[int] | None = None,
+    clusters: Int[np.ndarray, "..."] | Sequence[int] | None = None,
+    second_clusters: Int[np.ndarray, "..."] | Sequence[int] | None = None,
     groups: int = 20,
     seed: int = 0,
 ) -> PrecisionDifferences:
