@@ -7,8 +7,10 @@ from jaxeval.detection.boxes import FoundBoxes, Mask, TrueBoxes
 from jaxeval.detection.detector import Detector, Findings
 from jaxeval.detection.detectors import detector_names, load_detector
 from jaxeval.detection.finding import find_boxes, sets_of_boxes
+from jaxeval.detection.layouts import score_layouts
 from jaxeval.detection.normalisation import Normalisation, text_normalisation, text_normalisations
 from jaxeval.detection.objects import score_objects
+from jaxeval.detection.precision import score_boxes
 from jaxeval.detection.results import DetectionDifference, DetectionEvaluation, DetectionScore, ImageOutcome, ShownBox
 from jaxeval.detection.summary import SummaryMetric, summarise
 from jaxeval.detection.texts import TEXT_METRICS, score_texts
@@ -37,6 +39,8 @@ __all__ = [
     "read_objects",
     "read_texts",
     "read_true_boxes",
+    "score_boxes",
+    "score_layouts",
     "score_objects",
     "score_texts",
     "sets_of_boxes",

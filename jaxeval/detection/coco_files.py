@@ -37,7 +37,10 @@ def true_boxes(file: JsonFile, name: str, normalised: bool | None) -> TrueBoxes:
         )
     images, rows, categories = (_list(content, key, path) for key in ("images", "annotations", "categories"))
     image_ids, label_ids = (_ids(of, what, path) for of, what in ((images, "image"), (categories, "category")))
-    names = _texts(images, "file_name", "image", path)
+    if any("file_name" in image for image in images):
+        names = _texts(images, "file_name", "image", path)
+    else:  # COCO's reference does without, and so do files that only it reads
+        names = tuple(map(str, image_ids))
     labels = _texts(categories, "name", "category", path)
     sizes = _sizes(images, path)
     places = _places(rows, "image_id", image_ids, "image", "annotation", path)

@@ -98,11 +98,12 @@ def _casefold(text: str) -> str:
 
 def _words(text: str) -> str:
     letters = (letter for letter in _casefold(text) if not unicodedata.category(letter).startswith("P"))
-    return " ".join("".join(letters).split())
+    # An accent that stood behind what is left out may come to stand behind a letter.
+    return " ".join(_compatible("".join(letters)).split())
 
 
 def _letters(text: str) -> str:
-    return "".join(_words(text).split())
+    return _compatible("".join(_words(text).split()))
 
 
 def _lower_words(text: str) -> str:

@@ -322,6 +322,9 @@ def test_intervals_of_few_clusters():
     alone = detection.precision_intervals(matched, clusters=np.zeros(10, int))
     assert alone.intervals["ap"] is None
     assert alone.values == detection.precision_recall(matched).summary()
+    categories = detection.precision_recall(matched).categories()
+    assert {name: len(ends) for name, ends in alone.categories.items()} == dict.fromkeys(categories, 3)
+    assert np.nanmean(categories["ap50"]) == pytest.approx(alone.values["ap50"])
     halves = detection.precision_intervals(matched, clusters=np.arange(10) // 5)
     assert halves.degrees == 1
     with pytest.raises(InputError, match="a whole number for each of 10 images"):
@@ -331,15 +334,16 @@ def test_intervals_of_few_clusters():
 def test_differences_of_a_set_with_itself_are_nothing():
     matched = ours(box_set(2, images=30))[0]
     found = detection.precision_differences(matched, matched)
-    assert found["ap"].value == 0
-    assert found["ap"].standard_error == 0
+    assert found.summary["ap"].value == 0
+    assert found.summary["ap"].standard_error == 0
+    assert [one.value for one in found.categories["ap50"]] == [0, 0, 0]
 
 
 def test_pairing_by_image_makes_differences_surer():
     truth = box_set(4, images=200, labels=1, true_per_image=3, spread=4)
     worse = dataclasses.replace(truth, boxes=truth.boxes + np.array([3.0, 0, 0, 0]))
     first, second = ours(worse)[0], ours(truth)[0]
-    paired = detection.precision_differences(first, second)["ap50"]
+    paired = detection.precision_differences(first, second).summary["ap50"]
     alone = [detection.precision_intervals(one).standard_errors["ap50"] for one in (first, second)]
     assert paired.value > 0
     assert paired.standard_error < 0.8 * np.hypot(alone[0], alone[1])

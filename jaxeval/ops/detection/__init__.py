@@ -2,6 +2,7 @@
 
 from jaxeval.ops.detection.accumulation import (
     PrecisionDifference,
+    PrecisionDifferences,
     PrecisionRecall,
     SummaryIntervals,
     TiedScores,
@@ -24,6 +25,7 @@ __all__ = [
     "MatchedBoxes",
     "Matches",
     "PrecisionDifference",
+    "PrecisionDifferences",
     "PrecisionRecall",
     "SummaryIntervals",
     "TiedScores",

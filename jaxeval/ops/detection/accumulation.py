@@ -69,6 +69,18 @@ class PrecisionRecall(NamedTuple):
             found[f"ar{name}"] = _mean(self.recall[-1, place])
         return found
 
+    def categories(self) -> dict[str, Float[np.ndarray, " k"]]:
+        """The numbers of each category, by the names of those of all areas: `ap`, `ap50`, `ap75`, `ar100`."""
+        protocol, found = self.protocol, {}
+        if len(protocol.thresholds) > 1:
+            found["ap"] = self.average_precision[0].mean(0)
+        for place, threshold in enumerate(protocol.thresholds):
+            if len(protocol.thresholds) == 1 or any(math.isclose(threshold, one) for one in (0.5, 0.75)):
+                found[f"ap{round(100 * threshold):d}"] = self.average_precision[0, place]
+        limits = protocol.max_detections
+        found[f"ar{limits[-1]}" if limits else "ar"] = self.recall[-1, 0].mean(0)
+        return found
+
 
 class SummaryIntervals(NamedTuple):
     """A protocol's numbers with what other images would make of them.
@@ -78,17 +90,19 @@ class SummaryIntervals(NamedTuple):
       standard_errors: by the jackknife over groups of images; not-a-number where a group leaves a number without a true
         box, or there are fewer than two clusters.
       intervals: of 95%, by Student's t, within 0 and 1; None where there is no standard error.
+      categories: the same intervals of each category's numbers, by name.
       degrees: of freedom.
 
     Example:
       >>> from jaxeval.ops import detection
-      >>> detection.SummaryIntervals({"ap": 0.4}, {"ap": 0.01}, {"ap": None}, 19).values["ap"]
+      >>> detection.SummaryIntervals({"ap": 0.4}, {"ap": 0.01}, {"ap": None}, {"ap": (None,)}, 19).values["ap"]
       0.4
     """
 
     values: dict[str, float]
     standard_errors: dict[str, float]
     intervals: dict[str, Interval | None]
+    categories: dict[str, tuple[Interval | None, ...]]
     degrees: float
 
 
@@ -111,6 +125,24 @@ class PrecisionDifference(NamedTuple):
     standard_error: float
     interval: Interval | None
     p_value: float | None
+
+
+class PrecisionDifferences(NamedTuple):
+    """How much two sets differ.
+
+    Attributes:
+      summary: in each of the protocol's numbers, by name.
+      categories: in the numbers of each category, by name.
+
+    Example:
+      >>> from jaxeval.ops import detection
+      >>> one = detection.PrecisionDifference(0.1, 0.05, None, 0.06)
+      >>> detection.PrecisionDifferences({"ap": one}, {"ap": (one,)}).summary["ap"].value
+      0.1
+    """
+
+    summary: dict[str, PrecisionDifference]
+    categories: dict[str, tuple[PrecisionDifference, ...]]
 
 
 class TiedScores(NamedTuple):
@@ -166,7 +198,7 @@ def precision_intervals(
     matched: MatchedBoxes,
     *,
     protocol: DetectionProtocol | str = "coco",
-    clusters: Int[np.ndarray, " images"] | Sequence[int] | None = None,
+    clusters: Int[np.ndarray, "..."] | Sequence[int] | None = None,
     groups: int = 20,
     seed: int = 0,
 ) -> SummaryIntervals:
@@ -200,15 +232,22 @@ def precision_intervals(
     """
     chosen = _checked(matched, protocol)
     numbers = _clusters(matched, clusters)
-    value = _tallied(matched, chosen, None).summary()
+    whole = _tallied(matched, chosen, None)
+    value = _numbers(whole)
     replicates = _replicates(matched, chosen, numbers, groups, seed)
     if replicates is None:
-        none = dict.fromkeys(value, math.nan)
-        return SummaryIntervals(value, none, dict.fromkeys(value), math.nan)
-    found = jackknife_of_replicates(np.array(list(value.values())), replicates)
-    errors = dict(zip(value, found.standard_error.tolist(), strict=True))
-    ends = {name: _ends(value[name], errors[name], found.degrees, (0.0, 1.0)) for name in value}
-    return SummaryIntervals(value, errors, ends, found.degrees)
+        errors, degrees = np.full_like(value, math.nan), math.nan
+    else:
+        errors, degrees = jackknife_of_replicates(value, replicates).standard_error, len(replicates) - 1
+    ends = [_ends(one, error, degrees, (0.0, 1.0)) for one, error in zip(value.tolist(), errors.tolist(), strict=True)]
+    summary = whole.summary()
+    return SummaryIntervals(
+        summary,
+        dict(zip(summary, errors.tolist(), strict=False)),
+        dict(zip(summary, ends, strict=False)),
+        {name: tuple(ends[some]) for name, some in _stretches_of_numbers(whole).items()},
+        degrees,
+    )
 
 
 @takes_arrays
@@ -217,11 +256,11 @@ def precision_differences(
     second: MatchedBoxes,
     *,
     protocol: DetectionProtocol | str = "coco",
-    clusters: Int[np.ndarray, " images"] | Sequence[int] | None = None,
-    second_clusters: Int[np.ndarray, " images"] | Sequence[int] | None = None,
+    clusters: Int[np.ndarray, "..."] | Sequence[int] | None = None,
+    second_clusters: Int[np.ndarray, "..."] | Sequence[int] | None = None,
     groups: int = 20,
     seed: int = 0,
-) -> dict[str, PrecisionDifference]:
+) -> PrecisionDifferences:
     """How much two sets of images differ that were made from the same prompts or layouts, with intervals of 95%.
 
     A jackknife leaves the same clusters out of both sets at once, so that what is hard about a prompt cancels.
@@ -246,29 +285,35 @@ def precision_differences(
       ...     image=image, label=0 * image, boxes=box + np.array([7, 0, 0, 0]) * (image % every == 0)[:, None],
       ...     scores=image / 40, true_image=image, true_label=0 * image, true_boxes=box, images=40, labels=1)
       ...     for every in (2, 4))
-      >>> detection.precision_differences(worse, better)["ar100"].value
+      >>> detection.precision_differences(worse, better).summary["ar100"].value
       0.25
     """
     chosen = _checked(first, protocol)
     _checked(second, protocol)
     numbers = _clusters(first, clusters)
     others = _clusters(second, clusters if second_clusters is None else second_clusters)
-    values = [_tallied(one, chosen, None).summary() for one in (first, second)]
+    wholes = [_tallied(one, chosen, None) for one in (first, second)]
+    values = [_numbers(one) for one in wholes]
+    if values[0].shape != values[1].shape:
+        raise InputError(f"the sets have {first.labels} and {second.labels} categories; give sets of the same")
     both = np.union1d(numbers, others)
     sides = [
         _replicates(one, chosen, of, groups, seed, everyone=both) for one, of in ((first, numbers), (second, others))
     ]
-    found = {}
-    for place, name in enumerate(values[0]):
-        value = values[1][name] - values[0][name]
-        error, ends, chance = math.nan, None, None
-        if sides[0] is not None and sides[1] is not None:
-            spread = jackknife_of_replicates(value, sides[1][:, place] - sides[0][:, place])
-            error = float(spread.standard_error)
-            ends = _ends(value, error, spread.degrees, (-1.0, 1.0))
-            chance = two_sided_p_value(value, error, spread.degrees) if ends is not None else None
-        found[name] = PrecisionDifference(value, error, ends, chance)
-    return found
+    differences = values[1] - values[0]
+    errors, degrees = np.full_like(differences, math.nan), math.nan
+    if sides[0] is not None and sides[1] is not None:
+        spread = jackknife_of_replicates(differences, sides[1] - sides[0])
+        errors, degrees = spread.standard_error, spread.degrees
+    found = []
+    for value, error in zip(differences.tolist(), errors.tolist(), strict=True):
+        ends = _ends(value, error, degrees, (-1.0, 1.0))
+        chance = None if ends is None else two_sided_p_value(value, error, degrees)
+        found.append(PrecisionDifference(value, error, ends, chance))
+    return PrecisionDifferences(
+        dict(zip(wholes[0].summary(), found, strict=False)),
+        {name: tuple(found[some]) for name, some in _stretches_of_numbers(wholes[0]).items()},
+    )
 
 
 def tied_scores(matched: MatchedBoxes, *, protocol: DetectionProtocol | str = "coco") -> TiedScores:
@@ -443,15 +488,27 @@ def _replicates(
     seed: int,
     everyone: Int[np.ndarray, " c"] | None = None,
 ) -> Float[np.ndarray, "g v"] | None:
-    """The protocol's numbers without each group of clusters; None where there are fewer than two clusters."""
+    """The numbers of `_numbers` without each group of clusters; None where there are fewer than two clusters."""
     everyone = np.unique(clusters) if everyone is None else everyone
     if len(everyone) < 2:
         return None
     groups = min(whole_number("groups", groups, 2), len(everyone))
     group = group_numbers(len(everyone), groups, seed=seed, name="clusters")[np.searchsorted(everyone, clusters)]
-    return np.array(
-        [list(_tallied(matched, protocol, group != left_out).summary().values()) for left_out in range(groups)]
-    )
+    without = [_tallied(matched, protocol, group != left_out) for left_out in range(groups)]
+    return np.array([_numbers(one) for one in without])
+
+
+def _numbers(found: PrecisionRecall) -> Float[np.ndarray, " v"]:
+    """The summary, and behind it the numbers of each category."""
+    return np.concatenate([list(found.summary().values()), *found.categories().values()])
+
+
+def _stretches_of_numbers(found: PrecisionRecall) -> dict[str, slice]:
+    """Where `_numbers` has those of categories, by name."""
+    start, size = len(found.summary()), found.average_precision.shape[-1]
+    return {
+        name: slice(start + place * size, start + (place + 1) * size) for place, name in enumerate(found.categories())
+    }
 
 
 def _checked(matched: MatchedBoxes, protocol: DetectionProtocol | str) -> DetectionProtocol:
