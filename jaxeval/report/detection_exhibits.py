@@ -198,7 +198,8 @@ def _values(outcome: ImageOutcome, evaluation: DetectionEvaluation) -> str:
         if name not in outcome.values:
             continue
         value = outcome.values[name]
-        told.append(f"{labels.get(name, name)} {'none' if value is None else format_value(value)}")
+        number = "none" if value is None else f"{value:,.0f}" if value == int(value) else format_value(value)
+        told.append(f"{labels.get(name, name)} {number}")
     category = f"{outcome.category}   " if outcome.category else ""
     return drawable(category + "   ".join(told[:4]))
 
