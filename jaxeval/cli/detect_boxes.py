@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from jaxeval.cli.common_options import compilation_cache_option, quiet_option
-from jaxeval.cli.detect_layout import protocol_option
+from jaxeval.cli.detect_layout import groups_option, protocol_option, seed_option
+from jaxeval.cli.detect_options import check_output, finish
 from jaxeval.cli.paths import LOCAL_PATH
 from jaxeval.cli.process import compiled_programs
 from jaxeval.cli.progress import progress_on_stderr
@@ -16,20 +17,39 @@ from jaxeval.cli.progress import progress_on_stderr
 @click.argument("found", type=LOCAL_PATH, nargs=-1, required=True)
 @protocol_option
 @click.option(
+    "--max-detections",
+    metavar="N,...",
+    help="Of one category in one image, ascending; AP is of the last. [default: 1,10,100 of coco, all of voc]",
+)
+@click.option(
     "--zero-ids",
     default="unmatched",
     show_default=True,
     metavar="unmatched|matched",
-    help="What a match with an annotation of id 0 is: none, as pycocotools has it, or one.",
+    help="What a true box of id 0 is: never found, as pycocotools has it, or a box as others.",
 )
-@click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write detection.json into DIR.")
+@click.option(
+    "--ignored",
+    default="reference",
+    show_default=True,
+    metavar="reference|honoured",
+    help="Whether boxes that TRUTH says to ignore count as the reference has it, or are left out.",
+)
+@groups_option
+@seed_option
+@click.option("--images", metavar="IMAGES", help="That the boxes are of, for exhibits.")
+@click.option("--out", type=LOCAL_PATH, metavar="DIR", help="Write detection.json (and exhibits/) into DIR.")
+@click.option("--worst", default=8, show_default=True, metavar="N", help="Images of each set to draw; 0 for none.")
 @click.option("--json", "as_json", is_flag=True, help="Print detection.json, and nothing else, on stdout.")
 @compilation_cache_option
 @quiet_option
 def boxes(
     truth: str,
     found: tuple[str, ...],
+    max_detections: str | None,
+    images: str | None,
     out: str | None,
+    worst: int,
     as_json: bool,
     compilation_cache: str | None,
     quiet: bool,
@@ -37,22 +57,25 @@ def boxes(
 ) -> None:
     """Compare the boxes of FOUND, a file for each set, with those of TRUTH.
 
-    TRUTH is COCO's annotations (.json), or a table (.csv, .tsv, .jsonl, .parquet) with the columns image, label and x,
-    y, width, height (or x1, y1, x2, y2), and perhaps area, crowd, difficult. FOUND are COCO's results (.json), tables
-    with a column score, or what `jaxeval detect find` wrote.
+    TRUTH is COCO's annotations (.json), or a table (.csv, .tsv, .jsonl, .parquet) with the columns image, label, and
+    x, y, width, height or x1, y1, x2, y2, and perhaps area, crowd, difficult. FOUND are COCO's results (.json), tables
+    with a column score, too, or what `jaxeval detect find` wrote.
     """
     from jaxeval.detection import score_boxes
-    from jaxeval.files import check_writable
-    from jaxeval.report import output_console, print_detection
 
-    if out is not None:
-        check_writable(out)
+    check_output(out, worst)
     with compiled_programs(compilation_cache), progress_on_stderr(quiet) as progress:
-        evaluation = score_boxes(truth, list(found), progress=progress, **options)
-    written = None if out is None else evaluation.save(out)
-    if as_json:
-        click.echo(evaluation.to_json())
-    else:
-        print_detection(evaluation, output_console())
-    if written is not None:
-        click.echo(f"wrote {written}", err=as_json)
+        evaluation = score_boxes(
+            truth, list(found), max_detections=_numbers(max_detections), progress=progress, **options
+        )
+    sets = {} if images is None else dict.fromkeys(found, images)
+    finish(evaluation, sets, out=out, worst=worst, as_json=as_json)
+
+
+def _numbers(given: str | None) -> list[int] | None:
+    if given is None:
+        return None
+    try:
+        return [int(one) for one in given.split(",")]
+    except ValueError as error:
+        raise click.UsageError(f"--max-detections is {given!r}; give whole numbers, as in 1,10,100") from error

@@ -16,12 +16,18 @@ protocol_option = click.option(
     metavar="coco|voc2007|voc2010",
     help="Whose average precision.",
 )
+groups_option = click.option(
+    "--groups", default=20, show_default=True, metavar="N", help="Of images, for intervals by the jackknife."
+)
+seed_option = click.option("--seed", default=0, show_default=True, metavar="N", help="Of the division into groups.")
 
 
 @click.command(short_help="Do objects lie where a layout asked for them?")
 @click.argument("layouts", type=LOCAL_PATH)
 @click.argument("images", nargs=-1)
 @protocol_option
+@groups_option
+@seed_option
 @click.option(
     "--normalised/--pixels",
     default=None,

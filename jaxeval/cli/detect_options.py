@@ -1,6 +1,6 @@
 """The options that the commands of `jaxeval detect` have in common, and what they do with a result."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -133,12 +133,14 @@ def check_output(out: str | None, worst: int) -> None:
         check_writable(out)
 
 
-def finish(evaluation: Any, images: Sequence[str], *, out: str | None, worst: int, as_json: bool) -> None:
+def finish(
+    evaluation: Any, images: Sequence[str] | Mapping[str, str], *, out: str | None, worst: int, as_json: bool
+) -> None:
     """Writes what was asked for and prints the result.
 
     Args:
       evaluation: a `DetectionEvaluation`.
-      images: the sets of images as they were given; none where there were files of boxes alone.
+      images: the sets of images as they were given, or by the sets' names; none where there were boxes alone.
       out: the folder to write into; None for none.
       worst: images of each set to draw.
       as_json: whether the JSON document is printed in place of the table.
@@ -151,9 +153,9 @@ def finish(evaluation: Any, images: Sequence[str], *, out: str | None, worst: in
     if out is not None:
         written = [evaluation.save(out)]
         if worst and not images:
-            note = "nothing is drawn, as boxes came from files; give IMAGES, too, for exhibits"
+            note = "nothing is drawn, as boxes came from files; give their images, too, for exhibits"
         elif worst:
-            sets = {one: one for one in images}
+            sets = images if isinstance(images, Mapping) else {one: one for one in images}
             written += draw_detection(evaluation, Path(out) / "exhibits", images=sets, count=worst)
     if as_json:
         click.echo(evaluation.to_json())
