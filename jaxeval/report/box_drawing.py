@@ -20,6 +20,7 @@ MOST_BOXES = 200
 _MOST_TAGS = 40
 _SIZE, _TAG = 11, 15
 _WIDEST_TAG = 150
+_DASH, _BETWEEN = 8, 9
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
@@ -163,23 +164,27 @@ def _on_picture(box: Rectangle, scale: tuple[float, float], size: tuple[int, int
 
 
 def _outline(draw: ImageDraw.ImageDraw, place: Rectangle, style: Style, thick: int) -> None:
-    """A rectangle over a black one, so that it is seen on any ground; a dashed one has white in its gaps."""
+    """A rectangle with black inside its line, so that it is seen on any ground.
+
+    Through the gaps of a dashed one is seen what is below, perhaps another box at the same place.
+    """
     left, top, right, bottom = (round(value) for value in place)
-    edge = thick + 1
-    draw.rectangle((left, top, right, bottom), outline=_BLACK, width=edge)
     if not style.dashed:
+        draw.rectangle((left, top, right, bottom), outline=_BLACK, width=thick + 1)
         draw.rectangle((left, top, right, bottom), outline=style.colour, width=thick)
         return
-    draw.rectangle((left, top, right, bottom), outline=_WHITE, width=thick)
+    dashes: list[tuple[int, int, int, int]] = []
     inner = thick - 1
-    for start in range(left, right + 1, 10):
-        end = min(start + 6, right)
-        draw.rectangle((start, top, end, top + inner), fill=style.colour)
-        draw.rectangle((start, bottom - inner, end, bottom), fill=style.colour)
-    for start in range(top, bottom + 1, 10):
-        end = min(start + 6, bottom)
-        draw.rectangle((left, start, left + inner, end), fill=style.colour)
-        draw.rectangle((right - inner, start, right, end), fill=style.colour)
+    for start in range(left, right + 1, _DASH + _BETWEEN):
+        end = min(start + _DASH, right)
+        dashes += [(start, top, end, top + inner), (start, max(top, bottom - inner), end, bottom)]
+    for start in range(top, bottom + 1, _DASH + _BETWEEN):
+        end = min(start + _DASH, bottom)
+        dashes += [(left, start, left + inner, end), (max(left, right - inner), start, right, end)]
+    for x, y, x_end, y_end in dashes:
+        draw.rectangle((x - 1, y - 1, x_end + 1, y_end + 1), fill=_BLACK)
+    for dash in dashes:
+        draw.rectangle(dash, fill=style.colour)
 
 
 def _tag(

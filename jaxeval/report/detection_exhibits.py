@@ -27,7 +27,7 @@ _WIDTH, _HEIGHT, _GAP, _HEAD = 480, 420, 16, 64
 _COLUMNS = 2
 _OF_SHEET = 24  # images of one file
 _MOST_PROMPT, _MOST_REASONS, _MOST_LINES = 3, 5, 3
-_BEYOND_TABLES = {"found50": "the share of boxes asked for that were found (IoU 0.5)"}  # what only images have
+_BEYOND_TABLES = {"found50": "share of boxes asked for that were found (IoU 0.5)"}  # what only images have
 _LACKING = "letters that the font of this sheet lacks are written as their numbers in Unicode (U+...)"
 
 
@@ -174,7 +174,7 @@ def _card(
     drawn = draw_boxes(pixels, outcome.asked, outcome.found, width=_WIDTH, height=_HEIGHT)
     name = shortened(f"{rank}. {drawable(outcome.image)}", 14, _WIDTH)
     lines = [(name, 14, INK), (shortened(_values(outcome, evaluation), 12, _WIDTH), 12, FAINT)]
-    if outcome.prompt not in ("", outcome.image):
+    if not outcome.image.startswith(outcome.prompt):  # a prompt that is none but a name
         prompt = wrapped(f"\u201c{drawable(outcome.prompt)}\u201d", 13, _WIDTH, _MOST_PROMPT)
         lines += [(line, 13, INK) for line in prompt]
     below = []

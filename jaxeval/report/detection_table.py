@@ -46,7 +46,7 @@ def print_detection(evaluation: DetectionEvaluation, console: Console) -> None:
     rows = [(metric, "") for metric in whole]
     title = Text.assemble((_TITLES.get(evaluation.task, plain(evaluation.task)), "bold"), (" [95%]", "dim"))
     if rows:
-        console.print(_of_sets(title, "metric", rows, sets, found, console))
+        _print(title, _of_sets("metric", rows, sets, found, console), console)
         _print_definitions(evaluation.scores, whole, console)
     _print_categories(evaluation, sets, found, console)
     _print_differences(evaluation, console)
@@ -64,7 +64,7 @@ def print_found(sets: Mapping[str, FoundBoxes], console: Console) -> None:
       sets: boxes by the set's name.
       console: where to.
     """
-    table = _table(Text.assemble(("boxes", "bold")))
+    table = _table()
     table.add_column("images", overflow="fold", min_width=8)
     for heading in ("looked at", "without a box", "boxes", "median score"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -74,7 +74,7 @@ def print_found(sets: Mapping[str, FoundBoxes], console: Console) -> None:
         table.add_row(
             _name(name), format_count(len(found.images)), format_count(empty), format_count(len(found)), median
         )
-    console.print(table)
+    _print(Text("boxes", "bold"), table, console)
     _print_labels(sets, console)
     conversions = {name: found.identity.get("notes", {}) for name, found in sets.items()}
     for name, notes in conversions.items():
@@ -96,8 +96,14 @@ def _name(text: str) -> Text:
     return Text(shown if len(shown) <= _LONGEST_NAME else f"\u2026{shown[1 - _LONGEST_NAME :]}")
 
 
-def _table(title: Text) -> Table:
-    return Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _print(title: Text, table: Table, console: Console) -> None:
+    """Prints a table under its title, which may be wider."""
+    console.print(title)
+    console.print(table)
 
 
 def _heading(score: DetectionScore | DetectionDifference) -> str:
@@ -122,12 +128,11 @@ def _ends(interval: Any) -> tuple[float, float] | None:
 
 
 def _of_sets(
-    title: Text, heading: str, rows: Sequence[tuple[str, str]], sets: Sequence[str], found: _Scores, console: Console
+    heading: str, rows: Sequence[tuple[str, str]], sets: Sequence[str], found: _Scores, console: Console
 ) -> Table:
     """A table of metrics, or of the categories of one, with a column for each set; or with a row, if these do not fit.
 
     Args:
-      title: of the table.
       heading: of the rows: `metric`, or else they are of categories.
       rows: metric and category of each.
       sets: names.
@@ -135,12 +140,15 @@ def _of_sets(
       console: whose width counts.
     """
     usual = {name: _most_images(name, found) for name in sets}
-    across, down = _table(title), _table(title)
+    across, down = _table(), _table()
     for table in (across, down):
         table.add_column(heading, overflow="fold", min_width=8, max_width=_LONGEST_LABEL)
+    of_categories = heading != "metric"
+    if of_categories:
+        across.add_column("images", justify="right", no_wrap=True)
     for name in sets:
-        count = f"{format_count(usual[name])} image{'' if usual[name] == 1 else 's'}"
-        across.add_column(Text.assemble(_name(name), "\n", (count, "dim")), justify="right", no_wrap=True)
+        count = "" if of_categories else f"\n{format_count(usual[name])} image{'' if usual[name] == 1 else 's'}"
+        across.add_column(Text.assemble(_name(name), (count, "dim")), justify="right", no_wrap=True)
     if len(sets) > 1:
         down.add_column("images", overflow="fold", min_width=8, max_width=34)
     down.add_column("value", justify="right", no_wrap=True)
@@ -150,9 +158,11 @@ def _of_sets(
         known = next((one for one in scores.values() if one is not None), None)
         if known is None:
             continue
-        label = Text(_heading(known)) if heading == "metric" else _name(category)
-        of_category = heading != "metric"
-        across.add_row(label, *(_value(one, None if of_category else usual[name]) for name, one in scores.items()))
+        label = _name(category) if of_categories else Text(_heading(known))
+        counts = dict.fromkeys(format_count(one.n) for one in scores.values() if one is not None)
+        cells = [Text(" / ".join(counts), "dim")] if of_categories else []
+        cells += [_value(one, None if of_categories else usual[name]) for name, one in scores.items()]
+        across.add_row(label, *cells)
         for place, (name, one) in enumerate(scores.items()):
             if one is not None:
                 cells = [label if place == 0 else Text("")]
@@ -160,8 +170,7 @@ def _of_sets(
                 down.add_row(*cells, _value(one, None), Text(format_count(one.n), "dim"))
     unbounded = console.options.update(max_width=_MOST_WIDTH)
     fits = console.measure(across, options=unbounded).maximum <= console.width
-    # One set's counts of images differ from category to category, which only rows say.
-    return across if fits and not (len(sets) == 1 and heading != "metric") else down
+    return across if fits else down
 
 
 def _most_images(name: str, found: _Scores) -> int:
@@ -191,7 +200,8 @@ def _print_categories(evaluation: DetectionEvaluation, sets: Sequence[str], foun
         categories = sorted(categories, key=lambda category: _badness(own, category))[:_MOST_CATEGORIES]
         which = f", the worst {_MOST_CATEGORIES}"
     title = Text.assemble((_heading(own[0]), "bold"), f" by category{which}", (" [95%]", "dim"))
-    console.print(_of_sets(title, "category", [(metric, category) for category in categories], sets, found, console))
+    rows = [(metric, category) for category in categories]
+    _print(title, _of_sets("category", rows, sets, found, console), console)
     others = [
         next(score.label for score in of_categories if score.metric == name) for name in metrics if name != metric
     ]
@@ -220,14 +230,15 @@ def _print_differences(evaluation: DetectionEvaluation, console: Console) -> Non
     if not shown:
         return
     several = len({one.second for one in shown}) > 1
-    title = Text.assemble("less ", (_name(first).plain, "bold"), ", prompt by prompt")
+    noun = "image" if evaluation.task == "average-precision" else "prompt"
+    title = Text.assemble("less ", (_name(first).plain, "bold"), f", {noun} by {noun}")
     if not several:
         title = Text.assemble((_name(shown[0].second).plain, "bold"), " ", title)
-    table = _table(title)
+    table = _table()
     table.add_column("metric", overflow="fold", min_width=8, max_width=_LONGEST_LABEL)
     if several:
         table.add_column("images", overflow="fold", min_width=8)
-    for heading in ("prompts", "difference", "p"):
+    for heading in (f"{noun}s", "difference", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("better", overflow="fold", min_width=6)
     for one in shown:
@@ -240,7 +251,7 @@ def _print_differences(evaluation: DetectionEvaluation, console: Console) -> Non
             "" if one.p_value is None else f"{one.p_value:.2g}" if one.p_value >= 1e-4 else "<0.0001",
             _name(_better(one)),
         )
-    console.print(table)
+    _print(title, table, console)
     rest = len(evaluation.differences) - len(shown)
     if rest:
         more = "1 more difference is" if rest == 1 else f"{rest:,} more differences are"
@@ -277,7 +288,7 @@ def _counted(evaluation: DetectionEvaluation, sets: Sequence[str]) -> Iterator[s
         else:
             first = next(score for score in evaluation.scores if score.set == name and not score.category)
             told = f"{format_count(first.n)} image{'' if first.n == 1 else 's'}"
-            if first.n_prompts != first.n:
+            if evaluation.task != "average-precision":
                 told += f" of {format_count(first.n_prompts)} prompt{'' if first.n_prompts == 1 else 's'}"
         identity = detectors.get(name) if isinstance(detectors, Mapping) else None
         detector = identity.get("detector") if isinstance(identity, Mapping) else None
@@ -295,7 +306,7 @@ def _print_labels(sets: Mapping[str, FoundBoxes], console: Console) -> None:
     if not counts:
         return
     order = sorted(counts, key=lambda label: (-sum(counts[label].values()), label))
-    table = _table(Text("by label"))
+    table = _table()
     table.add_column("label", overflow="fold", min_width=8)
     if len(sets) > 1:
         table.add_column("images", overflow="fold", min_width=8)
@@ -305,6 +316,6 @@ def _print_labels(sets: Mapping[str, FoundBoxes], console: Console) -> None:
             cells = [_name(label) if place == 0 else Text("")]
             cells += [_name(name)] if len(sets) > 1 else []
             table.add_row(*cells, format_count(count))
-    console.print(table)
+    _print(Text("by label"), table, console)
     if len(order) > _MOST_LABELS:
         console.print(Text(f"and {len(order) - _MOST_LABELS:,} more labels", "dim"))
