@@ -327,9 +327,8 @@ def score_geneval(
       labels: by GenEval's names of classes, what the detector calls them. COCO's three other names (`mouse`, `remote`
         and `keyboard`) are known.
       options: other thresholds.
-      check: rules of what is seen in `check_images`, photographs that the detector must know before anything else is
-        done, as of `check_detector`.
-      check_images: these photographs.
+      check: rules of what is seen in `check_images`; None where these lie in folders that are called by it.
+      check_images: photographs that the detector must know before anything else is done, as of `check_detector`.
       check_share: the least share of them of which the rules must hold.
       cache: a folder that keeps what a detector finds.
       unmatched: what becomes of images without a prompt and prompts without an image: `error` or `skip`.
@@ -376,8 +375,8 @@ def score_geneval(
     if detector is not None and detector.labels is not None:
         _check_classes(prompts, _renamed(detector.labels, labels, detector.name), detector.name)
     if check is not None or check_images is not None:
-        if detector is None or check is None or check_images is None:
-            raise InputError("a check takes rules, images and a detector; give check, check_images and detector")
+        if detector is None or check_images is None:
+            raise InputError("a check takes images and a detector; give check_images and detector")
         check_detector(
             check,
             check_images,

@@ -496,7 +496,7 @@ def test_with_a_detector_its_classes_are_checked_and_its_knowledge_too(tmp_path)
         run("cat", "bench")
     with pytest.raises(InputError, match=r"GenEval asks for 'bench', which the detector .* did you mean 'Bench'"):
         run("Bench", "cat")
-    with pytest.raises(InputError, match="a check takes rules, images and a detector"):
+    with pytest.raises(InputError, match="a check takes images and a detector"):
         score_geneval(path, found=set_of([[1] * 4], tasks=[LINES[0]]), check=rules, check_images=seen)
     with pytest.raises(InputError, match="there are no prompts"):
         score_geneval([], found=set_of([[1] * 4], tasks=[LINES[0]]))
