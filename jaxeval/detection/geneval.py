@@ -420,7 +420,7 @@ def score_geneval(
     whole = _mean_over_tasks(result.outcomes, *by_images)
     warnings = [
         *result.warnings,
-        *_departures(prompts, result, options, teller),
+        *_departures(prompts, sets, result, options, teller),
         *_signs_of_failure(prompts, sets, result, options),
         *warnings_of(sets),
     ]
@@ -706,7 +706,11 @@ def _weighed(outcomes: Sequence[ImageOutcome]) -> _Weighed:
 
 
 def _departures(
-    prompts: Sequence[GenevalPrompt], result: Judged, options: GenevalOptions, teller: Colours | None
+    prompts: Sequence[GenevalPrompt],
+    sets: Mapping[str, FoundBoxes],
+    result: Judged,
+    options: GenevalOptions,
+    teller: Colours | None,
 ) -> list[str]:
     """In what the numbers are not of GenEval as published."""
     said = []
@@ -732,6 +736,12 @@ def _departures(
             f"colours are told by {teller.identity.get('network', teller.way)!r}, and GenEval's by CLIP ViT-L/14; "
             f"{' and '.join(_COLOUR_TASKS)} do not compare with numbers of it"
         )
+    for name, found in sets.items():
+        if teller is not None and len(found) and found.masks is None:
+            said.append(
+                f"{name}: the detector gives no masks, by which GenEval paints out what is around an object before its "
+                f"colour is told; {' and '.join(_COLOUR_TASKS)} do not compare with numbers under masks"
+            )
     return said
 
 

@@ -9,7 +9,7 @@ from jaxeval.detection.detector import Detector
 from PIL import Image
 from scipy import stats
 
-from jaxeval.detection import FoundBoxes
+from jaxeval.detection import FoundBoxes, Mask
 from jaxeval.detection.geneval import (
     PROMPTS,
     TASKS,
@@ -431,6 +431,10 @@ def test_other_thresholds_and_ways_are_said(tmp_path):
     result = score_geneval(path, tmp_path / "images", found=found, colours="named")
     assert score(result, "geneval").value == 1
     assert any("colours are told by 'named', and GenEval's by CLIP ViT-L/14" in one for one in result.warnings)
+    assert any("ours: the detector gives no masks, by which GenEval paints out" in one for one in result.warnings)
+    masked = dataclasses.replace(found, masks=(Mask(20, 120, (0, 20 * 120)),))
+    result = score_geneval(path, tmp_path / "images", found=masked, colours="named")
+    assert not any("masks" in one for one in result.warnings)
     # CLIP is the default, and nothing takes its place.
     with pytest.raises(WeightsMissingError, match="clip-vit-l-14"):
         score_geneval(path, tmp_path / "images", found=found, weights_dir=tmp_path / "none")
