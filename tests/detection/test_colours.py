@@ -9,7 +9,17 @@ import safetensors.numpy
 from PIL import Image
 from small_vocabulary import learned_merges, vocabulary_text
 
-from jaxeval.detection.rules import COLOUR_NAMES, ClipColours, Crop, FoundColour, NamedColours, load_colours
+from jaxeval.detection import FoundBoxes
+from jaxeval.detection.geneval import GenevalGroup, GenevalPrompt, score_geneval
+from jaxeval.detection.rules import (
+    COLOUR_NAMES,
+    ClipColours,
+    Crop,
+    FoundColour,
+    NamedColours,
+    load_colours,
+    score_rules,
+)
 from jaxeval.detection.rules.colours import _SURVEY, _lab, geneval_crop
 from jaxeval.errors import InputError, WeightsMissingError
 from jaxeval.extractors import WeightsStore, clip, load_clip
@@ -269,3 +279,30 @@ def test_clip_without_a_vocabulary_says_so_at_once(network, tmp_path):
     store.import_file(NAME, path, unverified=True)
     with pytest.raises(WeightsMissingError, match="clip-vocabulary"):
         load_colours("clip", weights_dir=store.folder)
+
+
+def test_geneval_asks_clip_and_rules_may(network, tmp_path):
+    """From files of images to verdicts: the colour is CLIP's, of the most confident box."""
+    clip_network, _, folder = network
+    rng = np.random.default_rng(12)
+    pixels = np.kron(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), np.ones((10, 10, 1), np.uint8))
+    Image.fromarray(pixels).save(tmp_path / "00000.png")
+    boxes = np.array([[0.0, 0.0, 20.0, 20.0], [30.0, 10.0, 30.0, 44.0]])
+    found = FoundBoxes(
+        "ours", ("00000.png",), ("cat",), np.zeros(2, int), np.zeros(2, int), boxes, np.array([0.5, 0.8])
+    )
+    (told,) = ClipColours(clip_network)([Crop(pixels, (30.0, 10.0, 30.0, 44.0), "cat")])
+    other = next(name for name in COLOUR_NAMES["clip"] if name != told.name)
+    for colour, right in ((told.name, 1.0), (other, 0.0)):
+        prompt = GenevalPrompt("00000", "colors", "a cat", (GenevalGroup("cat", 1, colour),))
+        result = score_geneval([prompt], tmp_path, found=found, weights_dir=folder)
+        rule = {"object": {"label": "cat", "colour": colour, "confidence": 0.6}}
+        document = {"format": "jaxeval rules 1", "prompts": [{"name": "00000", "rule": rule}]}
+        by_rules = score_rules(document, tmp_path, found=found, colours="clip", weights_dir=folder)
+        for one in (result, by_rules):
+            assert one.scores[0].value == right
+            assert one.manifest["parameters"]["colours"] == {
+                "way": "clip", "network": NAME, "weights": clip_network.weights_hash
+            }  # fmt: skip
+            if not right:
+                assert f"is {told}" in one.outcomes[0].reasons[0]
