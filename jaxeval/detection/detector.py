@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 
 from jaxeval.detection.boxes import Mask
 from jaxeval.detection.returned import BoxLayout, Raw, raw_findings, rows_returned
-from jaxeval.errors import InputError, JaxevalError, lack_of_memory, said_by
+from jaxeval.errors import InputError, JaxevalError, MissingPackageError, lack_of_memory, said_by
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,6 +54,7 @@ class Detector:
       box_layout: how `find` gives boxes; one of `jaxeval.detection.returned.BOX_LAYOUTS`.
       first_label: the number of the first of `labels`.
       unbounded_scores: whether scores may be any finite number, and not only 0 to 1.
+      one_by_one: whether `find` is called with one image at a time, so that what fails is known by name.
 
     Example:
       >>> import numpy as np
@@ -72,6 +73,7 @@ class Detector:
     box_layout: BoxLayout = "xyxy"
     first_label: int = 0
     unbounded_scores: bool = False
+    one_by_one: bool = False
 
     def __call__(self, batch: Sequence[UInt8[np.ndarray, "_h _w 3"]]) -> list[Findings]:
         """The findings of each image of a batch.
@@ -91,9 +93,17 @@ class Detector:
         Raises:
           InputError: as when called.
         """
+        if self.one_by_one and len(batch) > 1:
+            for image, name in zip(batch, names, strict=True):
+                yield from self.rows([image], [name])
+            return
         of = names[0] if len(names) == 1 else f"{len(names)} images from {names[0]} on"
         try:
             returned = self.find(list(batch))
+        except MissingPackageError:
+            raise
+        except InputError as error:  # of jaxeval's own detectors, which do not know the image's name
+            raise InputError(f"{of}: {error}") from error
         except JaxevalError:
             raise
         except Exception as error:  # the user's own code may raise anything
