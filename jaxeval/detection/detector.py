@@ -1,6 +1,7 @@
 """What a detector is, and what it gives back of an image, whatever it is made of."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jaxeval.detection.boxes import Mask
-from jaxeval.detection.returned import BoxLayout, Raw, raw_findings, rows_returned
+from jaxeval.detection.labels import checked_labels
+from jaxeval.detection.returned import BoxLayout, Raw, check_box_layout, raw_findings, rows_returned
 from jaxeval.errors import InputError, JaxevalError, MissingPackageError, lack_of_memory, said_by
 
 
@@ -56,6 +58,9 @@ class Detector:
       unbounded_scores: whether scores may be any finite number, and not only 0 to 1.
       one_by_one: whether `find` is called with one image at a time, so that what fails is known by name.
 
+    Raises:
+      InputError: the layout is not known, a label has no name, or the identity has other than plain values.
+
     Example:
       >>> import numpy as np
       >>> from jaxeval.detection import Detector
@@ -74,6 +79,18 @@ class Detector:
     first_label: int = 0
     unbounded_scores: bool = False
     one_by_one: bool = False
+
+    def __post_init__(self):
+        whose = f"the detector {self.name}"
+        check_box_layout(self.box_layout, whose)
+        if self.labels is not None:
+            checked_labels(self.labels, whose)
+        try:
+            json.dumps(dict(self.identity), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{whose} has an identity of other than plain values ({said_by(error)}); give texts and numbers"
+            ) from error
 
     def __call__(self, batch: Sequence[UInt8[np.ndarray, "_h _w 3"]]) -> list[Findings]:
         """The findings of each image of a batch.

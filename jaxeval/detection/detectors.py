@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -51,6 +50,7 @@ def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detect
           `MODULE:FUNCTION?key=value&...` calls FUNCTION once with these texts, and it returns the callable. The options
           `layout`, `labels` (a file with one name a line, `coco` or `coco-by-number`), `first_label` (the number of the
           first, 0) and `unbounded_scores` (`yes`) are jaxeval's and not passed;
+          What it finds is kept under the digest of MODULE's file: what that imports does not count;
         - a callable, of whose attributes `box_layout`, `labels`, `first_label`, `unbounded_scores` and `identity` those
           count that it has;
         - a `Detector`, which is returned as it is.
@@ -138,12 +138,6 @@ def _of_callable(
             "labels": None if labels is None else list(labels),
             "first_label": first,
         }
-        try:
-            known = json.loads(json.dumps(known, sort_keys=True, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{whose} has an identity of other than plain values ({said_by(error)}); give texts and numbers"
-            ) from error
     return Detector(name, found, labels, known, layout, first, unbounded)
 
 

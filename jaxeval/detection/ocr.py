@@ -74,7 +74,7 @@ def ocr_detector(given: Mapping[str, str]) -> Detector:
             height, width = image.shape[:2]
             if max(height, width) > _LARGEST_RATIO * min(height, width):
                 raise InputError(
-                    f"{whose} takes images of which one side is up to {_LARGEST_RATIO} times the other, and this one has "
+                    f"{whose} takes images with one side up to {_LARGEST_RATIO} times the other, and this one has "
                     f"{height} x {width} pixels; leave it out"
                 )
         return [_row(engine(np.ascontiguousarray(image[:, :, ::-1]))[0]) for image in batch]  # it takes blue first
