@@ -1,11 +1,11 @@
 """What is measured: for every kernel its inputs, who computes it, how much work that is, and how fast it has to be."""
 
-from benchmarks import kernels_of_features, kernels_of_images, kernels_of_votes, kernels_whole_path
+from benchmarks import kernels_of_boxes, kernels_of_features, kernels_of_images, kernels_of_votes, kernels_whole_path
 from benchmarks.kernel import Kernel
 
 KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
-    for module in (kernels_of_features, kernels_of_images, kernels_of_votes, kernels_whole_path)
+    for module in (kernels_of_features, kernels_of_images, kernels_of_votes, kernels_of_boxes, kernels_whole_path)
     for kernel in module.KERNELS
 }
 

@@ -60,7 +60,7 @@ ensure_references() {
   ensure_installed parity "$@" --no-deps torchvision==0.28.0 torch-fidelity==0.4.0 torchmetrics==1.9.0 \
     clean-fid==0.1.35 pytorch-fid==0.3.0 prdc==0.2 piq==0.8.0 pytorch-msssim==1.0.0 lpips==0.1.4 DISTS_pytorch==0.1 \
     scikit-video==1.1.11 brisque==0.2.0 flip-evaluator==1.7 pyiqa==0.1.16 choix==0.4.1 evalica==0.4.2 sureal==0.9.0 \
-    arena-rank==0.1.1
+    arena-rank==0.1.1 pycocotools==2.0.11 faster-coco-eval==1.8.0
   ensure_installed parity-needs "$@" tqdm requests lightning-utilities packaging transformers==5.23.0 POT==0.9.6 \
     krippendorff==0.9.0 statsmodels==0.15.0 pandas==3.1.1
 }

@@ -19,13 +19,16 @@ EXAMPLES = {
 }
 FACES = (
     "jaxeval",
+    "jaxeval.detection",
     "jaxeval.evaluation",
     "jaxeval.human",
     "jaxeval.pairs",
     "jaxeval.ops",
     "jaxeval.ops.agreement",
+    "jaxeval.ops.detection",
     "jaxeval.ops.image_quality",
     "jaxeval.ops.losses",
+    "jaxeval.ops.preference",
     "jaxeval.metrics",
 )
 

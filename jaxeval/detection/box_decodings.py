@@ -229,8 +229,9 @@ DECODINGS: Mapping[str, Decoding] = {
         ),
         Decoding(
             "rt-detr",
-            "RT-DETR, Conditional and Deformable DETR of Transformers: logits [1, queries, classes], of which a "
-            "sigmoid is taken, and pred_boxes as of detr; the best pairs of a query and a class, as many as queries",
+            "RT-DETR of Transformers, and Conditional and Deformable DETR (these with normalisation=imagenet): logits "
+            "[1, queries, classes], of which a sigmoid is taken, and pred_boxes as of detr; the best pairs of a query "
+            "and a class, as many as queries",
             _queries,
             _decode_rt_detr,
             clipped=False,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxeval._arguments import checked, shown
 from jaxeval.detection import coco_files
 from jaxeval.detection.box_tables import found_boxes_of_table, true_boxes_of_table
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
@@ -56,6 +57,14 @@ def read_true_boxes(path: str | Path, *, name: str | None = None, normalised: bo
     return coco_files.true_boxes(file, name, normalised)
 
 
+def truth_given(name: str, value: Any) -> Any:
+    """Checks annotations that may be left out."""
+    if value is not None and not isinstance(value, TrueBoxes):
+        raise InputError(f"{name} is {shown(value)}; give what `read_true_boxes` reads")
+    return value
+
+
+@checked(truth=truth_given)
 def read_found_boxes(path: str | Path, *, truth: TrueBoxes | None = None, name: str | None = None) -> FoundBoxes:
     r"""Boxes that a detector found.
 
@@ -104,7 +113,7 @@ def write_found_boxes(found: FoundBoxes, path: str | Path) -> Path:
       The file.
 
     Raises:
-      InputError: it cannot be written.
+      InputError: it cannot be written, or the identity has other than plain values.
 
     Example:
       >>> import tempfile
@@ -136,6 +145,7 @@ def write_found_boxes(found: FoundBoxes, path: str | Path) -> Path:
     return _written(document, path)
 
 
+@checked(truth=truth_given)
 def write_coco_results(found: FoundBoxes, path: str | Path, *, truth: TrueBoxes) -> Path:
     """Writes boxes as COCO's results.
 
@@ -177,8 +187,12 @@ def _written(document: Any, path: str | Path) -> Path:
     place = local_path(path)
     if place.suffix.lower() != ".json":
         raise InputError(f"{str(path)!r} would not be read as JSON again; give a name that ends in .json")
+    try:
+        content = json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the identity of these boxes has other than plain values ({said_by(error)})") from error
     check_writable(place.parent)
-    write_atomically(place, (json.dumps(document, allow_nan=False) + "\n").encode())
+    write_atomically(place, (content + "\n").encode())
     return place
 
 

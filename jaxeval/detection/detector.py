@@ -1,6 +1,7 @@
 """What a detector is, and what it gives back of an image, whatever it is made of."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from jaxeval.detection.boxes import Mask
-from jaxeval.detection.returned import BoxLayout, Raw, raw_findings, rows_returned
-from jaxeval.errors import InputError, JaxevalError, lack_of_memory, said_by
+from jaxeval.detection.labels import checked_labels
+from jaxeval.detection.returned import BoxLayout, Raw, check_box_layout, raw_findings, rows_returned
+from jaxeval.errors import InputError, JaxevalError, MissingPackageError, lack_of_memory, said_by
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,6 +56,10 @@ class Detector:
       box_layout: how `find` gives boxes; one of `jaxeval.detection.returned.BOX_LAYOUTS`.
       first_label: the number of the first of `labels`.
       unbounded_scores: whether scores may be any finite number, and not only 0 to 1.
+      one_by_one: whether `find` is called with one image at a time, so that what fails is known by name.
+
+    Raises:
+      InputError: the layout is not known, a label has no name, or the identity has other than plain values.
 
     Example:
       >>> import numpy as np
@@ -72,6 +78,19 @@ class Detector:
     box_layout: BoxLayout = "xyxy"
     first_label: int = 0
     unbounded_scores: bool = False
+    one_by_one: bool = False
+
+    def __post_init__(self):
+        whose = f"the detector {self.name}"
+        check_box_layout(self.box_layout, whose)
+        if self.labels is not None:
+            checked_labels(self.labels, whose)
+        try:
+            json.dumps(dict(self.identity), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{whose} has an identity of other than plain values ({said_by(error)}); give texts and numbers"
+            ) from error
 
     def __call__(self, batch: Sequence[UInt8[np.ndarray, "_h _w 3"]]) -> list[Findings]:
         """The findings of each image of a batch.
@@ -91,9 +110,17 @@ class Detector:
         Raises:
           InputError: as when called.
         """
+        if self.one_by_one and len(batch) > 1:
+            for image, name in zip(batch, names, strict=True):
+                yield from self.rows([image], [name])
+            return
         of = names[0] if len(names) == 1 else f"{len(names)} images from {names[0]} on"
         try:
             returned = self.find(list(batch))
+        except MissingPackageError:
+            raise
+        except InputError as error:  # of jaxeval's own detectors, which do not know the image's name
+            raise InputError(f"{of}: {error}") from error
         except JaxevalError:
             raise
         except Exception as error:  # the user's own code may raise anything

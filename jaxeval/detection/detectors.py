@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +11,9 @@ from typing import Any
 from jaxeval._arguments import checked, shown
 from jaxeval._packages import object_at
 from jaxeval.detection.detector import Detector
+from jaxeval.detection.faces import faces_detector
 from jaxeval.detection.labels import MOST_LABELS, checked_labels, labels_of_option
+from jaxeval.detection.ocr import ocr_detector
 from jaxeval.detection.onnx_models import onnx_detector
 from jaxeval.detection.options import parts_of
 from jaxeval.detection.returned import check_box_layout
@@ -21,18 +22,19 @@ from jaxeval.errors import InputError, said_by
 _CALLABLE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)", re.ASCII)
 _OWN_OPTIONS = ("layout", "labels", "first_label", "unbounded_scores")  # of every callable; others are passed to it
 _ONNX = "onnx:"
-_FORMS = "onnx:FILE?decoding=NAME, MODULE:FUNCTION?key=value, or a callable"
+_NAMED: Mapping[str, Callable[[Mapping[str, str]], Detector]] = {"faces": faces_detector, "ocr": ocr_detector}
+_FORMS = f"{', '.join(_NAMED)}, onnx:FILE?decoding=NAME, MODULE:FUNCTION?key=value, or a callable"
 
 
 def detector_names() -> tuple[str, ...]:
-    """Names of the detectors that come with jaxeval's optional packages.
+    """Names of the detectors that are there without a file or code of the user's own; each needs an optional package.
 
     Example:
       >>> from jaxeval.detection import detector_names
       >>> detector_names()
-      ()
+      ('faces', 'ocr')
     """
-    return ()
+    return tuple(_NAMED)
 
 
 @checked()
@@ -41,11 +43,14 @@ def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detect
 
     Args:
       spec: one of
+        - `ocr`, which finds and reads text, with options as in `ocr?text_score=0.3`, see `ocr.ocr_detector`;
+        - `faces`, which finds faces, with options as in `faces?min_neighbors=5`, see `faces.faces_detector`;
         - `onnx:FILE?decoding=NAME&labels=FILE&...`, a model that was exported to ONNX, see `onnx_models.onnx_detector`;
         - `MODULE:FUNCTION`, a callable by its name, which is imported with the current folder first in the path;
           `MODULE:FUNCTION?key=value&...` calls FUNCTION once with these texts, and it returns the callable. The options
           `layout`, `labels` (a file with one name a line, `coco` or `coco-by-number`), `first_label` (the number of the
           first, 0) and `unbounded_scores` (`yes`) are jaxeval's and not passed;
+          What it finds is kept under the digest of MODULE's file: what that imports does not count;
         - a callable, of whose attributes `box_layout`, `labels`, `first_label`, `unbounded_scores` and `identity` those
           count that it has;
         - a `Detector`, which is returned as it is.
@@ -53,6 +58,7 @@ def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detect
 
     Raises:
       InputError: it is none of these, or cannot be loaded; the sentence says why.
+      MissingPackageError: it needs a package that is not installed.
 
     Example:
       >>> from jaxeval.detection import load_detector
@@ -65,6 +71,8 @@ def load_detector(spec: Any, *, weights_dir: str | Path | None = None) -> Detect
         return spec
     if isinstance(spec, str):
         place, options = parts_of(spec)
+        if place in _NAMED:
+            return _NAMED[place](options)
         if place.startswith(_ONNX):
             return onnx_detector(place.removeprefix(_ONNX), options, weights_dir)
         match = _CALLABLE.fullmatch(place)
@@ -130,12 +138,6 @@ def _of_callable(
             "labels": None if labels is None else list(labels),
             "first_label": first,
         }
-        try:
-            known = json.loads(json.dumps(known, sort_keys=True, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{whose} has an identity of other than plain values ({said_by(error)}); give texts and numbers"
-            ) from error
     return Detector(name, found, labels, known, layout, first, unbounded)
 
 

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from jaxeval._arguments import at_least, checked, optional, shown, text
 from jaxeval._faults import memory_said
-from jaxeval.detection.box_files import read_found_boxes
+from jaxeval.detection.box_files import read_found_boxes, truth_given
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
 from jaxeval.detection.detector import Detector, Findings
 from jaxeval.detection.detectors import load_detector
@@ -23,7 +23,7 @@ from jaxeval.errors import InputError
 from jaxeval.images import Item, ReadReport, Source, open_source, pixel_digest
 from jaxeval.images.compositing import orientation_of, turned
 from jaxeval.images.decoding import decode, open_file
-from jaxeval.images.matching import named_sets
+from jaxeval.images.matching import named_sets, sets_given
 from jaxeval.images.preparation import levels_of
 from jaxeval.images.report import EXIF, EXIF_APPLIED
 from jaxeval.progress import Progress
@@ -134,7 +134,7 @@ def find_boxes(
     return looked.boxes(source.name, identity)
 
 
-@checked(batch_size=at_least(1), exif=_exif)
+@checked(batch_size=at_least(1), exif=_exif, found=optional(sets_given), truth=truth_given)
 def sets_of_boxes(
     images: Any = None,
     *,

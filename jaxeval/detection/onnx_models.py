@@ -134,7 +134,7 @@ def onnx_detector(file: str, given: Mapping[str, str], weights_dir: str | Path |
         "labels": list(labels),
         "first_label": first,
     }
-    return Detector(f"onnx:{file}", found, labels, identity, "xyxy", first)
+    return Detector(f"onnx:{file}", found, labels, identity, "xyxy", first, one_by_one=True)
 
 
 class _Finder:
@@ -244,7 +244,7 @@ def _opened(content: bytes, whose: str, threads: int) -> tuple[_Graph, str]:
 
     It is made from the file's bytes: so it can name no other files, and its digest is that of all weights.
     """
-    runtime = needed("onnxruntime", whose)
+    runtime = needed("onnxruntime", whose, package="'jaxeval[onnx]'")
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
     settings.log_severity_level = 4  # what is wrong is raised, and said here

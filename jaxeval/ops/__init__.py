@@ -4,8 +4,8 @@ NumPy arguments are computed on the host in float64, JAX arguments on the device
 Lists, torch tensors on the CPU and arrays of the other byte order count as NumPy arguments.
 
 Image quality has a face of its own, `jaxeval.ops.image_quality`, and so have losses, `jaxeval.ops.losses`, votes of
-people, `jaxeval.ops.preference`, and agreement with them, `jaxeval.ops.agreement`. Here are the functions on features,
-in groups, each with what it returns:
+people, `jaxeval.ops.preference`, agreement with them, `jaxeval.ops.agreement`, and boxes of detectors,
+`jaxeval.ops.detection`. Here are the functions on features, in groups, each with what it returns:
 
 - Moments and Gaussians: `Moments`, `empty_moments`, `feature_moments`, `merge_moments`, `reduce_moments`,
   `moments_on_device`, `moments_on_host`, `covariance`, `Gaussian`, `gaussian_from_features`, `gaussian_from_moments`,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 from jaxeval.detection import (
     Detector,
+    Findings,
     FoundBoxes,
     Mask,
     TrueBoxes,
@@ -24,6 +26,7 @@ from jaxeval.detection import (
     write_found_boxes,
 )
 from jaxeval.detection.finding import warnings_of
+from jaxeval.detection.kept_findings import KeptFindings
 from jaxeval.errors import InputError
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -485,6 +488,42 @@ def test_what_was_found_before_a_bad_row_is_kept(pictures, tmp_path):
     assert detector.seen == 3  # 4, 5 and 6; of the batch of 3, 4, 5 the first row was good
 
 
+def test_several_runs_may_keep_what_they_find_in_one_folder(tmp_path):
+    def keep(run: int) -> None:
+        kept = KeptFindings(tmp_path, {"version": 1})
+        for number in range(20):
+            found = Findings(np.full((1, 4), float(run)), np.array([0.5]), (f"{run}",))
+            kept.add({f"{run} {number}".encode(): found})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keep, range(8)))
+    kept = KeptFindings(tmp_path, {"version": 1})
+    for run in range(8):
+        for number in range(20):
+            found = kept.find(f"{run} {number}".encode(), (8, 8))
+            assert found is not None
+            assert found.labels == (f"{run}",)
+    assert kept.damaged == 0
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot write in the folder .*detections"):
+        find_boxes(BLACK, Detector("mine", row_of, identity={"version": 1}), cache=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"labels": ("a", "")}, "the detector mine has label number 1 ''"),
+        ({"identity": {"weights": float("inf")}}, "the detector mine has an identity of other than plain values"),
+    ],
+)
+def test_detectors_are_checked_when_they_are_made(parts, message):
+    with pytest.raises(InputError, match=message):
+        Detector("mine", row_of, **parts)
+
+
 SLOW_DETECTOR = """
 import time
 def slow(batch):
@@ -692,6 +731,8 @@ def test_tables_are_of_the_images_that_there_are(pictures, tmp_path):
         ({"images": {"a": "a"}, "found": {"b": "b.json"}}, "the set 'a' has not both"),
         ({"images": ["a", "b"], "found": ["b.json"]}, "1 files of boxes for 2 sets of images"),
         ({"found": []}, "no file of boxes was given"),
+        ({"found": 3}, "found is 3; give a path"),
+        ({"found": "b.json", "truth": "truth.json"}, "truth is 'truth.json'; give what `read_true_boxes` reads"),
     ],
 )
 def test_sets_that_are_none_are_refused(arguments, message):

@@ -9,7 +9,17 @@ import safetensors.numpy
 from PIL import Image
 from small_vocabulary import learned_merges, vocabulary_text
 
-from jaxeval.detection.rules import COLOUR_NAMES, ClipColours, Crop, FoundColour, NamedColours, load_colours
+from jaxeval.detection import FoundBoxes
+from jaxeval.detection.geneval import GenevalGroup, GenevalPrompt, score_geneval
+from jaxeval.detection.rules import (
+    COLOUR_NAMES,
+    ClipColours,
+    Crop,
+    FoundColour,
+    NamedColours,
+    load_colours,
+    score_rules,
+)
 from jaxeval.detection.rules.colours import _SURVEY, _lab, geneval_crop
 from jaxeval.errors import InputError, WeightsMissingError
 from jaxeval.extractors import WeightsStore, clip, load_clip
@@ -223,7 +233,8 @@ def test_clip_is_the_originals_arithmetic(network):
     expected = originals(state, clip_network, crops)
     names = COLOUR_NAMES["clip"]
     assert [one.name for one in found] == [names[place] for place in expected.argmax(1)]
-    # A logit is 100 times a cosine that single precision has to about 1e-6, as docs/precision.md has it.
+    # Embeddings agree to 1e-5 of the largest value (docs/precision.md), cosines to twice that and logits, 100 times as
+    # much, to 2e-3; a probability moves by no more than its logits do.
     np.testing.assert_allclose([one.share for one in found], expected.max(1), atol=2e-3)
     assert len({one.name for one in found}) >= 3
     assert colours.identity["network"] == NAME
@@ -268,3 +279,30 @@ def test_clip_without_a_vocabulary_says_so_at_once(network, tmp_path):
     store.import_file(NAME, path, unverified=True)
     with pytest.raises(WeightsMissingError, match="clip-vocabulary"):
         load_colours("clip", weights_dir=store.folder)
+
+
+def test_geneval_asks_clip_and_rules_may(network, tmp_path):
+    """From files of images to verdicts: the colour is CLIP's, of the most confident box."""
+    clip_network, _, folder = network
+    rng = np.random.default_rng(12)
+    pixels = np.kron(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), np.ones((10, 10, 1), np.uint8))
+    Image.fromarray(pixels).save(tmp_path / "00000.png")
+    boxes = np.array([[0.0, 0.0, 20.0, 20.0], [30.0, 10.0, 30.0, 44.0]])
+    found = FoundBoxes(
+        "ours", ("00000.png",), ("cat",), np.zeros(2, int), np.zeros(2, int), boxes, np.array([0.5, 0.8])
+    )
+    (told,) = ClipColours(clip_network)([Crop(pixels, (30.0, 10.0, 30.0, 44.0), "cat")])
+    other = next(name for name in COLOUR_NAMES["clip"] if name != told.name)
+    for colour, right in ((told.name, 1.0), (other, 0.0)):
+        prompt = GenevalPrompt("00000", "colors", "a cat", (GenevalGroup("cat", 1, colour),))
+        result = score_geneval([prompt], tmp_path, found=found, weights_dir=folder)
+        rule = {"object": {"label": "cat", "colour": colour, "confidence": 0.6}}
+        document = {"format": "jaxeval rules 1", "prompts": [{"name": "00000", "rule": rule}]}
+        by_rules = score_rules(document, tmp_path, found=found, colours="clip", weights_dir=folder)
+        for one in (result, by_rules):
+            assert one.scores[0].value == right
+            assert one.manifest["parameters"]["colours"] == {
+                "way": "clip", "network": NAME, "weights": clip_network.weights_hash
+            }  # fmt: skip
+            if not right:
+                assert f"is {told}" in one.outcomes[0].reasons[0]

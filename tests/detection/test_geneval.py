@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from jaxeval.detection.detector import Detector
 from PIL import Image
 from scipy import stats
 
-from jaxeval.detection import FoundBoxes
-from jaxeval.detection.detector import Detector
+from jaxeval.detection import FoundBoxes, Mask
 from jaxeval.detection.geneval import (
     PROMPTS,
     TASKS,
@@ -431,6 +431,10 @@ def test_other_thresholds_and_ways_are_said(tmp_path):
     result = score_geneval(path, tmp_path / "images", found=found, colours="named")
     assert score(result, "geneval").value == 1
     assert any("colours are told by 'named', and GenEval's by CLIP ViT-L/14" in one for one in result.warnings)
+    assert any("ours: the detector gives no masks, by which GenEval paints out" in one for one in result.warnings)
+    masked = dataclasses.replace(found, masks=(Mask(20, 120, (0, 20 * 120)),))
+    result = score_geneval(path, tmp_path / "images", found=masked, colours="named")
+    assert not any("masks" in one for one in result.warnings)
     # CLIP is the default, and nothing takes its place.
     with pytest.raises(WeightsMissingError, match="clip-vit-l-14"):
         score_geneval(path, tmp_path / "images", found=found, weights_dir=tmp_path / "none")
@@ -496,7 +500,7 @@ def test_with_a_detector_its_classes_are_checked_and_its_knowledge_too(tmp_path)
         run("cat", "bench")
     with pytest.raises(InputError, match=r"GenEval asks for 'bench', which the detector .* did you mean 'Bench'"):
         run("Bench", "cat")
-    with pytest.raises(InputError, match="a check takes rules, images and a detector"):
+    with pytest.raises(InputError, match="a check takes images and a detector"):
         score_geneval(path, found=set_of([[1] * 4], tasks=[LINES[0]]), check=rules, check_images=seen)
     with pytest.raises(InputError, match="there are no prompts"):
         score_geneval([], found=set_of([[1] * 4], tasks=[LINES[0]]))

@@ -3,11 +3,12 @@
 `geneval_verdicts.json` was made by running `evaluate_image` of GenEval's `evaluate_images.py` (github.com/djghosh13/
 geneval at af4902f, NumPy's sort without vector instructions) outside of this repository, with its detector replaced by
 one that gives back the boxes of each case, and its colours by those that were planted in them. Prompts are drawn from
-its 553, and 150 are of groups that these do not have: several of one colour, positions on groups that fail, one class
-twice, chains of positions. In 40 more the order among equal confidences decides. Boxes are random, on a grid so that
-offsets meet margins exactly, and planted on the side that is asked for; confidences are random, tied, exactly at the
-thresholds, and the next single-precision number above them. Classes with more than 16 boxes and ties among them are
-left out: their order is that of an unstable sort.
+its 553, and 130 are of groups that these do not have: several of one colour, positions on groups that fail, one class
+twice, chains of positions. In 40 more the order among equal confidences decides, and in 40 each of several objects
+must lie so to each of several others. Boxes are random, on a grid so that offsets meet margins exactly, and planted on
+the side that is asked for; confidences are random, tied, exactly at the thresholds, and the next single-precision
+number above them. Classes with more than 16 boxes and ties among them are left out: their order is that of an unstable
+sort.
 
 A case is [task, groups to include, groups to exclude, boxes, verdict]; a group is [class, count, colour or -1], with
 [direction, group] behind it where a position is asked for; a box is [class, left, top, width, height, confidence,

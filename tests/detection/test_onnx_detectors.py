@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,34 @@ def test_names_in_a_model_are_read_and_never_run(tmp_path, names):
     with pytest.raises(InputError, match=r"m\.onnx has (names|label)") as caught:
         load_detector(f"onnx:{model}?decoding=yolov8")
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("decoding", "classes"), [("detr", 5), ("rt-detr", 4)])
+@pytest.mark.usefixtures("torch")
+def test_queries_are_decoded_as_transformers_does(tmp_path, decoding, classes):
+    import torch
+    from transformers.models.detr.image_processing_detr import DetrImageProcessor
+    from transformers.models.rt_detr.image_processing_rt_detr import RTDetrImageProcessor
+
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (1, 40, classes)).astype(np.float32)
+    boxes = np.concatenate([rng.uniform(0.3, 0.7, (1, 40, 2)), rng.uniform(0.05, 0.5, (1, 40, 2))], 2).astype(
+        np.float32
+    )
+    model = graphs.write_model(tmp_path / "m.onnx", constant_outputs({"logits": logits, "pred_boxes": boxes}))
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\n")
+    spec = f"onnx:{model}?decoding={decoding}&labels={tmp_path / 'labels.txt'}&confidence=0.3"
+    (ours,) = load_detector(spec)([picture(123, 77)])
+    processor = {"detr": DetrImageProcessor, "rt-detr": RTDetrImageProcessor}[decoding]()
+    outputs = SimpleNamespace(logits=torch.tensor(logits), pred_boxes=torch.tensor(boxes))
+    (theirs,) = processor.post_process_object_detection(outputs, threshold=0.3, target_sizes=[(123, 77)])
+    order = np.argsort(-theirs["scores"].numpy(), kind="stable")
+    assert len(ours) == len(order) > 10
+    assert [*map("abcd".index, ours.labels)] == theirs["labels"].numpy()[order].tolist()
+    # They compute in float32, of pixels below 123.
+    np.testing.assert_allclose(ours.scores, theirs["scores"].numpy()[order], rtol=1e-6, atol=0)
+    np.testing.assert_allclose(corners(ours), theirs["boxes"].numpy()[order], rtol=0, atol=1e-4)
 
 
 # What does not fit.

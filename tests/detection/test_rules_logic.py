@@ -238,6 +238,13 @@ def test_directions_by_hand(x, y, directions):
     assert relative_directions(moved(x, y), CENTRE, 0.1) == directions
 
 
+def test_what_is_less_than_a_thousandth_of_a_pixel_is_none():
+    small = np.array([0.0, 0.0, 0.004, 0.004])
+    assert relative_directions(small + 0.1, small, 0.1) == {"right_of", "below"}
+    assert relative_directions(small + np.array([0.004, 0, 0.004, 0]), small, 0.1) == {"right_of"}
+    assert relative_directions(small + np.array([0.0017, 0, 0.0017, 0]), small, 0.1) == frozenset()
+
+
 def test_directions_of_both_sides_are_opposite():
     rng = np.random.default_rng(3)
     opposite = {"left_of": "right_of", "right_of": "left_of", "above": "below", "below": "above"}

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from jaxeval.detection.detector import Detector
 from PIL import Image
 
 from jaxeval.detection import FoundBoxes, Mask
-from jaxeval.detection.detector import Detector
-from jaxeval.detection.rules import NamedColours, check_detector, check_rules, score_rules
+from jaxeval.detection.rules import NamedColours, check_detector, check_rules, rules_of_folders, score_rules
 from jaxeval.errors import InputError, WeightsMissingError
 
 RED, GREEN, BLUE = (220, 20, 20), (20, 160, 30), (20, 40, 220)
@@ -259,3 +259,23 @@ def test_a_detector_that_does_not_know_what_it_must_ends_the_run(folder):
     for least in (1.5, -0.1):
         with pytest.raises(InputError, match=r"the least share of a check is .*; give a number from 0 to 1"):
             check_detector(rules, folder, detector, least=least)
+
+
+def test_images_in_folders_of_their_labels_are_a_check_too(tmp_path):
+    for name, colour in (("cup/one.png", RED), ("cup/2.png", RED), ("table/dog/one.png", BLUE)):
+        (tmp_path / "seen" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), colour).save(tmp_path / "seen" / name)
+
+    def find(batch):
+        return [([[4, 4, 12, 12]], [0.9], ["cup" if image[0, 0, 0] > 100 else "dog"]) for image in batch]
+
+    prompts = {one.name: str(one.rule) for one in rules_of_folders(tmp_path / "seen").prompts}
+    assert prompts == {"cup/one.png": "a box of cup", "cup/2.png": "a box of cup", "table/dog/one.png": "a box of dog"}
+    for images in (tmp_path / "seen", {"seen": tmp_path / "seen"}):
+        assert check_detector(None, images, find, least=1) == 1
+    blind = Detector("blind", lambda batch: [([], [], []) for _ in batch])
+    with pytest.raises(InputError, match="the detector judges 0 of 3 images of the check as it must"):
+        check_detector(None, tmp_path / "seen", blind)
+    Image.new("RGB", (16, 16)).save(tmp_path / "seen" / "loose.png")
+    with pytest.raises(InputError, match=r"loose\.png lies in no folder; put each image into one"):
+        check_detector(None, tmp_path / "seen", blind)

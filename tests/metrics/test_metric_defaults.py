@@ -19,6 +19,13 @@ SIDES = {"reference": rows(20, 3, 0), "generated": rows(18, 3, 1, 0.4)}
 MANY = {"reference": rows(20, 3, 2), "generated": rows(9, 3, 3)}
 ON_A_LINE = {side: np.arange(10, dtype=np.float32)[:, None] * np.ones(3, np.float32) for side in SIDES}
 LOGITS = {"generated": rows(40, 5, 4), "index": np.arange(40)}
+BOXES = {
+    "boxes": np.array([[[0, 0, 40, 10], [30, 30, 45, 44], [5, 9, 10, 15]]], np.float32),
+    "scores": np.array([[0.9, 0.8, 0.7]], np.float32),
+    "labels": np.array([[0, 0, 0]]),
+    "true_boxes": np.array([[[0, 0, 40, 12], [32, 30, 45, 48]]], np.float32),
+    "true_labels": np.array([[0, 0]]),
+}
 IMAGES = {
     side: np.random.default_rng(seed).random((3, 16, 17, 3)).astype(np.float32)
     for side, seed in (("reference", 5), ("generated", 6))
@@ -49,6 +56,15 @@ class Computed:
 
 
 DEFAULTS: dict[str, Example] = {
+    "AveragePrecision": Example(
+        Computed(metrics.AveragePrecision),
+        {"labels": 2, "capacity": 20, "batch": BOXES},
+        {
+            "protocol": Default("coco", ("voc2007", "voc2010")),
+            "layout": Default("xyxy", ("xywh", "cxcywh")),
+            "name": Default("average_precision", ("ap",)),
+        },
+    ),
     "FrechetDistance": Example(
         Computed(metrics.FrechetDistance),
         {"feature_size": 3, "batch": SIDES},

@@ -29,7 +29,7 @@ from jaxeval.detection.rules.logic import (
     relative_directions,
     rows_to_colour,
 )
-from jaxeval.detection.rules.scoring import check_detector, score_rules
+from jaxeval.detection.rules.scoring import check_detector, rules_of_folders, score_rules
 
 __all__ = [
     "COLOUR_NAMES",
@@ -58,5 +58,6 @@ __all__ = [
     "read_rules",
     "relative_directions",
     "rows_to_colour",
+    "rules_of_folders",
     "score_rules",
 ]

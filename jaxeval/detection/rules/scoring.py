@@ -8,12 +8,13 @@ from typing import Any
 from jaxeval._arguments import at_least, checked
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.results import DetectionEvaluation
-from jaxeval.detection.rules.asked import PromptRule, Rules, objects_of
+from jaxeval.detection.rules.asked import AskedObject, ObjectRule, PromptRule, Rules, objects_of
 from jaxeval.detection.rules.colours import Colours, load_colours
 from jaxeval.detection.rules.format import DEFAULT_CONFIDENCE, check_labels, check_rules, nearest, read_rules
 from jaxeval.detection.rules.judging import Judge, judged, sets_given, sources_of
 from jaxeval.detection.rules.logic import judge, rows_to_colour
 from jaxeval.errors import InputError
+from jaxeval.images import open_source
 from jaxeval.progress import Progress
 from jaxeval.records import device_name, versions
 
@@ -133,8 +134,40 @@ def score_rules(
     return DetectionEvaluation("rules", scores, differences, result.outcomes, "correct", manifest)
 
 
+def rules_of_folders(images: Any) -> Rules:
+    """Rules of images that lie in folders which are called by what is seen in them, as in `bench/photograph.jpg`.
+
+    Args:
+      images: one set of images, as `score_rules` takes it.
+
+    Raises:
+      InputError: an image lies in no folder.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from PIL import Image
+      >>> from jaxeval.detection.rules import rules_of_folders
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     (pathlib.Path(folder) / "bench").mkdir()
+      ...     Image.new("RGB", (8, 8)).save(pathlib.Path(folder) / "bench" / "photograph.png")
+      ...     rules = rules_of_folders(folder)
+      >>> rules.prompts[0].name, str(rules.prompts[0].rule)
+      ('bench/photograph.png', 'a box of bench')
+    """
+    source = open_source(images)
+    prompts = []
+    for name in source.names():
+        label = name.rpartition("/")[0].rpartition("/")[2]
+        if not label:
+            raise InputError(
+                f"{source.name}: {name} lies in no folder; put each image into one that is called by what is seen in it"
+            )
+        prompts.append(PromptRule(name, ObjectRule(AskedObject(label, None, DEFAULT_CONFIDENCE)), label, label))
+    return Rules(source.name, tuple(prompts))
+
+
 def check_detector(
-    rules: Rules | str | Path | Mapping[str, Any],
+    rules: Rules | str | Path | Mapping[str, Any] | None,
     images: Any,
     detector: Any,
     *,
@@ -149,7 +182,8 @@ def check_detector(
     photographs whose content is known, and rules that say what it is, tell it before hours are spent.
 
     Args:
-      rules: what is known of the images, as `score_rules` takes them.
+      rules: what is known of the images, as `score_rules` takes them; None where they lie in folders that say it, as of
+        `rules_of_folders`.
       images: one set of images.
       detector: as `score_rules` takes it.
       least: the share of images that must be judged so, from 0 to 1.
@@ -171,8 +205,9 @@ def check_detector(
     """
     if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least <= 1:
         raise InputError(f"the least share of a check is {least!r}; give a number from 0 to 1")
+    known = rules_of_folders(_alone(images)) if rules is None else rules
     result = score_rules(
-        rules, images, detector=detector, weights_dir=weights_dir, batch_size=batch_size, progress=progress
+        known, images, detector=detector, weights_dir=weights_dir, batch_size=batch_size, progress=progress
     )
     passed = [outcome.values["correct"] == 1 for outcome in result.outcomes]
     share = sum(passed) / len(passed)
@@ -184,6 +219,11 @@ def check_detector(
             f"{first.reasons[0]})"
         )
     return share
+
+
+def _alone(images: Any) -> Any:
+    """The one set of images."""
+    return next(iter(images.values())) if isinstance(images, Mapping) and len(images) == 1 else images
 
 
 def _read(rules: Rules | str | Path | Mapping[str, Any]) -> Rules:
