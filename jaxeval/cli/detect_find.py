@@ -28,7 +28,9 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
+    from jaxeval.detection.box_decodings import DECODINGS
     from jaxeval.report import output_console
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -38,7 +40,13 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         there = importlib.util.find_spec(module) is not None
         table.add_row(name, what, f"jaxeval\\[{extra}]", "yes" if there else "no")
     table.add_row(_OWN, "what your own function finds", "", "")
-    output_console().print(table)
+    decodings = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("?decoding=", "what a model's outputs are"):
+        decodings.add_column(heading, overflow="fold")
+    for name, decoding in DECODINGS.items():
+        decodings.add_row(name, Text(decoding.exporter))
+    for one in (table, decodings):
+        output_console().print(one)
     context.exit()
 
 

@@ -59,12 +59,27 @@ class Drawn:
     Attributes:
       picture: of the width that was asked for.
       kinds: of the boxes that are on it, keys of `STYLES`.
+      read: what was read in each found box, with the number that it has on the picture; none of boxes without text.
       remarks: what of the boxes is not on it, a sentence each.
     """
 
     picture: Image.Image
     kinds: frozenset[tuple[str, bool | None]]
+    read: tuple[str, ...]
     remarks: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A box that is drawn, of which kind it is, and what stands on it."""
+
+    kind: str
+    box: ShownBox
+    tag: str
+
+    @property
+    def style(self) -> Style:
+        return STYLES[self.kind, self.box.good]
 
 
 def draw_boxes(
@@ -77,7 +92,7 @@ def draw_boxes(
 ) -> Drawn:
     """An image with the boxes that were asked for and found; what reaches beyond it is cut off at its edge.
 
-    The most confident boxes are on top, and labelled first.
+    The most confident boxes are on top. Boxes with text have numbers, and others their labels and confidences.
 
     Args:
       pixels: of the image.
@@ -91,34 +106,36 @@ def draw_boxes(
     picture.paste(image, (0, _TAG))
     draw = ImageDraw.Draw(picture)
     scale = image.width / pixels.shape[1], image.height / pixels.shape[0]
-    ordered = sorted(found, key=lambda one: 0.0 if one.score is None else -one.score)
-    rows = [("asked", one) for one in asked] + [("found", one) for one in ordered]
-    outside = [row for row in rows if _outside(row[1].box, pixels.shape)]
-    shown = [row for row in rows if row not in outside] if outside else rows
+    numbered = any(one.text is not None for one in found)  # lines of text would lie under what was read in them
+    rows = [_Row("asked", one, tag_text("asked", one)) for one in asked]
+    rows += [
+        _Row("found", one, f"{STYLES['found', one.good].mark}{number}" if numbered else tag_text("found", one))
+        for number, one in sorted(enumerate(found, start=1), key=lambda row: -(row[1].score or 0.0))
+    ]
+    outside = [row.box for row in rows if _outside(row.box.box, pixels.shape)]
+    shown = [row for row in rows if not _outside(row.box.box, pixels.shape)]
     remarks = []
     if outside:
         few = "1 box lies" if len(outside) == 1 else f"{len(outside):,} boxes lie"
-        remarks.append(f"{few} outside of the image: {_some([one for _, one in outside])}")
+        remarks.append(f"{few} outside of the image: {_some(outside)}")
     if len(shown) > MOST_BOXES:
         remarks.append(f"{len(shown) - MOST_BOXES:,} more boxes, the least confident, are not drawn")
         shown = shown[:MOST_BOXES]
-    places = [_on_picture(one.box, scale, image.size) for _, one in shown]
+    places = [_on_picture(row.box.box, scale, image.size) for row in shown]
     thick = 2 if len(shown) <= _MOST_TAGS else 1
-    for (kind, one), place in reversed(list(zip(shown, places, strict=True))):
-        _outline(draw, place, STYLES[kind, one.good], thick)
+    for row, place in reversed(list(zip(shown, places, strict=True))):
+        _outline(draw, place, row.style, thick)
     taken: list[Rectangle] = []
     untold = 0
     # Misses and what is wrong are what a reader looks for.
-    order = sorted(range(len(shown)), key=lambda row: shown[row][1].good is not False)
-    for row in order:
-        kind, one = shown[row]
-        told = len(taken) < _MOST_TAGS and _tag(draw, places[row], kind, one, picture.size, taken)
-        untold += not told
+    for row, place in sorted(zip(shown, places, strict=True), key=lambda pair: pair[0].box.good is not False):
+        untold += not (len(taken) < _MOST_TAGS and _tag(draw, place, row, picture.size, taken))
     if untold:
         few = "1 box has" if untold == 1 else f"{untold:,} boxes have"
         remarks.append(f"{few} no label, for want of room")
-    kinds = frozenset((kind, one.good) for kind, one in shown)
-    return Drawn(picture, kinds, tuple(remarks))
+    kinds = frozenset((row.kind, row.box.good) for row in shown)
+    told = [f"{number}: {tag_text('found', one)}" for number, one in enumerate(found, start=1)] if numbered else []
+    return Drawn(picture, kinds, tuple(told), tuple(remarks))
 
 
 def tag_text(kind: str, box: ShownBox) -> str:
@@ -190,15 +207,13 @@ def _outline(draw: ImageDraw.ImageDraw, place: Rectangle, style: Style, thick: i
 def _tag(
     draw: ImageDraw.ImageDraw,
     place: Rectangle,
-    kind: str,
-    box: ShownBox,
+    row: _Row,
     size: tuple[int, int],
     taken: list[Rectangle],
 ) -> bool:
     """Writes a box's label at the first of its places that is free; whether there is one."""
-    style = STYLES[kind, box.good]
-    said = tag_text(kind, box)
-    width = text_width(said, _SIZE) + 6
+    colour = row.style.colour
+    width = text_width(row.tag, _SIZE) + 6
     left, top, right, bottom = place
     corners = [(left, top - _TAG), (left, bottom + 1), (left, top), (right - width, top - _TAG), (left, bottom - _TAG)]
     corners += [(right - width, bottom - _TAG), (right + 2, top), (right - width, bottom + 1), (left, top + _TAG)]
@@ -210,8 +225,8 @@ def _tag(
         if any(own[0] < b[2] and b[0] < own[2] and own[1] < b[3] and b[1] < own[3] for b in taken):
             continue
         taken.append(own)
-        draw.rectangle((x, round(y), round(x + width) - 1, round(y) + _TAG - 1), fill=style.colour)
-        write(draw, (x + 3, round(y) + 1), said, _SIZE, _readable(style.colour))
+        draw.rectangle((x, round(y), round(x + width) - 1, round(y) + _TAG - 1), fill=colour)
+        write(draw, (x + 3, round(y) + 1), row.tag, _SIZE, _readable(colour))
         return True
     return False
 

@@ -26,7 +26,7 @@ from jaxeval.report.table import format_value
 _WIDTH, _HEIGHT, _GAP, _HEAD = 480, 420, 16, 64
 _COLUMNS = 2
 _OF_SHEET = 24  # images of one file
-_MOST_PROMPT, _MOST_REASONS, _MOST_LINES = 3, 5, 3
+_MOST_PROMPT, _MOST_READ, _MOST_REASONS, _MOST_LINES = 3, 4, 5, 3
 _BEYOND_TABLES = {"found50": "share of boxes asked for that were found (IoU 0.5)"}  # what only images have
 _LACKING = "letters that the font of this sheet lacks are written as their numbers in Unicode (U+...)"
 
@@ -177,7 +177,7 @@ def _card(
     if not outcome.image.startswith(outcome.prompt):  # a prompt that is none but a name
         prompt = wrapped(f"\u201c{drawable(outcome.prompt)}\u201d", 13, _WIDTH, _MOST_PROMPT)
         lines += [(line, 13, INK) for line in prompt]
-    below = []
+    below = [(line, 12, FAINT) for line in wrapped("; ".join(drawn.read), 12, _WIDTH, _MOST_READ)]
     for reason in outcome.reasons[:_MOST_REASONS]:
         own = wrapped(drawable(reason), 12, _WIDTH - 12, _MOST_LINES)
         below += [(f"{'- ' if number == 0 else '  '}{line}", 12, INK) for number, line in enumerate(own)]

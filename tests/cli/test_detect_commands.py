@@ -11,7 +11,8 @@ from drawn_shapes import SHOWN, write_asked, write_detector, write_images
 from PIL import Image
 
 from jaxeval.cli import main
-from jaxeval.detection import read_found_boxes
+from jaxeval.detection import detector_names, read_found_boxes
+from jaxeval.detection.box_decodings import DECODINGS
 from jaxeval.detection.rules import RULES_SCHEMA
 
 
@@ -154,7 +155,7 @@ def test_a_cache_is_used_again(place, capfd):
 def test_lists_and_the_schema(capfd):
     assert run("find", "--list") == 0
     out = capfd.readouterr().out
-    for name in ("ocr", "faces", "onnx:FILE", "MODULE:FUNCTION", "jaxeval[onnx]"):
+    for name in (*detector_names(), "onnx:FILE", "MODULE:FUNCTION", "jaxeval[onnx]", *DECODINGS):
         assert name in out
     assert run("text", "--list") == 0
     out = capfd.readouterr().out
@@ -189,6 +190,19 @@ def test_what_cannot_be_done_is_said(arguments, said, capfd):
     assert run(*arguments) == 2
     err = capfd.readouterr().err
     assert said in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    ("module", "spec"), [("rapidocr_onnxruntime", "ocr"), ("cv2", "faces"), ("onnxruntime", "onnx:model.onnx")]
+)
+def test_a_missing_package_is_named_with_what_installs_it(module, spec, monkeypatch, capfd):
+    Path("model.onnx").write_bytes(b"model")
+    monkeypatch.setitem(sys.modules, module, None)  # as importing what is not installed
+    assert run("find", "new", "--detector", spec) == 2
+    err = capfd.readouterr().err
+    assert f"pip install 'jaxeval[{spec.partition(':')[0]}]'" in err
     assert len(err.splitlines()) == 1
 
 

@@ -243,6 +243,19 @@ def test_labels_tell_kinds_apart_without_colours():
     assert len({(style.colour, style.dashed) for style in STYLES.values()}) == len(STYLES) - 1
 
 
+def test_what_was_read_stands_below_so_that_no_label_hides_it():
+    pixels = np.full((50, 200, 3), GROUND, np.uint8)
+    found = [
+        ShownBox("text", (10.0, 20.0, 80.0, 20.0), 0.5, "SALE", True),
+        ShownBox("text", (100.0, 20.0, 80.0, 20.0), 0.9, "x", False),
+    ]
+    drawn = draw_boxes(pixels, [], found, width=400, height=400)
+    assert drawn.read == ("1: \u2713 \u201cSALE\u201d 0.50", "2: \u2717 \u201cx\u201d 0.90")
+    assert (
+        draw_boxes(pixels, [], [dataclasses.replace(one, text=None) for one in found], width=400, height=400).read == ()
+    )
+
+
 def test_text_is_wrapped_and_nothing_of_it_is_wider():
     long = "word " * 100 + "w" * 500
     for most in (1, 3, 1000):
