@@ -181,10 +181,10 @@ def _most_images(name: str, found: _Scores) -> int:
 def _print_definitions(scores: Sequence[DetectionScore], metrics: Sequence[str], console: Console) -> None:
     if len(metrics) > _MOST_DEFINITIONS:
         return
-    for metric in metrics:
-        one = next(score for score in scores if score.metric == metric)
-        if one.definition:
-            console.print(Text(plain(f"{one.label}: {one.definition}"), "dim"))
+    defined = [next(score for score in scores if score.metric == metric) for metric in metrics]
+    lines = [plain(f"{one.label}: {one.definition}") for one in defined if one.definition]
+    if lines:
+        console.print(Text("\n".join(lines) + "\n", "dim"))
 
 
 def _print_categories(evaluation: DetectionEvaluation, sets: Sequence[str], found: _Scores, console: Console) -> None:
@@ -210,7 +210,7 @@ def _print_categories(evaluation: DetectionEvaluation, sets: Sequence[str], foun
         more = f" and {len(others) - 3} more numbers" if len(others) > 3 else ""
         said.append(f"{', '.join(map(plain, others[:3]))}{more} of each")
     if said:
-        console.print(Text(f"and {', and '.join(said)} in {evaluation.file_name}", "dim"))
+        console.print(Text(f"and {', and '.join(said)} in {evaluation.file_name}\n", "dim"))
 
 
 def _badness(scores: Sequence[DetectionScore], category: str) -> tuple[bool, float]:
@@ -255,7 +255,7 @@ def _print_differences(evaluation: DetectionEvaluation, console: Console) -> Non
     rest = len(evaluation.differences) - len(shown)
     if rest:
         more = "1 more difference is" if rest == 1 else f"{rest:,} more differences are"
-        console.print(Text(f"{more} in {evaluation.file_name}", "dim"))
+        console.print(Text(f"{more} in {evaluation.file_name}\n", "dim"))
 
 
 def _signed(one: DetectionDifference) -> Text:
