@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from jaxeval._version import __version__
+from jaxeval.cli.detect import detect
 from jaxeval.cli.evaluate import compare, evaluate, explain, stats
 from jaxeval.cli.human import human
 from jaxeval.cli.inform import extractors, metrics, protocols
@@ -31,7 +32,20 @@ def app() -> None:
     """Measure generated images against real ones, by a definition that is named."""
 
 
-for command in (evaluate, compare, explain, pairs, score, human, stats, weights, protocols, metrics, extractors):
+for command in (
+    evaluate,
+    compare,
+    explain,
+    pairs,
+    score,
+    human,
+    detect,
+    stats,
+    weights,
+    protocols,
+    metrics,
+    extractors,
+):
     app.add_command(command)
 
 

@@ -2,6 +2,8 @@
 
 from jaxeval.report.contact_sheet import draw_contact_sheets
 from jaxeval.report.curves import draw_curves
+from jaxeval.report.detection_exhibits import draw_detection
+from jaxeval.report.detection_table import print_detection, print_found
 from jaxeval.report.exhibits import draw_exhibits
 from jaxeval.report.explanation_table import print_explanation
 from jaxeval.report.human_correlation_table import print_correlation
@@ -25,6 +27,7 @@ __all__ = [
     "draw_analysis",
     "draw_contact_sheets",
     "draw_curves",
+    "draw_detection",
     "draw_exhibits",
     "draw_human_scatter",
     "format_count",
@@ -33,7 +36,9 @@ __all__ = [
     "print_analysis",
     "print_comparison",
     "print_correlation",
+    "print_detection",
     "print_explanation",
+    "print_found",
     "print_pairs",
     "print_results",
     "print_warnings",

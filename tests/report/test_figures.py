@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from PIL import Image
 
 import jaxeval
 from jaxeval import report
+from jaxeval.detection import DetectionEvaluation, find_boxes, score_objects
 from jaxeval.errors import InputError
 from jaxeval.evaluation import Evaluation
 from jaxeval.human import HumanAnalysis, HumanCorrelation, analyse, correlate
@@ -31,12 +32,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
     real, others = crops(70, (6, 6), seed=1), {"late": crops(70, (6, 6), seed=2), "early": crops(70, (6, 6), seed=3)}
     votes = tmp_path_factory.mktemp("votes") / "votes.csv"
     write(votes, PAIR_HEADER, pair_rows([0.5, 0.0, -0.5], raters=6, each=20, items=5, seed=0))
+    asked = {str(PurePosixPath(name).with_suffix("")): "middle" for name in find_boxes(little, _middle).images}
     return {
+        DetectionEvaluation: score_objects(asked, [little, much], detector=_middle),
         HumanAnalysis: analyse(votes, repeats=20),
         HumanCorrelation: correlate(*write_judged(tmp_path_factory.mktemp("judged")), repeats=50),
         PairsEvaluation: jaxeval.score_pairs(reference, {"little": little, "much": much}, metrics="psnr,mae"),
         Evaluation: jaxeval.evaluate(real, others, extractor="pixels", metrics="fd,vendi"),
     }
+
+
+def _middle(batch: list[np.ndarray]) -> list[dict[str, Any]]:
+    """A detector that finds something in the middle of every image."""
+    sides = [(image.shape[1], image.shape[0]) for image in batch]
+    return [{"boxes": [[x / 4, y / 4, 3 * x / 4, 3 * y / 4]], "scores": [0.8], "labels": ["middle"]} for x, y in sides]
 
 
 def draw(name: str, made: dict[type, Any], place: Path) -> list[Path]:
