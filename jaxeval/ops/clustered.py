@@ -154,7 +154,7 @@ def clustered_mean(
       >>> from jaxeval import ops
       >>> found = ops.clustered_mean([1, 1, 0, 1, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3], limits=(0, 1))
       >>> found.value, found.n_clusters, round(found.interval.low, 2), round(found.interval.high, 2)
-      (0.625, 4, 0.01, 1.0)
+      (0.625, 4, 0.04, 1.0)
     """
     rows = _values("values", values)
     return _estimate(rows, np.ones(len(rows)), clusters, limits, confidence)

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from jaxeval.detection.detector import Detector
 from PIL import Image
 from scipy import stats
 
 from jaxeval.detection import FoundBoxes, Mask
+from jaxeval.detection.detector import Detector
 from jaxeval.detection.geneval import (
     PROMPTS,
     TASKS,

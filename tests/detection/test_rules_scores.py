@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
-from jaxeval.detection.detector import Detector
 from PIL import Image
 
 from jaxeval.detection import FoundBoxes, Mask
+from jaxeval.detection.detector import Detector
 from jaxeval.detection.rules import NamedColours, check_detector, check_rules, rules_of_folders, score_rules
 from jaxeval.errors import InputError, WeightsMissingError
 
