@@ -171,7 +171,7 @@ KERNELS = (
         work=lambda size: float(size["images"] * size["found"] * _BYTES),
         rate="copy",
         goal=Goal(ratio=1.0, peer="faster-coco-eval"),
-        alike=1e-5,  # the stream has boxes in float32
+        alike=1e-4,  # the stream has boxes in float32, whose overlaps may fall on the other side of a threshold
         remark="all of COCO's twelve numbers from boxes in memory; what the peers index before is not timed",
     ),
 )

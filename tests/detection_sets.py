@@ -79,6 +79,13 @@ def box_set(
     return BoxSet(images, labels, true_image, true_label, true_boxes, areas, crowd, image, label, boxes, scores)
 
 
+def in_float32(boxes: BoxSet) -> BoxSet:
+    """Rounded to what a device is given."""
+    for name in ("boxes", "scores", "true_boxes", "true_areas"):
+        setattr(boxes, name, getattr(boxes, name).astype(np.float32).astype(np.float64))
+    return boxes
+
+
 def as_coco(boxes: BoxSet, *, first_id: int = 1) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The annotations and the results as COCO's files have them."""
     truth = {

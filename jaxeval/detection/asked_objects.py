@@ -11,6 +11,7 @@ from typing import Any
 
 from jaxeval._arguments import shown
 from jaxeval.detection.asked_files import asked_table, cells_of, names_of, pieces_of
+from jaxeval.detection.coco_names import COCO_NAMES
 from jaxeval.errors import InputError
 
 _LABEL, _LABELS = ("label", "class", "object", "category"), ("labels", "classes", "objects")
@@ -91,8 +92,6 @@ class AskedObjects:
         Raises:
           InputError: an image lies in no such folder.
         """
-        from jaxeval.detection.coco_names import COCO_NAMES
-
         labels, strange = [], []
         for image in images:
             numbers = [int(match[1]) for match in map(_SOA_FOLDER.search, image.split("/")[:-1]) if match]

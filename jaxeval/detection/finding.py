@@ -247,8 +247,7 @@ def _sets_of_images(images: Any) -> dict[str, Any]:
     paths = [images] if isinstance(images, str | Path) else images
     if not isinstance(paths, list | tuple) or not all(isinstance(one, str | Path) for one in paths):
         raise InputError(f"images are {shown(images)}; give paths, or sets by name as in {{'ours': ...}}")
-    # What `open_source` reads options from stays text.
-    return {name: path if "://" in name else name for name, path in named_sets(paths, "set of images")}
+    return {name: name for name, _ in named_sets(paths, "set of images")}  # text, in which there may be options
 
 
 def _of_images(boxes: FoundBoxes, source: Source, path: str | Path) -> FoundBoxes:

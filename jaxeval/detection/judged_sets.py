@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxeval.detection.boxes import FoundBoxes
+from jaxeval.detection.finding import sets_of_boxes, warnings_of
 from jaxeval.errors import InputError
 from jaxeval.progress import Progress
 from jaxeval.records import device_name, versions
@@ -35,23 +36,24 @@ def judged_sets(images: Any, *, detector: Any, found: Any, looking: Looking) -> 
 
     Args:
       images: as of `sets_of_boxes`.
-      detector: as there; not looked at where `found` is given.
+      detector: as there.
       found: as there; or `FoundBoxes`, one or several by name.
       looking: how a detector looks.
 
     Raises:
-      InputError: as `sets_of_boxes`, or nothing is given to judge.
+      InputError: as `sets_of_boxes`; or nothing is given to judge, or boxes at hand and a detector.
     """
-    if isinstance(found, FoundBoxes):
-        return {found.name: found}
-    if isinstance(found, Mapping) and found and all(isinstance(one, FoundBoxes) for one in found.values()):
-        return {str(name): dataclasses.replace(one, name=str(name)) for name, one in found.items()}
+    at_hand: Any = {found.name: found} if isinstance(found, FoundBoxes) else found
+    if isinstance(at_hand, Mapping) and any(isinstance(one, FoundBoxes) for one in at_hand.values()):
+        strange = [name for name, one in at_hand.items() if not isinstance(one, FoundBoxes)]
+        if strange or detector is not None:
+            what = f"found has boxes and, as {strange[0]!r}, none" if strange else "found and a detector are given"
+            raise InputError(f"{what}; give boxes of every set, or a detector that looks at the images")
+        return {str(name): dataclasses.replace(one, name=str(name)) for name, one in at_hand.items()}
     if images is None and found is None:
         raise InputError("there is nothing to judge; give images, or files of what was found in them")
-    from jaxeval.detection.finding import sets_of_boxes
-
     options = {field.name: getattr(looking, field.name) for field in dataclasses.fields(looking)}
-    return sets_of_boxes(images, detector=None if found is not None else detector, found=found, **options)
+    return sets_of_boxes(images, detector=detector, found=at_hand, **options)
 
 
 def manifest_of(
@@ -73,8 +75,6 @@ def manifest_of(
       counts: of images and others.
       warnings: sentences.
     """
-    from jaxeval.detection.finding import warnings_of
-
     return {
         "sets": _sources(list(sets), images if images is not None else found),
         "detector": {name: dict(own.identity) for name, own in sets.items()},

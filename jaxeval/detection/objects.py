@@ -27,6 +27,7 @@ from jaxeval import _arguments
 from jaxeval.detection.asked_objects import SOA_FOLDERS, AskedObjects, read_objects
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
+from jaxeval.detection.pairing import paired
 from jaxeval.detection.results import (
     DetectionDifference,
     DetectionEvaluation,
@@ -131,8 +132,6 @@ def score_objects(
       >>> result.outcomes[1].reasons
       ("asked for 'car' and found none (best 0.31)",)
     """
-    from jaxeval.detection.pairing import paired
-
     looking = Looking(cache, batch_size, threads, on_error, progress)
     sets = judged_sets(images, detector=detector, found=found, looking=looking)
     objects = _objects(asked, sets)

@@ -256,7 +256,7 @@ def _of_truth(found: FoundBoxes, truth: TrueBoxes) -> Judged:
         label = found.labels[found.label[int(np.argmin(place))]]
         raise InputError(
             f"{found.name} has boxes of the category {label!r}, which is none of {truth.name}: "
-            f"{', '.join(truth.labels[:5])}{', ...' if len(truth.labels) > 5 else ''}"
+            f"{', '.join(truth.labels[:5])}{' and others' if len(truth.labels) > 5 else ''}"
         )
     sizes = None if truth.sizes is None else truth.sizes
     own = dataclasses.replace(found, images=truth.images, image=image, sizes=sizes)

@@ -12,6 +12,7 @@ from jaxeval.detection.asked_texts import AskedTexts, read_texts
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
 from jaxeval.detection.normalisation import Normalisation, text_normalisation
+from jaxeval.detection.pairing import paired
 from jaxeval.detection.reading_order import joined, read_lines
 from jaxeval.detection.results import DetectionEvaluation, ImageOutcome, ShownBox
 from jaxeval.detection.summary import SummaryMetric, left_out, summarise
@@ -205,8 +206,6 @@ def score_texts(
       >>> result.outcomes[1].reasons
       ("asked for 'happy' and read 'hapy'",)
     """
-    from jaxeval.detection.pairing import paired
-
     chosen = _chosen(metrics)
     change = text_normalisation(normalisation)
     texts = (
@@ -217,7 +216,7 @@ def score_texts(
         else read_texts(asked)
     )
     looking = Looking(cache, batch_size, threads, on_error, progress)
-    sets = judged_sets(images, detector=detector, found=found, looking=looking)
+    sets = judged_sets(images, detector=detector if found is None else None, found=found, looking=looking)
     wanted, warnings = _wanted(texts, change, unmatched)
     outcomes: list[ImageOutcome] = []
     counts = {"texts": len(texts), "images": 0, "images without text": 0}

@@ -117,6 +117,7 @@ class _Ratio(NamedTuple):
       effective: the number of independent rows that tell as much; 0 where limits are not known.
       weight: of the clusters in the variance; the imagined one has the rest.
       bounded: whether both limits are known.
+      rows: how many there are.
     """
 
     value: float
@@ -125,6 +126,7 @@ class _Ratio(NamedTuple):
     effective: float
     weight: float
     bounded: bool
+    rows: int
 
 
 @takes_arrays
@@ -152,7 +154,7 @@ def clustered_mean(
       >>> from jaxeval import ops
       >>> found = ops.clustered_mean([1, 1, 0, 1, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3], limits=(0, 1))
       >>> found.value, found.n_clusters, round(found.interval.low, 2), round(found.interval.high, 2)
-      (0.625, 4, 0.01, 1.0)
+      (0.625, 4, 0.04, 1.0)
     """
     rows = _values("values", values)
     return _estimate(rows, np.ones(len(rows)), clusters, limits, confidence)
@@ -338,7 +340,7 @@ def _ratio(
     rows = (over - own[strata] * under) / total
     residuals = np.bincount(number, rows, count)
     if not bounded:
-        return _Ratio(value, residuals, 0.0, 0.0, 1.0, bounded)
+        return _Ratio(value, residuals, 0.0, 0.0, 1.0, bounded, len(over))
     sizes = np.bincount(number, under, count) / total
     alike = float(sizes @ sizes)  # one over Kish's effective number of rows that are alike within clusters
     rarer = min(_holding(over > 0, number, count), _holding(over < under, number, count))
@@ -347,7 +349,8 @@ def _ratio(
     independent = float(rows @ rows)
     spread = value * (1 - value)
     variance = max(weight * between + (1 - weight) * spread * alike, independent)
-    return _Ratio(value, residuals, variance, spread / variance if variance > 0 else 1 / alike, weight, bounded)
+    effective = spread / variance if variance > 0 else 1 / alike
+    return _Ratio(value, residuals, variance, effective, weight, bounded, len(over))
 
 
 def _holding(rows: Bool[np.ndarray, " n"], number: Int[np.ndarray, " n"], count: int) -> int:
@@ -367,7 +370,9 @@ def _interval(ratio: _Ratio, error: float, degrees: int, confidence: float) -> I
 def _share_interval(ratio: _Ratio, degrees: int, confidence: float) -> Interval:
     """Clopper and Pearson's interval for the effective number of rows."""
     tail = (1 - confidence) / 2
-    share, wider = ratio.value, float(stats.norm.ppf(1 - tail) / stats.t.ppf(1 - tail, degrees)) ** 2
+    share = ratio.value
+    # Of independent rows, which are their own clusters, the variance is no more in doubt than theirs: then this is 1.
+    wider = float(stats.t.ppf(1 - tail, ratio.rows - 1) / stats.t.ppf(1 - tail, degrees)) ** 2
     rows = wider * ratio.effective
     hits, misses = rows * share, rows * (1 - share)
     low = float(stats.beta.ppf(tail, hits, misses + 1)) if share > 0 else 0.0

@@ -693,6 +693,18 @@ def test_a_detector_looks_at_each_set(pictures, tmp_path):
     assert name == str(pictures)
 
 
+def test_sets_are_named_as_they_were_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", first=BLACK, second=BLACK[:1])
+    np.save("b.npy", BLACK[:, :, :, 0])
+    names = ["a.npz?key=second", "b.npy?layout=NHW"]
+    sets = sets_of_boxes(names, detector=row_of)
+    assert {name: len(found.images) for name, found in sets.items()} == {names[0]: 1, names[1]: 2}
+    assert [found.name for found in sets.values()] == names
+    with pytest.raises(InputError, match=r"the set of images 'b\.npy' is given twice"):
+        sets_of_boxes([Path("b.npy"), "b.npy"], detector=row_of)
+
+
 def test_files_take_the_place_of_a_detector(pictures, tmp_path):
     found = find_boxes(pictures, Rectangles())
     path = write_found_boxes(found, tmp_path / "found.json")

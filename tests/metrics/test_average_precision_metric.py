@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from detection_sets import KINDS, BoxSet, box_set
+from detection_sets import KINDS, BoxSet, box_set, in_float32
 
 from jaxeval.errors import InputError
 from jaxeval.metrics import AveragePrecision
@@ -32,13 +32,6 @@ def padded(boxes: BoxSet, images: range) -> dict[str, np.ndarray]:
         here = boxes.crowd[boxes.true_image == image]
         crowd[row, : len(here)] = here
     return {**batch, "crowd": crowd, "index": np.array(images, np.int32)}
-
-
-def in_float32(boxes: BoxSet) -> BoxSet:
-    """What the device is given."""
-    for name in ("boxes", "scores", "true_boxes", "true_areas"):
-        setattr(boxes, name, getattr(boxes, name).astype(np.float32).astype(np.float64))
-    return boxes
 
 
 @pytest.mark.parametrize("kind", ["plain", "tied", "crowded", "dense", "many", "no detection"])

@@ -7,7 +7,8 @@ import io
 
 import numpy as np
 import pytest
-from detection_sets import KINDS, BoxSet, as_coco, box_set
+from detection_sets import KINDS, BoxSet, as_coco, box_set, in_float32
+from parity_stub import torchvision_stub
 
 from jaxeval.errors import InputError
 from jaxeval.ops import detection
@@ -148,6 +149,31 @@ def test_published_values_of_torchmetrics():
     assert {name: round(summary[name], 4) for name in published} == published
     assert np.isnan(summary["ap-small"])
     assert np.isnan(summary["ap-medium"])
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("kind", ["plain", "crowded", "rare"])
+def test_numbers_are_those_of_torchmetrics(kind):
+    torch = pytest.importorskip("torch")
+    torchvision_stub()
+    detection_of_torchmetrics = pytest.importorskip("torchmetrics.detection")
+    boxes = in_float32(box_set(5, **KINDS[kind]))
+    metric = detection_of_torchmetrics.MeanAveragePrecision(box_format="xywh", backend="pycocotools")
+    found, true = [], []
+    for image in range(boxes.images):
+        mine, theirs = boxes.image == image, boxes.true_image == image
+        found.append({"boxes": boxes.boxes[mine], "scores": boxes.scores[mine], "labels": boxes.label[mine]})
+        true.append({"boxes": boxes.true_boxes[theirs], "labels": boxes.true_label[theirs]})
+        true[-1] |= {"iscrowd": boxes.crowd[theirs].astype(int), "area": boxes.true_areas[theirs]}
+    as_tensors = [[{k: torch.as_tensor(v) for k, v in one.items()} for one in side] for side in (found, true)]
+    metric.update(*as_tensors)
+    there = {name: float(value) for name, value in metric.compute().items() if value.ndim == 0}
+    names = {"map": "ap", "map_50": "ap50", "map_75": "ap75", "mar_1": "ar1", "mar_10": "ar10", "mar_100": "ar100"}
+    names |= {f"m{kind}_{size}": f"{kind}-{size}" for kind in ("ap", "ar") for size in ("small", "medium", "large")}
+    summary = ours(boxes)[1].summary()
+    for theirs, own in names.items():
+        # Its results are float32.
+        assert summary[own] == pytest.approx(np.nan if there[theirs] == -1 else there[theirs], abs=6e-8, nan_ok=True)
 
 
 def by_hand(right: list[bool], positives: int) -> list[tuple[float, float]]:

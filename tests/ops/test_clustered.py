@@ -160,7 +160,7 @@ def test_differences_of_pooled_rates_pair_the_clusters():
 def test_all_or_nothing_is_clopper_and_pearsons_of_the_clusters(hits, images):
     clusters = np.repeat(np.arange(40), images)
     found = clustered_mean(np.full(40 * images, hits), clusters, limits=(0, 1)).interval
-    effective = 40 * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 39)) ** 2
+    effective = 40 * (stats.t.ppf(0.975, 40 * images - 1) / stats.t.ppf(0.975, 39)) ** 2  # 40 of single images
     low, high = (0.0, 1 - 0.025 ** (1 / effective)) if hits == 0 else (0.025 ** (1 / effective), 1.0)
     assert found == pytest.approx((low, high), abs=1e-12)
 

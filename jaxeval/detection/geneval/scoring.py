@@ -10,16 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxeval._arguments import at_least, checked
+from jaxeval.detection.detectors import load_detector
 from jaxeval.detection.geneval.departures import check_classes, departures, renamed, signs_of_failure
 from jaxeval.detection.geneval.prompts import GenevalPrompt, digest_of, read_geneval
 from jaxeval.detection.geneval.verdicts import DEFAULT_OPTIONS, GenevalOptions, geneval_rows_to_colour, judge_geneval
+from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
 from jaxeval.detection.results import DetectionDifference, DetectionEvaluation, DetectionScore, ImageOutcome
 from jaxeval.detection.rules.colours import Colours, load_colours
-from jaxeval.detection.rules.judging import Judge, judged, sets_given, sources_of
+from jaxeval.detection.rules.judging import Judge, judged, sources_of
 from jaxeval.detection.rules.scoring import CORRECT, check_detector
+from jaxeval.detection.summary import SummaryMetric, summarise
 from jaxeval.errors import InputError
+from jaxeval.ops import clustered_ratio, paired_clustered_difference
 from jaxeval.progress import Progress
-from jaxeval.records import device_name, versions
 
 
 @checked(batch_size=at_least(1))
@@ -100,10 +103,6 @@ def score_geneval(
       >>> result.scores[0].metric, result.scores[0].value
       ('geneval', 1.0)
     """
-    from jaxeval.detection.detectors import load_detector
-    from jaxeval.detection.finding import warnings_of
-    from jaxeval.detection.summary import SummaryMetric, summarise
-
     prompts = read_geneval(metadata) if isinstance(metadata, str | Path) else tuple(metadata)
     if not prompts:
         raise InputError("there are no prompts; give GenEval's file of them")
@@ -124,15 +123,11 @@ def score_geneval(
             batch_size=batch_size,
             progress=progress,
         )
-    given = sets_given(
+    given = judged_sets(
         images,
-        found,
         detector=detector,
-        cache=cache,
-        batch_size=batch_size,
-        threads=threads,
-        on_error=on_error,
-        progress=progress,
+        found=found,
+        looking=Looking(cache, batch_size, threads, on_error, progress),
     )
     sets = {name: dataclasses.replace(one, labels=renamed(one.labels, labels, name)) for name, one in given.items()}
     result = judged(
@@ -160,12 +155,12 @@ def score_geneval(
         *result.warnings,
         *departures(prompts, sets, result, options, teller),
         *signs_of_failure(prompts, sets, result, options),
-        *warnings_of(sets),
     ]
-    manifest = {
-        "sets": {name: one.name for name, one in given.items()},
-        "detector": {name: dict(one.identity) for name, one in sets.items()},
-        "parameters": {
+    manifest = manifest_of(
+        sets,
+        images=images,
+        found=found,
+        parameters={
             "prompts": str(metadata) if isinstance(metadata, str | Path) else None,
             "prompts_sha256": digest_of(prompts),
             "colours": None if teller is None else dict(teller.identity),
@@ -174,12 +169,9 @@ def score_geneval(
             "pattern": pattern,
             "unmatched": unmatched,
         },
-        "counts": result.counts(sets, len(prompts)),
-        "warnings": warnings,
-        "not_computed": [],
-        "versions": versions(),
-        "device": device_name(),
-    }
+        counts=result.counts(sets, len(prompts)),
+        warnings=warnings,
+    )
     return DetectionEvaluation(
         "geneval",
         (*whole[0], *by_images[0], *by_prompts[0]),
@@ -234,8 +226,6 @@ def _mean_over_tasks(
     The mean over tasks is the mean over images of which each weighs one over the number of its task's; and tasks are
     what they are, so that errors are those within them.
     """
-    from jaxeval.ops import clustered_ratio, paired_clustered_difference
-
     whole, apart = [], []
     for every in (one for one in scores if not one.category):
         rows = _weighed([one for one in outcomes if one.set == every.set])

@@ -181,30 +181,6 @@ def _shown(prompt: _Prompt, boxes: ImageBoxes, verdict: Verdict, judge: Judge[_P
         yield ShownBox(label, (left, top, width, height), float(boxes.scores[row]), None, good)
 
 
-def sets_given(images: Any, found: Any, *, detector: Any = None, **options: Any) -> dict[str, FoundBoxes]:
-    """The boxes of one or several sets: boxes that are at hand, or whatever `sets_of_boxes` takes.
-
-    Args:
-      images: the images.
-      found: `FoundBoxes`, one or by name, or files.
-      detector: looks at the images where nothing is found yet.
-      options: of `sets_of_boxes`.
-
-    Raises:
-      InputError: as of `sets_of_boxes`; or boxes at hand and a detector are given.
-    """
-    from jaxeval.detection.finding import sets_of_boxes
-
-    at_hand: Any = {found.name: found} if isinstance(found, FoundBoxes) else found
-    if isinstance(at_hand, Mapping) and any(isinstance(one, FoundBoxes) for one in at_hand.values()):
-        strange = [name for name, one in at_hand.items() if not isinstance(one, FoundBoxes)]
-        if strange or detector is not None:
-            what = f"found has boxes and, as {strange[0]!r}, none" if strange else "found and a detector are given"
-            raise InputError(f"{what}; give boxes of every set, or a detector that looks at the images")
-        return {str(name): dataclasses.replace(one, name=str(name)) for name, one in at_hand.items()}
-    return sets_of_boxes(images, detector=detector, found=at_hand, **options)
-
-
 def sources_of(images: Any, sets: Mapping[str, FoundBoxes]) -> dict[str, Source]:
     """The images of each set.
 

@@ -7,16 +7,18 @@ from typing import Any
 
 from jaxeval._arguments import at_least, checked
 from jaxeval.detection.boxes import FoundBoxes
+from jaxeval.detection.detectors import load_detector
+from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
 from jaxeval.detection.results import DetectionEvaluation
 from jaxeval.detection.rules.asked import AskedObject, ObjectRule, PromptRule, Rules, objects_of
 from jaxeval.detection.rules.colours import Colours, load_colours
 from jaxeval.detection.rules.format import DEFAULT_CONFIDENCE, check_labels, check_rules, nearest, read_rules
-from jaxeval.detection.rules.judging import Judge, judged, sets_given, sources_of
+from jaxeval.detection.rules.judging import Judge, judged, sources_of
 from jaxeval.detection.rules.logic import judge, rows_to_colour
+from jaxeval.detection.summary import SummaryMetric, summarise
 from jaxeval.errors import InputError
 from jaxeval.images import open_source
 from jaxeval.progress import Progress
-from jaxeval.records import device_name, versions
 
 CORRECT = "share of images for which their prompt's rule holds"
 
@@ -78,10 +80,6 @@ def score_rules(
       >>> result.scores[0].value, result.outcomes[1].reasons
       (0.5, ('asked for a box of cat, found none',))
     """
-    from jaxeval.detection.detectors import load_detector
-    from jaxeval.detection.finding import warnings_of
-    from jaxeval.detection.summary import SummaryMetric, summarise
-
     read = _read(rules)
     way = colours if colours is not None else read.colours or "named"
     asks = [prompt for prompt in read.prompts if any(one.colour for one in objects_of(prompt.rule))]
@@ -92,15 +90,11 @@ def score_rules(
         detector = load_detector(detector, weights_dir=weights_dir)
         if detector.labels is not None:
             check_labels(read, detector.labels, f"the detector {detector.name}")
-    sets = sets_given(
+    sets = judged_sets(
         images,
-        found,
         detector=detector,
-        cache=cache,
-        batch_size=batch_size,
-        threads=threads,
-        on_error=on_error,
-        progress=progress,
+        found=found,
+        looking=Looking(cache, batch_size, threads, on_error, progress),
     )
     result = judged(
         read.prompts,
@@ -114,23 +108,21 @@ def score_rules(
     )
     metrics = {"correct": SummaryMetric("correct images", "higher", CORRECT, limits=(0, 1))}
     scores, differences = summarise(result.outcomes, metrics, sets=list(sets))
-    warnings = [*result.warnings, *_never_found(read, sets), *warnings_of(sets)]
-    manifest = {
-        "sets": {name: found.name for name, found in sets.items()},
-        "detector": {name: dict(found.identity) for name, found in sets.items()},
-        "parameters": {
+    warnings = [*result.warnings, *_never_found(read, sets)]
+    manifest = manifest_of(
+        sets,
+        images=images,
+        found=found,
+        parameters={
             "rules": read.name,
             "rules_sha256": read.sha256,
             "colours": None if teller is None else dict(teller.identity),
             "pattern": pattern,
             "unmatched": unmatched,
         },
-        "counts": result.counts(sets, len(read.prompts)),
-        "warnings": warnings,
-        "not_computed": [],
-        "versions": versions(),
-        "device": device_name(),
-    }
+        counts=result.counts(sets, len(read.prompts)),
+        warnings=warnings,
+    )
     return DetectionEvaluation("rules", scores, differences, result.outcomes, "correct", manifest)
 
 
