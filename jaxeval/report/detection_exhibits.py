@@ -28,7 +28,7 @@ _COLUMNS = 2
 _OF_SHEET = 24  # images of one file
 _MOST_PROMPT, _MOST_READ, _MOST_REASONS, _MOST_LINES = 3, 4, 5, 3
 _BEYOND_TABLES = {"found50": "share of boxes asked for that were found (IoU 0.5)"}  # what only images have
-_LACKING = "letters that the font of this sheet lacks are written as their numbers in Unicode (U+...)"
+_LACKING = "letters that no font of this machine has are written as their numbers in Unicode (U+...)"
 
 
 def draw_detection(
