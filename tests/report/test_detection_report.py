@@ -5,9 +5,11 @@ import io
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
 from jaxeval.detection import (
@@ -19,9 +21,10 @@ from jaxeval.detection import (
     ShownBox,
 )
 from jaxeval.errors import InputError
-from jaxeval.report import draw_detection, print_detection, print_found
-from jaxeval.report.box_drawing import STYLES, draw_boxes
+from jaxeval.report import draw_detection, lettering, print_detection, print_found
+from jaxeval.report.box_drawing import STYLES, draw_boxes, tag_text
 from jaxeval.report.detection_exhibits import worst_outcomes
+from jaxeval.report.lettering import Fonts, drawable, lacking, shortened, text_width, wrapped, write
 
 GOOD, BAD, ASKED, MISSED = (
     STYLES[key].colour for key in (("found", True), ("found", False), ("asked", True), ("asked", False))
@@ -193,6 +196,105 @@ def test_boxes_lie_where_they_are_in_the_image():
     assert drawn.remarks == ()
     below = drawn.picture.height - 200  # the image grows by 2, under room for labels
     outline = has(drawn.picture, GOOD)
+    (top, left), (bottom, right) = outline.min(0), outline.max(0)
+    assert (left, right) == (240, 360)
+    assert abs(bottom - (below + 140)) <= 1
+    assert top <= below + 60
+    dashes = has(drawn.picture, MISSED)
+    assert (dashes[:, 1].min(), dashes[:, 1].max()) == (40, 140)
+
+
+def test_boxes_at_one_place_are_both_seen():
+    pixels = np.full((100, 100, 3), GROUND, np.uint8)
+    box = (20.0, 20.0, 60.0, 60.0)
+    drawn = draw_boxes(pixels, [ShownBox("cat", box, good=True)], [ShownBox("cat", box, 0.9, good=True)], width=100,
+                       height=100)  # fmt: skip
+    for colour in (GOOD, ASKED):
+        beside = has(drawn.picture, colour)
+        assert (beside[:, 1] == 20).sum() > 10
+
+
+def test_boxes_beyond_the_image_are_cut_off_and_those_outside_are_told():
+    pixels = np.full((50, 50, 3), GROUND, np.uint8)
+    found = [
+        ShownBox("cat", (-1e9, -1e9, 2e9, 2e9), 0.9, good=False),
+        ShownBox("dog", (60.0, 10.0, 5.0, 5.0), 0.8),
+        ShownBox("bird", (10.0, 10.0, 0.0, 0.0), 0.7, good=True),
+    ]
+    drawn = draw_boxes(pixels, [], found, width=480, height=420)
+    assert drawn.remarks == ("1 box lies outside of the image: dog",)
+    assert len(has(drawn.picture, BAD)) > 1000
+    assert len(has(drawn.picture, GOOD)) > 10
+
+
+def test_many_boxes_are_drawn_and_what_has_no_label_is_counted():
+    pixels = np.full((60, 60, 3), GROUND, np.uint8)
+    rng = np.random.default_rng(0)
+    found = [ShownBox("coin", (float(x), float(y), 20.0, 20.0), 0.5) for x, y in rng.uniform(0, 40, (250, 2))]
+    first, second = draw_boxes(pixels, [], found, width=480, height=420).remarks
+    assert first == "50 more boxes, the least confident, are not drawn"
+    assert second.endswith("boxes have no label, for want of room")
+
+
+def test_labels_tell_kinds_apart_without_colours():
+    texts = {tag_text(kind, ShownBox("cat", (0.0, 0.0, 1.0, 1.0), 0.5, None, good)) for kind, good in STYLES}
+    assert texts == {"\u2713 cat 0.50", "\u2717 cat 0.50", "cat 0.50"}
+    read = ShownBox("text", (0.0, 0.0, 1.0, 1.0), 0.987, "SALE", True)
+    assert tag_text("found", read) == "\u2713 \u201cSALE\u201d 0.99"
+    # What was asked for looks alike whether it was found or nobody looked.
+    assert len({(style.colour, style.dashed) for style in STYLES.values()}) == len(STYLES) - 1
+
+
+def test_what_was_read_stands_below_so_that_no_label_hides_it():
+    pixels = np.full((50, 200, 3), GROUND, np.uint8)
+    found = [
+        ShownBox("text", (10.0, 20.0, 80.0, 20.0), 0.5, "SALE", True),
+        ShownBox("text", (100.0, 20.0, 80.0, 20.0), 0.9, "x", False),
+    ]
+    drawn = draw_boxes(pixels, [], found, width=400, height=400)
+    assert drawn.read == ("1: \u2713 \u201cSALE\u201d 0.50", "2: \u2717 \u201cx\u201d 0.90")
+    assert (
+        draw_boxes(pixels, [], [dataclasses.replace(one, text=None) for one in found], width=400, height=400).read == ()
+    )
+
+
+def test_text_is_wrapped_and_nothing_of_it_is_wider():
+    long = "word " * 100 + "w" * 500
+    for most in (1, 3, 1000):
+        lines = wrapped(long, 12, 200, most)
+        assert len(lines) <= most
+        assert max(text_width(line, 12) for line in lines) <= 200
+        assert lines[-1].endswith("\u2026") == (most < 1000)
+    assert "".join(wrapped(long, 12, 200, 1000)).replace(" ", "") == long.replace(" ", "")
+    assert wrapped("", 12, 200, 3) == []
+    assert wrapped("short", 12, 200, 3) == ["short"]
+    assert shortened("short", 12, 200) == "short"
+    assert len(wrapped("\u00e9" * 10, 12, 1, 3)) == 3
+
+
+def test_letters_that_no_font_has_are_numbers(monkeypatch):
+    monkeypatch.setattr(lettering, "_fonts", lambda: Fonts(list))
+    assert drawable("caf\u00e9 \u0416 \u03a9") == "caf\u00e9 \u0416 \u03a9"
+    assert not lacking("cafe\u0301 \u0416 \u03a9")
+    assert drawable("\u732b\n!") == "U+732B  !"
+    assert drawable("\x1b[2J") == "U+001B [2J"
+    assert lacking("\u732b")
+
+
+def test_letters_come_from_another_font_where_one_has_them(monkeypatch, tmp_path):
+    broken = tmp_path / "a.ttf"
+    broken.write_bytes(b"no font")
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    own, other = (FT2Font(str(folder / name)).get_charmap() for name in ("DejaVuSans.ttf", "STIXGeneral.ttf"))
+    letter = next(chr(code) for code in sorted(set(other) - set(own)) if chr(code).isprintable() and code > 0x2000)
+    fonts = Fonts(lambda: [str(folder / "STIXGeneral.ttf"), str(broken)])
+    monkeypatch.setattr(lettering, "_fonts", lambda: fonts)
+    assert drawable(f"abc {letter} def \u732b") == f"abc {letter} def U+732B "
+    assert [part for _, part in fonts.runs(f"abc {letter} def")] == ["abc ", f"{letter} ", "def"]
+    assert text_width(f"ab{letter}", 12) > text_width("ab", 12)
+    assert text_width("abc def", 12) == ImageFont.truetype(str(folder / "DejaVuSans.ttf"), 12).getlength("abc def")
+    picture = Image.new("RGB", (60, 30), "white")
+    write(ImageDraw.Draw(picture), (5, 5), letter, 14)
     dark = np.argwhere(np.asarray(picture.convert("L")) < 128)
     assert len(dark) > 5
     assert dark.min() >= 5
