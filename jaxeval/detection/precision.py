@@ -136,7 +136,8 @@ def judged_precision(
     """
     chosen = ops.detection_protocol(protocol)
     if max_detections is not None:
-        limits = tuple(whole_number("max_detections", one, 1) for one in max_detections)
+        given = max_detections if isinstance(max_detections, Sequence) else [max_detections]
+        limits = tuple(whole_number("max_detections", one, 1) for one in given)
         chosen = dataclasses.replace(chosen, max_detections=limits)
     said = list(warnings)
     for sentence in dict.fromkeys(_said_of_truth(one.truth, chosen, ignored) for one in sets.values()):
@@ -224,9 +225,9 @@ def _given(found: Any, truth: TrueBoxes) -> dict[str, FoundBoxes]:
 def _in_order_of_ids(truth: TrueBoxes) -> TrueBoxes:
     """Images by their ids, the order in which COCO's reference reads them, which decides between equal scores."""
     ids = truth.image_ids
-    if ids is None or not all(isinstance(one, int) for one in ids):
+    if ids is None or len({type(one) for one in ids}) > 1:
         return truth
-    order = np.argsort(np.array(ids), kind="stable")
+    order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
 
@@ -260,8 +261,10 @@ def _of_truth(found: FoundBoxes, truth: TrueBoxes) -> Judged:
         )
     sizes = None if truth.sizes is None else truth.sizes
     own = dataclasses.replace(found, images=truth.images, image=image, sizes=sizes)
-    prompts = truth.prompts or truth.images
-    return Judged(own, truth, place, np.arange(len(truth.images)), prompts)
+    # Images of one prompt are one cluster; an image without a prompt is one by itself.
+    prompts = tuple(prompt or image for prompt, image in zip(truth.prompts or truth.images, truth.images, strict=True))
+    numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}
+    return Judged(own, truth, place, np.array([numbers[prompt] for prompt in prompts], np.int64), prompts)
 
 
 def _matched(one: Judged, protocol: ops.DetectionProtocol, zero: bool, ignored: str) -> ops.MatchedBoxes:

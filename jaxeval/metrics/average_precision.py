@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxeval._arguments import whole_number
 from jaxeval.errors import InputError
 from jaxeval.metrics.buffered import BufferedMetric, BufferedState, DeviceRows
+from jaxeval.metrics.keywords import check_spelling
 from jaxeval.metrics.metric import AxisName, check_whole, on_host
 from jaxeval.metrics.value import MetricValue
 from jaxeval.ops.detection import (
@@ -127,10 +128,12 @@ class AveragePrecision(BufferedMetric):
         Raises:
           InputError: an array is missing, or shapes do not fit.
         """
+        check_spelling(self.name, _KNOWN, inputs)
         return super().update(state, **inputs)
 
     def accumulate(self, state: BufferedState, *, axis_name: AxisName, **inputs: Any) -> BufferedState:
         """`update` inside `shard_map` or `pmap`: each device matches its own images; rows are dealt out to all."""
+        check_spelling(self.name, _KNOWN, inputs)
         return super().accumulate(state, axis_name=axis_name, **inputs)
 
     def _added(self, state: BufferedState, inputs: dict[str, Any], axis_name: AxisName | None = None) -> BufferedState:
@@ -192,8 +195,8 @@ class AveragePrecision(BufferedMetric):
         such as of small ones where all are large, is not among them, and a warning says so.
 
         Raises:
-          InputError: rows were lost to overflow, no true box counts, a label is not below `labels`, a score is not
-            finite, or a box has a side that is negative or not finite.
+          InputError: rows were lost to overflow, no true box counts, a label is not below `labels`, a score or an
+            area is not finite, or a box has a side that is negative or not finite.
         """
         matched = self._matched(state)
         summary = precision_recall(matched, protocol=self.protocol).summary()
@@ -236,7 +239,7 @@ class AveragePrecision(BufferedMetric):
         )
         if not (np.isfinite(found).all() and np.isfinite(true).all()):
             raise InputError(
-                f"{self.name}: a score is no finite number, or a box has a side that is negative or no finite number"
+                f"{self.name}: a score or an area is no finite number, or a box has a side that is negative or none"
             )
         for name, labels in (("labels", found[:, 1]), ("true_labels", true[:, 0])):
             if len(labels) and labels.max() >= self.labels:

@@ -58,6 +58,43 @@ def test_the_order_of_images_is_that_of_their_ids(tmp_path):
     assert "by image and as they were given" in said
 
 
+@pytest.mark.parity
+def test_ids_that_are_texts_are_in_their_order(tmp_path):
+    coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
+    box = [0.0, 0.0, 10.0, 10.0]
+    truth = {
+        "images": [{"id": name, "file_name": f"{name}.png"} for name in "ba"],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [
+            {"id": row + 1, "image_id": name, "category_id": 1, "bbox": box, "area": 100, "iscrowd": 0}
+            for row, name in enumerate("ba")
+        ],
+    }
+    found = [
+        {"image_id": "b", "category_id": 1, "bbox": box, "score": 0.5},
+        {"image_id": "a", "category_id": 1, "bbox": [50.0, 0.0, 10.0, 10.0], "score": 0.5},
+    ]
+    paths = written(tmp_path, truth, found)
+    with contextlib.redirect_stdout(io.StringIO()):
+        own = coco.COCO(paths[0])
+        run = cocoeval.COCOeval(own, own.loadRes(paths[1]), "bbox")
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    assert numbers(score_boxes(*paths))["ap"] == pytest.approx(run.stats[0], abs=1e-12)
+
+
+def test_images_of_one_prompt_are_one_cluster(tmp_path):
+    truth, found = as_coco(box_set(3, images=12))
+    alone = score_boxes(*written(tmp_path, truth, found))
+    for number, image in enumerate(truth["images"]):
+        image |= {"file_name": f"{number}.png", "prompt": f"prompt {number % 4}" if number < 8 else ""}
+    together = score_boxes(*written(tmp_path, truth, found))
+    assert numbers(alone) == numbers(together)
+    assert (alone.scores[0].n_prompts, together.scores[0].n_prompts) == (12, 8)
+    assert alone.scores[0].interval != together.scores[0].interval
+
+
 def test_an_id_of_0_is_said_with_what_it_does(tmp_path):
     boxes = box_set(3, images=8, found_per_image=20, crowds=0)
     boxes.boxes[0], boxes.scores[0] = boxes.true_boxes[0], 1.0
@@ -261,7 +298,15 @@ def test_boxes_of_something_else_are_named(case):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("zero_ids", "right"), ("ignored", "all"), ("protocol", "pascal"), ("groups", 1)]
+    ("option", "value"),
+    [
+        ("max_detections", 0),
+        ("seed", -1),
+        ("zero_ids", "right"),
+        ("ignored", "all"),
+        ("protocol", "pascal"),
+        ("groups", 1),
+    ],
 )
 def test_options_that_cannot_be_are_named(option, value):
     found = boxes_of("ours", ("a.png", "b.png"), [(0, "cat", [10, 10, 20, 20], 0.9)])

@@ -1,5 +1,7 @@
 """Average precision as a streaming metric: COCO's number from batches, its limits, and what it refuses."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,6 +69,15 @@ def test_voc_from_batches(protocol):
     assert float(metric.compute_on_device(state)) == pytest.approx(expected["ap50"], abs=1e-3)
 
 
+def test_standard_errors_do_not_see_images_without_a_box():
+    boxes = in_float32(box_set(3, images=5, labels=1, flat=0.0))
+    other = dataclasses.replace(boxes, images=9)
+    metric = AveragePrecision(labels=1, capacity=200, layout="xywh")
+    state = metric.update(metric.init(), **padded(other, range(9)))
+    expected = detection.precision_intervals(detection.match_detections(**other.arguments())).standard_errors["ap"]
+    assert metric.compute(state).standard_error == pytest.approx(expected, rel=1e-9)
+
+
 def one_box(**changed) -> dict[str, np.ndarray]:
     box = np.array([[[0.0, 0.0, 10.0, 10.0]]], np.float32)
     given = {
@@ -101,7 +112,7 @@ def test_nothing_to_be_found_is_refused():
 
 
 WRONG = {
-    "a score": ({"scores": np.full((1, 1), np.nan, np.float32)}, "a score is no finite number"),
+    "a score": ({"scores": np.full((1, 1), np.nan, np.float32)}, "a score or an area is no finite number"),
     "a side": ({"boxes": np.array([[[0, 0, -1, 1]]], np.float32)}, "a side that is negative"),
     "a true side": (
         {"true_boxes": np.array([[[0, 0, np.nan, 1]]], np.float32)},
@@ -125,6 +136,7 @@ SHAPES = {
     "crowd": ({"crowd": np.zeros((1, 2), bool)}, r"crowd has shape \(1, 2\)"),
     "labels of floats": ({"labels": np.zeros((1, 1))}, "labels has dtype float32; integers are expected"),
     "nothing": ({"scores": None}, "got no scores="),
+    "another misspelt": ({"true_area": np.ones((1, 1))}, "write true_areas="),
     "a misspelt one": ({"true_label": np.zeros((1, 1), int), "true_labels": None}, "write true_labels="),
 }
 

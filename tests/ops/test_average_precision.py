@@ -365,6 +365,57 @@ def test_differences_of_a_set_with_itself_are_nothing():
     assert [one.value for one in found.categories["ap50"]] == [0, 0, 0]
 
 
+def of_images(right: list[bool], images: int) -> detection.MatchedBoxes:
+    """One true box an image, and one found, which is right or beside it."""
+    place = np.arange(len(right))
+    box = np.tile([10.0, 10.0, 20.0, 20.0], (len(right), 1))
+    moved = box + np.where(right, 0.0, 50.0)[:, None] * np.array([1, 0, 0, 0])
+    return detection.match_detections(
+        image=place, label=0 * place, boxes=moved, scores=1.0 - place / 1000, true_image=place, true_label=0 * place,
+        true_boxes=box, images=images, labels=1,
+    )  # fmt: skip
+
+
+def test_differences_are_of_the_clusters_that_both_sets_have():
+    first, second = of_images([True] * 10, 10), of_images([True] * 5 + [False] * 5, 10)
+    # The second's images 0 to 4 are of the clusters 5 to 9, and in these both are perfect.
+    found = detection.precision_differences(
+        first, second, clusters=np.arange(10), second_clusters=np.arange(5, 15)
+    ).summary["ap"]
+    assert (found.value, found.p_value, found.interval) == (0, 1, None)
+    with pytest.raises(InputError, match="no cluster in common"):
+        detection.precision_differences(first, second, clusters=np.arange(10), second_clusters=np.arange(20, 30))
+
+
+def test_numbers_without_a_spread_have_no_interval():
+    for right in ([True] * 30, [False] * 2):
+        found = detection.precision_intervals(of_images(right, len(right)))
+        assert found.values["ap"] == float(right[0])  # 1 and no more
+        assert found.intervals["ap"] is None
+        assert found.categories["ap"] == (None,)
+    difference = detection.precision_differences(of_images([False] * 2, 2), of_images([True] * 2, 2)).summary["ap"]
+    assert (difference.value, difference.interval, difference.p_value) == (1, None, None)
+
+
+def test_images_without_a_box_are_in_no_group():
+    alone, beside = of_images([True, False, True, True], 4), of_images([True, False, True, True], 9)
+    one, other = detection.precision_intervals(alone), detection.precision_intervals(beside)
+    assert one.standard_errors == pytest.approx(other.standard_errors, nan_ok=True)
+    assert one.intervals == other.intervals
+
+
+def test_areas_of_found_boxes_can_be_given():
+    box = np.array([[0.0, 0.0, 50.0, 50.0]])
+    given = {
+        "image": np.array([0]), "label": np.array([0]), "boxes": box, "scores": np.array([0.5]),
+        "true_image": np.array([0]), "true_label": np.array([0]), "true_boxes": box + 200,
+        "true_areas": np.array([100.0]), "images": 1, "labels": 1,
+    }  # fmt: skip
+    small = detection.match_detections(**given, areas=np.array([100.0]))
+    assert small.counted[:, 0, 0].tolist() == [True, True, False, False]
+    assert detection.match_detections(**given).counted[:, 0, 0].tolist() == [True, False, True, False]
+
+
 def test_pairing_by_image_makes_differences_surer():
     truth = box_set(4, images=200, labels=1, true_per_image=3, spread=4)
     worse = dataclasses.replace(truth, boxes=truth.boxes + np.array([3.0, 0, 0, 0]))
@@ -424,6 +475,10 @@ WRONG = {
     "unknown label": ({"label": np.array([0, -1])}, "label has numbers from -1 to 0"),
     "broken numbers": ({"label": np.array([0.5, 1.0])}, "whole numbers"),
     "shape": ({"boxes": np.zeros((2, 5))}, r"\[N, 4\]"),
+    "huge sides": ({"boxes": np.full((2, 4), 1e200)}, "of 1e\\+200; no image is as large"),
+    "negative areas": ({"true_areas": np.array([-1.0])}, "true_areas has -1; areas are 0 or more"),
+    "flags": ({"crowd": np.array([0.5])}, "crowd has values that are neither true nor false"),
+    "no image": ({"images": 0}, "image has numbers from 0 to 0; there are no images"),
     "crowd": ({"crowd": np.zeros(3)}, r"crowd has shape \(3,\)"),
     "protocol": ({"protocol": "pascal"}, "the protocol 'pascal' is not known; give one of coco, voc2007, voc2010"),
     "layout": ({"layout": "yxyx"}, "give one of xyxy, xywh, cxcywh"),

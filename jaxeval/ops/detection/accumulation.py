@@ -19,6 +19,7 @@ from jaxeval.ops.detection.matched import MatchedBoxes
 from jaxeval.ops.detection.protocols import DetectionProtocol, detection_protocol
 from jaxeval.ops.resampling import Interval, group_numbers, interval, jackknife_of_replicates, two_sided_p_value
 
+_NO_SPREAD = 1e-12  # a standard error below it is rounding: nothing tells how others would spread
 _OF_AREAS = {"small": "-small", "medium": "-medium", "large": "-large"}
 
 
@@ -89,7 +90,8 @@ class SummaryIntervals(NamedTuple):
       values: the numbers by name.
       standard_errors: by the jackknife over groups of images; not-a-number where a group leaves a number without a true
         box, or there are fewer than two clusters.
-      intervals: of 95%, by Student's t, within 0 and 1; None where there is no standard error.
+      intervals: of 95%, by Student's t, within 0 and 1; None where there is no standard error, or it is 0, as where all
+        is found or nothing: then nothing tells how others would spread.
       categories: the same intervals of each category's numbers, by name.
       degrees: of freedom.
 
@@ -112,8 +114,8 @@ class PrecisionDifference(NamedTuple):
     Attributes:
       value: the difference; not-a-number where either has no number.
       standard_error: by leaving groups of images out of both sets at once.
-      interval: of 95%; None where there is no standard error.
-      p_value: two-sided, by Student's t; None where there is no standard error.
+      interval: of 95%; None where there is no standard error, or it is 0.
+      p_value: two-sided, by Student's t; 1 of sets that are alike, and None where else nothing tells it.
 
     Example:
       >>> from jaxeval.ops import detection
@@ -234,7 +236,7 @@ def precision_intervals(
     numbers = _clusters(matched, clusters)
     whole = _tallied(matched, chosen, None)
     value = _numbers(whole)
-    replicates = _replicates(matched, chosen, numbers, groups, seed)
+    replicates = _replicates(matched, chosen, numbers, np.unique(numbers[_telling(matched)]), groups, seed)
     if replicates is None:
         errors, degrees = np.full_like(value, math.nan), math.nan
     else:
@@ -263,7 +265,8 @@ def precision_differences(
 ) -> PrecisionDifferences:
     """How much two sets of images differ that were made from the same prompts or layouts, with intervals of 95%.
 
-    A jackknife leaves the same clusters out of both sets at once, so that what is hard about a prompt cancels.
+    Both numbers are of the clusters that both sets have. A jackknife leaves the same ones out of both at once, so that
+    what is hard about a prompt cancels. Images without a box, true or found, tell nothing and are in no group.
 
     Args:
       first: as `match_detections` gives it.
@@ -275,7 +278,7 @@ def precision_differences(
       seed: of the division.
 
     Raises:
-      InputError: as of `precision_recall`, or clusters are not a whole number for each image.
+      InputError: as of `precision_recall`, clusters are not a whole number for each image, or none is in both sets.
 
     Example:
       >>> import numpy as np
@@ -292,14 +295,18 @@ def precision_differences(
     _checked(second, protocol)
     numbers = _clusters(first, clusters)
     others = _clusters(second, clusters if second_clusters is None else second_clusters)
-    wholes = [_tallied(one, chosen, None) for one in (first, second)]
-    values = [_numbers(one) for one in wholes]
-    if values[0].shape != values[1].shape:
+    if first.labels != second.labels:
         raise InputError(f"the sets have {first.labels} and {second.labels} categories; give sets of the same")
-    both = np.union1d(numbers, others)
-    sides = [
-        _replicates(one, chosen, of, groups, seed, everyone=both) for one, of in ((first, numbers), (second, others))
-    ]
+    shared = np.intersect1d(numbers, others)
+    if not len(shared):
+        raise InputError(
+            "the sets have no cluster in common; give sets that were made from the same prompts or layouts"
+        )
+    wholes = [_tallied(one, chosen, np.isin(of, shared)) for one, of in ((first, numbers), (second, others))]
+    values = [_numbers(one) for one in wholes]
+    telling = np.union1d(numbers[_telling(first)], others[_telling(second)])
+    both = np.intersect1d(shared, telling)
+    sides = [_replicates(one, chosen, of, both, groups, seed) for one, of in ((first, numbers), (second, others))]
     differences = values[1] - values[0]
     errors, degrees = np.full_like(differences, math.nan), math.nan
     if sides[0] is not None and sides[1] is not None:
@@ -308,7 +315,8 @@ def precision_differences(
     found = []
     for value, error in zip(differences.tolist(), errors.tolist(), strict=True):
         ends = _ends(value, error, degrees, (-1.0, 1.0))
-        chance = None if ends is None else two_sided_p_value(value, error, degrees)
+        alike = abs(value) < _NO_SPREAD and error < _NO_SPREAD
+        chance = 1.0 if alike else None if ends is None else two_sided_p_value(value, error, degrees)
         found.append(PrecisionDifference(value, error, ends, chance))
     return PrecisionDifferences(
         dict(zip(wholes[0].summary(), found, strict=False)),
@@ -463,12 +471,14 @@ def _tallied(
         line = _line(matched, area, threshold, keep)
         whole = positives[area][line.label]
         if recalls is None:
-            share = 1 / whole
+            answered, parts = np.ones(len(whole)), positives[area]
         else:
             answered = np.searchsorted(recalls, line.found / whole, side="right")
             earlier = np.searchsorted(recalls, (line.found - 1) / whole, side="right")
-            share = (answered - np.where(line.found == 1, 0, earlier)) / len(recalls)
-        precision[area, threshold] = np.bincount(line.label, line.envelope * share, matched.labels)
+            answered, parts = answered - np.where(line.found == 1, 0, earlier), len(recalls)
+        # Divided last, so that precision 1 throughout is 1.
+        sums = np.bincount(line.label, line.envelope * answered, matched.labels)
+        precision[area, threshold] = sums / np.maximum(parts, 1)
         recall[-1, area, threshold] = np.bincount(line.label, minlength=matched.labels)
         for place, few in enumerate(among):
             right = matched.hits[area, threshold] & few
@@ -484,18 +494,29 @@ def _replicates(
     matched: MatchedBoxes,
     protocol: DetectionProtocol,
     clusters: Int[np.ndarray, " images"],
+    everyone: Int[np.ndarray, " c"],
     groups: int,
     seed: int,
-    everyone: Int[np.ndarray, " c"] | None = None,
 ) -> Float[np.ndarray, "g v"] | None:
-    """The numbers of `_numbers` without each group of clusters; None where there are fewer than two clusters."""
-    everyone = np.unique(clusters) if everyone is None else everyone
+    """The numbers of `_numbers` of some clusters without each group of them; None of fewer than two."""
+    groups, seed = whole_number("groups", groups, 2), whole_number("seed", seed, 0)
     if len(everyone) < 2:
         return None
-    groups = min(whole_number("groups", groups, 2), len(everyone))
-    group = group_numbers(len(everyone), groups, seed=seed, name="clusters")[np.searchsorted(everyone, clusters)]
-    without = [_tallied(matched, protocol, group != left_out) for left_out in range(groups)]
+    groups = min(groups, len(everyone))
+    number = group_numbers(len(everyone), groups, seed=seed, name="clusters")
+    place = np.minimum(np.searchsorted(everyone, clusters), len(everyone) - 1)
+    # Images of other clusters are in no replicate, nor in the number itself.
+    group = np.where(everyone[place] == clusters, number[place], -1)
+    without = [_tallied(matched, protocol, (group >= 0) & (group != left_out)) for left_out in range(groups)]
     return np.array([_numbers(one) for one in without])
+
+
+def _telling(matched: MatchedBoxes) -> Bool[np.ndarray, " images"]:
+    """Images in which there is a box; the others are of no account for any number."""
+    there = np.zeros(matched.images, bool)
+    there[matched.image] = True
+    there[matched.true_image] = True
+    return there
 
 
 def _numbers(found: PrecisionRecall) -> Float[np.ndarray, " v"]:
@@ -534,7 +555,7 @@ def _clusters(matched: MatchedBoxes, clusters: Sequence[int] | np.ndarray | None
 
 
 def _ends(value: float, error: float, degrees: float, limits: tuple[float, float]) -> Interval | None:
-    if not (math.isfinite(error) and math.isfinite(value)):
+    if not (math.isfinite(error) and math.isfinite(value)) or error < _NO_SPREAD:
         return None
     return interval(value, error, degrees=degrees).within(value, limits)
 

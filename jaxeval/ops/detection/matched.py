@@ -14,6 +14,7 @@ from jaxeval.ops.detection.boxes import Layout, convert_boxes, iou_of_pairs
 from jaxeval.ops.detection.matching import match_boxes
 from jaxeval.ops.detection.protocols import DetectionProtocol, detection_protocol
 
+_LARGEST = 1e100  # whose square is still a number
 _MOST_PAIRS = 1 << 22  # whose overlaps are held at a time
 _MOST_CELLS = 1 << 22  # of flags in one step of the matching
 
@@ -77,6 +78,7 @@ def match_detections(
     true_boxes: Numbers,
     images: int,
     labels: int,
+    areas: Numbers | None = None,
     true_areas: Numbers | None = None,
     crowd: AnyArray | None = None,
     ignored: AnyArray | None = None,
@@ -99,7 +101,8 @@ def match_detections(
       true_boxes: true boxes, [M, 4].
       images: how many images there are.
       labels: how many categories there are.
-      true_areas: by which true boxes are small, medium or large, [M]; the boxes' areas by default.
+      areas: by which found boxes are small, medium or large, [N]; the boxes' areas by default.
+      true_areas: the same of true boxes, [M].
       crowd: which true boxes are around crowds, [M]; none by default. They do not count.
       ignored: which true boxes do not count, [M]; none by default.
       unmatchable: which true boxes take the box that finds them and leave it wrong, [M], as pycocotools does with those
@@ -109,7 +112,7 @@ def match_detections(
 
     Raises:
       InputError: shapes do not fit, a number of an image or a category is out of range, a value is not finite, a box
-        has a negative side, or an unknown protocol or layout.
+        or an area is negative, a flag is neither true nor false, or an unknown protocol or layout.
 
     Example:
       >>> import numpy as np
@@ -128,13 +131,11 @@ def match_detections(
     confidence = as_float64("scores", np.asarray(scores))
     if confidence.shape != found.image.shape:
         raise InputError(f"scores has shape {confidence.shape}; {found.image.shape} is expected")
-    areas = true.boxes[:, 2] * true.boxes[:, 3] if true_areas is None else as_float64("true_areas", true_areas)
+    own_areas, areas = _areas("areas", areas, found), _areas("true_areas", true_areas, true)
     around, out, void = (
         _flags(name, given, true.image.shape)
         for name, given in (("crowd", crowd), ("ignored", ignored), ("unmatchable", unmatchable))
     )
-    if areas.shape != true.image.shape:
-        raise InputError(f"true_areas has shape {areas.shape}; {true.image.shape} is expected")
     low, high = (np.array([area[end] for area in chosen.areas])[:, None] for end in (1, 2))
     leaves_out = (out | around) | (areas < low) | (areas > high)
 
@@ -142,7 +143,7 @@ def match_detections(
     # By category and confidence; those of equal confidence stay by image, and in it as they are.
     order = np.lexsort((-confidence[kept], found.label[kept]))
     matches = _matches(found, kept, true, around, leaves_out, labels, chosen)
-    sizes = (found.boxes[:, 2] * found.boxes[:, 3])[kept]
+    sizes = own_areas[kept]
     foreign = (sizes < low) | (sizes > high)  # in a range of areas, unless it is a true box of that range
     hits = np.zeros((len(chosen.areas), len(chosen.thresholds), len(kept)), bool)
     counted = np.broadcast_to(~foreign[:, None], hits.shape).copy()
@@ -189,7 +190,8 @@ def _rows(prefix: str, image: Numbers, label: Numbers, boxes: Numbers, images: i
                 f"{name} has shape {numbers.shape} and dtype {numbers.dtype}; [N] whole numbers are needed"
             )
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < count):
-            raise InputError(f"{name} has numbers from {numbers.min()} to {numbers.max()}; give 0 to {count - 1}")
+            known = f"give 0 to {count - 1}" if count else f"there are no {name.removeprefix('true_')}s"
+            raise InputError(f"{name} has numbers from {numbers.min()} to {numbers.max()}; {known}")
         places.append(numbers.astype(np.int64))
     given = np.asarray(boxes)
     if given.size == 0:
@@ -199,11 +201,25 @@ def _rows(prefix: str, image: Numbers, label: Numbers, boxes: Numbers, images: i
             f"{prefix}boxes has shape {given.shape} beside {len(places[0])} images and {len(places[1])} labels; "
             "[N, 4] is expected"
         )
-    own = convert_boxes(as_float64(f"{prefix}boxes", given), given=layout, wanted="xywh")
+    sides = as_float64(f"{prefix}boxes", given)
+    if sides.size and np.abs(sides).max() > _LARGEST:
+        raise InputError(f"{prefix}boxes has a side or a place of {np.abs(sides).max():g}; no image is as large")
+    own = convert_boxes(sides, given=layout, wanted="xywh")
     negative = np.flatnonzero((own[:, 2:] < 0).any(1))
     if len(negative):
         raise InputError(f"{prefix}boxes: that at {negative[0]} has a negative width or height, {given[negative[0]]}")
     return _Rows(places[0], places[1], np.asarray(own))
+
+
+def _areas(name: str, given: Numbers | None, rows: _Rows) -> Float[np.ndarray, " n"]:
+    if given is None:
+        return rows.boxes[:, 2] * rows.boxes[:, 3]
+    areas = as_float64(name, given)
+    if areas.shape != rows.image.shape:
+        raise InputError(f"{name} has shape {areas.shape}; {rows.image.shape} is expected")
+    if areas.size and areas.min() < 0:
+        raise InputError(f"{name} has {areas.min():g}; areas are 0 or more")
+    return areas
 
 
 def _flags(name: str, given: AnyArray | None, shape: tuple[int, ...]) -> Bool[np.ndarray, " m"]:
@@ -212,6 +228,8 @@ def _flags(name: str, given: AnyArray | None, shape: tuple[int, ...]) -> Bool[np
     flags = np.asarray(given)
     if flags.shape != shape:
         raise InputError(f"{name} has shape {flags.shape}; {shape} is expected")
+    if flags.dtype != bool and not np.isin(flags, (0, 1)).all():
+        raise InputError(f"{name} has values that are neither true nor false; give truth values, or 0 and 1")
     return flags.astype(bool)
 
 

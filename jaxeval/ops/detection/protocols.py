@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from jaxeval._arguments import shown
 from jaxeval.errors import InputError
 
 _COCO_AREAS = (("all", 0.0, 1e10), ("small", 0.0, 32.0**2), ("medium", 32.0**2, 96.0**2), ("large", 96.0**2, 1e10))
@@ -54,7 +55,8 @@ class DetectionProtocol:
     inclusive: bool = False
 
     def __post_init__(self):
-        if not self.thresholds or not all(0 < one <= 1 for one in self.thresholds):
+        numbers = isinstance(self.thresholds, tuple) and all(isinstance(one, int | float) for one in self.thresholds)
+        if not (numbers and self.thresholds and all(0 < one <= 1 for one in self.thresholds)):
             raise InputError(f"thresholds are {self.thresholds}; give one or more above 0 and up to 1")
         if any(low > high for _, low, high in self.areas) or not self.areas:
             raise InputError(f"areas are {self.areas}; give one or more of a name, a least and a greatest area")
@@ -102,6 +104,6 @@ def detection_protocol(name: DetectionProtocol | str) -> DetectionProtocol:
     """
     if isinstance(name, DetectionProtocol):
         return name
-    if name not in PROTOCOLS:
-        raise InputError(f"the protocol {name!r} is not known; give one of {', '.join(PROTOCOLS)}")
+    if not isinstance(name, str) or name not in PROTOCOLS:
+        raise InputError(f"the protocol {shown(name)} is not known; give one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
