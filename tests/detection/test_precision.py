@@ -300,7 +300,7 @@ def test_boxes_of_something_else_are_named(case):
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("max_detections", 0),
+        ("max_detections", [0]),
         ("seed", -1),
         ("zero_ids", "right"),
         ("ignored", "all"),

@@ -116,7 +116,7 @@ WRONG = {
     "a side": ({"boxes": np.array([[[0, 0, -1, 1]]], np.float32)}, "a side that is negative"),
     "a true side": (
         {"true_boxes": np.array([[[0, 0, np.nan, 1]]], np.float32)},
-        "a side that is negative or no finite",
+        "a side that is negative or none",
     ),
     "a label": ({"labels": np.full((1, 1), 2, np.int32)}, "labels has 2; give numbers below labels=2"),
     "a true label": ({"true_labels": np.full((1, 1), 7, np.int32)}, "true_labels has 7"),
