@@ -1,6 +1,7 @@
 """What judging by detection finds: scores of sets with intervals, paired differences, and what became of each image."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -185,11 +186,25 @@ class DetectionEvaluation(Document):
             "task": self.task,
             "scores": [dataclasses.asdict(one) for one in self.scores],
             "differences": [dataclasses.asdict(one) for one in self.differences],
-            "images": [dataclasses.asdict(one) for one in self.outcomes],
+            "images": [_plain(one) for one in self.outcomes],
             "order": self.order,
             "manifest": dict(self.manifest),
         }
         return finite_values(found)
 
+    def to_json(self) -> str:
+        """The JSON document as text, a line for each image; every number in it is finite."""
+        found = self.to_dict()
+        images = found.pop("images")
+        lines = [f"    {json.dumps(one, allow_nan=False)}" for one in images]
+        rest = json.dumps(found, indent=2, allow_nan=False).removesuffix("\n}")
+        return "".join([rest, ',\n  "images": [', *(["\n", ",\n".join(lines), "\n  "] if lines else []), "]\n}"])
+
     def __str__(self) -> str:
         return "\n".join(str(score) for score in self.scores if not score.category)
+
+
+def _plain(outcome: ImageOutcome) -> dict[str, Any]:
+    """As `dataclasses.asdict` has it, which would copy each number of a million boxes deeply."""
+    boxes = {side: [vars(box) for box in getattr(outcome, side)] for side in ("asked", "found")}
+    return {**vars(outcome), "values": dict(outcome.values), **boxes}

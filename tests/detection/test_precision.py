@@ -1,6 +1,7 @@
 """Average precision of files and of layouts: COCO's numbers, the traps of the references, what is said of images."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import math
@@ -317,3 +318,14 @@ def test_options_that_cannot_be_are_named(option, value):
 def test_confidences_of_any_size_only_order_boxes():
     found = boxes_of("ours", ("a.png",), [(0, "cat", [10, 10, 20, 20], 37.5)])
     assert any("only their order counts" in sentence for sentence in score_boxes(LAYOUTS, found).warnings)
+
+
+def test_the_document_is_the_same_as_text_and_as_values():
+    found = boxes_of("ours", ("a.png", "b.png"), [(0, "cat", [10, 10, 20, 20], 0.9)])
+    evaluation = score_boxes(LAYOUTS, found)
+    assert json.loads(evaluation.to_json()) == json.loads(json.dumps(evaluation.to_dict()))
+    nothing = dataclasses.replace(evaluation, outcomes=())
+    assert json.loads(nothing.to_json())["images"] == []
+    assert json.loads(evaluation.to_json())["images"][0] == json.loads(
+        json.dumps(dataclasses.asdict(evaluation.outcomes[0]))
+    )
