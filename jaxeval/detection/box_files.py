@@ -27,7 +27,9 @@ def read_true_boxes(path: str | Path, *, name: str | None = None, normalised: bo
     Args:
       path: of COCO's annotations (`.json`), whose images may have a `prompt` or `caption` too; or of a table (`.csv`,
         `.tsv`, `.jsonl`, `.parquet`) with a row for each box and the columns image, label, and x, y, width, height or
-        x1, y1, x2, y2; perhaps area, crowd, difficult, id, prompt, image_width and image_height.
+        x1, y1, x2, y2; perhaps area, crowd (or iscrowd), difficult (or ignore), id, prompt, image_width and
+        image_height. Columns may have the names of other tools, in any capitals: filename, class, confidence, xmin,
+        ymin, xmax, ymax, left, top, right, bottom, caption and others that can be nothing else.
       name: what messages and tables call the set; by default the path.
       normalised: whether boxes are given in parts of their image's sides, 0 to 1, so that the file must have the sizes
         of images; areas are then those of the boxes. If nothing is said, boxes are in pixels, and a file in which no

@@ -1,19 +1,22 @@
 """Tables with a row for each box: CSV, TSV, JSON lines or Parquet."""
 
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxeval.detection.box_columns import CORNERS, SIDES, named_columns
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
 from jaxeval.detection.parts_of_sides import pixels_of_parts
 from jaxeval.errors import InputError
 from jaxeval.tables import Table
 
-_SIDES = ("x", "y", "width", "height")
-_CORNERS = ("x1", "y1", "x2", "y2")
 _SIZE = ("image_height", "image_width")
+_OF_TRUTH = ("image", "label", "area", "crowd", "iscrowd", "difficult", "ignore", "prompt", *_SIZE)
+_OF_FOUND = ("image", "label", "text", "score", *_SIZE)
+_NUMBER = re.compile(r"\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*")  # Python's has 1_000 too, and digits of every script
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no", "")
 
 
@@ -22,13 +25,15 @@ def true_boxes_of_table(table: Table, name: str, normalised: bool | None) -> Tru
 
     Args:
       table: with columns image, label, and x, y, width, height (or x1, y1, x2, y2); perhaps area, crowd, difficult, id,
-        prompt, image_width and image_height. A row with an image and no label and box says that nothing is in it.
+        prompt, image_width and image_height; or by the names of `box_columns`. A row with an image and no label and box
+        says that nothing is in it.
       name: of the set.
       normalised: whether boxes are given in parts of the image's sides; None if nothing was said of it.
 
     Raises:
       InputError: a column is missing, or a cell has no value that it can have.
     """
+    table = named_columns(table, _OF_TRUTH)
     rows = _Rows(table)
     sizes = rows.sizes()
     boxes = pixels_of_parts(rows.boxes(), sizes, rows.image, rows.images, table.path, normalised)
@@ -62,6 +67,7 @@ def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None) -> Fo
     Raises:
       InputError: as for `true_boxes_of_table`, or an image is none of the truth's.
     """
+    table = named_columns(table, _OF_FOUND)
     rows = _Rows(table)
     scores = rows.numbers("score")
     images, labels, image, sizes = rows.images, rows.labels, rows.image, rows.sizes()
@@ -107,11 +113,11 @@ class _Rows:
         for column in ("image", "label"):
             if column not in table.columns:
                 raise InputError(f"{table.path} has no column {column!r}; name the columns in its first line")
-        ways = [way for way in (_SIDES, _CORNERS) if set(way) <= set(table.columns)]
+        ways = [way for way in (SIDES, CORNERS) if set(way) <= set(table.columns)]
         if len(ways) != 1:
             both = "both" if ways else "neither"
             raise InputError(
-                f"{table.path} has {both} the columns {', '.join(_SIDES)} and {', '.join(_CORNERS)}; give boxes in one "
+                f"{table.path} has {both} the columns {', '.join(SIDES)} and {', '.join(CORNERS)}; give boxes in one "
                 "of these ways"
             )
         self._way = ways[0]
@@ -138,7 +144,7 @@ class _Rows:
     def boxes(self) -> Float[np.ndarray, "n 4"]:
         """Left, top, width and height."""
         boxes = np.stack([self.numbers(column) for column in self._way], 1)
-        if self._way == _CORNERS:
+        if self._way == CORNERS:
             boxes[:, 2:] -= boxes[:, :2]
         negative = (boxes[:, 2:] < 0).any(1)
         if negative.any():
