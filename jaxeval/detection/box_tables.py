@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxeval.detection.box_columns import CORNERS, SIDES, named_columns
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
-from jaxeval.detection.parts_of_sides import pixels_of_parts
+from jaxeval.detection.parts_of_sides import pixels_of_parts, said_or_seen, too_far
 from jaxeval.errors import InputError
 from jaxeval.tables import Table
 
@@ -56,13 +56,14 @@ def true_boxes_of_table(table: Table, name: str, normalised: bool | None) -> Tru
     )
 
 
-def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None) -> FoundBoxes:
+def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None, normalised: bool | None) -> FoundBoxes:
     """What a table says was found in images.
 
     Args:
       table: as for `true_boxes_of_table`, with a column score, and perhaps text.
       name: of the set.
       truth: whose images were looked at; None if those of the table are all.
+      normalised: as for `true_boxes_of_table`.
 
     Raises:
       InputError: as for `true_boxes_of_table`, or an image is none of the truth's.
@@ -77,8 +78,12 @@ def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None) -> Fo
         unknown = [own for own in images if own not in places]
         if unknown:
             raise InputError(f"{table.path} has the image {unknown[0]!r}, which {truth.name} has not")
-        image = np.array([places[own] for own in images], np.int64)[image]
-        images, sizes = truth.images, truth.sizes
+        own_places, own_sizes = np.array([places[own] for own in images], np.int64), sizes
+        image = own_places[image]
+        images, sizes = truth.images, np.zeros((len(truth.images), 2), np.int64)
+        sizes[own_places] = own_sizes
+        if truth.sizes is not None:
+            sizes = np.where((truth.sizes > 0).all(1, keepdims=True), truth.sizes, sizes)
         merged = tuple(dict.fromkeys((*truth.labels, *labels)))
         label = np.array([merged.index(own) for own in labels], np.int64)[label]
         labels = merged
@@ -94,7 +99,7 @@ def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None) -> Fo
         labels=labels,
         image=image,
         label=label,
-        boxes=rows.boxes(),
+        boxes=pixels_of_parts(rows.boxes(), sizes, image, images, table.path, said_or_seen(normalised, truth)),
         scores=scores,
         texts=tuple(rows.cells("text")) if "text" in table.columns else None,
         sizes=sizes,
@@ -144,6 +149,10 @@ class _Rows:
     def boxes(self) -> Float[np.ndarray, "n 4"]:
         """Left, top, width and height."""
         boxes = np.stack([self.numbers(column) for column in self._way], 1)
+        far = too_far(boxes)
+        if far.any():
+            row = int(np.flatnonzero(far)[0])
+            self._fail(self._kept[row], f"has the box {boxes[row].tolist()}; no image is so large")
         if self._way == CORNERS:
             boxes[:, 2:] -= boxes[:, :2]
         negative = (boxes[:, 2:] < 0).any(1)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from jaxeval.detection.boxes import FoundBoxes, Mask, TrueBoxes
 from jaxeval.detection.documents import JsonFile
 from jaxeval.detection.masks import box_of_mask, mask_of_segmentation, segmentation_of_mask
-from jaxeval.detection.parts_of_sides import pixels_of_parts
+from jaxeval.detection.parts_of_sides import pixels_of_parts, said_or_seen, too_far
 from jaxeval.errors import InputError
 
 _LARGEST = 2**53  # ids and sides beyond it are no numbers that JSON's readers agree on
@@ -70,13 +70,14 @@ def true_boxes(file: JsonFile, name: str, normalised: bool | None) -> TrueBoxes:
     )
 
 
-def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None) -> FoundBoxes:
+def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None, normalised: bool | None) -> FoundBoxes:
     """The boxes of a file of results.
 
     Args:
       file: what it says.
       name: of the set.
       truth: whose images and categories the ids are of.
+      normalised: as for `true_boxes`; boxes around masks are in pixels all the same.
 
     Raises:
       InputError: as for `true_boxes`; or `truth` is not there.
@@ -93,12 +94,16 @@ def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None) -> FoundBoxe
     warnings: list[str] = []
     masks = _masks(rows, places, truth, path, warnings)
     given = [row.get("bbox") for row in rows]
+    boxed = np.ones(len(rows), bool)
     if masks is not None:
+        boxed = np.array([bool(box) or mask is None for box, mask in zip(given, masks, strict=True)], bool)
         given = [
-            list(box_of_mask(mask)) if box is None and mask is not None else box
-            for box, mask in zip(given, masks, strict=True)
+            box if own or mask is None else list(box_of_mask(mask))
+            for box, mask, own in zip(given, masks, boxed, strict=True)
         ]
     boxes = _boxes(given, rows, "result", path)
+    said = said_or_seen(normalised, truth)
+    boxes[boxed] = pixels_of_parts(boxes[boxed], truth.sizes, places[boxed], truth.images, path, said)
     scores = _numbers([row.get("score") for row in rows], rows, "score", "result", path)
     outside = int(((scores < 0) | (scores > 1)).sum())
     if outside:
@@ -113,7 +118,14 @@ def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None) -> FoundBoxe
         scores=scores,
         masks=masks,
         sizes=truth.sizes,
-        identity={"file": path, "sha256": file.sha256, "format": "coco-results", "warnings": warnings},
+        identity={
+            "file": path,
+            "sha256": file.sha256,
+            "format": "coco-results",
+            # As COCO's reference does, the first result decides for all.
+            **({"areas": "masks"} if len(boxed) and not boxed[0] else {}),
+            "warnings": warnings,
+        },
     )
 
 
@@ -284,6 +296,7 @@ def _boxes(given: list[Any], rows: Sequence[_Row], what: str, path: str) -> Floa
         _fail(rows, number, what, path, f"has {said}; [left, top, width, height] is expected")
     flat = _numbers(list(itertools.chain.from_iterable(given)), rows, "bbox", what, path, per_row=4)
     boxes = flat.reshape(-1, 4)
+    _refuse(too_far(boxes), rows, what, path, lambda row: f"has the bbox {_said(row['bbox'])}; no image is so large")
     negative = boxes[:, 2:].min(1) < 0
     _refuse(negative, rows, what, path, lambda row: f"has the bbox {row['bbox']}, whose width or height is negative")
     return boxes

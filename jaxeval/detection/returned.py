@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 
 from jaxeval.detection.boxes import Mask
 from jaxeval.detection.masks import mask_of_pixels
+from jaxeval.detection.parts_of_sides import too_far
 from jaxeval.errors import InputError, said_by
 
 BoxLayout = Literal["xyxy", "xywh", "cxcywh", "normalised-xyxy", "normalised-xywh", "normalised-cxcywh"]
@@ -129,6 +130,8 @@ def raw_findings(row: Any, where: str, layout: str, size: tuple[int, int], *, bo
             f"{where} the score {wrong:g}; scores are from 0 to 1, unless the callable has a true attribute "
             "`unbounded_scores`"
         )
+    if too_far(boxes).any():
+        raise InputError(f"{where} the box {boxes[too_far(boxes)][0].tolist()}; no image is so large")
     boxes = left_top_width_height(boxes, layout, size)
     if (boxes[:, 2:] < 0).any():
         _, _, width, height = boxes[(boxes[:, 2:] < 0).any(1)][0].tolist()

@@ -487,12 +487,12 @@ def parts_of_sets(draw) -> tuple[Any, ...]:
     images = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
     labels = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
     count = draw(st.integers(0, 5))
-    numbers = st.floats(-1e300, 1e300)
+    numbers, sides = st.floats(-1e99, 1e99), st.floats(0, 1e99)
 
     def several(one):
         return draw(st.lists(one, min_size=count, max_size=count))
 
-    boxes = np.array(several(st.tuples(numbers, numbers, st.floats(0, 1e300), st.floats(0, 1e300)))).reshape(-1, 4)
+    boxes = np.array(several(st.tuples(numbers, numbers, sides, sides))).reshape(-1, 4)
     masks = several(st.one_of(st.none(), st.integers(0, 6)))
     return (
         draw(texts),
