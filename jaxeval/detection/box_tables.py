@@ -1,5 +1,6 @@
 """Tables with a row for each box: CSV, TSV, JSON lines or Parquet."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,7 +17,10 @@ from jaxeval.tables import Table
 _SIZE = ("image_height", "image_width")
 _OF_TRUTH = ("image", "label", "area", "crowd", "iscrowd", "difficult", "ignore", "prompt", *_SIZE)
 _OF_FOUND = ("image", "label", "text", "score", *_SIZE)
-_NUMBER = re.compile(r"\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*")  # Python's has 1_000 too, and digits of every script
+_NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
+"""Python's numbers may be 1_000 too, or have the digits of any script."""
+_WHOLE = re.compile(r"-?[0-9]{1,15}")  # up to 2**53 and a little less
+_OF_BOXES = ("score", "text", "area", "id")  # which an image without a box has not
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no", "")
 
 
@@ -111,13 +115,14 @@ class _Rows:
     """The rows of a table that have a box, and all images."""
 
     def __init__(self, table: Table):
-        self._table = table
         if table.broken:
             place, reason = table.broken[0]
             raise InputError(f"{table.path}: {place} {reason}")
         for column in ("image", "label"):
             if column not in table.columns:
                 raise InputError(f"{table.path} has no column {column!r}; name the columns in its first line")
+        stripped = {column: [cell.strip() for cell in table.columns[column]] for column in ("image", "label")}
+        self._table = table = dataclasses.replace(table, columns={**table.columns, **stripped})
         ways = [way for way in (SIDES, CORNERS) if set(way) <= set(table.columns)]
         if len(ways) != 1:
             both = "both" if ways else "neither"
@@ -129,13 +134,17 @@ class _Rows:
         boxed = [column for column in ("label", *self._way) if column in table.columns]
         self._kept: list[int] = []
         for row in range(len(table)):
-            if not table.columns["image"][row].strip():
+            if not table.columns["image"][row]:
                 self._fail(row, "names no image")
             filled = [bool(table.columns[column][row].strip()) for column in boxed]
             if all(filled):
                 self._kept.append(row)
             elif any(filled):
                 self._fail(row, f"has no {boxed[filled.index(False)]}; fill it in, or leave label and box out together")
+            else:
+                of_box = [one for one in _OF_BOXES if one in table.columns and table.columns[one][row].strip()]
+                if of_box:
+                    self._fail(row, f"has {of_box[0]} {table.columns[of_box[0]][row][:40]!r} and no label and box")
         self.images = tuple(dict.fromkeys(table.columns["image"]))
         self.image = self._places("image", self.images)
         self.labels = tuple(sorted(set(self.cells("label"))))
@@ -167,10 +176,7 @@ class _Rows:
         if column not in self._table.columns:
             raise InputError(f"{self._table.path} has no column {column!r}; name the columns in its first line")
         cells = self.cells(column)
-        try:
-            found = np.array(cells, np.float64) if cells else np.zeros(0)
-        except ValueError:
-            found = np.array([_number(cell) for cell in cells])
+        found = np.array([float(cell) if _NUMBER.fullmatch(cell) else np.nan for cell in cells], np.float64)
         wrong = ~np.isfinite(found) | (found < (-np.inf if least is None else least))
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
@@ -190,18 +196,19 @@ class _Rows:
 
     def ids(self) -> Int[np.ndarray, " n"] | None:
         """The boxes' numbers; None where they have none, or texts."""
-        cells = self.cells("id") if "id" in self._table.columns else []
-        if not cells or not all(cell.isascii() and cell.isdigit() and len(cell) < 19 for cell in cells):
+        cells = [cell.strip() for cell in self.cells("id")] if "id" in self._table.columns else []
+        if not any(cells):
             return None
-        if len(set(map(int, cells))) != len(cells):
-            seen: set[int] = set()
-            row, cell = next(
-                (row, cell)
-                for row, cell in zip(self._kept, cells, strict=True)
-                if int(cell) in seen or seen.add(int(cell))
-            )
-            self._fail(row, f"has the id {cell}, which another one has; give each its own")
-        return np.array(list(map(int, cells)), np.int64)
+        whole = all(map(_WHOLE.fullmatch, cells))
+        ids = [int(cell) if whole else cell for cell in cells]
+        seen: set[int | str] = set()
+        for row, own in zip(self._kept, ids, strict=True):
+            if own == "":
+                self._fail(row, "has no id, and others have; give each its own")
+            if own in seen:
+                self._fail(row, f"has the id {own}, which another one has; give each its own")
+            seen.add(own)
+        return np.array(ids, np.int64) if whole else None
 
     def sizes(self) -> Int[np.ndarray, "images 2"]:
         """Height and width of each image, zeros where the table does not say."""
@@ -241,10 +248,3 @@ class _Rows:
 
     def _fail(self, row: int, why: str) -> NoReturn:
         raise InputError(f"{self._table.path}: {self._table.places[row]} {why}")
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")

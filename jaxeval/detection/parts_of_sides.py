@@ -85,9 +85,9 @@ def too_far(boxes: Float[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
     Args:
       boxes: four numbers each.
     """
-    return (np.abs(boxes) > _FARTHEST).any(1)
+    return np.abs(boxes).max(1) > _FARTHEST
 
 
 def _within_one(boxes: Float[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
     ends = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
-    return ((ends >= -_ROUNDING) & (ends <= 1 + _ROUNDING)).all(1)
+    return (ends.min(1) >= -_ROUNDING) & (ends.max(1) <= 1 + _ROUNDING)

@@ -246,3 +246,57 @@ def test_own_files_have_no_huge_numbers(tmp_path):
     path.write_text(path.read_text().replace("7.5", "1e200"))
     with pytest.raises(InputError, match=r"own\.json is damaged \(a box is .*; no image is so large\); write it again"):
         read_found_boxes(path)
+
+
+# Ids.
+
+
+def test_ids_may_be_below_zero_and_stand_once(tmp_path):
+    found = read_true_boxes(saved(tmp_path, f"{HEAD},id\na,cat,1,2,3,4,-5\na,cat,1,2,3,4,0\n"))
+    assert found.ids is not None
+    assert found.ids.tolist() == [-5, 0]
+    assert read_true_boxes(saved(tmp_path, f"{HEAD},id\na,cat,1,2,3,4,x\na,cat,1,2,3,4,0\n")).ids is None
+    assert read_true_boxes(saved(tmp_path, f"{HEAD},id\na,cat,1,2,3,4,\na,cat,1,2,3,4,\n")).ids is None
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (("x", "x"), "line 3 has the id x, which another one has"),
+        (("-1", "-1"), "line 3 has the id -1, which another one has"),
+        (("7", "07"), "line 3 has the id 7, which another one has"),
+        (("7", ""), "line 3 has no id, and others have"),
+    ],
+)
+def test_ids_that_are_none_are_named(tmp_path, ids, message):
+    rows = [f"a,cat,1,2,3,4,{own}" for own in ids]
+    with pytest.raises(InputError, match=message):
+        read_true_boxes(saved(tmp_path, "\n".join([f"{HEAD},id", *rows])))
+
+
+# Numbers and texts of cells.
+
+
+@pytest.mark.parametrize("cell", ["1_000", "١٢", "1,5", "0x10", "1.2.3", ".", "1e", "inf", "NaN", "\u00a01"])
+def test_numbers_are_those_of_everybody(tmp_path, cell):
+    with pytest.raises(InputError, match=r"line 2 has x '.*'; give a finite number"):
+        read_true_boxes(saved(tmp_path, f'{HEAD}\na,cat,"{cell}",2,3,4\n'))
+
+
+def test_numbers_may_have_signs_exponents_and_spaces(tmp_path):
+    found = read_true_boxes(saved(tmp_path, f"{HEAD}\na,cat, -1.5e1 ,+2.,.5,4E+1\n"))
+    assert found.boxes.tolist() == [[-15, 2, 0.5, 40]]
+
+
+def test_spaces_around_names_are_none_of_theirs(tmp_path):
+    found = read_true_boxes(saved(tmp_path, "image, label, x, y, width, height\na , cat ,1,2,3,4\na,cat,1,2,3,4"))
+    assert (found.images, found.labels) == (("a",), ("cat",))
+    with pytest.raises(InputError, match="line 2 names no image"):
+        read_true_boxes(saved(tmp_path, f"{HEAD}\n  ,cat,1,2,3,4\n"))
+
+
+@pytest.mark.parametrize(("column", "cell"), [("score", "0.5"), ("text", "EXIT"), ("area", "3"), ("id", "7")])
+def test_what_is_of_a_box_is_not_dropped_with_it(tmp_path, column, cell):
+    path = saved(tmp_path, f"{HEAD},{column}\na,,,,,,{cell}\n")
+    with pytest.raises(InputError, match=f"line 2 has {column} '{cell}' and no label and box"):
+        read_true_boxes(path)
