@@ -1,5 +1,6 @@
 """Files of boxes: COCO's annotations and results, tables, and jaxeval's own, which keeps all that a detector found."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -12,15 +13,17 @@ from jaxeval._arguments import checked, shown
 from jaxeval.detection import coco_files
 from jaxeval.detection.box_tables import found_boxes_of_table, true_boxes_of_table
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
-from jaxeval.detection.documents import JsonFile, read_json
+from jaxeval.detection.documents import JsonFile, has_half, read_json
 from jaxeval.detection.masks import mask_of_segmentation, segmentation_of_mask
 from jaxeval.detection.parts_of_sides import pixels_of_parts, said_or_seen, too_far
 from jaxeval.errors import InputError, said_by
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.tables import read_table
+from jaxeval.tables import check_plain, read_table
 
 FORMAT = "jaxeval detections"
 FORMAT_VERSION = 1
+
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 def read_true_boxes(path: str | Path, *, name: str | None = None, normalised: bool | None = None) -> TrueBoxes:
@@ -59,6 +62,7 @@ def read_true_boxes(path: str | Path, *, name: str | None = None, normalised: bo
     file = read_json(path)
     if _is_own(file.content):
         raise InputError(f"{path} has what a detector found; give a file of annotations")
+    file.check_letters()
     return coco_files.true_boxes(file, name, normalised)
 
 
@@ -106,6 +110,7 @@ def read_found_boxes(
     file = read_json(path)
     if _is_own(file.content):
         return _own_in_pixels(_own_boxes(file, name), file.path, truth, normalised)
+    file.check_letters()
     if isinstance(file.content, Mapping):
         raise InputError(
             f"{path} is neither a list of COCO's results nor a file that jaxeval wrote of what a detector found; give "
@@ -191,7 +196,17 @@ def write_coco_results(found: FoundBoxes, path: str | Path, *, truth: TrueBoxes)
 
 
 def _is_json(path: str | Path) -> bool:
-    return local_path(path).suffix.lower() == ".json"
+    place = local_path(path)
+    ending = place.suffix.lower()
+    if not str(path):
+        raise InputError("the name of a file of boxes is empty; give a path")
+    if place.is_file() and ending not in (".json", *_TABLES):
+        with contextlib.suppress(OSError), open(place, "rb") as file:
+            check_plain(file.read(4), str(path))
+        raise InputError(
+            f"{path} is no file of boxes that is known by its name; give a .json, .csv, .tsv, .jsonl or .parquet file"
+        )
+    return ending == ".json"
 
 
 def _is_own(content: Any) -> bool:
@@ -223,7 +238,7 @@ def _own_boxes(file: JsonFile, name: str | None) -> FoundBoxes:
         masks = content["masks"]
         found = FoundBoxes(
             name=name if name is not None else _text(content["name"]),
-            images=tuple(map(_text, content["images"])),
+            images=tuple(map(_name, content["images"])),
             labels=tuple(map(_text, content["labels"])),
             image=_whole(content["image"]),
             label=_whole(content["label"]),
@@ -263,6 +278,13 @@ def _own_in_pixels(found: FoundBoxes, path: str, truth: TrueBoxes | None, normal
 
 
 def _text(value: Any) -> str:
+    if has_half(_name(value)):
+        raise ValueError(f"{value[:40]!r} has half of a character")
+    return value
+
+
+def _name(value: Any) -> str:
+    """Of an image, which may be what its file system has, and no Unicode."""
     if not isinstance(value, str):
         raise TypeError(f"{str(value)[:40]} is no text")
     return value

@@ -300,7 +300,7 @@ def test_places_that_are_no_files_say_so(tmp_path, read):
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / "folder.json")
-    with pytest.raises(InputError, match="is no table that is known by its name"):
+    with pytest.raises(InputError, match=r"is no file of boxes that is known by its name; give a \.json, \.csv"):
         read(saved(tmp_path, "", "boxes.txt"))
 
 
