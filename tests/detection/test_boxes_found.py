@@ -175,9 +175,41 @@ def test_arrays_of_any_library_in_any_form_are_taken(of, form):
 def test_torch_is_taken_without_being_imported_here(torch):
     def detector(batch):
         half = torch.tensor([0.5], dtype=torch.bfloat16, requires_grad=True)
-        return [{"boxes": torch.tensor([[1, 2, 4, 6.0]]), "scores": half.float(), "labels": ["a"]} for _ in batch]
+        masks = [torch.ones(10, 20, dtype=torch.bool)]
+        boxes = torch.tensor([[1, 2, 4, 6.0]], dtype=torch.bfloat16)
+        return [{"boxes": boxes, "scores": half, "labels": ["a"], "masks": masks} for _ in batch]
 
-    assert find_boxes(BLACK, detector).scores.tolist() == [0.5, 0.5]
+    found = find_boxes(BLACK, detector)
+    assert found.scores.tolist() == [0.5, 0.5]
+    assert found.boxes.tolist() == [[1, 2, 3, 4]] * 2
+    assert found.masks is not None
+    assert [mask and mask.runs for mask in found.masks] == [(0, 200)] * 2
+
+
+class BrainFloats:
+    """Behaves as a tensor of torch of bfloat16, which NumPy does not take."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        return np.asarray(self.values, np.float32)
+
+
+@pytest.mark.parametrize("scores", [BrainFloats([0.5]), [BrainFloats(0.5)]])
+def test_tensors_that_numpy_does_not_take_are_taken_as_floats(scores):
+    found = find_boxes(BLACK, lambda batch: row_of(batch, boxes=BrainFloats([[1, 2, 4, 6]]), scores=scores))
+    assert found.scores.tolist() == [0.5, 0.5]
+    assert found.boxes.tolist() == [[1, 2, 3, 4]] * 2
 
 
 def test_masks_are_kept_as_runs_whatever_they_were():
@@ -193,8 +225,34 @@ def test_masks_are_kept_as_runs_whatever_they_were():
     assert found.masks == (already, already)
 
 
+def test_rows_may_be_made_one_after_the_other(pictures):
+    class Generating(Rectangles):
+        def __call__(self, batch):
+            yield from super().__call__(batch)
+
+    assert plain(find_boxes(pictures, Generating())) == plain(find_boxes(pictures, Rectangles()))
+
+
 def test_texts_come_along():
     assert find_boxes(BLACK, lambda batch: row_of(batch, texts=["EXIT"])).texts == ("EXIT", "EXIT")
+
+
+class Raising:
+    """As lazy results are: what is wrong shows when a part is asked for."""
+
+    scores, labels = (0.5,), ("cat",)
+
+    @property
+    def boxes(self):
+        raise KeyError("weights")
+
+
+class RaisingRows:
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        raise OSError("gone")
 
 
 BAD_ROWS = {
@@ -230,6 +288,21 @@ BAD_ROWS = {
         r"masks of shape \[1, 4, 4\]",
     ),
     "mask values": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), 255, np.uint8)), "masks with the value 255"),
+    "text masks": (
+        lambda batch: row_of(batch, masks=np.full((1, 10, 20), "x")),
+        "of 0, masks of type <U1; give True and False, or probabilities",
+    ),
+    "objects as masks": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), None)), "of 0, masks of type object"),
+    "complex masks": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), 1j)), "of 0, masks of type complex128"),
+    "masks below": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), -1, np.int8)), "masks with the value -1"),
+    "half a label": (lambda batch: row_of(batch, labels=["\ud800"]), "of 0, a label with half of a character"),
+    "a generator that raises": (
+        lambda batch: (1 // 0 for _ in batch),
+        r"fails on 2 images from 0 on \(ZeroDivisionError: (integer )?division",
+    ),
+    "a generator without end": (lambda batch: iter(lambda: row_of(batch)[0], None), "gives more than 2 rows for 2 im"),
+    "a property that raises": (lambda batch: [Raising()] * 2, r"fails on 0 \(KeyError: 'weights'\)"),
+    "rows that raise": (lambda batch: RaisingRows(), r"fails on 2 images from 0 on \(OSError: gone\)"),
     "raises": (lambda batch: 1 // 0, r"fails on 2 images from 0 on \(ZeroDivisionError"),
 }
 
@@ -645,6 +718,7 @@ def test_detectors_that_are_none_are_refused_in_a_sentence(own_module, spec, mes
         ("labels", "cat", "has labels 'cat'; give a list of names"),
         ("labels", [], "has 0 labels"),
         ("labels", ["cat", 3], "has label number 1 3; give each category a name"),
+        ("labels", ["cat", "\ud800"], "has label number 1 .*; give each category a name"),
         ("labels", {0: "cat", 2: "dog"}, "has labels by numbers that are not 0, 1, 2"),
         ("box_layout", 7, "has box layout 7"),
         ("identity", 7, "has an identity that is no mapping but 7"),
