@@ -120,7 +120,11 @@ def find_boxes(
         raise InputError(f"no image of {source.name} is left to look at{reason}")
     if kept is not None and kept.damaged:
         entries = "1 kept finding was" if kept.damaged == 1 else f"{kept.damaged} kept findings were"
-        warnings.append(f"{entries} damaged or cut short, and not believed; what they were of was looked at again")
+        warnings.append(
+            f"{entries} damaged or cut short, not believed and taken out; images of which there is no other are looked "
+            "at again"
+        )
+        kept.mend()
     if report.skipped:
         count, (first, why) = len(report.skipped), report.skipped[0]
         warnings.append(f"{count} image{'s'[: count != 1]} could not be read and left out, first {first}: {why}")

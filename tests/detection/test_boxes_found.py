@@ -226,11 +226,10 @@ def test_masks_are_kept_as_runs_whatever_they_were():
 
 
 def test_rows_may_be_made_one_after_the_other(pictures):
-    class Generating(Rectangles):
-        def __call__(self, batch):
-            yield from super().__call__(batch)
+    def generating(batch):
+        yield from Rectangles()(batch)
 
-    assert plain(find_boxes(pictures, Generating())) == plain(find_boxes(pictures, Rectangles()))
+    assert plain(find_boxes(pictures, generating)) == plain(find_boxes(pictures, Rectangles()))
 
 
 def test_texts_come_along():
@@ -516,12 +515,55 @@ def test_damaged_entries_are_not_believed_and_looked_for_again(pictures, tmp_pat
     assert plain(found) == expected
     assert detector.seen == (1 if damage in ("cut short", "another number", "no JSON") else 0)
     (said,) = warnings_of({"ours": found})
-    assert (
-        said == "ours: 1 kept finding was damaged or cut short, and not believed; what they were of was looked at again"
+    assert said == (
+        "ours: 1 kept finding was damaged or cut short, not believed and taken out; images of which there is no other "
+        "are looked at again"
     )
     again = Rectangles()
-    find_boxes(pictures, again, cache=tmp_path / "cache")
+    found = find_boxes(pictures, again, cache=tmp_path / "cache")
     assert again.seen == 0
+    assert warnings_of({"ours": found}) == ()  # said once
+    assert plain(found) == expected
+
+
+def test_lines_may_end_as_those_of_windows(pictures, tmp_path):
+    expected = plain(find_boxes(pictures, Rectangles(), cache=tmp_path / "cache"))
+    path = kept_file(tmp_path / "cache")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    detector = Rectangles()
+    found = find_boxes(pictures, detector, cache=tmp_path / "cache")
+    assert (plain(found), detector.seen, warnings_of({"ours": found})) == (expected, 0, ())
+
+
+def test_a_mended_file_loses_nothing_that_others_write_meanwhile(tmp_path):
+    def found_of(run: int) -> Findings:
+        return Findings(np.full((1, 4), float(run)), np.array([0.5]), (f"{run}",))
+
+    KeptFindings(tmp_path, {"version": 1}).add({b"first": found_of(9)})
+    path = kept_file(tmp_path)
+
+    def keep(run: int) -> None:
+        kept = KeptFindings(tmp_path, {"version": 1})
+        for number in range(20):
+            kept.add({f"{run} {number}".encode(): found_of(run)})
+
+    def damage_and_mend(_: int) -> None:
+        for _ in range(10):
+            with open(path, "ab") as file:
+                file.write(b"\nno entry\n")
+            KeptFindings(tmp_path, {"version": 1}).mend()
+
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(keep, run) for run in range(4)] + [pool.submit(damage_and_mend, run) for run in range(2)]
+        for job in jobs:
+            job.result()
+    KeptFindings(tmp_path, {"version": 1}).mend()
+    kept = KeptFindings(tmp_path, {"version": 1})
+    assert kept.damaged == 0
+    assert kept.find(b"first", (8, 8)) is not None
+    for run in range(4):
+        for number in range(20):
+            assert kept.find(f"{run} {number}".encode(), (8, 8)) is not None
 
 
 def test_an_entry_with_a_right_checksum_is_checked_all_the_same(pictures, tmp_path):
