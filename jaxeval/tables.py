@@ -16,7 +16,13 @@ from jaxeval._packages import needed
 from jaxeval.errors import InputError, said_by
 from jaxeval.files import local_path
 
-_MARKS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+_MARKS = (  # that of UTF-16 begins that of UTF-32
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+_GZIP = b"\x1f\x8b"
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _OF_LINES = ("comment", "prompt", "caption", "text", "texts")  # columns whose texts may have several lines
 _LONGEST_CELL = 1 << 20  # letters; of a file whose quotes never close, one cell would be all the rest
@@ -82,10 +88,31 @@ _Found = tuple[dict[str, list[str]], list[str], list[tuple[str, str]]]
 
 def _decoded(content: bytes, path: str) -> str:
     """Text in which a byte that is no UTF-8 is a lone surrogate, so that the row it stands in can be named."""
+    check_plain(content, path)
+    return content.decode("utf-8-sig", errors="surrogateescape")
+
+
+def check_plain(content: bytes, path: str) -> None:
+    """Raises InputError for what is compressed, or text of another encoding than UTF-8 that says so."""
+    if content.startswith(_GZIP):
+        raise InputError(f"{path} is gzip; unpack it")
     for mark, name in _MARKS:
         if content.startswith(mark):
             raise InputError(f"{path} is {name}; save it as UTF-8")
-    return content.decode("utf-8-sig", errors="surrogateescape")
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; for `json.loads` as `object_pairs_hook`, which would take the last of two values by one name.
+
+    Raises:
+      InputError: a name stands twice; the sentence goes on behind the place.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"has {twice[:40]!r} twice in one object; give each name once")
+    return found
 
 
 def _is_text(cell: str) -> bool:
@@ -178,7 +205,10 @@ def _jsonl(content: bytes, path: str) -> _Found:
             broken.append((place, "is not UTF-8"))
             continue
         try:
-            found = json.loads(line)
+            found = json.loads(line, object_pairs_hook=each_once)
+        except InputError as error:
+            broken.append((place, str(error)))
+            continue
         except (ValueError, RecursionError) as error:
             broken.append((place, f"is no JSON ({said_by(error)})"))
             continue

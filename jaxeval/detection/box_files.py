@@ -1,5 +1,7 @@
 """Files of boxes: COCO's annotations and results, tables, and jaxeval's own, which keeps all that a detector found."""
 
+import contextlib
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,14 +13,17 @@ from jaxeval._arguments import checked, shown
 from jaxeval.detection import coco_files
 from jaxeval.detection.box_tables import found_boxes_of_table, true_boxes_of_table
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
-from jaxeval.detection.documents import JsonFile, read_json
+from jaxeval.detection.documents import JsonFile, has_half, read_json
 from jaxeval.detection.masks import mask_of_segmentation, segmentation_of_mask
+from jaxeval.detection.parts_of_sides import pixels_of_parts, said_or_seen, too_far
 from jaxeval.errors import InputError, said_by
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.tables import read_table
+from jaxeval.tables import check_plain, read_table
 
 FORMAT = "jaxeval detections"
 FORMAT_VERSION = 1
+
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 def read_true_boxes(path: str | Path, *, name: str | None = None, normalised: bool | None = None) -> TrueBoxes:
@@ -27,11 +32,14 @@ def read_true_boxes(path: str | Path, *, name: str | None = None, normalised: bo
     Args:
       path: of COCO's annotations (`.json`), whose images may have a `prompt` or `caption` too; or of a table (`.csv`,
         `.tsv`, `.jsonl`, `.parquet`) with a row for each box and the columns image, label, and x, y, width, height or
-        x1, y1, x2, y2; perhaps area, crowd, difficult, id, prompt, image_width and image_height.
+        x1, y1, x2, y2; perhaps area, crowd (or iscrowd), difficult (or ignore), id, prompt, image_width and
+        image_height. Columns may have the names of other tools, in any capitals: filename, class, confidence, xmin,
+        ymin, xmax, ymax, left, top, right, bottom, caption and others that can be nothing else.
       name: what messages and tables call the set; by default the path.
       normalised: whether boxes are given in parts of their image's sides, 0 to 1, so that the file must have the sizes
-        of images; areas are then those of the boxes. If nothing is said, boxes are in pixels, and a file in which no
-        box reaches beyond 1 is refused.
+        of images; areas are then those of the boxes. If nothing is said, boxes are in pixels, and a file in which
+        nearly no box (one of a hundred) reaches beyond 1 is refused. Boxes in parts may reach beyond their image by
+        0.001, which the digits that are printed may leave.
 
     Returns:
       The boxes; without an area of its own a box has that of its sides.
@@ -54,6 +62,7 @@ def read_true_boxes(path: str | Path, *, name: str | None = None, normalised: bo
     file = read_json(path)
     if _is_own(file.content):
         raise InputError(f"{path} has what a detector found; give a file of annotations")
+    file.check_letters()
     return coco_files.true_boxes(file, name, normalised)
 
 
@@ -65,7 +74,9 @@ def truth_given(name: str, value: Any) -> Any:
 
 
 @checked(truth=truth_given)
-def read_found_boxes(path: str | Path, *, truth: TrueBoxes | None = None, name: str | None = None) -> FoundBoxes:
+def read_found_boxes(
+    path: str | Path, *, truth: TrueBoxes | None = None, name: str | None = None, normalised: bool | None = None
+) -> FoundBoxes:
     r"""Boxes that a detector found.
 
     Args:
@@ -73,9 +84,14 @@ def read_found_boxes(path: str | Path, *, truth: TrueBoxes | None = None, name: 
         for each box: image, label, score, and the box as for `read_true_boxes`, perhaps text.
       truth: the annotations whose ids COCO's results have. With it, every image of theirs counts as looked at.
       name: what messages and tables call the set; by default the path, or what jaxeval's own file has.
+      normalised: whether boxes are given in parts of their image's sides, 0 to 1, so that the table or `truth` must
+        have the sizes of images. If nothing is said, boxes are in pixels, and a file in which (nearly) no box reaches
+        beyond 1 is refused; of jaxeval's own, only beside a `truth` whose boxes do.
 
     Returns:
-      The boxes, in the file's order; those of COCO's results that have a mask alone are the boxes around it.
+      The boxes, in the file's order; those of COCO's results that have a mask alone are the boxes around it. Where the
+      first result is such a one, `identity["areas"]` is "masks": COCO's reference then takes the area of each mask
+      (`jaxeval.detection.masks.area_of_mask` of each of `masks`) for that of the detection.
 
     Raises:
       InputError: the file is damaged or not what it should be; the sentence names the place.
@@ -90,16 +106,17 @@ def read_found_boxes(path: str | Path, *, truth: TrueBoxes | None = None, name: 
       [[10.0, 20.0, 30.0, 40.0]]
     """
     if not _is_json(path):
-        return found_boxes_of_table(read_table(path), str(path) if name is None else name, truth)
+        return found_boxes_of_table(read_table(path), str(path) if name is None else name, truth, normalised)
     file = read_json(path)
     if _is_own(file.content):
-        return _own_boxes(file, name)
+        return _own_in_pixels(_own_boxes(file, name), file.path, truth, normalised)
+    file.check_letters()
     if isinstance(file.content, Mapping):
         raise InputError(
             f"{path} is neither a list of COCO's results nor a file that jaxeval wrote of what a detector found; give "
             "one of these"
         )
-    return coco_files.found_boxes(file, str(path) if name is None else name, truth)
+    return coco_files.found_boxes(file, str(path) if name is None else name, truth, normalised)
 
 
 def write_found_boxes(found: FoundBoxes, path: str | Path) -> Path:
@@ -125,6 +142,9 @@ def write_found_boxes(found: FoundBoxes, path: str | Path) -> Path:
       ...     read_found_boxes(write_found_boxes(found, f"{folder}/detections.json")).scores.tolist()
       [0.30000000000000004]
     """
+    if too_far(found.boxes).any():
+        box = found.boxes[too_far(found.boxes)][0].tolist()
+        raise InputError(f"{found.name} has the box {box}, which would not be read again; no image is so large")
     document = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -176,7 +196,17 @@ def write_coco_results(found: FoundBoxes, path: str | Path, *, truth: TrueBoxes)
 
 
 def _is_json(path: str | Path) -> bool:
-    return local_path(path).suffix.lower() == ".json"
+    place = local_path(path)
+    ending = place.suffix.lower()
+    if not str(path):
+        raise InputError("the name of a file of boxes is empty; give a path")
+    if place.is_file() and ending not in (".json", *_TABLES):
+        with contextlib.suppress(OSError), open(place, "rb") as file:
+            check_plain(file.read(4), str(path))
+        raise InputError(
+            f"{path} is no file of boxes that is known by its name; give a .json, .csv, .tsv, .jsonl or .parquet file"
+        )
+    return ending == ".json"
 
 
 def _is_own(content: Any) -> bool:
@@ -206,9 +236,9 @@ def _own_boxes(file: JsonFile, name: str | None) -> FoundBoxes:
     try:
         count = len(content["boxes"])
         masks = content["masks"]
-        return FoundBoxes(
+        found = FoundBoxes(
             name=name if name is not None else _text(content["name"]),
-            images=tuple(map(_text, content["images"])),
+            images=tuple(map(_name, content["images"])),
             labels=tuple(map(_text, content["labels"])),
             image=_whole(content["image"]),
             label=_whole(content["label"]),
@@ -221,6 +251,12 @@ def _own_boxes(file: JsonFile, name: str | None) -> FoundBoxes:
             sizes=None if content["sizes"] is None else _whole(content["sizes"]).reshape(len(content["images"]), 2),
             identity=dict(content["identity"]),
         )
+        warnings = found.identity.get("warnings", [])
+        if not isinstance(warnings, list) or not all(isinstance(one, str) for one in warnings):
+            raise TypeError("its identity has warnings that are no list of texts")
+        if too_far(found.boxes).any():
+            raise ValueError(f"a box is {found.boxes[too_far(found.boxes)][0].tolist()}; no image is so large")
+        return found
     except InputError as error:
         raise InputError(f"{path} is damaged ({error}); write it again") from error
     except KeyError as error:
@@ -229,7 +265,26 @@ def _own_boxes(file: JsonFile, name: str | None) -> FoundBoxes:
         raise InputError(f"{path} is damaged ({said_by(error)}); write it again") from error
 
 
+def _own_in_pixels(found: FoundBoxes, path: str, truth: TrueBoxes | None, normalised: bool | None) -> FoundBoxes:
+    """The boxes, which are in pixels unless a detector gave something else than it was said to give."""
+    if not normalised and (truth is None or not len(truth)):
+        return found
+    sizes = found.sizes
+    if normalised and truth is not None and truth.sizes is not None and (sizes is None or not sizes.any()):
+        of = dict(zip(truth.images, truth.sizes.tolist(), strict=True))
+        sizes = np.array([of.get(own, (0, 0)) for own in found.images], np.int64).reshape(-1, 2)
+    boxes = pixels_of_parts(found.boxes, sizes, found.image, found.images, path, said_or_seen(normalised, truth))
+    return dataclasses.replace(found, boxes=boxes, sizes=sizes)
+
+
 def _text(value: Any) -> str:
+    if has_half(_name(value)):
+        raise ValueError(f"{value[:40]!r} has half of a character")
+    return value
+
+
+def _name(value: Any) -> str:
+    """Of an image, which may be what its file system has, and no Unicode."""
     if not isinstance(value, str):
         raise TypeError(f"{str(value)[:40]} is no text")
     return value

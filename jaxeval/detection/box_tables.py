@@ -1,19 +1,26 @@
 """Tables with a row for each box: CSV, TSV, JSON lines or Parquet."""
 
+import dataclasses
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxeval.detection.box_columns import CORNERS, SIDES, named_columns
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
-from jaxeval.detection.parts_of_sides import pixels_of_parts
+from jaxeval.detection.parts_of_sides import pixels_of_parts, said_or_seen, too_far
 from jaxeval.errors import InputError
 from jaxeval.tables import Table
 
-_SIDES = ("x", "y", "width", "height")
-_CORNERS = ("x1", "y1", "x2", "y2")
 _SIZE = ("image_height", "image_width")
+_OF_TRUTH = ("image", "label", "area", "crowd", "iscrowd", "difficult", "ignore", "prompt", *_SIZE)
+_OF_FOUND = ("image", "label", "text", "score", *_SIZE)
+_NUMBER = re.compile(r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*")
+"""Python's numbers may be 1_000 too, or have the digits of any script."""
+_WHOLE = re.compile(r"-?[0-9]{1,15}")  # up to 2**53 and a little less
+_OF_BOXES = ("score", "text", "area", "id")  # which an image without a box has not
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no", "")
 
 
@@ -22,13 +29,15 @@ def true_boxes_of_table(table: Table, name: str, normalised: bool | None) -> Tru
 
     Args:
       table: with columns image, label, and x, y, width, height (or x1, y1, x2, y2); perhaps area, crowd, difficult, id,
-        prompt, image_width and image_height. A row with an image and no label and box says that nothing is in it.
+        prompt, image_width and image_height; or by the names of `box_columns`. A row with an image and no label and box
+        says that nothing is in it.
       name: of the set.
       normalised: whether boxes are given in parts of the image's sides; None if nothing was said of it.
 
     Raises:
       InputError: a column is missing, or a cell has no value that it can have.
     """
+    table = named_columns(table, _OF_TRUTH)
     rows = _Rows(table)
     sizes = rows.sizes()
     boxes = pixels_of_parts(rows.boxes(), sizes, rows.image, rows.images, table.path, normalised)
@@ -51,17 +60,19 @@ def true_boxes_of_table(table: Table, name: str, normalised: bool | None) -> Tru
     )
 
 
-def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None) -> FoundBoxes:
+def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None, normalised: bool | None) -> FoundBoxes:
     """What a table says was found in images.
 
     Args:
       table: as for `true_boxes_of_table`, with a column score, and perhaps text.
       name: of the set.
       truth: whose images were looked at; None if those of the table are all.
+      normalised: as for `true_boxes_of_table`.
 
     Raises:
       InputError: as for `true_boxes_of_table`, or an image is none of the truth's.
     """
+    table = named_columns(table, _OF_FOUND)
     rows = _Rows(table)
     scores = rows.numbers("score")
     images, labels, image, sizes = rows.images, rows.labels, rows.image, rows.sizes()
@@ -71,8 +82,12 @@ def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None) -> Fo
         unknown = [own for own in images if own not in places]
         if unknown:
             raise InputError(f"{table.path} has the image {unknown[0]!r}, which {truth.name} has not")
-        image = np.array([places[own] for own in images], np.int64)[image]
-        images, sizes = truth.images, truth.sizes
+        own_places, own_sizes = np.array([places[own] for own in images], np.int64), sizes
+        image = own_places[image]
+        images, sizes = truth.images, np.zeros((len(truth.images), 2), np.int64)
+        sizes[own_places] = own_sizes
+        if truth.sizes is not None:
+            sizes = np.where((truth.sizes > 0).all(1, keepdims=True), truth.sizes, sizes)
         merged = tuple(dict.fromkeys((*truth.labels, *labels)))
         label = np.array([merged.index(own) for own in labels], np.int64)[label]
         labels = merged
@@ -88,7 +103,7 @@ def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None) -> Fo
         labels=labels,
         image=image,
         label=label,
-        boxes=rows.boxes(),
+        boxes=pixels_of_parts(rows.boxes(), sizes, image, images, table.path, said_or_seen(normalised, truth)),
         scores=scores,
         texts=tuple(rows.cells("text")) if "text" in table.columns else None,
         sizes=sizes,
@@ -100,31 +115,36 @@ class _Rows:
     """The rows of a table that have a box, and all images."""
 
     def __init__(self, table: Table):
-        self._table = table
         if table.broken:
             place, reason = table.broken[0]
             raise InputError(f"{table.path}: {place} {reason}")
         for column in ("image", "label"):
             if column not in table.columns:
                 raise InputError(f"{table.path} has no column {column!r}; name the columns in its first line")
-        ways = [way for way in (_SIDES, _CORNERS) if set(way) <= set(table.columns)]
+        stripped = {column: [cell.strip() for cell in table.columns[column]] for column in ("image", "label")}
+        self._table = table = dataclasses.replace(table, columns={**table.columns, **stripped})
+        ways = [way for way in (SIDES, CORNERS) if set(way) <= set(table.columns)]
         if len(ways) != 1:
             both = "both" if ways else "neither"
             raise InputError(
-                f"{table.path} has {both} the columns {', '.join(_SIDES)} and {', '.join(_CORNERS)}; give boxes in one "
+                f"{table.path} has {both} the columns {', '.join(SIDES)} and {', '.join(CORNERS)}; give boxes in one "
                 "of these ways"
             )
         self._way = ways[0]
         boxed = [column for column in ("label", *self._way) if column in table.columns]
         self._kept: list[int] = []
         for row in range(len(table)):
-            if not table.columns["image"][row].strip():
+            if not table.columns["image"][row]:
                 self._fail(row, "names no image")
             filled = [bool(table.columns[column][row].strip()) for column in boxed]
             if all(filled):
                 self._kept.append(row)
             elif any(filled):
                 self._fail(row, f"has no {boxed[filled.index(False)]}; fill it in, or leave label and box out together")
+            else:
+                of_box = [one for one in _OF_BOXES if one in table.columns and table.columns[one][row].strip()]
+                if of_box:
+                    self._fail(row, f"has {of_box[0]} {table.columns[of_box[0]][row][:40]!r} and no label and box")
         self.images = tuple(dict.fromkeys(table.columns["image"]))
         self.image = self._places("image", self.images)
         self.labels = tuple(sorted(set(self.cells("label"))))
@@ -138,7 +158,11 @@ class _Rows:
     def boxes(self) -> Float[np.ndarray, "n 4"]:
         """Left, top, width and height."""
         boxes = np.stack([self.numbers(column) for column in self._way], 1)
-        if self._way == _CORNERS:
+        far = too_far(boxes)
+        if far.any():
+            row = int(np.flatnonzero(far)[0])
+            self._fail(self._kept[row], f"has the box {boxes[row].tolist()}; no image is so large")
+        if self._way == CORNERS:
             boxes[:, 2:] -= boxes[:, :2]
         negative = (boxes[:, 2:] < 0).any(1)
         if negative.any():
@@ -152,10 +176,7 @@ class _Rows:
         if column not in self._table.columns:
             raise InputError(f"{self._table.path} has no column {column!r}; name the columns in its first line")
         cells = self.cells(column)
-        try:
-            found = np.array(cells, np.float64) if cells else np.zeros(0)
-        except ValueError:
-            found = np.array([_number(cell) for cell in cells])
+        found = np.array([float(cell) if _NUMBER.fullmatch(cell) else np.nan for cell in cells], np.float64)
         wrong = ~np.isfinite(found) | (found < (-np.inf if least is None else least))
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
@@ -175,18 +196,19 @@ class _Rows:
 
     def ids(self) -> Int[np.ndarray, " n"] | None:
         """The boxes' numbers; None where they have none, or texts."""
-        cells = self.cells("id") if "id" in self._table.columns else []
-        if not cells or not all(cell.isascii() and cell.isdigit() and len(cell) < 19 for cell in cells):
+        cells = [cell.strip() for cell in self.cells("id")] if "id" in self._table.columns else []
+        if not any(cells):
             return None
-        if len(set(map(int, cells))) != len(cells):
-            seen: set[int] = set()
-            row, cell = next(
-                (row, cell)
-                for row, cell in zip(self._kept, cells, strict=True)
-                if int(cell) in seen or seen.add(int(cell))
-            )
-            self._fail(row, f"has the id {cell}, which another one has; give each its own")
-        return np.array(list(map(int, cells)), np.int64)
+        whole = all(map(_WHOLE.fullmatch, cells))
+        ids = [int(cell) if whole else cell for cell in cells]
+        seen: set[int | str] = set()
+        for row, own in zip(self._kept, ids, strict=True):
+            if own == "":
+                self._fail(row, "has no id, and others have; give each its own")
+            if own in seen:
+                self._fail(row, f"has the id {own}, which another one has; give each its own")
+            seen.add(own)
+        return np.array(ids, np.int64) if whole else None
 
     def sizes(self) -> Int[np.ndarray, "images 2"]:
         """Height and width of each image, zeros where the table does not say."""
@@ -226,10 +248,3 @@ class _Rows:
 
     def _fail(self, row: int, why: str) -> NoReturn:
         raise InputError(f"{self._table.path}: {self._table.places[row]} {why}")
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")

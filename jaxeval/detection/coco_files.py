@@ -1,6 +1,7 @@
 """COCO's JSON files: annotations, of what is in images or is asked for, and results, of what was found."""
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -10,10 +11,12 @@ from jaxtyping import Bool, Float, Int
 from jaxeval.detection.boxes import FoundBoxes, Mask, TrueBoxes
 from jaxeval.detection.documents import JsonFile
 from jaxeval.detection.masks import box_of_mask, mask_of_segmentation, segmentation_of_mask
-from jaxeval.detection.parts_of_sides import pixels_of_parts
+from jaxeval.detection.parts_of_sides import pixels_of_parts, said_or_seen, too_far
 from jaxeval.errors import InputError
 
 _LARGEST = 2**53  # ids and sides beyond it are no numbers that JSON's readers agree on
+_PROMPTS = ("prompt", "caption")
+_WHOLE = re.compile(r"-?[0-9]{1,15}")
 _Row = Mapping[str, Any]
 
 
@@ -48,8 +51,9 @@ def true_boxes(file: JsonFile, name: str, normalised: bool | None) -> TrueBoxes:
     boxes = _boxes([row.get("bbox") for row in rows], rows, "annotation", path)
     boxes = pixels_of_parts(boxes, sizes, places, names, path, normalised)
     areas = boxes[:, 2] * boxes[:, 3]
-    if not normalised and any("area" in row for row in rows):
-        given = [row.get("area", area) for row, area in zip(rows, areas.tolist(), strict=True)]
+    if not normalised:  # exporters write null for what they do not know
+        own = [row.get("area") for row in rows]
+        given = [area if one is None else one for one, area in zip(own, areas.tolist(), strict=True)]
         areas = _numbers(given, rows, "area", "annotation", path)
         _refuse(areas < 0, rows, "annotation", path, lambda row: f"has the area {row['area']}, which is negative")
     return TrueBoxes(
@@ -70,13 +74,14 @@ def true_boxes(file: JsonFile, name: str, normalised: bool | None) -> TrueBoxes:
     )
 
 
-def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None) -> FoundBoxes:
+def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None, normalised: bool | None) -> FoundBoxes:
     """The boxes of a file of results.
 
     Args:
       file: what it says.
       name: of the set.
       truth: whose images and categories the ids are of.
+      normalised: as for `true_boxes`; boxes around masks are in pixels all the same.
 
     Raises:
       InputError: as for `true_boxes`; or `truth` is not there.
@@ -93,12 +98,16 @@ def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None) -> FoundBoxe
     warnings: list[str] = []
     masks = _masks(rows, places, truth, path, warnings)
     given = [row.get("bbox") for row in rows]
+    boxed = np.ones(len(rows), bool)
     if masks is not None:
+        boxed = np.array([bool(box) or mask is None for box, mask in zip(given, masks, strict=True)], bool)
         given = [
-            list(box_of_mask(mask)) if box is None and mask is not None else box
-            for box, mask in zip(given, masks, strict=True)
+            box if own or mask is None else list(box_of_mask(mask))
+            for box, mask, own in zip(given, masks, boxed, strict=True)
         ]
     boxes = _boxes(given, rows, "result", path)
+    said = said_or_seen(normalised, truth)
+    boxes[boxed] = pixels_of_parts(boxes[boxed], truth.sizes, places[boxed], truth.images, path, said)
     scores = _numbers([row.get("score") for row in rows], rows, "score", "result", path)
     outside = int(((scores < 0) | (scores > 1)).sum())
     if outside:
@@ -113,7 +122,14 @@ def found_boxes(file: JsonFile, name: str, truth: TrueBoxes | None) -> FoundBoxe
         scores=scores,
         masks=masks,
         sizes=truth.sizes,
-        identity={"file": path, "sha256": file.sha256, "format": "coco-results", "warnings": warnings},
+        identity={
+            "file": path,
+            "sha256": file.sha256,
+            "format": "coco-results",
+            # As COCO's reference does, the first result decides for all.
+            **({"areas": "masks"} if len(boxed) and not boxed[0] else {}),
+            "warnings": warnings,
+        },
     )
 
 
@@ -209,11 +225,24 @@ def _ids(rows: Sequence[_Row], what: str, path: str) -> tuple[int | str, ...]:
 
 
 def _own_ids(rows: Sequence[_Row], path: str) -> Int[np.ndarray, " n"] | None:
-    """Of annotations; none where none has one, or where they are texts."""
+    """Of annotations; none where none has one, or where they are texts.
+
+    Texts of whole numbers are these, as they are when COCO's reference puts ids into arrays.
+    """
     if not any("id" in row for row in rows):
         return None
     ids = _ids(rows, "annotation", path)
-    return np.array(ids, np.int64) if all(type(one) is int for one in ids) else None
+    if not all(type(one) is int or _WHOLE.fullmatch(str(one)) for one in ids):
+        return None
+    numbers = list(map(int, ids))
+    if len(set(numbers)) != len(numbers):
+        seen: set[int] = set()
+        number = next(number for number, own in enumerate(numbers) if own in seen or seen.add(own))
+        raise InputError(
+            f"{path}: annotation number {number} has the id {ids[number]!r} again, as a number or text; give each its "
+            "own"
+        )
+    return np.array(numbers, np.int64)
 
 
 def _texts(rows: Sequence[_Row], key: str, what: str, path: str) -> tuple[str, ...]:
@@ -244,13 +273,17 @@ def _sizes(images: Sequence[_Row], path: str) -> Int[np.ndarray, "images 2"]:
 
 
 def _prompts(images: Sequence[_Row], path: str) -> tuple[str, ...] | None:
-    key = next((key for key in ("prompt", "caption") if any(key in row for row in images)), None)
-    if key is None:
+    """Of each image its prompt, or its caption where it has none; None where no image has either."""
+    if not any(row.get(key) is not None for row in images for key in _PROMPTS):
         return None
+    texts = []
     for number, row in enumerate(images):
-        if not isinstance(row.get(key, ""), str):
-            _fail(images, number, "image", path, f"has the {key} {_said(row[key])}; give a text")
-    return tuple(row.get(key, "") for row in images)
+        given = [(key, row[key]) for key in _PROMPTS if row.get(key) is not None]
+        wrong = next(((key, text) for key, text in given if not isinstance(text, str)), None)
+        if wrong is not None:
+            _fail(images, number, "image", path, f"has the {wrong[0]} {_said(wrong[1])}; give a text")
+        texts.append(next((text for _, text in given if text), ""))
+    return tuple(texts)
 
 
 def _places(
@@ -267,13 +300,13 @@ def _places(
         number = next(number for number, one in enumerate(given) if type(one) not in (int, float, str))
     if key not in rows[number]:
         _fail(rows, number, what, path, f"has no {key}")
-    _fail(
-        rows,
-        number,
-        what,
-        path,
-        f"has {key} {_said(given[number])}, and there is no {of} of that id; mend or remove it",
-    )
+    hint = "mend or remove it"
+    one = given[number]
+    if type(one) in (int, str):
+        other = {str(own): own for own in ids}.get(str(one))
+        if other is not None:
+            hint = f"that of one is {other!r}, {'a number' if type(other) is int else 'a text'}: write both alike"
+    _fail(rows, number, what, path, f"has {key} {_said(one)}, and there is no {of} of that id; {hint}")
 
 
 def _boxes(given: list[Any], rows: Sequence[_Row], what: str, path: str) -> Float[np.ndarray, "n 4"]:
@@ -284,6 +317,7 @@ def _boxes(given: list[Any], rows: Sequence[_Row], what: str, path: str) -> Floa
         _fail(rows, number, what, path, f"has {said}; [left, top, width, height] is expected")
     flat = _numbers(list(itertools.chain.from_iterable(given)), rows, "bbox", what, path, per_row=4)
     boxes = flat.reshape(-1, 4)
+    _refuse(too_far(boxes), rows, what, path, lambda row: f"has the bbox {_said(row['bbox'])}; no image is so large")
     negative = boxes[:, 2:].min(1) < 0
     _refuse(negative, rows, what, path, lambda row: f"has the bbox {row['bbox']}, whose width or height is negative")
     return boxes
@@ -312,7 +346,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _flags(rows: Sequence[_Row], key: str, path: str) -> Bool[np.ndarray, " n"]:
-    given = [row.get(key, 0) for row in rows]
+    given = [0 if row.get(key) is None else row[key] for row in rows]
     for number, one in enumerate(given):
         if type(one) not in (int, bool, float) or one not in (0, 1):
             _fail(rows, number, "annotation", path, f"has {key} {_said(one)}; give 0 or 1")

@@ -1,5 +1,6 @@
 """What a detector is, and what it gives back of an image, whatever it is made of."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from jaxtyping import Float, UInt8
 
 from jaxeval.detection.boxes import Mask
 from jaxeval.detection.labels import checked_labels
-from jaxeval.detection.returned import BoxLayout, Raw, check_box_layout, raw_findings, rows_returned
+from jaxeval.detection.returned import BoxLayout, Raw, check_box_layout, materialised, raw_findings, rows_returned
 from jaxeval.errors import InputError, JaxevalError, MissingPackageError, lack_of_memory, said_by
 
 
@@ -115,25 +116,34 @@ class Detector:
                 yield from self.rows([image], [name])
             return
         of = names[0] if len(names) == 1 else f"{len(names)} images from {names[0]} on"
+        with self._told(of):
+            try:
+                returned = materialised(self.find(list(batch)), len(batch))
+            except MissingPackageError:
+                raise
+            except InputError as error:  # of jaxeval's own detectors, which do not know the image's name
+                raise InputError(f"{of}: {error}") from error
+            rows = rows_returned(returned, len(batch), self.name, of)
+        for image, name, row in zip(batch, names, rows, strict=True):
+            where = f"the detector {self.name} gives, of {name},"
+            height, width = image.shape[:2]
+            with self._told(name):
+                raw = raw_findings(row, where, self.box_layout, (height, width), bounded=not self.unbounded_scores)
+            yield Findings(raw.boxes, raw.scores, self._names(raw, where), raw.texts, raw.masks)
+
+    @contextlib.contextmanager
+    def _told(self, of: str) -> Iterator[None]:
+        """The user's own code, also that of generators and of what it gives back, may raise anything: one sentence."""
         try:
-            returned = self.find(list(batch))
-        except MissingPackageError:
-            raise
-        except InputError as error:  # of jaxeval's own detectors, which do not know the image's name
-            raise InputError(f"{of}: {error}") from error
+            yield
         except JaxevalError:
             raise
-        except Exception as error:  # the user's own code may raise anything
+        except Exception as error:
             if lack_of_memory(error):
                 raise
             raise InputError(
                 f"the detector {self.name} fails on {of} ({type(error).__name__}: {said_by(error)})"
             ) from error
-        for image, name, row in zip(batch, names, rows_returned(returned, len(batch), self.name, of), strict=True):
-            where = f"the detector {self.name} gives, of {name},"
-            height, width = image.shape[:2]
-            raw = raw_findings(row, where, self.box_layout, (height, width), bounded=not self.unbounded_scores)
-            yield Findings(raw.boxes, raw.scores, self._names(raw, where), raw.texts, raw.masks)
 
     def _names(self, raw: Raw, where: str) -> tuple[str, ...]:
         if raw.labels.dtype.kind == "U":

@@ -19,6 +19,7 @@ from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
 from jaxeval.detection.detector import Detector, Findings
 from jaxeval.detection.detectors import load_detector
 from jaxeval.detection.kept_findings import KeptFindings
+from jaxeval.detection.parts_of_sides import seem_parts
 from jaxeval.errors import InputError
 from jaxeval.images import Item, ReadReport, Source, open_source, pixel_digest
 from jaxeval.images.compositing import orientation_of, turned
@@ -119,7 +120,11 @@ def find_boxes(
         raise InputError(f"no image of {source.name} is left to look at{reason}")
     if kept is not None and kept.damaged:
         entries = "1 kept finding was" if kept.damaged == 1 else f"{kept.damaged} kept findings were"
-        warnings.append(f"{entries} damaged or cut short, and not believed; what they were of was looked at again")
+        warnings.append(
+            f"{entries} damaged or cut short, not believed and taken out; images of which there is no other are looked "
+            "at again"
+        )
+        kept.mend()
     if report.skipped:
         count, (first, why) = len(report.skipped), report.skipped[0]
         warnings.append(f"{count} image{'s'[: count != 1]} could not be read and left out, first {first}: {why}")
@@ -131,7 +136,13 @@ def find_boxes(
         "skipped": [list(one) for one in report.skipped],
         "warnings": warnings,
     }
-    return looked.boxes(source.name, identity)
+    found = looked.boxes(source.name, identity)
+    if seem_parts(found.boxes):
+        warnings.append(
+            f"hardly any box that the detector {detector.name} found reaches beyond the first pixel; if it gives parts "
+            "of the image's sides, say so by its box layout (normalised-xyxy and others)"
+        )
+    return found
 
 
 @checked(batch_size=at_least(1), exif=_exif, found=optional(sets_given), truth=truth_given)
@@ -146,6 +157,7 @@ def sets_of_boxes(
     threads: int | None = None,
     on_error: str = "fail",
     exif: str = "apply",
+    normalised: bool | None = None,
     progress: Progress | None = None,
 ) -> dict[str, FoundBoxes]:
     """The boxes of one or several sets of images: from a detector that looks at them, or from files.
@@ -162,6 +174,7 @@ def sets_of_boxes(
       threads: as for `find_boxes`.
       on_error: as for `find_boxes`.
       exif: as for `find_boxes`.
+      normalised: of `found`, as for `read_found_boxes`.
       progress: as for `find_boxes`.
 
     Returns:
@@ -205,7 +218,9 @@ def sets_of_boxes(
         }
     files = dict(named_sets(found or (), "file of boxes"))
     if sets is None:
-        return {name: read_found_boxes(path, truth=truth, name=name) for name, path in files.items()}
+        return {
+            name: read_found_boxes(path, truth=truth, name=name, normalised=normalised) for name, path in files.items()
+        }
     if isinstance(found, Mapping):
         unmatched = sorted(set(files) ^ set(sets))
         if unmatched:
@@ -215,10 +230,10 @@ def sets_of_boxes(
         if len(files) != len(sets):
             raise InputError(f"there are {len(files)} files of boxes for {len(sets)} sets of images; give one for each")
         matched = dict(zip(sets, files.values(), strict=True))
-    return {
-        name: _of_images(read_found_boxes(path, truth=truth, name=name), open_source(sets[name], name=name), path)
-        for name, path in matched.items()
+    boxes = {
+        name: read_found_boxes(path, truth=truth, name=name, normalised=normalised) for name, path in matched.items()
     }
+    return {name: _of_images(boxes[name], open_source(sets[name], name=name), path) for name, path in matched.items()}
 
 
 def warnings_of(sets: Mapping[str, FoundBoxes]) -> tuple[str, ...]:

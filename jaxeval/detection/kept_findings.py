@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,7 @@ from jaxeval.detection.detector import Findings
 from jaxeval.detection.masks import mask_of_segmentation, segmentation_of_mask
 from jaxeval.detection.returned import raw_findings
 from jaxeval.errors import InputError
-from jaxeval.files import check_writable, local_path
+from jaxeval.files import check_writable, local_path, replace_file
 
 try:
     import fcntl
@@ -59,6 +59,7 @@ class KeptFindings:
         self._head = known
         self._path = local_path(folder) / "detections" / f"{self._key}.jsonl"
         self.damaged = 0
+        self._has_damage = False
         check_writable(self._path.parent)
         self._entries = self._read()
 
@@ -92,7 +93,7 @@ class KeptFindings:
             line = {"image": digest.hex(), "found": entry, "sum": self._sum(digest.hex(), entry)}
             lines.append(json.dumps(line, allow_nan=False))
         try:
-            with open(self._path, "a+b") as file, _locked(file):
+            with _opened(self._path) as file:
                 end = file.seek(0, os.SEEK_END)
                 before = "" if end else self._head + "\n"
                 if end:
@@ -107,6 +108,19 @@ class KeptFindings:
                 "folder, or run without --cache"
             ) from error
 
+    def mend(self) -> None:
+        """Takes the lines that could not be believed out of the file, so that they are said once.
+
+        Where that cannot be done, they stay, and no harm is done but that they are said again.
+        """
+        if not self._has_damage:
+            return
+        with contextlib.suppress(OSError), _opened(self._path) as file:
+            file.seek(0)
+            lines = [line for line in file.read().splitlines() if self._record(line) is not None]
+            replace_file(self._path, b"\n".join([self._head.encode(), *lines, b""]))
+            self._has_damage = False
+
     def _read(self) -> dict[str, Any]:
         try:
             content = self._path.read_bytes()
@@ -115,24 +129,42 @@ class KeptFindings:
         except OSError as error:
             raise InputError(f"{str(self._path)!r} cannot be read ({error.strerror}); remove it") from error
         entries: dict[str, Any] = {}
-        for line in content.split(b"\n"):
+        for line in content.splitlines():
             if not line or line == self._head.encode():
                 continue
-            try:
-                record = json.loads(line)
-                image, entry = record["image"], record["found"]
-                whole = record["sum"] == self._sum(image, entry)
-            except (ValueError, KeyError, TypeError, RecursionError):
-                whole, image, entry = False, "", None
-            if whole:
-                entries[image] = entry
-            else:
+            record = self._record(line)
+            if record is None:
                 self.damaged += 1
+                self._has_damage = True
+            else:
+                entries[record["image"]] = record["found"]
         return entries
+
+    def _record(self, line: bytes) -> Mapping[str, Any] | None:
+        """What a line says; None if it cannot be believed."""
+        try:
+            record = json.loads(line)
+            return record if record["sum"] == self._sum(record["image"], record["found"]) else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
 
     def _sum(self, image: str, entry: Any) -> str:
         text = json.dumps([self._key, image, entry], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_SUM]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, to be written at its end by nobody else; not one that another run has put a mended one in the place of.
+
+    Args:
+      path: of the file, which is made if need be.
+    """
+    while True:
+        with open(path, "a+b") as file, _locked(file):
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield file
+                return
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxeval._arguments import shown
 from jaxeval.detection.coco_names import COCO_NAMES, COCO_NAMES_BY_NUMBER
+from jaxeval.detection.documents import has_half
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 
@@ -85,6 +86,6 @@ def checked_labels(labels: Any, whose: str) -> tuple[str, ...]:
     if not names or len(names) > MOST_LABELS:
         raise InputError(f"{whose} has {len(names):,} labels; give 1 to {MOST_LABELS:,}")
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_LABEL:
+        if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_LABEL or has_half(name):
             raise InputError(f"{whose} has label number {number} {shown(name)}; give each category a name")
     return tuple(names)

@@ -1,15 +1,18 @@
 """What a detector's own code gives back, checked and brought to one form: arrays of NumPy, JAX or torch, or lists."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from jaxeval.detection.boxes import Mask
+from jaxeval.detection.documents import has_half
 from jaxeval.detection.masks import mask_of_pixels
+from jaxeval.detection.parts_of_sides import too_far
 from jaxeval.errors import InputError, said_by
 
 BoxLayout = Literal["xyxy", "xywh", "cxcywh", "normalised-xyxy", "normalised-xywh", "normalised-cxcywh"]
@@ -78,6 +81,18 @@ def left_top_width_height(
     return found * np.array([width, height, width, height], np.float64) if normalised else found
 
 
+def materialised(returned: Any, count: int) -> Any:
+    """What a detector gave back, of which rows that are yet to be made are made now, up to one too many.
+
+    Args:
+      returned: a list, an array or a mapping, which stay what they are; or a generator or another iterable.
+      count: of images.
+    """
+    if isinstance(returned, Mapping | str | bytes | Sized) or not isinstance(returned, Iterable):
+        return returned
+    return list(itertools.islice(returned, count + 1))
+
+
 def rows_returned(returned: Any, count: int, detector: str, of: str) -> Sequence[Any]:
     """The rows, one for each of `count` images.
 
@@ -92,7 +107,8 @@ def rows_returned(returned: Any, count: int, detector: str, of: str) -> Sequence
         )
     rows = list(returned)
     if len(rows) != count:
-        raise InputError(f"the detector {detector} gives {len(rows)} rows for {of}; one for each image is expected")
+        number = f"more than {count}" if len(rows) == count + 1 else f"{len(rows)}"
+        raise InputError(f"the detector {detector} gives {number} rows for {of}; one for each image is expected")
     return rows
 
 
@@ -129,6 +145,8 @@ def raw_findings(row: Any, where: str, layout: str, size: tuple[int, int], *, bo
             f"{where} the score {wrong:g}; scores are from 0 to 1, unless the callable has a true attribute "
             "`unbounded_scores`"
         )
+    if too_far(boxes).any():
+        raise InputError(f"{where} the box {boxes[too_far(boxes)][0].tolist()}; no image is so large")
     boxes = left_top_width_height(boxes, layout, size)
     if (boxes[:, 2:] < 0).any():
         _, _, width, height = boxes[(boxes[:, 2:] < 0).any(1)][0].tolist()
@@ -158,11 +176,22 @@ def _parts(row: Any, where: str) -> Mapping[str, Any]:
 
 def _array(values: Any, name: str, where: str) -> np.ndarray:
     try:
-        if hasattr(values, "detach"):  # a tensor of torch may be on a device, or part of a graph
-            values = values.detach().cpu()
-        return np.asarray(values)
+        if isinstance(values, list | tuple) and any(hasattr(one, "detach") for one in values):
+            return np.asarray([_of_tensor(one) for one in values])
+        return np.asarray(_of_tensor(values))
     except Exception as error:  # lists of lists of several lengths, and tensors of any library
         raise InputError(f"{where} {name} that are no array ({said_by(error)})") from error
+
+
+def _of_tensor(values: Any) -> Any:
+    """A tensor of torch, which may be on a device, part of a graph, or of a type that NumPy has not, as an array."""
+    if not hasattr(values, "detach"):
+        return values
+    values = values.detach().cpu()
+    try:
+        return np.asarray(values)
+    except TypeError:  # bfloat16
+        return np.asarray(values.float())
 
 
 def _numbers(values: Any, name: str, where: str) -> np.ndarray:
@@ -191,6 +220,8 @@ def _labels(values: Any, count: int, where: str) -> np.ndarray:
     if found.dtype.kind == "U":
         if not all(name.strip() for name in found.tolist()):
             raise InputError(f"{where} a label without a letter; give each category a name")
+        if any(map(has_half, found.tolist())):
+            raise InputError(f"{where} a label with half of a character; give whole Unicode texts")
         return found
     if found.dtype.kind == "f" and np.isfinite(found).all() and (found == np.floor(found)).all():
         found = found.astype(np.int64)
@@ -208,7 +239,7 @@ def _texts(values: Any, count: int, where: str) -> tuple[str, ...] | None:
     if not isinstance(texts, list | tuple) or not all(isinstance(one, str) for one in texts):
         raise InputError(f"{where} texts that are not a list of texts; give one for each box")
     _check_length(texts, "texts", count, where)
-    if any("\ud800" <= letter <= "\udfff" for text in texts for letter in text):
+    if any(map(has_half, texts)):
         raise InputError(f"{where} a text with half of a character; give whole Unicode texts")
     return tuple(texts)
 
@@ -237,6 +268,9 @@ def _masks(parts: Mapping[str, Any], count: int, size: tuple[int, int], where: s
         if not (found.min() >= 0 and found.max() <= 1 + _ROUNDING and math.isfinite(float(found.sum()))):
             raise InputError(f"{where} masks with values out of 0 to 1; give True and False, or probabilities")
         found = found >= 0.5  # as torchvision advises for its own
-    elif found.dtype.kind in "iu" and found.max() > 1:
-        raise InputError(f"{where} masks with the value {found.max()}; give 0 and 1, or probabilities")
+    elif found.dtype.kind not in "biu":
+        raise InputError(f"{where} masks of type {found.dtype}; give True and False, or probabilities")
+    elif found.dtype.kind in "iu" and found.size and (found.max() > 1 or found.min() < 0):
+        wrong = found.max() if found.max() > 1 else found.min()
+        raise InputError(f"{where} masks with the value {wrong}; give 0 and 1, or probabilities")
     return tuple(mask_of_pixels(one.astype(bool)) for one in found)

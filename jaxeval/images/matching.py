@@ -60,7 +60,7 @@ def named_sets(
         several = [given] if isinstance(given, str | Path) else list(given)
         named = [(str(path), local_path(path)) for path in several]
     if not named:
-        raise InputError(f"no {what} was given; name at least one folder")
+        raise InputError(f"no {what} was given; name at least one {'file' if what.startswith('file') else 'folder'}")
     twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
     if twice:
         raise InputError(f"the {what} {twice[0]!r} is given twice")

@@ -175,9 +175,41 @@ def test_arrays_of_any_library_in_any_form_are_taken(of, form):
 def test_torch_is_taken_without_being_imported_here(torch):
     def detector(batch):
         half = torch.tensor([0.5], dtype=torch.bfloat16, requires_grad=True)
-        return [{"boxes": torch.tensor([[1, 2, 4, 6.0]]), "scores": half.float(), "labels": ["a"]} for _ in batch]
+        masks = [torch.ones(10, 20, dtype=torch.bool)]
+        boxes = torch.tensor([[1, 2, 4, 6.0]], dtype=torch.bfloat16)
+        return [{"boxes": boxes, "scores": half, "labels": ["a"], "masks": masks} for _ in batch]
 
-    assert find_boxes(BLACK, detector).scores.tolist() == [0.5, 0.5]
+    found = find_boxes(BLACK, detector)
+    assert found.scores.tolist() == [0.5, 0.5]
+    assert found.boxes.tolist() == [[1, 2, 3, 4]] * 2
+    assert found.masks is not None
+    assert [mask and mask.runs for mask in found.masks] == [(0, 200)] * 2
+
+
+class BrainFloats:
+    """Behaves as a tensor of torch of bfloat16, which NumPy does not take."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        return np.asarray(self.values, np.float32)
+
+
+@pytest.mark.parametrize("scores", [BrainFloats([0.5]), [BrainFloats(0.5)]])
+def test_tensors_that_numpy_does_not_take_are_taken_as_floats(scores):
+    found = find_boxes(BLACK, lambda batch: row_of(batch, boxes=BrainFloats([[1, 2, 4, 6]]), scores=scores))
+    assert found.scores.tolist() == [0.5, 0.5]
+    assert found.boxes.tolist() == [[1, 2, 3, 4]] * 2
 
 
 def test_masks_are_kept_as_runs_whatever_they_were():
@@ -193,8 +225,33 @@ def test_masks_are_kept_as_runs_whatever_they_were():
     assert found.masks == (already, already)
 
 
+def test_rows_may_be_made_one_after_the_other(pictures):
+    def generating(batch):
+        yield from Rectangles()(batch)
+
+    assert plain(find_boxes(pictures, generating)) == plain(find_boxes(pictures, Rectangles()))
+
+
 def test_texts_come_along():
     assert find_boxes(BLACK, lambda batch: row_of(batch, texts=["EXIT"])).texts == ("EXIT", "EXIT")
+
+
+class Raising:
+    """As lazy results are: what is wrong shows when a part is asked for."""
+
+    scores, labels = (0.5,), ("cat",)
+
+    @property
+    def boxes(self):
+        raise KeyError("weights")
+
+
+class RaisingRows:
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        raise OSError("gone")
 
 
 BAD_ROWS = {
@@ -230,6 +287,21 @@ BAD_ROWS = {
         r"masks of shape \[1, 4, 4\]",
     ),
     "mask values": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), 255, np.uint8)), "masks with the value 255"),
+    "text masks": (
+        lambda batch: row_of(batch, masks=np.full((1, 10, 20), "x")),
+        "of 0, masks of type <U1; give True and False, or probabilities",
+    ),
+    "objects as masks": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), None)), "of 0, masks of type object"),
+    "complex masks": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), 1j)), "of 0, masks of type complex128"),
+    "masks below": (lambda batch: row_of(batch, masks=np.full((1, 10, 20), -1, np.int8)), "masks with the value -1"),
+    "half a label": (lambda batch: row_of(batch, labels=["\ud800"]), "of 0, a label with half of a character"),
+    "a generator that raises": (
+        lambda batch: (1 // 0 for _ in batch),
+        r"fails on 2 images from 0 on \(ZeroDivisionError: (integer )?division",
+    ),
+    "a generator without end": (lambda batch: iter(lambda: row_of(batch)[0], None), "gives more than 2 rows for 2 im"),
+    "a property that raises": (lambda batch: [Raising()] * 2, r"fails on 0 \(KeyError: 'weights'\)"),
+    "rows that raise": (lambda batch: RaisingRows(), r"fails on 2 images from 0 on \(OSError: gone\)"),
     "raises": (lambda batch: 1 // 0, r"fails on 2 images from 0 on \(ZeroDivisionError"),
 }
 
@@ -443,12 +515,55 @@ def test_damaged_entries_are_not_believed_and_looked_for_again(pictures, tmp_pat
     assert plain(found) == expected
     assert detector.seen == (1 if damage in ("cut short", "another number", "no JSON") else 0)
     (said,) = warnings_of({"ours": found})
-    assert (
-        said == "ours: 1 kept finding was damaged or cut short, and not believed; what they were of was looked at again"
+    assert said == (
+        "ours: 1 kept finding was damaged or cut short, not believed and taken out; images of which there is no other "
+        "are looked at again"
     )
     again = Rectangles()
-    find_boxes(pictures, again, cache=tmp_path / "cache")
+    found = find_boxes(pictures, again, cache=tmp_path / "cache")
     assert again.seen == 0
+    assert warnings_of({"ours": found}) == ()  # said once
+    assert plain(found) == expected
+
+
+def test_lines_may_end_as_those_of_windows(pictures, tmp_path):
+    expected = plain(find_boxes(pictures, Rectangles(), cache=tmp_path / "cache"))
+    path = kept_file(tmp_path / "cache")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    detector = Rectangles()
+    found = find_boxes(pictures, detector, cache=tmp_path / "cache")
+    assert (plain(found), detector.seen, warnings_of({"ours": found})) == (expected, 0, ())
+
+
+def test_a_mended_file_loses_nothing_that_others_write_meanwhile(tmp_path):
+    def found_of(run: int) -> Findings:
+        return Findings(np.full((1, 4), float(run)), np.array([0.5]), (f"{run}",))
+
+    KeptFindings(tmp_path, {"version": 1}).add({b"first": found_of(9)})
+    path = kept_file(tmp_path)
+
+    def keep(run: int) -> None:
+        kept = KeptFindings(tmp_path, {"version": 1})
+        for number in range(20):
+            kept.add({f"{run} {number}".encode(): found_of(run)})
+
+    def damage_and_mend(_: int) -> None:
+        for _ in range(10):
+            with open(path, "ab") as file:
+                file.write(b"\nno entry\n")
+            KeptFindings(tmp_path, {"version": 1}).mend()
+
+    with ThreadPoolExecutor(6) as pool:
+        jobs = [pool.submit(keep, run) for run in range(4)] + [pool.submit(damage_and_mend, run) for run in range(2)]
+        for job in jobs:
+            job.result()
+    KeptFindings(tmp_path, {"version": 1}).mend()
+    kept = KeptFindings(tmp_path, {"version": 1})
+    assert kept.damaged == 0
+    assert kept.find(b"first", (8, 8)) is not None
+    for run in range(4):
+        for number in range(20):
+            assert kept.find(f"{run} {number}".encode(), (8, 8)) is not None
 
 
 def test_an_entry_with_a_right_checksum_is_checked_all_the_same(pictures, tmp_path):
@@ -645,6 +760,7 @@ def test_detectors_that_are_none_are_refused_in_a_sentence(own_module, spec, mes
         ("labels", "cat", "has labels 'cat'; give a list of names"),
         ("labels", [], "has 0 labels"),
         ("labels", ["cat", 3], "has label number 1 3; give each category a name"),
+        ("labels", ["cat", "\ud800"], "has label number 1 .*; give each category a name"),
         ("labels", {0: "cat", 2: "dog"}, "has labels by numbers that are not 0, 1, 2"),
         ("box_layout", 7, "has box layout 7"),
         ("identity", 7, "has an identity that is no mapping but 7"),
