@@ -483,16 +483,16 @@ def test_tables_of_the_truth_that_are_wrong_say_where(tmp_path, content, message
 @st.composite
 def parts_of_sets(draw) -> tuple[Any, ...]:
     """What `FoundBoxes` takes; of masks their first run. (It is made outside: its checks draw numbers of their own.)"""
-    texts = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=5)
+    texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=5)
     images = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
     labels = draw(st.lists(texts, min_size=1, max_size=4, unique=True))
     count = draw(st.integers(0, 5))
-    numbers = st.floats(-1e300, 1e300)
+    numbers = st.floats(-1e100, 1e100)
 
     def several(one):
         return draw(st.lists(one, min_size=count, max_size=count))
 
-    boxes = np.array(several(st.tuples(numbers, numbers, st.floats(0, 1e300), st.floats(0, 1e300)))).reshape(-1, 4)
+    boxes = np.array(several(st.tuples(numbers, numbers, st.floats(0, 1e100), st.floats(0, 1e100)))).reshape(-1, 4)
     masks = several(st.one_of(st.none(), st.integers(0, 6)))
     return (
         draw(texts),
