@@ -68,7 +68,7 @@ def test_what_is_no_set_of_boxes_is_refused(task, found, message):
 @pytest.mark.parametrize("task", [TASKS["objects"], TASKS["texts"]])
 @pytest.mark.parametrize("confidence", [float("nan"), -1, 2, "x", True])
 def test_a_confidence_is_a_share(task, confidence):
-    with pytest.raises(InputError, match="confidence is .*; give a number"):
+    with pytest.raises(InputError, match=r"confidence is .*; give a number"):
         task(found=boxes(), confidence=confidence)
 
 
@@ -109,7 +109,7 @@ def test_wrong_arguments_of_geneval_are_named(arguments, message):
 
 @pytest.mark.parametrize("metadata", [3, [3], {"a": 3}, None])
 def test_what_is_no_prompt_of_geneval_is_refused(metadata):
-    with pytest.raises(InputError, match="metadata has .*; give GenEval's file"):
+    with pytest.raises(InputError, match=r"metadata has .*; give GenEval's file"):
         score_geneval(metadata, found=boxes())
 
 
@@ -141,11 +141,11 @@ def test_what_is_no_text_is_refused(asked, message):
 
 @pytest.mark.parametrize("metrics", [3, [3], [None], ""])
 def test_what_is_no_metric_is_refused(metrics):
-    with pytest.raises(InputError, match="metrics (is|has) .*; (give|choose)"):
+    with pytest.raises(InputError, match=r"metrics (is|has) .*; (give|choose)"):
         score_texts({"a": "Sale"}, found=boxes(), metrics=metrics)
 
 
 @pytest.mark.parametrize("asked", [{"a": None}, {"a": 3}, {"a": ["cat", 3]}])
 def test_what_is_no_object_is_refused(asked):
-    with pytest.raises(InputError, match="the object for 'a' is .*; give a label"):
+    with pytest.raises(InputError, match=r"the object for 'a' is .*; give a label"):
         score_objects(asked, found=boxes())
