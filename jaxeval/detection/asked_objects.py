@@ -71,10 +71,10 @@ class AskedObjects:
         if not labels:
             raise InputError("no object was asked for; give at least one")
         found = []
-        for given in labels.values():
+        for name, given in labels.items():
             several = [given] if isinstance(given, str) else given
             if not isinstance(several, Sequence | set | frozenset) or not all(isinstance(one, str) for one in several):
-                raise InputError(f"an object is {shown(given)}; give a label, or a list of labels")
+                raise InputError(f"the object for {name!r} is {shown(given)}; give a label, or a list of labels")
             found.append(tuple(sorted(several) if isinstance(several, set | frozenset) else several))
         names = tuple(unicodedata.normalize("NFC", str(name)) for name in labels)
         digest = hashlib.sha256(json.dumps(list(zip(names, found, strict=True))).encode()).hexdigest()

@@ -73,9 +73,9 @@ class AskedTexts:
         """
         if not texts:
             raise InputError("no text was asked for; give at least one")
-        wrong = next((one for one in texts.values() if not _is_text(one)), None)
-        if wrong is not None:
-            raise InputError(f"a text is {shown(wrong)}; give a text, or a list of lines")
+        for name, one in texts.items():
+            if not _is_text(one):
+                raise InputError(f"the text for {name!r} is {shown(one)}; give a text, or a list of lines")
         names = tuple(unicodedata.normalize("NFC", str(name)) for name in texts)
         lines = tuple(tuple(one.splitlines()) if isinstance(one, str) else tuple(one) for one in texts.values())
         digest = hashlib.sha256(json.dumps(list(zip(names, lines, strict=True))).encode()).hexdigest()

@@ -1,13 +1,17 @@
 """Boxes of a set of images: what a detector found, and what is asked for or true."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxeval.detection import box_fields
 from jaxeval.errors import InputError
+
+_KNOWN_OR_NONE = ("texts", "masks", "sizes", "crowd", "ignored", "ids", "image_ids", "label_ids", "prompts")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,9 +68,12 @@ class FoundBoxes:
       sizes: height and width of each image, shape [images, 2]; zeros where they are not known.
       identity: whose boxes they are, plain values: the detector's name, its weights' digests, its options.
 
+    Lists do in the place of tuples and arrays, and are kept as these.
+
     Raises:
-      InputError: a shape is wrong, an image or a label stands twice, a place points nowhere, a value is not finite, or
-        a box has a negative width or height; the sentence names the image.
+      InputError: a field is not of its kind or its length, an image or a label stands twice, a place points nowhere, a
+        value is not finite, a coordinate is beyond 1e100, or a box has a negative width or height; the sentence names
+        the set, the field, and the image where there is one.
 
     Example:
       >>> import numpy as np
@@ -91,11 +98,13 @@ class FoundBoxes:
 
     def __post_init__(self):
         _check(self)
+        _keep(self, "scores", box_fields.numbers)
         _check_rows(self, "scores", self.scores)
+        _keep(self, "texts", box_fields.texts_of)
+        _keep(self, "masks", functools.partial(box_fields.records_of, kind=Mask))
+        _keep(self, "identity", box_fields.plain_values)
         for field in ("texts", "masks"):
-            given = getattr(self, field)
-            if given is not None and len(given) != len(self.image):
-                raise InputError(f"{self.name}: there are {len(given)} {field} for {len(self.image)} boxes")
+            _check_count(self, field, len(self.image), "boxes")
 
     def __len__(self) -> int:
         return len(self.image)
@@ -125,9 +134,10 @@ class TrueBoxes:
       label_ids: of each label, what its file calls it; None where names do that.
       prompts: of each image, the text it was made from; "" where there is none.
 
+    Lists do in the place of tuples and arrays, and are kept as these; 1 and 0 are flags too.
+
     Raises:
-      InputError: a shape is wrong, an image or a label stands twice, a place points nowhere, a value is not finite, or
-        a box has a negative width or height; the sentence names the image.
+      InputError: as of `FoundBoxes`, or an area is negative.
 
     Example:
       >>> import numpy as np
@@ -155,7 +165,24 @@ class TrueBoxes:
 
     def __post_init__(self):
         _check(self)
+        _keep(self, "areas", box_fields.numbers)
         _check_rows(self, "areas", self.areas)
+        if (self.areas < 0).any():
+            row = int(np.flatnonzero(self.areas < 0)[0])
+            raise InputError(
+                f"{self.name}: areas of {self.images[self.image[row]]} has {self.areas[row]:g}; none may be negative"
+            )
+        for field in ("crowd", "ignored"):
+            _keep(self, field, box_fields.flags)
+        _keep(self, "ids", box_fields.whole_numbers)
+        for field in ("crowd", "ignored", "ids"):
+            _check_count(self, field, len(self.image), "boxes")
+        _keep(self, "image_ids", box_fields.ids_of)
+        _keep(self, "label_ids", box_fields.ids_of)
+        _keep(self, "prompts", box_fields.texts_of)
+        for field in ("image_ids", "prompts"):
+            _check_count(self, field, len(self.images), "images")
+        _check_count(self, "label_ids", len(self.labels), "labels")
 
     def __len__(self) -> int:
         return len(self.image)
@@ -172,7 +199,28 @@ def _counted(rows: FoundBoxes | TrueBoxes) -> str:
     return f"{rows.name}: {boxes} of {categories} in {images}"
 
 
+def _keep(rows: FoundBoxes | TrueBoxes, field: str, reader: Callable[[str, str, Any], Any]) -> None:
+    """A field as it is kept; None stays where nothing is known."""
+    given = getattr(rows, field)
+    if given is not None or field not in _KNOWN_OR_NONE:
+        object.__setattr__(rows, field, reader(rows.name, field, given))
+
+
+def _check_count(rows: FoundBoxes | TrueBoxes, field: str, count: int, what: str) -> None:
+    given = getattr(rows, field)
+    if given is not None and len(given) != count:
+        raise InputError(f"{rows.name}: there are {len(given)} {field} for {count} {what}")
+
+
 def _check(rows: FoundBoxes | TrueBoxes) -> None:
+    box_fields.set_name(rows.name)
+    for field in ("images", "labels"):
+        _keep(rows, field, box_fields.texts_of)
+    for field in ("image", "label"):
+        _keep(rows, field, box_fields.whole_numbers)
+    for field, shape in (("boxes", (len(rows.image), 4)), ("sizes", (len(rows.images), 2))):
+        reader = box_fields.numbers if field == "boxes" else box_fields.whole_numbers
+        _keep(rows, field, functools.partial(reader, shape=shape))
     for field in ("images", "labels"):
         names = getattr(rows, field)
         if len(set(names)) != len(names):
@@ -184,12 +232,19 @@ def _check(rows: FoundBoxes | TrueBoxes) -> None:
         if len(places) and not (places.min() >= 0 and places.max() < len(names)):
             wrong = places[(places < 0) | (places >= len(names))][0]
             raise InputError(f"{rows.name}: a box has {field} {wrong}, and there are {len(names)} {field}s, from 0 on")
-    if rows.boxes.shape != (len(rows.image), 4) or len(rows.label) != len(rows.image):
-        raise InputError(
-            f"{rows.name}: boxes have shape {list(rows.boxes.shape)} for {len(rows.image)} images and "
-            f"{len(rows.label)} labels of boxes; [{len(rows.image)}, 4] is expected"
-        )
+    if len(rows.label) != len(rows.image):
+        raise InputError(f"{rows.name}: there are {len(rows.label)} places in label and {len(rows.image)} in image")
+    if rows.sizes is not None and (rows.sizes < 0).any():
+        place = int(np.flatnonzero((rows.sizes < 0).any(1))[0])
+        raise InputError(f"{rows.name}: sizes of {rows.images[place]} has a negative number; give height and width")
     _check_rows(rows, "boxes", rows.boxes)
+    far = (np.abs(rows.boxes) > box_fields.FARTHEST).any(1)
+    if far.any():
+        row = int(np.flatnonzero(far)[0])
+        raise InputError(
+            f"{rows.name}: boxes of {rows.images[rows.image[row]]} has {np.abs(rows.boxes[row]).max():g}; no "
+            f"coordinate may be beyond {box_fields.FARTHEST:g}"
+        )
     negative = (rows.boxes[:, 2:] < 0).any(1)
     if negative.any():
         row = int(np.flatnonzero(negative)[0])

@@ -1,11 +1,13 @@
 """Sets of images whose boxes are judged by what their prompts asked for, and the record of how they were found."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxeval.detection.boxes import FoundBoxes
+from jaxeval._arguments import number, shown
+from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
 from jaxeval.detection.finding import sets_of_boxes, warnings_of
 from jaxeval.errors import InputError
 from jaxeval.progress import Progress
@@ -37,13 +39,14 @@ def judged_sets(images: Any, *, detector: Any, found: Any, looking: Looking) -> 
     Args:
       images: as of `sets_of_boxes`.
       detector: as there.
-      found: as there; or `FoundBoxes`, one or several by name.
+      found: as there; or `FoundBoxes`, one, several as a list, or several by name.
       looking: how a detector looks.
 
     Raises:
-      InputError: as `sets_of_boxes`; or nothing is given to judge, or boxes at hand and a detector.
+      InputError: as `sets_of_boxes`; or nothing is given to judge, or boxes at hand and a detector, or what was found
+        is of another kind, or two sets of boxes have one name.
     """
-    at_hand: Any = {found.name: found} if isinstance(found, FoundBoxes) else found
+    at_hand = _by_name(found)
     if isinstance(at_hand, Mapping) and any(isinstance(one, FoundBoxes) for one in at_hand.values()):
         strange = [name for name, one in at_hand.items() if not isinstance(one, FoundBoxes)]
         if strange or detector is not None:
@@ -54,6 +57,44 @@ def judged_sets(images: Any, *, detector: Any, found: Any, looking: Looking) -> 
         raise InputError("there is nothing to judge; give images, or files of what was found in them")
     options = {field.name: getattr(looking, field.name) for field in dataclasses.fields(looking)}
     return sets_of_boxes(images, detector=detector, found=at_hand, **options)
+
+
+def a_share(name: str, value: Any) -> float:
+    """A check, as `jaxeval._arguments.checked` takes it, for a number from 0 to 1.
+
+    Raises:
+      InputError: it is none.
+    """
+    if not 0 <= number(name, value) <= 1:
+        raise InputError(f"{name} is {value:g}; give a number from 0 to 1")
+    return value
+
+
+def _by_name(found: Any) -> Any:
+    """Boxes at hand by their names; files, and None, as they are given."""
+    if isinstance(found, FoundBoxes):
+        return {found.name: found}
+    if found is None or isinstance(found, str | os.PathLike):
+        return found
+    several = list(found.values()) if isinstance(found, Mapping) else found
+    if not isinstance(several, list | tuple):
+        several = [found]
+    elif not several:
+        raise InputError("found is empty; give FoundBoxes, or files of boxes, of one set at least")
+    for one in several:
+        if not isinstance(one, FoundBoxes | str | os.PathLike):
+            what = f"true boxes ({one.name})" if isinstance(one, TrueBoxes) else shown(one)
+            raise InputError(f"found has {what}; give FoundBoxes or files of boxes, one, several as a list, or by name")
+    boxes = [one for one in several if isinstance(one, FoundBoxes)]
+    if isinstance(found, Mapping) or not boxes:
+        return found
+    if len(boxes) < len(several):
+        raise InputError("found has boxes and files; give boxes of every set, or files of all")
+    names = [one.name for one in boxes]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"found has two sets of boxes of the name {twice!r}; give them by names of their own")
+    return dict(zip(names, boxes, strict=True))
 
 
 def manifest_of(

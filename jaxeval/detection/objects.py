@@ -26,7 +26,7 @@ import numpy as np
 from jaxeval import _arguments
 from jaxeval.detection.asked_objects import SOA_FOLDERS, AskedObjects, read_objects
 from jaxeval.detection.boxes import FoundBoxes
-from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
+from jaxeval.detection.judged_sets import Looking, a_share, judged_sets, manifest_of
 from jaxeval.detection.pairing import paired
 from jaxeval.detection.results import (
     DetectionDifference,
@@ -73,7 +73,7 @@ class _Item(NamedTuple):
 @_arguments.checked(
     asked=lambda name, value: value if isinstance(value, AskedObjects | Mapping) else _arguments.path(name, value),
     batch_size=_arguments.at_least(1),
-    confidence=_arguments.number,
+    confidence=a_share,
     pattern=_arguments.optional(_arguments.a_text("a text with * in it")),
     unmatched=_arguments.a_text("'error' or 'skip'"),
 )
@@ -103,7 +103,7 @@ def score_objects(
         and others, or by `pattern`.
       detector: what looks at them.
       found: in the place of a detector, files of boxes for each set; or `FoundBoxes`.
-      confidence: that a box has at least.
+      confidence: that a box has at least, from 0 to 1.
       pattern: what images are called, with `*` for the name that is asked.
       unmatched: what an image that nothing is asked of, or a name without an image is: an "error", or left out and said
         ("skip").

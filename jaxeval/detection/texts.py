@@ -10,7 +10,7 @@ import numpy as np
 from jaxeval import _arguments
 from jaxeval.detection.asked_texts import AskedTexts, read_texts
 from jaxeval.detection.boxes import FoundBoxes
-from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
+from jaxeval.detection.judged_sets import Looking, a_share, judged_sets, manifest_of
 from jaxeval.detection.normalisation import Normalisation, text_normalisation
 from jaxeval.detection.pairing import paired
 from jaxeval.detection.reading_order import joined, read_lines
@@ -138,10 +138,18 @@ def _asked(name: str, value: Any) -> Any:
     return value if isinstance(value, AskedTexts | Mapping) else _arguments.path(name, value)
 
 
+def _metrics(name: str, value: Any) -> Any:
+    several = [value] if isinstance(value, str) else value
+    if not isinstance(several, Sequence) or not all(isinstance(one, str) for one in several):
+        raise InputError(f"{name} is {_arguments.shown(value)}; give names of metrics, or 'all'")
+    return value
+
+
 @_arguments.checked(
     asked=_asked,
+    metrics=_arguments.optional(_metrics),
     batch_size=_arguments.at_least(1),
-    confidence=_arguments.number,
+    confidence=a_share,
     pattern=_arguments.optional(_arguments.a_text("a text with * in it")),
     unmatched=_arguments.a_text("'error' or 'skip'"),
 )
@@ -178,7 +186,7 @@ def score_texts(
       normalisation: what texts are the same in spite of; a name (`text_normalisations`) or a `Normalisation`.
       metrics: names of `TEXT_METRICS`, also as comma-separated text, or `all`; by default those of
         `USUAL_TEXT_METRICS`, which are all but LeX-Bench's and TextAtlas'.
-      confidence: boxes of less are not read.
+      confidence: boxes of less, from 0 to 1, are not read.
       pattern: what images are called, with `*` for the name of the text.
       unmatched: what an image without a text, a text without an image, or a text of which the normalisation leaves
         nothing is: an "error", or left out and said ("skip").
@@ -208,13 +216,7 @@ def score_texts(
     """
     chosen = _chosen(metrics)
     change = text_normalisation(normalisation)
-    texts = (
-        asked
-        if isinstance(asked, AskedTexts)
-        else AskedTexts.of(asked)
-        if isinstance(asked, Mapping)
-        else read_texts(asked)
-    )
+    texts = _texts(asked)
     looking = Looking(cache, batch_size, threads, on_error, progress)
     sets = judged_sets(images, detector=detector if found is None else None, found=found, looking=looking)
     wanted, warnings = _wanted(texts, change, unmatched)
@@ -265,10 +267,10 @@ def _chosen(metrics: str | Sequence[str] | None) -> dict[str, SummaryMetric]:
         names = list(TEXT_METRICS) if metrics == "all" else [name.strip() for name in metrics.split(",")]
     else:
         names = list(metrics)
-    unknown = next((name for name in names if name not in TEXT_METRICS), None)
-    if unknown is not None or not names:
+    unknown = [name for name in names if name not in TEXT_METRICS]
+    if unknown or not names:
         known = ", ".join(TEXT_METRICS)
-        raise InputError(f"metrics has {_arguments.shown(unknown or '')}; choose from {known}, or 'all'")
+        raise InputError(f"metrics has {_arguments.shown((*unknown, '')[0])}; choose from {known}, or 'all'")
     return {name: TEXT_METRICS[name] for name in names}
 
 

@@ -30,22 +30,26 @@ and Smyth, "Permutation p-values should never be zero", 2010.
 """
 
 import math
-from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
-from jaxeval._arguments import whole_number
+from jaxeval._arguments import number as real_number
+from jaxeval._arguments import shown, whole_number
 from jaxeval._arrays import Numbers
 from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops.resampling import Interval
 from jaxeval.ops.resampling import interval as student_interval
 
-Clusters = Sequence[Hashable] | np.ndarray
+Clusters = Iterable[Hashable] | np.ndarray | jax.Array
 """Of each row, what it belongs to: numbers or names."""
+
+_LEAST, _LARGEST = 1e-50, 1e50  # of numbers whose squared sums and ratios are neither infinite nor 0
 
 _MOST_EXACT = 14  # clusters whose values differ; half of all 2^14 exchanges are told from the others
 _CELLS = 1 << 18  # of the arrays that exchanges are computed in, which stay in the processor's cache
@@ -147,8 +151,9 @@ def clustered_mean(
       confidence: of the interval, between 0 and 1.
 
     Raises:
-      InputError: no value, one that is not finite or beyond the limits, another number of clusters than of values,
-        limits that are none, or a confidence that is not between 0 and 1.
+      InputError: no value, one that is not finite or beyond the limits, values that are all too large or too small for
+        their squares to be told, another number of clusters than of values, a cluster that is NaN, limits that are
+        none, or a confidence that is not between 0 and 1.
 
     Example:
       >>> from jaxeval import ops
@@ -156,8 +161,9 @@ def clustered_mean(
       >>> found.value, found.n_clusters, round(found.interval.low, 2), round(found.interval.high, 2)
       (0.625, 4, 0.04, 1.0)
     """
+    _check_options(limits, confidence)
     rows = _values("values", values)
-    return _estimate(rows, np.ones(len(rows)), clusters, limits, confidence)
+    return _estimate(rows, np.ones(len(rows)), _names("clusters", clusters), limits, confidence)
 
 
 @takes_arrays
@@ -184,8 +190,8 @@ def clustered_ratio(
       confidence: of the interval, between 0 and 1.
 
     Raises:
-      InputError: no row, a value that is not finite, a denominator that is negative, denominators that are all 0, a
-        ratio beyond the limits, unequal numbers of rows, or a confidence that is not between 0 and 1.
+      InputError: as of `clustered_mean`; or a denominator that is negative or too small, denominators that are all 0, a
+        ratio beyond the limits, or unequal numbers of rows.
 
     Example:
       >>> from jaxeval import ops
@@ -193,8 +199,10 @@ def clustered_ratio(
       >>> found.value, round(found.standard_error, 3)
       (0.2, 0.108)
     """
-    over, under = _values("numerators", numerators), _values("denominators", denominators)
-    return _estimate(over, under, clusters, limits, confidence, strata)
+    _check_options(limits, confidence)
+    over, under = _values("numerators", numerators), _denominators("denominators", denominators)
+    own = None if strata is None else _names("strata", strata)
+    return _estimate(over, under, _names("clusters", clusters), limits, confidence, own)
 
 
 @takes_arrays
@@ -245,6 +253,7 @@ def paired_clustered_difference(
       (0.5, 0.25)
     """
     exchanges = whole_number("exchanges", exchanges, 1)
+    _check_options(limits, confidence)
     if (first_denominators is None) != (second_denominators is None):
         raise InputError("denominators of one side alone are given; give those of both, or none")
     if (first_strata is None) != (second_strata is None):
@@ -255,9 +264,11 @@ def paired_clustered_difference(
         ("second", second, second_denominators, second_clusters, second_strata),
     ):
         over = _values(name, values)
-        below = np.ones(len(over)) if under is None else _values(f"{name}_denominators", under)
-        _check(over, below, own, limits, confidence)
-        sides.append((over, below, _names(own), _strata(strata, len(over))))
+        below = np.ones(len(over)) if under is None else _denominators(f"{name}_denominators", under)
+        clusters = _names(f"{name}_clusters", own)
+        _check(over, below, clusters, limits)
+        of = None if strata is None else _names(f"{name}_strata", strata)
+        sides.append((over, below, clusters, _strata(of, len(over))))
     others = set(sides[1][2])
     shared = [name for name in dict.fromkeys(sides[0][2]) if name in others]
     if not shared:
@@ -292,13 +303,12 @@ def paired_clustered_difference(
 def _estimate(
     over: Float[np.ndarray, " n"],
     under: Float[np.ndarray, " n"],
-    clusters: Clusters,
+    names: Sequence[Hashable],
     limits: tuple[float, float] | None,
     confidence: float,
-    strata: Clusters | None = None,
+    strata: Sequence[Hashable] | None = None,
 ) -> ClusteredMean:
-    _check(over, under, clusters, limits, confidence)
-    names = _names(clusters)
+    _check(over, under, names, limits)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     number = np.array([numbers[name] for name in names], np.int64)
     ratio = _ratio(over, under, number, len(numbers), limits, _strata(strata, len(over)))
@@ -456,34 +466,86 @@ def _exchange_p_value(
     return (1 + found) / (exchanges + 1)
 
 
-def _values(name: str, values: Numbers) -> Float[np.ndarray, " n"]:
-    rows = np.asarray(values, np.float64)
+def _check_options(limits: Any, confidence: Any) -> None:
+    if not 0 < real_number("confidence", confidence) < 1:
+        raise InputError(f"confidence is {confidence}; it must be between 0 and 1")
+    if limits is not None and not _are_limits(limits):
+        raise InputError(f"limits are {shown(limits)}; give the least and the largest that a value can be")
+
+
+def _values(name: str, values: Any) -> Float[np.ndarray, " n"]:
+    rows = np.asarray(values)
+    if rows.dtype.kind in "cOSUmM":
+        raise InputError(f"{name} holds {rows.dtype} values; real numbers are expected")
+    rows = rows.astype(np.float64)
     if rows.ndim != 1 or len(rows) == 0 or not np.isfinite(rows).all():
         raise InputError(f"{name} has shape {rows.shape}; expected a vector of one or more finite values")
+    largest = float(np.abs(rows).max())
+    if not (largest == 0 or _LEAST <= largest <= _LARGEST):
+        raise InputError(
+            f"the largest of {name} is {largest:g} in size; give {name} in a unit in which it is from {_LEAST:g} to "
+            f"{_LARGEST:g}"
+        )
     return rows
 
 
-def _names(clusters: Clusters) -> list[Hashable]:
-    return clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
+def _denominators(name: str, values: Any) -> Float[np.ndarray, " n"]:
+    rows = _values(name, values)
+    small = rows[(rows > 0) & (rows < _LEAST)]
+    if len(small):
+        raise InputError(f"{name} has {small[0]:g}; give 0, or denominators of {_LEAST:g} or more")
+    return rows
 
 
-def _strata(strata: Clusters | None, rows: int) -> Int[np.ndarray, " n"]:
+def _names(name: str, clusters: Any) -> Sequence[Hashable]:
+    """Of each row, what it belongs to, as plain values."""
+    if isinstance(clusters, str | bytes | Mapping | Set) or not isinstance(clusters, Iterable):
+        raise InputError(f"{name} is {shown(clusters)}; give a number or a name for each row, in order")
+    if hasattr(clusters, "__array__"):
+        array = np.asarray(clusters)
+        if array.ndim != 1:
+            raise InputError(f"{name} has shape {array.shape}; expected a vector of numbers or names, one for each row")
+        names: list[Any] = array.tolist()
+    else:
+        names = [one.item() if isinstance(one, jax.Array) and one.ndim == 0 else one for one in clusters]
+    for row, one in enumerate(names):
+        if not _is_hashable(one):
+            raise InputError(f"{name}[{row}] is {shown(one)}; give a number or a name")
+        if isinstance(one, float | np.floating) and math.isnan(one):
+            raise InputError(f"{name}[{row}] is NaN; give a number or a name")
+    return names
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:  # a tuple of lists has a hash by its type alone
+        return False
+    return True
+
+
+def _are_limits(limits: Any) -> bool:
+    numbers = isinstance(limits, Sequence) and len(limits) == 2
+    if not numbers or not all(isinstance(one, int | float | np.number) for one in limits):
+        return False
+    return limits[0] < limits[1] and all(math.isinf(one) or abs(one) <= _LARGEST for one in limits)
+
+
+def _strata(strata: Sequence[Hashable] | None, rows: int) -> Int[np.ndarray, " n"]:
     """The number of each row's stratum; one for all where there are none."""
     if strata is None:
         return np.zeros(rows, np.int64)
-    names = _names(strata)
-    if len(names) != rows:
-        raise InputError(f"there are {rows} values and {len(names)} strata; give one for each row")
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], np.int64)
+    if len(strata) != rows:
+        raise InputError(f"there are {rows} values and {len(strata)} strata; give one for each row")
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(strata))}
+    return np.array([numbers[name] for name in strata], np.int64)
 
 
 def _check(
     over: Float[np.ndarray, " n"],
     under: Float[np.ndarray, " m"],
-    clusters: Clusters,
+    clusters: Sequence[Hashable],
     limits: tuple[float, float] | None,
-    confidence: float,
 ) -> None:
     if not len(over) == len(under) == len(clusters):
         raise InputError(
@@ -492,12 +554,8 @@ def _check(
         )
     if under.min() < 0 or under.sum() == 0:
         raise InputError("a denominator is negative, or all are 0; give none below 0 and one above")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}; it must be between 0 and 1")
     if limits is None:
         return
-    if not limits[0] < limits[1]:
-        raise InputError(f"limits are {limits}; give the least and the largest that a value can be")
     # A limit of infinity times a denominator of 0 is no number, and no limit.
     with np.errstate(invalid="ignore"):
         slack = 1e-12 * np.abs(over)

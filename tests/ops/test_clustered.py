@@ -1,8 +1,12 @@
 """Means, ratios and differences of clustered values: closed forms, exact p-values, and how often truth is held."""
 
+import inspect
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from default_values import assert_default, defaults_of
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from ops_defaults import DEFAULTS
 from scipy import stats
 
+from jaxeval._door import takes_arrays
 from jaxeval.errors import InputError
 from jaxeval.ops import (
     ClusteredDifference,
@@ -317,6 +322,24 @@ def test_default_values_are_the_documented_ones(example, parameter):
     [
         ({"values": np.array([])}, r"values has shape \(0,\)"),
         ({"values": np.array([1.0, np.nan])}, "finite"),
+        ({"values": np.array([1e308, -1e308])}, "the largest of values is 1e.308 in size; give values in a unit"),
+        ({"values": np.array([1e-320, 0.0])}, "the largest of values is 9.99.*e-321 in size"),
+        ({"clusters": None}, "clusters is None; give a number or a name for each row"),
+        ({"clusters": "ab"}, "clusters is 'ab'; give a number or a name for each row"),
+        ({"clusters": {0, 1}}, "clusters is {0, 1}; give a number or a name for each row"),
+        ({"clusters": np.zeros((2, 1))}, r"clusters has shape \(2, 1\); expected a vector"),
+        ({"clusters": [[0], [1]]}, r"clusters\[0\] is \[0\]; give a number or a name"),
+        ({"clusters": ["a", ("b", [])]}, r"clusters\[1\] is \('b', \[\]\); give a number or a name"),
+        ({"clusters": np.array([0, np.nan])}, r"clusters\[1\] is NaN; give a number or a name"),
+        ({"clusters": [math.nan, math.nan]}, r"clusters\[0\] is NaN; give a number or a name"),
+        ({"limits": (0, 1e200)}, r"limits are .*; give the least and the largest"),
+        ({"limits": (0, 1, 2)}, "limits are .*; give the least and the largest"),
+        ({"limits": 3}, "limits are 3; give the least and the largest"),
+        ({"limits": ("a", "b")}, "limits are .'a', 'b'.; give the least and the largest"),
+        ({"confidence": "x"}, "confidence is 'x'; give a number"),
+        ({"values": ["a", "b"]}, "values holds <U1 values; real numbers are expected"),
+        ({"values": ["1", "2"]}, "values holds <U1 values; real numbers are expected"),
+        ({"values": [1j, 2]}, "values holds complex128 values; real numbers are expected"),
         ({"clusters": [0]}, "2 values, 2 denominators and 1 clusters"),
         ({"limits": (1, 0)}, r"limits are \(1, 0\)"),
         ({"limits": (0, 1), "values": np.array([0.0, 1.5])}, "the value 1.5 is beyond the limits 0 and 1"),
@@ -325,7 +348,49 @@ def test_default_values_are_the_documented_ones(example, parameter):
 )
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
-        clustered_mean(**{"values": np.array([0.0, 1.0]), "clusters": [0, 1], **arguments})
+        unchecked(clustered_mean)(**{"values": np.array([0.0, 1.0]), "clusters": [0, 1], **arguments})
+
+
+def unchecked(op: Callable[..., Any]) -> Callable[..., Any]:
+    """As users have it: without the checks of types that the tests put around ops, which come before their own."""
+    return takes_arrays(inspect.unwrap(op))
+
+
+def test_clusters_are_read_from_arrays_of_jax_and_generators():
+    values = np.array([0.0, 1.0, 5.0, 2.0])
+    wanted = clustered_mean(values, ["a", "a", "b", "c"])
+    for clusters in (jnp.array([0, 0, 1, 2]), list(jnp.array([0, 0, 1, 2])), (one for one in "aabc")):
+        assert unchecked(clustered_mean)(values, clusters) == wanted
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_squares_do_not_tell_are_refused_without_a_warning():
+    for values in ([1e308, 1e308, -1e308], [1e160, 1e160, 2e160], [1e-200, 2e-200, 1e-200]):
+        with pytest.raises(InputError, match="the largest of values is"):
+            clustered_mean(np.array(values), [0, 1, 2])
+    with pytest.raises(InputError, match="the largest of denominators is"):
+        clustered_ratio(np.ones(2), np.full(2, 1e-320), [0, 1])
+    with pytest.raises(InputError, match="denominators has 1e-60; give 0, or denominators of 1e-50 or more"):
+        clustered_ratio(np.ones(2), np.array([1, 1e-60]), [0, 1])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-49, 1e49])
+def test_a_unit_changes_nothing_but_the_unit(unit):
+    values, of = clustered_values(5)
+    plain, scaled = clustered_mean(values, of), clustered_mean(values * unit / 10, of)
+    assert scaled.value == pytest.approx(plain.value * unit / 10, rel=1e-12)
+    assert scaled.standard_error == pytest.approx(plain.standard_error * unit / 10, rel=1e-12)
+    assert ends(scaled) == pytest.approx(tuple(end * unit / 10 for end in ends(plain)), rel=1e-9)
+
+
+@pytest.mark.parametrize("limits", [None, (0.0, 1.0)])
+def test_equal_sides_differ_by_nothing_and_two_clusters_tell_little(limits):
+    values, of = np.array([1.0, 0.0, 1.0]), [0, 0, 1]
+    same = paired_clustered_difference(values, of, values, of, limits=limits)
+    assert (same.value, same.p_value) == (0.0, 1.0)
+    apart = paired_clustered_difference(np.zeros(3), of, np.ones(3), of, limits=limits)
+    assert (apart.value, apart.p_value) == (1.0, 0.5)
 
 
 def test_wrong_sides_and_denominators_are_named():

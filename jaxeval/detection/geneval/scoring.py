@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxeval._arguments import at_least, checked
+from jaxeval._arguments import a_text, at_least, checked, optional, shown
 from jaxeval.detection.detectors import load_detector
 from jaxeval.detection.geneval.departures import check_classes, departures, renamed, signs_of_failure
 from jaxeval.detection.geneval.prompts import GenevalPrompt, digest_of, read_geneval
 from jaxeval.detection.geneval.verdicts import DEFAULT_OPTIONS, GenevalOptions, geneval_rows_to_colour, judge_geneval
-from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
+from jaxeval.detection.judged_sets import Looking, a_share, judged_sets, manifest_of
 from jaxeval.detection.results import DetectionDifference, DetectionEvaluation, DetectionScore, ImageOutcome
-from jaxeval.detection.rules.colours import Colours, load_colours
+from jaxeval.detection.rules.colours import Colours, colours_way, load_colours
 from jaxeval.detection.rules.judging import Judge, judged, sources_of
 from jaxeval.detection.rules.scoring import CORRECT, check_detector
 from jaxeval.detection.summary import SummaryMetric, summarise
@@ -25,7 +25,40 @@ from jaxeval.ops import clustered_ratio, paired_clustered_difference
 from jaxeval.progress import Progress
 
 
-@checked(batch_size=at_least(1))
+def _prompts(name: str, value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return value
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(one, GenevalPrompt):
+            raise InputError(f"{name} has {shown(one)}; give GenEval's file of prompts, or what read_geneval gives")
+    return value
+
+
+def _labels(name: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} is {shown(value)}; give the detector's names of classes by GenEval's")
+    for pair in value.items():
+        if not all(isinstance(one, str) for one in pair):
+            raise InputError(f"{name} calls {shown(pair[0])} {shown(pair[1])}; give the names of classes as texts")
+    return value
+
+
+def _options(name: str, value: Any) -> Any:
+    if not isinstance(value, GenevalOptions):
+        raise InputError(f"{name} is {shown(value)}; give GenevalOptions")
+    return value
+
+
+@checked(
+    metadata=_prompts,
+    batch_size=at_least(1),
+    colours=colours_way,
+    labels=optional(_labels),
+    options=_options,
+    check_share=a_share,
+    pattern=optional(a_text("a text with * in it")),
+    unmatched=a_text("'error' or 'skip'"),
+)
 def score_geneval(
     metadata: str | Path | Sequence[GenevalPrompt],
     images: Any = None,

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from jaxeval._arguments import whole_number
 from jaxeval.detection.geneval.prompts import MOST_OBJECTS, GenevalGroup, GenevalPrompt
+from jaxeval.detection.judged_sets import a_share
 from jaxeval.detection.rules.colours import FoundColour
 from jaxeval.detection.rules.logic import (
     ImageBoxes,
@@ -28,6 +30,9 @@ class GenevalOptions:
       most_objects: how many boxes of a class are kept.
       margin: of positions, as of `relative_directions`.
 
+    Raises:
+      InputError: a confidence or the margin is not from 0 to 1, or no box of a class would be kept.
+
     Example:
       >>> from jaxeval.detection.geneval import GenevalOptions
       >>> GenevalOptions()
@@ -38,6 +43,11 @@ class GenevalOptions:
     counting_confidence: float = 0.9
     most_objects: int = MOST_OBJECTS
     margin: float = 0.1
+
+    def __post_init__(self):
+        for field in ("confidence", "counting_confidence", "margin"):
+            a_share(field, getattr(self, field))
+        whole_number("most_objects", self.most_objects, 1)
 
     def threshold(self, task: str) -> float:
         """The confidence that a box must exceed in a task."""

@@ -132,13 +132,22 @@ def load_colours(way: "str | Colours", *, weights_dir: str | os.PathLike[str] | 
       >>> load_colours("named").names[:3]
       ('red', 'orange', 'yellow')
     """
-    if isinstance(way, Colours):
-        return way
-    if way == "named":
-        return NamedColours()
-    if way == "clip":
-        return ClipColours(load_clip(GENEVAL_CLIP, weights_dir=weights_dir))
-    raise InputError(f"colours is {shown(way)}; give 'named' or 'clip'")
+    known = colours_way("colours", way)
+    if isinstance(known, Colours):
+        return known
+    return NamedColours() if known == "named" else ClipColours(load_clip(GENEVAL_CLIP, weights_dir=weights_dir))
+
+
+def colours_way(name: str, value: Any) -> "str | Colours":
+    """A check, as `jaxeval._arguments.checked` takes it, for a way to tell colours or the name of one.
+
+    Raises:
+      InputError: it is neither.
+    """
+    named = isinstance(value, str) and value in COLOUR_NAMES
+    if isinstance(value, type) or not (named or isinstance(value, Colours)):
+        raise InputError(f"{name} is {shown(value)}; give 'named' or 'clip'")
+    return value
 
 
 class NamedColours:

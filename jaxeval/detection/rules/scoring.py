@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxeval._arguments import at_least, checked
+from jaxeval._arguments import a_text, at_least, checked, optional
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.detectors import load_detector
-from jaxeval.detection.judged_sets import Looking, judged_sets, manifest_of
+from jaxeval.detection.judged_sets import Looking, a_share, judged_sets, manifest_of
 from jaxeval.detection.results import DetectionEvaluation
 from jaxeval.detection.rules.asked import AskedObject, ObjectRule, PromptRule, Rules, objects_of
-from jaxeval.detection.rules.colours import Colours, load_colours
+from jaxeval.detection.rules.colours import Colours, colours_way, load_colours
 from jaxeval.detection.rules.format import DEFAULT_CONFIDENCE, check_labels, check_rules, nearest, read_rules
 from jaxeval.detection.rules.judging import Judge, judged, sources_of
 from jaxeval.detection.rules.logic import judge, rows_to_colour
@@ -23,7 +23,12 @@ from jaxeval.progress import Progress
 CORRECT = "share of images for which their prompt's rule holds"
 
 
-@checked(batch_size=at_least(1))
+@checked(
+    batch_size=at_least(1),
+    colours=optional(colours_way),
+    pattern=optional(a_text("a text with * in it")),
+    unmatched=a_text("'error' or 'skip'"),
+)
 def score_rules(
     rules: Rules | str | Path | Mapping[str, Any],
     images: Any = None,
@@ -195,8 +200,7 @@ def check_detector(
       >>> check_detector(rules, {"photographs": np.zeros((1, 8, 8, 3), np.uint8)}, find)
       1.0
     """
-    if not isinstance(least, int | float) or isinstance(least, bool) or not 0 <= least <= 1:
-        raise InputError(f"the least share of a check is {least!r}; give a number from 0 to 1")
+    a_share("the least share of a check", least)
     known = rules_of_folders(_alone(images)) if rules is None else rules
     result = score_rules(
         known, images, detector=detector, weights_dir=weights_dir, batch_size=batch_size, progress=progress
