@@ -22,11 +22,9 @@ from jaxeval.detection.kept_findings import KeptFindings
 from jaxeval.detection.parts_of_sides import seem_parts
 from jaxeval.errors import InputError
 from jaxeval.images import Item, ReadReport, Source, open_source, pixel_digest
-from jaxeval.images.compositing import orientation_of, turned
-from jaxeval.images.decoding import decode, open_file
 from jaxeval.images.matching import named_sets, sets_given
-from jaxeval.images.preparation import levels_of
 from jaxeval.images.report import EXIF, EXIF_APPLIED
+from jaxeval.images.upright import upright_pixels
 from jaxeval.progress import Progress
 
 _MOST_THREADS = 32
@@ -414,18 +412,7 @@ def _batches(
 
 
 def _read(item: Item, exif: str) -> _Read:
-    content = item.read()
-    decoded = decode(dataclasses.replace(item, content=content))
-    pixels, notes = levels_of(decoded, "round"), decoded.notes
-    if exif == "apply" and EXIF in notes:
+    pixels, notes = upright_pixels(item, turn=exif == "apply")
+    if exif == "apply":
         notes = tuple(EXIF_APPLIED if note == EXIF else note for note in notes)
-        pixels = turned(pixels, _orientation(content, item.where))
-    return _Read(item.name, np.ascontiguousarray(pixels), notes)
-
-
-def _orientation(content: Any, where: str) -> int:
-    """What an encoded file, or an image of Pillow's, asks for."""
-    if not isinstance(content, bytes):
-        return orientation_of(content, b"")
-    with open_file(content, where) as image:
-        return orientation_of(image, content)
+    return _Read(item.name, pixels, notes)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxeval._arguments import checked, shown, whole_number
 from jaxeval.detection.box_files import read_found_boxes, read_true_boxes
 from jaxeval.detection.box_outcomes import Judged, outcomes_of_boxes
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
 from jaxeval.detection.judged_sets import manifest_of
+from jaxeval.detection.masks import area_of_mask
 from jaxeval.detection.results import (
     DetectionDifference,
     DetectionEvaluation,
@@ -276,6 +277,7 @@ def _matched(one: Judged, protocol: ops.DetectionProtocol, zero: bool, ignored: 
         image=one.found.image[known],
         label=one.place[known],
         boxes=one.found.boxes[known],
+        areas=_areas_of_masks(one.found, known),
         scores=one.found.scores[known],
         true_image=truth.image,
         true_label=truth.label,
@@ -289,6 +291,16 @@ def _matched(one: Judged, protocol: ops.DetectionProtocol, zero: bool, ignored: 
         protocol=protocol,
     )
     return matched._replace(row=known[matched.row])
+
+
+def _areas_of_masks(found: FoundBoxes, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"] | None:
+    """Of COCO's results that have masks and no boxes the areas of the masks, as the reference has it; else None."""
+    if found.masks is None or found.identity.get("areas") != "masks":
+        return None
+    boxes = found.boxes[:, 2] * found.boxes[:, 3]
+    masks = (found.masks[row] for row in rows)
+    areas = [boxes[row] if mask is None else area_of_mask(mask) for row, mask in zip(rows, masks, strict=True)]
+    return np.array(areas, np.float64)
 
 
 def _said_of_truth(truth: TrueBoxes, protocol: ops.DetectionProtocol, ignored: str) -> tuple[str, ...]:

@@ -13,11 +13,8 @@ from PIL import Image, ImageDraw
 from jaxeval.detection import DetectionEvaluation, ImageOutcome
 from jaxeval.errors import InputError
 from jaxeval.files import check_writable, local_path, write_atomically
-from jaxeval.images import Item, Source, open_source
-from jaxeval.images.compositing import orientation_of, turned
-from jaxeval.images.decoding import decode, open_file
-from jaxeval.images.preparation import levels_of
-from jaxeval.images.report import EXIF
+from jaxeval.images import Source, open_source
+from jaxeval.images.upright import upright_pixels
 from jaxeval.report.box_drawing import Drawn, draw_boxes, legend
 from jaxeval.report.drawing import FAINT, INK, PAPER, file_names, png_bytes
 from jaxeval.report.lettering import drawable, lacking, shortened, wrapped, write
@@ -120,23 +117,11 @@ def _exif(evaluation: DetectionEvaluation, name: str) -> str:
 def _pixels(source: Source, name: str, chosen: Sequence[ImageOutcome], exif: str) -> list[UInt8[np.ndarray, "_ _ 3"]]:
     """The images, as the detector saw them."""
     wanted = {outcome.image for outcome in chosen}
-    found = {item.name: _as_seen(item, exif) for item in source.items() if item.name in wanted}
+    found = {item.name: upright_pixels(item, turn=exif == "apply")[0] for item in source.items() if item.name in wanted}
     gone = next((outcome.image for outcome in chosen if outcome.image not in found), None)
     if gone is not None:
         raise InputError(f"{name} has no image {gone!r} any more; judge it again, or give the images that were judged")
     return [found[outcome.image] for outcome in chosen]
-
-
-def _as_seen(item: Item, exif: str) -> UInt8[np.ndarray, "h w 3"]:
-    content = item.read()
-    decoded = decode(dataclasses.replace(item, content=content))
-    pixels = levels_of(decoded, "round")
-    if exif != "apply" or EXIF not in decoded.notes:
-        return pixels
-    if not isinstance(content, bytes):  # an image of Pillow's: arrays have no EXIF
-        return turned(pixels, orientation_of(content, b""))  # pyright: ignore[reportArgumentType]
-    with open_file(content, item.where) as image:
-        return turned(pixels, orientation_of(image, content))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -329,3 +329,34 @@ def test_the_document_is_the_same_as_text_and_as_values():
     assert json.loads(evaluation.to_json())["images"][0] == json.loads(
         json.dumps(dataclasses.asdict(evaluation.outcomes[0]))
     )
+
+
+@pytest.mark.parity
+def test_results_of_masks_alone_have_the_masks_areas(tmp_path):
+    mask = pytest.importorskip("pycocotools.mask")
+    coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
+    corner, square = np.zeros((2, 200, 200), np.uint8)
+    corner[10:70, 10:13] = corner[67:70, 10:70] = 1  # 60 x 60, of which strokes of 3 pixels are the object
+    square[70:90, 70:90] = 1
+    truth = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 200, "height": 200}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [70, 70, 20, 20], "area": 400, "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 1, "bbox": [60, 60, 40, 40], "area": 1600, "iscrowd": 0},
+        ],
+    }
+    found = []
+    for pixels, score in ((corner, 0.9), (square, 0.5)):
+        runs = mask.encode(np.asfortranarray(pixels))
+        segmentation = {"size": runs["size"], "counts": runs["counts"].decode()}
+        found.append({"image_id": 1, "category_id": 1, "segmentation": segmentation, "score": score})
+    paths = written(tmp_path, truth, found)
+    with contextlib.redirect_stdout(io.StringIO()):
+        own = coco.COCO(paths[0])
+        run = cocoeval.COCOeval(own, own.loadRes(paths[1]), "bbox")
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    ours = [math.nan if one is None else one for one in numbers(score_boxes(*paths)).values()]
+    assert ours == pytest.approx([math.nan if one == -1 else one for one in run.stats], abs=1e-12, nan_ok=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
 
 from jaxeval._arguments import shown
 from jaxeval.detection.boxes import FoundBoxes
@@ -15,11 +14,8 @@ from jaxeval.detection.results import ImageOutcome, ShownBox
 from jaxeval.detection.rules.colours import Colours, Crop, FoundColour
 from jaxeval.detection.rules.logic import ImageBoxes, Verdict, boxes_by_image
 from jaxeval.errors import InputError
-from jaxeval.images import Item, Source, open_source
-from jaxeval.images.compositing import orientation_of, turned
-from jaxeval.images.decoding import decode, open_file
-from jaxeval.images.preparation import levels_of
-from jaxeval.images.report import EXIF
+from jaxeval.images import Source, open_source
+from jaxeval.images.upright import upright_pixels
 from jaxeval.progress import Progress
 
 _CROPS_AT_A_TIME = 16
@@ -244,7 +240,7 @@ def _colours(
         place = places.pop(item.name, None)
         if place is None:
             continue
-        pixels = _pixels(item)
+        pixels = upright_pixels(item)[0]
         _check_size(found, place, pixels)
         pending += ((place, row, _crop(by_image[place], row, pixels, item.where)) for row in wanted[place])
         tell(_CROPS_AT_A_TIME)
@@ -281,16 +277,3 @@ def _crop(boxes: ImageBoxes, row: int, pixels: np.ndarray, where: str) -> Crop:
         )
     left, top, width, height = map(float, boxes.boxes[row])
     return Crop(pixels, (left, top, width, height), boxes.labels[row], None if mask is None else mask.pixels())
-
-
-def _pixels(item: Item) -> UInt8[np.ndarray, "h w 3"]:
-    """As a detector sees them: the orientation of EXIF applied."""
-    content = item.read()
-    decoded = decode(dataclasses.replace(item, content=content))
-    pixels = levels_of(decoded, "round")
-    if EXIF not in decoded.notes:
-        return pixels
-    if not isinstance(content, bytes):  # an image of Pillow's: arrays have no EXIF
-        return turned(pixels, orientation_of(content, b""))  # pyright: ignore[reportArgumentType]
-    with open_file(content, item.where) as image:
-        return turned(pixels, orientation_of(image, content))
