@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxeval.detection.box_columns import CORNERS, SIDES, named_columns
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
+from jaxeval.detection.image_names import places_of_names, said_of_others
 from jaxeval.detection.parts_of_sides import pixels_of_parts, said_or_seen, too_far
 from jaxeval.errors import InputError
 from jaxeval.tables import Table
@@ -76,13 +77,18 @@ def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None, norma
     rows = _Rows(table)
     scores = rows.numbers("score")
     images, labels, image, sizes = rows.images, rows.labels, rows.image, rows.sizes()
-    label = rows.label
+    label, warnings = rows.label, []
     if truth is not None:
-        places = {own: place for place, own in enumerate(truth.images)}
-        unknown = [own for own in images if own not in places]
-        if unknown:
-            raise InputError(f"{table.path} has the image {unknown[0]!r}, which {truth.name} has not")
-        own_places, own_sizes = np.array([places[own] for own in images], np.int64), sizes
+        own_places, others = places_of_names(images, truth.images, extension=True)
+        if (own_places < 0).any():
+            unknown = images[int(np.argmin(own_places))]
+            raise InputError(
+                f"{table.path} has the image {unknown!r}, which {truth.name} has not, or more than one that may be "
+                "meant"
+            )
+        if len(set(own_places.tolist())) != len(own_places):
+            raise InputError(f"{table.path} calls one image of {truth.name} by two names; name it as that does")
+        warnings, own_sizes = said_of_others(table.path, others), sizes
         image = own_places[image]
         images, sizes = truth.images, np.zeros((len(truth.images), 2), np.int64)
         sizes[own_places] = own_sizes
@@ -91,7 +97,6 @@ def found_boxes_of_table(table: Table, name: str, truth: TrueBoxes | None, norma
         merged = tuple(dict.fromkeys((*truth.labels, *labels)))
         label = np.array([merged.index(own) for own in labels], np.int64)[label]
         labels = merged
-    warnings = []
     outside = int(((scores < 0) | (scores > 1)).sum())
     if outside:
         warnings.append(

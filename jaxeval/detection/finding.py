@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from jaxeval.detection.box_files import read_found_boxes, truth_given
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
 from jaxeval.detection.detector import Detector, Findings
 from jaxeval.detection.detectors import load_detector
+from jaxeval.detection.image_names import places_of_names, said_of_others
 from jaxeval.detection.kept_findings import KeptFindings
 from jaxeval.detection.parts_of_sides import seem_parts
 from jaxeval.errors import InputError
@@ -28,6 +29,7 @@ from jaxeval.images.upright import upright_pixels
 from jaxeval.progress import Progress
 
 _MOST_THREADS = 32
+_NAMED = 3  # in messages
 _EXIF = ("apply", "ignore")
 
 
@@ -264,25 +266,35 @@ def _sets_of_images(images: Any) -> dict[str, Any]:
 
 
 def _of_images(boxes: FoundBoxes, source: Source, path: str | Path) -> FoundBoxes:
-    """The boxes as those of the images of a source, by name, or by name without extension where that is one image's."""
+    """The boxes as those of the images of a source, by their names as `places_of_names` finds them."""
     names = tuple(source.names())
-    places = {name: place for place, name in enumerate(names)}
-    stems: dict[str, int] = {}
-    for place, name in enumerate(names):
-        stem = str(PurePosixPath(name).with_suffix(""))
-        stems[stem] = -1 if stem in stems else place
-    used, found = set(np.unique(boxes.image).tolist()), np.full(len(boxes.images), -1)
-    for own, name in enumerate(boxes.images):
-        found[own] = places.get(name, stems.get(str(PurePosixPath(name).with_suffix("")), -1))
-        if found[own] < 0 and own in used:
-            raise InputError(f"{path} has boxes of {name!r}, and there is no such image in {source.name}")
+    used = np.unique(boxes.image)
+    found, others = places_of_names(boxes.images, names, extension=False)
+    wrong = used[found[used] < 0]
+    if len(wrong):
+        raise InputError(
+            f"{path} has boxes of {boxes.images[wrong[0]]!r}, and there is no such image in {source.name}, or more "
+            f"than one that may be meant ({_some(names)})"
+        )
+    loose, firm = {name for name, _ in others}, set(used.tolist())
+    firm |= {own for own, name in enumerate(boxes.images) if name not in loose}
+    taken = {found[own] for own in firm}
+    for own in set(range(len(found))) - firm:  # of another folder and without a box
+        found[own] = -1 if found[own] in taken else found[own]
     taken = found[found >= 0]
     if len(set(taken.tolist())) != len(taken):
         raise InputError(f"{path} calls one image of {source.name} by two names; name it as its file is called")
     sizes = np.zeros((len(names), 2), np.int64)
     if boxes.sizes is not None:
         sizes[taken] = boxes.sizes[found >= 0]
-    return dataclasses.replace(boxes, images=names, image=found[boxes.image], sizes=sizes)
+    identity = dict(boxes.identity)
+    if others:
+        identity["warnings"] = [*identity.get("warnings", ()), *said_of_others(str(path), others)]
+    return dataclasses.replace(boxes, images=names, image=found[boxes.image], sizes=sizes, identity=identity)
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:_NAMED])}{' and others' if len(names) > _NAMED else ''}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
