@@ -315,3 +315,12 @@ def test_a_label_that_could_be_two_by_its_capitals_is_none():
     result = score_rules(asking({"object": "Cat"}), found=found)
     assert result.scores[0].value == 0.0
     assert result.warnings == ("no box has the label 'Cat', which 1 prompt asks for; did you mean 'cat'?",)
+
+
+def test_a_detector_knows_labels_by_other_capitals():
+    detector = Detector("cats", lambda batch: [([BOX], [0.9], [0]) for _ in batch], labels=("cat",))
+    rules = asking({"object": "Cat"})
+    rules["prompts"][0]["name"] = "0"
+    result = score_rules(rules, {"ours": np.zeros((1, 32, 32, 3), np.uint8)}, detector=detector)
+    assert result.scores[0].value == 1.0
+    assert "taken for the label 'cat'" in result.warnings[-1]
