@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxeval.detection.whole_texts import fault_of
 from jaxeval.errors import InputError, said_by
 from jaxeval.files import local_path
 from jaxeval.tables import Table, read_table
@@ -93,6 +95,8 @@ def _of_json(path: str | Path, value: str) -> Table:
         found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
     except InputError as error:
         raise InputError(f"{path} {error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8; save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({said_by(error)})") from error
     if isinstance(found, Mapping):
@@ -122,12 +126,14 @@ def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _cell(value: Any, where: str) -> str:
-    if isinstance(value, bool | Mapping) or (
-        isinstance(value, list) and not all(isinstance(one, str) for one in value)
+    if (
+        isinstance(value, bool | Mapping)
+        or (isinstance(value, list) and not all(isinstance(one, str) for one in value))
+        or (isinstance(value, float) and not math.isfinite(value))
     ):
         raise InputError(f"{where} has the value {json.dumps(value)[:40]}; give texts")
     cell = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    pieces = [cell, *(value if isinstance(value, list) else ())]
-    if any("\ud800" <= letter <= "\udfff" for piece in pieces for letter in piece):
-        raise InputError(f"{where} has half of a character; mend the text")
+    fault = fault_of([cell, *(value if isinstance(value, list) else ())])
+    if fault is not None:
+        raise InputError(f"{where} has {fault}")
     return cell

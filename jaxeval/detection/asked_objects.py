@@ -12,6 +12,7 @@ from typing import Any
 from jaxeval._arguments import shown
 from jaxeval.detection.asked_files import asked_table, cells_of, names_of, pieces_of
 from jaxeval.detection.coco_names import COCO_NAMES
+from jaxeval.detection.whole_texts import fault_of
 from jaxeval.errors import InputError
 
 _LABEL, _LABELS = ("label", "class", "object", "category"), ("labels", "classes", "objects")
@@ -55,6 +56,9 @@ class AskedObjects:
             if name in seen:
                 raise InputError(f"{self.path} has {name!r} twice; give each name once")
             seen.add(name)
+            fault = fault_of((name, *labels))
+            if fault is not None:
+                raise InputError(f"{self.path}: {name!r} or one of its labels has {fault}")
             if not labels or not all(label.strip() for label in labels):
                 raise InputError(f"{self.path} has no object for {name!r}; give one, or leave the row out")
             twice = next((label for label in labels if labels.count(label) > 1), None)

@@ -11,6 +11,7 @@ from typing import Any
 from jaxeval._arguments import shown
 from jaxeval.detection.asked_files import asked_table, cells_of, names_of, pieces_of
 from jaxeval.detection.reading_order import joined
+from jaxeval.detection.whole_texts import fault_of
 from jaxeval.errors import InputError
 
 LONGEST_TEXT = 10_000
@@ -56,6 +57,9 @@ class AskedTexts:
                     f"{self.path} has two texts for {name!r}; give each name one text, perhaps of several lines"
                 )
             seen.add(name)
+            fault = fault_of((name, *lines))
+            if fault is not None:
+                raise InputError(f"{self.path}: {name!r} or its text has {fault}")
             if not any(line.strip() for line in lines):
                 raise InputError(f"{self.path} has no text for {name!r}; give one, or leave the row out")
             length = sum(map(len, lines))

@@ -98,9 +98,11 @@ def test_what_is_wrong_is_named(tmp_path, name, content, message):
     ("labels", "message"),
     [
         ({}, "no object was asked for"),
-        ({"a": 3}, "an object is 3"),
-        ({"a": ["dog", 3]}, "an object is"),
+        ({"a": 3}, "the object for 'a' is 3; give a label"),
+        ({"a": ["dog", 3]}, "the object for 'a' is"),
         ({"a": []}, "has no object for 'a'"),
+        ({"a": "cat\0"}, "the objects: 'a' or one of its labels has a NUL character; leave it out"),
+        ({"a": ["cat", "\ud800"]}, "the objects: 'a' or one of its labels has half of a character"),
     ],
 )
 def test_wrong_mappings_are_named(labels, message):

@@ -149,3 +149,10 @@ def test_what_is_no_metric_is_refused(metrics):
 def test_what_is_no_object_is_refused(asked):
     with pytest.raises(InputError, match=r"the object for 'a' is .*; give a label"):
         score_objects(asked, found=boxes())
+
+
+def test_classes_of_geneval_are_exact():
+    result = score_geneval(PROMPTS, found=boxes(label="Cat"))
+    assert result.scores[0].value == 0.0
+    assert any("did you mean 'Cat'?" in warning for warning in result.warnings)
+    assert score_geneval(PROMPTS, found=boxes(label="Cat"), labels={"cat": "Cat"}).scores[0].value == 1.0

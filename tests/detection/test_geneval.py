@@ -109,6 +109,11 @@ OBJECT = {"class": "cup", "count": 1}
         ),
         ({"tag": 3, "prompt": "x", "include": [OBJECT]}, "line 1: tag is 3; give a text"),
         ({"tag": "colors", "prompt": "", "include": [OBJECT]}, "line 1: prompt is ''; give a text"),
+        ({"tag": "colors", "prompt": "x\0", "include": [OBJECT]}, r"line 1: prompt is 'x\x00', which has a NUL"),
+        (
+            {"tag": "colors", "prompt": "y" * 2001, "include": [OBJECT]},
+            f"line 1: prompt is a text of 2,001 letters that begins with '{'y' * 30}'; give a text of up to 2,000",
+        ),
         ({"tag": "colors", "prompt": "x", "include": []}, "include is []; give a list of objects"),
         ({"tag": "colors", "prompt": "x", "include": OBJECT}, "include is {'class': 'cup', 'count': 1}; give a list"),
         ({"tag": "colors", "prompt": "x", "include": [OBJECT, 5]}, "include[1] is 5; give an object with class, count"),

@@ -116,6 +116,12 @@ WRONG = {
     "two counts": ({"object": "cat", "exactly": 1, "at_most": 2}, "rule has 'exactly' and 'at_most'; give one"),
     "crossed counts": ({"object": "cat", "at_least": 3, "at_most": 2}, "at_least is 3; give no more than at_most"),
     "no label": ({"object": {"colour": "red"}}, "rule.object has no 'label'; give it"),
+    "a long label": (
+        {"object": "x" * 2001},
+        f"rule.object is a text of 2,001 letters that begins with '{'x' * 30}'; give a text of 1 to 2,000 letters",
+    ),
+    "a label with a NUL": ({"object": "cat\0"}, r"rule.object is 'cat\x00', which has a NUL character; leave it out"),
+    "half of a character": ({"object": "\ud800"}, r"rule.object is '\ud800', which has half of a character"),
     "an empty label": ({"object": " "}, "rule.object is ' '; give a text of 1 to 2,000 letters"),
     "a label of no text": ({"object": {"label": 3}}, "rule.object.label is 3; give a text"),
     "an object of no kind": ({"object": ["cat"]}, "rule.object is ['cat']; give a label, or an object with 'label'"),
@@ -171,6 +177,10 @@ def test_what_is_wrong_in_a_rule_is_said(what):
         (
             {"format": FORMAT, "prompts": [{"name": "a", "rule": {"object": "a"}, "prompt": None}]},
             "prompts[0].prompt is None; give a text",
+        ),
+        (
+            {"format": FORMAT, "prompts": [{"name": "a", "prompt": "x\0", "rule": {"object": "a"}}]},
+            r"prompts[0].prompt is 'x\x00', which has a NUL character",
         ),
         (
             document({"object": "cat"}, default={}),
@@ -242,6 +252,7 @@ def test_the_schema_agrees_with_the_reader():
     validator = jsonschema.Draft202012Validator(RULES_SCHEMA)
     validator.check_schema(RULES_SCHEMA)
     beyond = {"crossed counts", "a margin for nothing", "a share for nothing", "too deep", "an empty label"}
+    beyond |= {"a label with a NUL", "half of a character"}
     for what, (rule, _) in WRONG.items():
         assert validator.is_valid(document(rule)) == (what in beyond), what
     for rule in (

@@ -262,6 +262,29 @@ def test_boxes_of_any_size_are_compared_without_a_fault():
     assert relative_directions(far, CENTRE, 0.1) == relative_directions(CENTRE, far, 0.1) == frozenset()
     boxes = boxes_of(("a", (0, 0, 1e300, 1e300), 0.9), ("b", (0, 0, 1, 1), 0.9))
     assert not judge(rule_of({"object": "a", "inside": "b"}), boxes).holds
+    assert judge(rule_of({"object": "b", "inside": "a"}), boxes).holds
+
+
+@pytest.mark.filterwarnings("error")
+def test_shares_of_huge_boxes_are_those_of_small_ones():
+    for unit in (1.0, 2.0**400, 2.0**1010):
+        boxes = boxes_of(("a", (0, 0, 8 * unit, 8 * unit), 0.9), ("b", (6 * unit, 0, 4 * unit, 4 * unit), 0.9))
+        inside = ({"inside": "a"}, "50% of its box inside of")
+        overlaps = ({"overlaps": "a", "share": 0.5}, "IoU of 0.11")
+        for rule, said in (inside, overlaps):
+            verdict = judge(rule_of({"object": "b", **rule}), boxes)
+            assert not verdict.holds
+            assert said in verdict.reasons[0]
+        judge(rule_of({"object": "b", "left_of": "a"}), boxes)
+
+
+@pytest.mark.filterwarnings("error")
+def test_boxes_beyond_all_numbers_lie_on_no_side():
+    boxes = boxes_of(("a", (1e308, 0, 1e308, 5), 0.9), ("b", (0, 0, 1, 1), 0.9))
+    for relation in ("left_of", "right_of", "above", "below"):
+        verdict = judge(rule_of({"object": "b", relation: "a"}), boxes)
+        assert not verdict.holds
+        assert "on no side of" in verdict.reasons[0]
 
 
 def test_boxes_of_each_image():

@@ -279,3 +279,48 @@ def test_images_in_folders_of_their_labels_are_a_check_too(tmp_path):
     Image.new("RGB", (16, 16)).save(tmp_path / "seen" / "loose.png")
     with pytest.raises(InputError, match=r"loose\.png lies in no folder; put each image into one"):
         check_detector(None, tmp_path / "seen", blind)
+
+
+def asking(*rules):
+    return {"format": "jaxeval rules 1", "prompts": [{"name": f"p{n}", "rule": rule} for n, rule in enumerate(rules)]}
+
+
+def test_labels_that_differ_in_capitals_alone_are_taken_for_each_other_and_it_is_said():
+    rules = asking({"all": [{"object": "CUP", "left_of": "Dog"}, {"not": {"object": "CAT"}}]}, {"object": "cup"})
+    rows = [("p0.png", "cup", BOX, 0.9), ("p0.png", "dog", (100, 4, 24, 24), 0.9), ("p1.png", "cup", BOX, 0.9)]
+    images = ["p0.png", "p1.png"]
+    result = score_rules(rules, found=found_boxes(rows, images))
+    assert result.scores[0].value == 1.0
+    assert result.warnings == tuple(
+        f"ours: the rules ask for {asked!r}, which is taken for the label {own!r}, as they differ in capitals alone"
+        for asked, own in (("CUP", "cup"), ("Dog", "dog"), ("CAT", "cat"))
+    )
+    assert all(box.good for outcome in result.outcomes for box in outcome.found)
+
+
+def test_each_set_has_capitals_of_its_own():
+    sets = [
+        found_boxes([("p0.png", label, BOX, 0.9)], ["p0.png"], name=name, labels=(label,))
+        for name, label in (("lower", "cat"), ("upper", "Cat"))
+    ]
+    result = score_rules(asking({"object": "Cat"}), found=sets)
+    assert [score.value for score in result.scores] == [1.0, 1.0]
+    assert [box.label for outcome in result.outcomes for box in outcome.found] == ["cat", "Cat"]
+    (warning,) = result.warnings
+    assert warning.startswith("lower: the rules ask for 'Cat', which is taken for the label 'cat'")
+
+
+def test_a_label_that_could_be_two_by_its_capitals_is_none():
+    found = found_boxes([("p0.png", "cat", BOX, 0.9)], ["p0.png"], labels=("cat", "CAT"))
+    result = score_rules(asking({"object": "Cat"}), found=found)
+    assert result.scores[0].value == 0.0
+    assert result.warnings == ("no box has the label 'Cat', which 1 prompt asks for; did you mean 'cat'?",)
+
+
+def test_a_detector_knows_labels_by_other_capitals():
+    detector = Detector("cats", lambda batch: [([BOX], [0.9], [0]) for _ in batch], labels=("cat",))
+    rules = asking({"object": "Cat"})
+    rules["prompts"][0]["name"] = "0"
+    result = score_rules(rules, {"ours": np.zeros((1, 32, 32, 3), np.uint8)}, detector=detector)
+    assert result.scores[0].value == 1.0
+    assert "taken for the label 'cat'" in result.warnings[-1]

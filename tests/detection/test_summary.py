@@ -152,3 +152,41 @@ def test_wrong_outcomes_are_named():
         summarise([ImageOutcome("a.png", "theirs", "a", "", {})], METRICS, sets=["ours"])
     with pytest.raises(InputError, match=r"the image a\.png of ours has exact nan"):
         summarise([ImageOutcome("a.png", "ours", "a", "", {"exact": math.nan})], METRICS, sets=["ours"])
+
+
+def two_images(name: str, first: float, second: float) -> list[ImageOutcome]:
+    rows = (("p", "one", first), ("q", "other", second))
+    return [ImageOutcome(f"{prompt}.png", name, prompt, category, {"exact": value}) for prompt, category, value in rows]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("first", "second"), [(1.0, 1.0), (0.0, 1.0), (0.5, 0.7)])
+def test_of_two_images_little_is_known(first, second):
+    rows = two_images("old", first, second) + two_images("new", 0.0, 0.0)
+    scores, differences = summarise(rows, {"exact": METRICS["exact"]}, sets=["old", "new"])
+    for score in scores:
+        if score.category:
+            assert (score.n, score.interval) == (1, None)
+            continue
+        assert score.interval is not None
+        assert score.value is not None
+        low, high = score.interval
+        assert 0 <= low <= score.value <= high <= 1
+        assert high - low > 0.75
+    of_nothing = next(one for one in scores if (one.set, one.category) == ("new", ""))
+    assert of_nothing.interval == pytest.approx(
+        (0.0, 1 - 0.025**0.5), rel=1e-12
+    )  # Clopper and Pearson's of none of two
+    assert all(one.p_value is not None and one.p_value >= 0.5 for one in differences)
+    assert all(one.interval is None and one.p_value == 1.0 for one in differences if one.category)
+
+
+@pytest.mark.parametrize("limits", [(0.0, 1.0), (0.0, math.inf), None])
+@pytest.mark.parametrize("prompts", ["p", "pq", "abcdefgh"])
+def test_equal_sets_differ_by_nothing(limits, prompts):
+    metric = dataclasses.replace(METRICS["exact"], limits=limits)
+    rows = outcomes("old", 0, prompts)
+    rows += [dataclasses.replace(one, set="new") for one in rows]
+    _, differences = summarise(rows, {"exact": metric}, sets=["old", "new"])
+    assert {(one.value, one.p_value) for one in differences} == {(0.0, 1.0)}
+    assert all(one.interval is None or one.interval[0] <= 0 <= one.interval[1] for one in differences)

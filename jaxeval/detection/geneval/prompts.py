@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxeval._arguments import shown
 from jaxeval.detection.rules.colours import COLOUR_NAMES
-from jaxeval.detection.rules.format import parsed, read_limited
+from jaxeval.detection.rules.format import parsed, read_limited, told
+from jaxeval.detection.whole_texts import fault_of
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 
@@ -155,12 +155,13 @@ def _prompt(name: str, where: str, given: Any) -> GenevalPrompt:
     fields = _fields(given, where, ("tag", "include", "prompt"), ("exclude",))
     for key in ("tag", "prompt"):
         if not isinstance(fields[key], str) or not 1 <= len(fields[key]) <= _LONGEST:
-            raise InputError(f"{where}: {key} is {shown(fields[key])}; give a text")
+            raise InputError(f"{where}: {key} is {told(fields[key])}; give a text of up to {_LONGEST:,} letters")
+        _check_whole(fields[key], f"{where}: {key}")
     groups = {}
     for key in ("include", "exclude"):
         many = fields.get(key, [])
         if not isinstance(many, list) or (key == "include" and not many):
-            raise InputError(f"{where}: {key} is {shown(many)}; give a list of objects")
+            raise InputError(f"{where}: {key} is {told(many)}; give a list of objects")
         groups[key] = tuple(
             _group(f"{where}: {key}[{number}]", number, one, with_more=key == "include")
             for number, one in enumerate(many)
@@ -172,32 +173,39 @@ def _group(where: str, number: int, given: Any, *, with_more: bool) -> GenevalGr
     fields = _fields(given, where, ("class", "count"), ("color", "position") if with_more else ())
     label, count, most = fields["class"], fields["count"], MOST_OBJECTS
     if not isinstance(label, str) or not 1 <= len(label) <= _LONGEST:
-        raise InputError(f"{where}.class is {shown(label)}; give the name of a class")
+        raise InputError(f"{where}.class is {told(label)}; give the name of a class")
+    _check_whole(label, f"{where}.class")
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
-        raise InputError(f"{where}.count is {shown(count)}; give 1 to {most}, as no more boxes of a class are kept")
+        raise InputError(f"{where}.count is {told(count)}; give 1 to {most}, as no more boxes of a class are kept")
     colour = fields.get("color")
     if "color" in fields and (not isinstance(colour, str) or colour not in COLOUR_NAMES["clip"]):
-        raise InputError(f"{where}.color is {shown(colour)}; give one of {', '.join(COLOUR_NAMES['clip'])}")
+        raise InputError(f"{where}.color is {told(colour)}; give one of {', '.join(COLOUR_NAMES['clip'])}")
     if "position" not in fields:
         return GenevalGroup(label, count, colour)
     position = fields["position"]
     if not isinstance(position, list) or len(position) != 2 or position[0] not in list(_DIRECTIONS):
         raise InputError(
-            f"{where}.position is {shown(position)}; give one of {', '.join(_DIRECTIONS)} and the place of an earlier "
+            f"{where}.position is {told(position)}; give one of {', '.join(_DIRECTIONS)} and the place of an earlier "
             'object, as in ["above", 0]'
         )
     target = position[1]
     if isinstance(target, bool) or not isinstance(target, int) or not 0 <= target < number:
-        raise InputError(f"{where}.position refers to object {shown(target)}; give the place of an earlier one, from 0")
+        raise InputError(f"{where}.position refers to object {told(target)}; give the place of an earlier one, from 0")
     return GenevalGroup(label, count, colour, _DIRECTIONS[position[0]], target)
+
+
+def _check_whole(text: str, where: str) -> None:
+    fault = fault_of([text])
+    if fault is not None:
+        raise InputError(f"{where} is {told(text)}, which has {fault}")
 
 
 def _fields(given: Any, where: str, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise InputError(f"{where} is {shown(given)}; give an object with {', '.join(required)}")
+        raise InputError(f"{where} is {told(given)}; give an object with {', '.join(required)}")
     for key in given:
         if key not in (*required, *optional):
-            raise InputError(f"{where} has {shown(key)}, which GenEval does not know; give {', '.join(required)}")
+            raise InputError(f"{where} has {told(key)}, which GenEval does not know; give {', '.join(required)}")
     for key in required:
         if key not in given:
             raise InputError(f"{where} has no {key!r}; give it")

@@ -24,6 +24,7 @@ from jaxeval.detection.rules.asked import (
     objects_of,
 )
 from jaxeval.detection.rules.colours import COLOUR_NAMES
+from jaxeval.detection.whole_texts import fault_of
 from jaxeval.errors import InputError, said_by
 from jaxeval.files import local_path
 
@@ -36,6 +37,7 @@ _DEEPEST = 16
 _MOST_PARTS = 1000
 _LONGEST = 2000  # letters of a name, a label or a category
 _MOST_COUNT = 100_000
+_MOST_TOLD = 30  # letters of a text in a message
 _COLOURS = sorted(set(COLOUR_NAMES["named"]) | set(COLOUR_NAMES["clip"]))
 
 _NUMBER = {"type": "number", "minimum": 0, "maximum": 1}
@@ -123,7 +125,7 @@ RULES_SCHEMA: dict[str, Any] = {
 """The JSON schema of the file, for editors and validators.
 
 `read_rules` also refuses what a schema cannot say: two prompts of one name, `at_least` over `at_most`, a margin or a
-share that no relation uses, and rules within rules beyond 16 levels.
+share that no relation uses, halves of characters and NULs, and rules within rules beyond 16 levels.
 """
 
 
@@ -241,6 +243,13 @@ def check_labels(rules: Rules, known: Sequence[str], whose: str) -> None:
             )
 
 
+def told(value: Any) -> str:
+    """A value of a file, of a long text its beginning."""
+    if isinstance(value, str) and len(value) > _MOST_TOLD:
+        return f"a text of {len(value):,} letters that begins with {value[:_MOST_TOLD]!r}"
+    return shown(value)
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """The end of a sentence on a name that is not known: what was probably meant, or how many there are."""
     folded = {one.casefold(): one for one in reversed(known)}
@@ -286,6 +295,7 @@ class _Reader:
             for key, text in texts.items():
                 if not isinstance(text, str):
                     raise self._wrong(f"{where}.{key}", text, "give a text")
+                self._check_whole(text, f"{where}.{key}")
             rule = self._rule(fields["rule"], f"prompt {name!r}, rule", 1)
             found[name] = PromptRule(name, rule, texts["prompt"], texts["category"])
         return tuple(found.values())
@@ -377,7 +387,13 @@ class _Reader:
     def _text(self, given: Any, where: str) -> str:
         if not isinstance(given, str) or not given.strip() or len(given) > _LONGEST:
             raise self._wrong(where, given, f"give a text of 1 to {_LONGEST:,} letters")
+        self._check_whole(given, where)
         return given
+
+    def _check_whole(self, text: str, where: str) -> None:
+        fault = fault_of([text])
+        if fault is not None:
+            raise InputError(f"{self._name}: {where} is {told(text)}, which has {fault}")
 
     def _count(self, given: Any, where: str, key: str) -> int:
         least = 1 if key == "at_least" else 0
@@ -395,4 +411,4 @@ class _Reader:
         return float(given)
 
     def _wrong(self, where: str, value: Any, advice: str) -> InputError:
-        return InputError(f"{self._name}: {where} is {shown(value)}; {advice}")
+        return InputError(f"{self._name}: {where} is {told(value)}; {advice}")

@@ -1,7 +1,7 @@
 """Every image of sets of boxes judged by what its prompt asks for; shared by rules and by GenEval."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -150,6 +150,16 @@ def judged(
                 )
             )
     return Judged(tuple(outcomes), pairings, tuple(warnings))
+
+
+def merged(parts: Iterable[Judged]) -> Judged:
+    """Images of several sets that were judged one after the other."""
+    every = list(parts)
+    return Judged(
+        tuple(outcome for one in every for outcome in one.outcomes),
+        {name: pairing for one in every for name, pairing in one.pairings.items()},
+        tuple(warning for one in every for warning in one.warnings),
+    )
 
 
 def _paired(

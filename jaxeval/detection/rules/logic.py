@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from jaxeval.errors import InputError
 INSIDE_SHARE = 0.9
 _NAMED = 4  # boxes in a sentence
 _TINY = 1e-3  # pixels; GenEval's
+_LARGEST_PLAIN = 1e100  # pixels, whose squares are finite
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -339,14 +341,21 @@ def _lie_words(relation: Relation, rule: ObjectRule, boxes: ImageBoxes, row: int
 
 def _corners(boxes: ImageBoxes, row: int) -> Float[np.ndarray, " 4"]:
     left, top, width, height = boxes.boxes[row]
-    return np.array([left, top, left + width, top + height])
+    with np.errstate(over="ignore"):  # a box that ends beyond all numbers lies on no side of another
+        return np.array([left, top, left + width, top + height])
 
 
 def _shares(kind: str, boxes: ImageBoxes, row: int, other: int) -> float:
     """Of `inside`, how much of the box lies in the other; of `overlaps`, the intersection over union."""
-    one, two = _corners(boxes, row), _corners(boxes, other)
-    width, height = map(float, np.minimum(one[2:], two[2:]) - np.maximum(one[:2], two[:2]))
+    pair = boxes.boxes[[row, other]]
+    # In a unit, a power of two, in which no area is infinite; shares are the same in every unit.
+    largest = float(np.abs(pair).max())
+    pair = np.ldexp(pair, -math.frexp(largest)[1]) if largest > _LARGEST_PLAIN else pair
+    begin, end = pair[:, :2], pair[:, :2] + pair[:, 2:]
+    width, height = map(float, end.min(0) - begin.max(0))
+    if kind == "inside" and largest > _LARGEST_PLAIN:  # a small box in a huge one has no area in that unit
+        return width / float(pair[0, 2]) * (height / float(pair[0, 3])) if width > 0 and height > 0 else 0.0
     common = width * height if width > 0 and height > 0 else 0.0
-    own, its = (float(boxes.boxes[place, 2]) * float(boxes.boxes[place, 3]) for place in (row, other))
+    own, its = (float(sides[0]) * float(sides[1]) for sides in pair[:, 2:])
     whole = own if kind == "inside" else own + its - common
     return common / whole if whole > 0 else 0.0

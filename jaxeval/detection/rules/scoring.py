@@ -13,7 +13,8 @@ from jaxeval.detection.results import DetectionEvaluation
 from jaxeval.detection.rules.asked import AskedObject, ObjectRule, PromptRule, Rules, objects_of
 from jaxeval.detection.rules.colours import Colours, colours_way, load_colours
 from jaxeval.detection.rules.format import DEFAULT_CONFIDENCE, check_labels, check_rules, nearest, read_rules
-from jaxeval.detection.rules.judging import Judge, judged, sources_of
+from jaxeval.detection.rules.judging import Judge, judged, merged, sources_of
+from jaxeval.detection.rules.known_labels import with_known_labels
 from jaxeval.detection.rules.logic import judge, rows_to_colour
 from jaxeval.detection.summary import SummaryMetric, summarise
 from jaxeval.errors import InputError
@@ -46,6 +47,8 @@ def score_rules(
     progress: Progress | None = None,
 ) -> DetectionEvaluation:
     """Judges sets of images by rules on the boxes that a detector finds in them.
+
+    A label that boxes have in other capitals alone is that one, and a warning says so.
 
     Args:
       rules: of `read_rules` or `check_rules`, or what these take: a file, or plain values.
@@ -94,26 +97,33 @@ def score_rules(
     if detector is not None:
         detector = load_detector(detector, weights_dir=weights_dir)
         if detector.labels is not None:
-            check_labels(read, detector.labels, f"the detector {detector.name}")
+            known, _ = with_known_labels(read, detector.labels)
+            check_labels(known, detector.labels, f"the detector {detector.name}")
     sets = judged_sets(
         images,
         detector=detector,
         found=found,
         looking=Looking(cache, batch_size, threads, on_error, progress),
     )
-    result = judged(
-        read.prompts,
-        sets,
-        _JUDGE,
-        images=sources_of(images, sets) if teller is not None else {},
-        colours=teller,
-        pattern=pattern,
-        unmatched=unmatched,
-        progress=progress,
+    of_set = {name: with_known_labels(read, own.labels) for name, own in sets.items()}
+    sources = sources_of(images, sets) if teller is not None else {}
+    result = merged(
+        judged(
+            of_set[name][0].prompts,
+            {name: own},
+            _JUDGE,
+            images=sources,
+            colours=teller,
+            pattern=pattern,
+            unmatched=unmatched,
+            progress=progress,
+        )
+        for name, own in sets.items()
     )
     metrics = {"correct": SummaryMetric("correct images", "higher", CORRECT, limits=(0, 1))}
     scores, differences = summarise(result.outcomes, metrics, sets=list(sets))
-    warnings = [*result.warnings, *_never_found(read, sets)]
+    taken = {name: labels for name, (_, labels) in of_set.items()}
+    warnings = [*result.warnings, *_taken_for_others(taken), *_never_found(read, sets, taken)]
     manifest = manifest_of(
         sets,
         images=images,
@@ -238,12 +248,21 @@ def _check_colours(rules: Rules, asks: Sequence[PromptRule], teller: Colours) ->
                 )
 
 
-def _never_found(rules: Rules, sets: Mapping[str, FoundBoxes]) -> list[str]:
+def _taken_for_others(taken: Mapping[str, Mapping[str, str]]) -> list[str]:
+    return [
+        f"{name}: the rules ask for {label!r}, which is taken for the label {own!r}, as they differ in capitals alone"
+        for name, labels in taken.items()
+        for label, own in labels.items()
+    ]
+
+
+def _never_found(rules: Rules, sets: Mapping[str, FoundBoxes], taken: Mapping[str, Mapping[str, str]]) -> list[str]:
     """What is asked for and not among the labels that are known of the boxes: perhaps it is only misspelt."""
     known = list(dict.fromkeys(label for found in sets.values() for label in found.labels))
+    told = {*known, *(label for labels in taken.values() for label in labels)}
     asking: dict[str, int] = {}
     for prompt in rules.prompts:
-        for label in {one.label for one in objects_of(prompt.rule)} - set(known):
+        for label in {one.label for one in objects_of(prompt.rule)} - told:
             asking[label] = asking.get(label, 0) + 1
     return [
         f"no box has the label {label!r}, which {count:,} prompt{'s ask' if count > 1 else ' asks'} for"
