@@ -1,5 +1,6 @@
 """What records of boxes are given, as the arrays and tuples that they keep; anything else is refused by its name."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 from jaxeval._arguments import shown
 from jaxeval.detection.whole_texts import fault_of
 from jaxeval.errors import InputError
+
+_ESCAPED = re.compile("[\udc80-\udcff]")
 
 FARTHEST = 1e100
 """The largest coordinate or side that a box may have: areas and sums of such are finite."""
@@ -22,7 +25,7 @@ def set_name(given: Any) -> str:
     """
     if not isinstance(given, str):
         raise InputError(f"the name of a set of boxes is {shown(given)}; give a text")
-    fault = fault_of([given])
+    fault = fault_of([_of_files(given)])
     if fault is not None:
         raise InputError(f"the name {given!r} of a set of boxes has {fault}")
     return given
@@ -38,10 +41,16 @@ def texts_of(whose: str, field: str, given: Any) -> tuple[str, ...]:
     for number, one in enumerate(values):
         if not isinstance(one, str):
             raise InputError(f"{whose}: {field}[{number}] is {shown(one)}; give a text")
-    if fault_of(values) is not None:
-        number, one = next((place, one) for place, one in enumerate(values) if fault_of([one]) is not None)
-        raise InputError(f"{whose}: {field}[{number}] is {one[:40]!r}, which has {fault_of([one])}")
+    whole = [_of_files(one) for one in values] if field == "images" else values
+    if fault_of(whole) is not None:
+        number, fault = next((place, fault_of([one])) for place, one in enumerate(whole) if fault_of([one]) is not None)
+        raise InputError(f"{whose}: {field}[{number}] is {values[number][:40]!r}, which has {fault}")
     return values
+
+
+def _of_files(name: str) -> str:
+    """Without what stands for bytes of a file's name that are no UTF-8, as Python has them."""
+    return _ESCAPED.sub("", name)
 
 
 def ids_of(whose: str, field: str, given: Any) -> tuple[int | str, ...]:
