@@ -226,6 +226,7 @@ def _jsonl(content: bytes, path: str) -> _Found:
 
 
 def _parquet(content: bytes, path: str) -> _Found:
+    check_plain(content, path)
     parquet = needed("pyarrow.parquet", f"reading {path}")
     try:
         table = parquet.read_table(io.BytesIO(content))

@@ -198,8 +198,8 @@ def write_coco_results(found: FoundBoxes, path: str | Path, *, truth: TrueBoxes)
 def _is_json(path: str | Path) -> bool:
     place = local_path(path)
     ending = place.suffix.lower()
-    if not str(path):
-        raise InputError("the name of a file of boxes is empty; give a path")
+    if str(path) in ("", "."):
+        raise InputError(f"{str(path)!r} is no file of boxes; give the path of one")
     if place.is_file() and ending not in (".json", *_TABLES):
         with contextlib.suppress(OSError), open(place, "rb") as file:
             check_plain(file.read(4), str(path))

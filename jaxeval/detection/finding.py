@@ -278,7 +278,7 @@ def _of_images(boxes: FoundBoxes, source: Source, path: str | Path) -> FoundBoxe
         )
     loose, firm = {name for name, _ in others}, set(used.tolist())
     firm |= {own for own, name in enumerate(boxes.images) if name not in loose}
-    taken = {found[own] for own in firm}
+    taken = set(found[sorted(firm)].tolist())
     for own in set(range(len(found))) - firm:  # of another folder and without a box
         found[own] = -1 if found[own] in taken else found[own]
     taken = found[found >= 0]

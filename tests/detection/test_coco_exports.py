@@ -85,7 +85,7 @@ def test_ids_of_another_type_are_said(tmp_path, given, own):
 
 
 @pytest.mark.parametrize("read", [read_true_boxes, read_found_boxes])
-@pytest.mark.parametrize("name", ["b.json", "b.csv", "b.jsonl", "b.json.gz"])
+@pytest.mark.parametrize("name", ["b.json", "b.csv", "b.jsonl", "b.parquet", "b.json.gz"])
 def test_what_is_packed_or_otherwise_encoded_is_said(tmp_path, read, name):
     (tmp_path / name).write_bytes(gzip.compress(b"[]"))
     with pytest.raises(InputError, match=f"{name} is gzip; unpack it"):
@@ -99,8 +99,10 @@ def test_what_is_packed_or_otherwise_encoded_is_said(tmp_path, read, name):
 
 @pytest.mark.parametrize("read", [read_true_boxes, read_found_boxes])
 def test_an_empty_name_is_no_file(read):
-    with pytest.raises(InputError, match="the name of a file of boxes is empty; give a path"):
+    with pytest.raises(InputError, match="'' is no file of boxes; give the path of one"):
         read("")
+    with pytest.raises(InputError, match="found is ''; give a path"):
+        sets_of_boxes(found="")
 
 
 def test_no_file_at_all_asks_for_files():
