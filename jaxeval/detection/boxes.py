@@ -48,7 +48,7 @@ class Mask:
         return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(self.width, self.height).T
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FoundBoxes:
     """What a detector found in a set of images: flat arrays, a row for each box.
 
@@ -112,8 +112,11 @@ class FoundBoxes:
     def __str__(self) -> str:
         return _counted(self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {_counted(self)}>"
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class TrueBoxes:
     """The boxes that are in a set of images, or that were asked for: flat arrays, a row for each box.
 
@@ -189,6 +192,9 @@ class TrueBoxes:
 
     def __str__(self) -> str:
         return _counted(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {_counted(self)}>"
 
 
 def _counted(rows: FoundBoxes | TrueBoxes) -> str:

@@ -46,7 +46,7 @@ def judged_sets(images: Any, *, detector: Any, found: Any, looking: Looking) -> 
       InputError: as `sets_of_boxes`; or nothing is given to judge, or boxes at hand and a detector, or what was found
         is of another kind, or two sets of boxes have one name.
     """
-    at_hand = _by_name(found)
+    at_hand = boxes_by_name(found)
     if isinstance(at_hand, Mapping) and any(isinstance(one, FoundBoxes) for one in at_hand.values()):
         strange = [name for name, one in at_hand.items() if not isinstance(one, FoundBoxes)]
         if strange or detector is not None:
@@ -70,8 +70,24 @@ def a_share(name: str, value: Any) -> float:
     return value
 
 
-def _by_name(found: Any) -> Any:
-    """Boxes at hand by their names; files, and None, as they are given."""
+def boxes_by_name(found: Any) -> Any:
+    """Boxes at hand by their names; files, and None, as they are given.
+
+    Args:
+      found: `FoundBoxes` or files of boxes: one, several as a list, or several by name.
+
+    Raises:
+      InputError: it is something else, or empty, or a list of boxes and files, or two boxes of one name.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxeval.detection import FoundBoxes
+      >>> from jaxeval.detection.judged_sets import boxes_by_name
+      >>> rows = (*np.zeros((2, 0), int), np.zeros((0, 4)), np.zeros(0))
+      >>> sets = [FoundBoxes(name, ("a.png",), ("cat",), *rows) for name in ("a", "b")]
+      >>> list(boxes_by_name(sets)), boxes_by_name("boxes.json")
+      (['a', 'b'], 'boxes.json')
+    """
     if isinstance(found, FoundBoxes):
         return {found.name: found}
     if found is None or isinstance(found, str | os.PathLike):

@@ -241,8 +241,8 @@ def paired_clustered_difference(
       seed: seeds them.
 
     Raises:
-      InputError: as of `clustered_mean` and `clustered_ratio`; the sides have no cluster in common; no exchange; or
-        denominators of one side alone.
+      InputError: as of `clustered_mean` and `clustered_ratio`; the sides have no cluster in common; no exchange; a
+        seed below 0; or denominators of one side alone.
 
     Example:
       >>> from jaxeval import ops
@@ -252,7 +252,7 @@ def paired_clustered_difference(
       >>> found.value, found.p_value
       (0.5, 0.25)
     """
-    exchanges = whole_number("exchanges", exchanges, 1)
+    exchanges, seed = whole_number("exchanges", exchanges, 1), whole_number("seed", seed, 0)
     _check_options(limits, confidence)
     if (first_denominators is None) != (second_denominators is None):
         raise InputError("denominators of one side alone are given; give those of both, or none")

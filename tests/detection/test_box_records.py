@@ -135,3 +135,8 @@ def test_what_is_no_found_box_is_refused_by_its_field(field, given, message):
 def test_what_is_no_true_box_is_refused_by_its_field(field, given, message):
     with pytest.raises(InputError, match=message):
         true(**{field: given})
+
+
+def test_boxes_are_told_without_their_arrays():
+    assert repr(found()) == "<FoundBoxes ours: 2 boxes of 1 category in 2 images>"
+    assert repr(true()) == "<TrueBoxes ours: 2 boxes of 1 category in 2 images>"

@@ -407,6 +407,8 @@ def test_wrong_sides_and_denominators_are_named():
         paired_clustered_difference(two, [0, 1], two, [0, 2], first_denominators=two, second_denominators=two)
     with pytest.raises(InputError, match="exchanges is 0"):
         paired_clustered_difference(one, [0, 1], one, [0, 1], exchanges=0)
+    with pytest.raises(InputError, match="seed is -1"):
+        paired_clustered_difference(one, [0, 1], one, [0, 1], seed=-1)
     with pytest.raises(InputError, match="a denominator is negative"):
         clustered_ratio(one, np.array([-1, 3]), [0, 1])
     with pytest.raises(InputError, match="the value 3 of 2 is beyond"):
