@@ -35,6 +35,7 @@ from jaxeval.cli.progress import progress_on_stderr
     metavar="reference|honoured",
     help="Whether boxes that TRUTH says to ignore count as the reference has it, or are left out.",
 )
+@click.option("--normalised", is_flag=True, default=None, help="FOUND has boxes in parts of their images' sides.")
 @groups_option
 @seed_option
 @click.option("--images", metavar="IMAGES", help="That the boxes are of, for exhibits.")

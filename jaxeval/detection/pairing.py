@@ -98,8 +98,8 @@ def paired(
         lonely.append(f"{len(empty):,} of {len(stems):,} {what}s have no image in {name}: {_some(empty)}")
     if lonely and unmatched == "error":
         raise InputError(
-            f"{'; '.join(lonely)}; complete them, say what the images are called with a pattern, or leave such out "
-            "with unmatched 'skip'"
+            f"{'; '.join(lonely)}; complete them, say what the images are called with a pattern, or have such left "
+            "out (--unmatched skip)"
         )
     said += [f"{sentence} (left out)" for sentence in lonely]
     return Pairing(tuple(found), tuple(counts), tuple(said))

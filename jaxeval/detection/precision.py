@@ -13,7 +13,7 @@ from jaxeval._arguments import checked, shown, whole_number
 from jaxeval.detection.box_files import read_found_boxes, read_true_boxes
 from jaxeval.detection.box_outcomes import Judged, outcomes_of_boxes
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
-from jaxeval.detection.judged_sets import manifest_of
+from jaxeval.detection.judged_sets import boxes_by_name, manifest_of
 from jaxeval.detection.masks import area_of_mask
 from jaxeval.detection.results import (
     DetectionDifference,
@@ -39,6 +39,7 @@ def score_boxes(
     max_detections: Sequence[int] | None = None,
     zero_ids: str = "unmatched",
     ignored: str = "reference",
+    normalised: bool | None = None,
     groups: int = 20,
     seed: int = 0,
     progress: Progress | None = None,
@@ -56,7 +57,8 @@ def score_boxes(
         wrong), or `matched`, as it should be. Of COCO's protocol.
       ignored: whether true boxes count that a file says to ignore: by the `reference`, which is that COCO's reads
         crowds only and VOC's leaves difficult ones out, or `honoured`.
-      groups: of images, that the jackknife leaves out in turn.
+      normalised: whether found boxes of files are in parts of their images' sides, as of `read_found_boxes`.
+      groups: of images (or prompts), that the jackknife leaves out in turn.
       seed: of the division into groups.
       progress: who is told how far it has come.
 
@@ -80,11 +82,13 @@ def score_boxes(
       >>> print(score_boxes(truth, found).scores[0])
       AP 0.7 (ours, 1 image)
     """
+    if isinstance(truth, FoundBoxes):
+        raise InputError(f"truth has found boxes ({truth.name}); give TrueBoxes, or a file of them")
     true = truth if isinstance(truth, TrueBoxes) else read_true_boxes(truth)
     true = _in_order_of_ids(true)
     if progress is not None:
         progress.begin("matching boxes", total=len(true.images))
-    sets = {name: _of_truth(one, true) for name, one in _given(found, true).items()}
+    sets = {name: _of_truth(one, true) for name, one in _given(found, true, normalised).items()}
     evaluation = judged_precision(
         "average-precision",
         sets,
@@ -210,17 +214,15 @@ def _one_of(name: str, value: Any, choices: Sequence[str]) -> Any:
     return value
 
 
-def _given(found: Any, truth: TrueBoxes) -> dict[str, FoundBoxes]:
-    if isinstance(found, FoundBoxes):
-        return {found.name: found}
-    if isinstance(found, Mapping):
-        return {
-            str(name): dataclasses.replace(one, name=str(name))
-            if isinstance(one, FoundBoxes)
-            else read_found_boxes(one, truth=truth, name=str(name))
-            for name, one in found.items()
-        }
-    return {name: read_found_boxes(path, truth=truth, name=name) for name, path in named_sets(found, "file of boxes")}
+def _given(found: Any, truth: TrueBoxes, normalised: bool | None) -> dict[str, FoundBoxes]:
+    at_hand = boxes_by_name(found)
+    files = at_hand if isinstance(at_hand, Mapping) else dict(named_sets(at_hand, "file of boxes"))
+    return {
+        str(name): dataclasses.replace(one, name=str(name))
+        if isinstance(one, FoundBoxes)
+        else read_found_boxes(one, truth=truth, name=str(name), normalised=normalised)
+        for name, one in files.items()
+    }
 
 
 def _in_order_of_ids(truth: TrueBoxes) -> TrueBoxes:

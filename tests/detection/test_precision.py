@@ -150,6 +150,8 @@ def test_two_sets_differ_image_by_image(tmp_path):
     evaluation = score_boxes(paths[0], {"worse": paths[1], "better": tmp_path / "better.json"})
     difference = next(one for one in evaluation.differences if one.metric == "ap" and not one.category)
     values = [numbers(evaluation, name)["ap"] for name in ("worse", "better")]
+    assert values[0] is not None
+    assert values[1] is not None
     assert difference.value == pytest.approx(values[1] - values[0], abs=1e-12)
     assert difference.interval is not None
     assert difference.interval[0] > 0
