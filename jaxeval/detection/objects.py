@@ -132,9 +132,11 @@ def score_objects(
       >>> result.outcomes[1].reasons
       ("asked for 'car' and found none (best 0.31)",)
     """
+    # Read before a detector looks at thousands of images, so that a misspelt file costs nothing.
+    named = asked if isinstance(asked, str) and asked == SOA_FOLDERS else _objects(asked)
     looking = Looking(cache, batch_size, threads, on_error, progress)
     sets = judged_sets(images, detector=detector, found=found, looking=looking)
-    objects = _objects(asked, sets)
+    objects = named if isinstance(named, AskedObjects) else _of_folders(sets)
     wanted = [tuple(dict.fromkeys(map(_plain, labels))) for labels in objects.labels]
     warnings = _unknown(sets, wanted)
     if objects.path == SOA_FOLDERS:
@@ -183,9 +185,11 @@ def score_objects(
     return DetectionEvaluation("objects", tuple(scores), tuple(differences), tuple(outcomes), "soa-i", manifest)
 
 
-def _objects(asked: AskedObjects | str | Path | Mapping[str, Any], sets: Mapping[str, FoundBoxes]) -> AskedObjects:
-    if asked == SOA_FOLDERS:
-        return AskedObjects.of_folders(list(dict.fromkeys(image for own in sets.values() for image in own.images)))
+def _of_folders(sets: Mapping[str, FoundBoxes]) -> AskedObjects:
+    return AskedObjects.of_folders(list(dict.fromkeys(image for own in sets.values() for image in own.images)))
+
+
+def _objects(asked: AskedObjects | str | Path | Mapping[str, Any]) -> AskedObjects:
     if isinstance(asked, AskedObjects):
         return asked
     return AskedObjects.of(asked) if isinstance(asked, Mapping) else read_objects(asked)

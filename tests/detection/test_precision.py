@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import inspect
 import io
 import json
 import math
@@ -362,3 +363,28 @@ def test_results_of_masks_alone_have_the_masks_areas(tmp_path):
         run.summarize()
     ours = [math.nan if one is None else one for one in numbers(score_boxes(*paths)).values()]
     assert ours == pytest.approx([math.nan if one == -1 else one for one in run.stats], abs=1e-12, nan_ok=True)
+
+
+def test_found_boxes_are_no_truth():
+    found = boxes_of("ours", ("a.png",), [(0, "cat", [10, 10, 20, 20], 0.9)])
+    with pytest.raises(InputError, match=r"truth has found boxes \(ours\)"):
+        inspect.unwrap(score_boxes)(found, found)
+    with pytest.raises(InputError, match=r"found has true boxes \(layouts\)"):
+        inspect.unwrap(score_boxes)(LAYOUTS, LAYOUTS)
+
+
+def test_found_boxes_in_parts_of_sides(tmp_path):
+    truth, found = as_coco(box_set(3, flat=0))
+    whole = score_boxes(*written(tmp_path, truth, found))
+    for one in found:
+        one["bbox"] = [side / 300 for side in one["bbox"]]
+    kept = [one for one in found if min(one["bbox"]) >= 0 and one["bbox"][0] + one["bbox"][2] <= 1]
+    kept = [one for one in kept if one["bbox"][1] + one["bbox"][3] <= 1]
+    paths = written(tmp_path, truth, kept)
+    with pytest.raises(InputError, match="normalised"):
+        score_boxes(*paths)
+    there = [{**one, "bbox": [side * 300 for side in one["bbox"]]} for one in kept]
+    inside = score_boxes(*written(tmp_path, truth, there))
+    paths = written(tmp_path, truth, kept)
+    assert numbers(score_boxes(*paths, normalised=True))["ap"] == pytest.approx(numbers(inside)["ap"], abs=1e-9)
+    assert numbers(whole)["ap"] is not None

@@ -310,3 +310,12 @@ def test_boxes_of_each_image():
 def test_as_many_labels_as_boxes():
     with pytest.raises(InputError, match="there are 2 labels, 1 boxes and 1 scores; give as many of each"):
         ImageBoxes(("a", "b"), np.zeros((1, 4)), np.zeros(1))
+
+
+def test_of_too_many_the_least_confident_are_wrong():
+    boxes = boxes_of(*(("dog", [10 * row, 0, 5, 5], 0.9 - row / 10) for row in range(4)))
+    rule = check_rules(
+        {"format": "jaxeval rules 1", "prompts": [{"name": "a", "rule": {"object": "dog", "exactly": 2}}]}
+    )
+    verdict = judge(rule.prompts[0].rule, boxes, None)
+    assert (verdict.holds, verdict.matched, verdict.refused) == (False, (0, 1), (2, 3))

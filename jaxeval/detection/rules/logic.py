@@ -71,7 +71,7 @@ class Verdict:
       holds: whether it does.
       reasons: why, a sentence each: of what fails, where something does; otherwise of all that holds.
       matched: the boxes, by their row, that are as the rule asks: those it counts, and those they lie to.
-      refused: boxes that a rule which must not hold is about.
+      refused: boxes that a rule which must not hold is about, and those that are too many, the least confident.
 
     Example:
       >>> from jaxeval.detection.rules import Verdict
@@ -262,7 +262,10 @@ def _object_verdict(rule: ObjectRule, boxes: ImageBoxes, colours: Mapping[int, F
     if misses:
         more = f" and {len(misses) - _NAMED} more" if len(misses) > _NAMED else ""
         said += f"; not counted: {', '.join(misses[:_NAMED])}{more}"
-    return Verdict(holds, (said,), tuple(dict.fromkeys([*matched, *beside])))
+    # Of too many, those with the least confidence are what is wrong.
+    surplus = () if rule.most is None else tuple(matched[rule.most :])
+    good = tuple(row for row in dict.fromkeys([*matched, *beside]) if row not in surplus)
+    return Verdict(holds, (said,), good, surplus)
 
 
 def _named_colours(rows: Sequence[int], colours: Mapping[int, FoundColour]) -> str:

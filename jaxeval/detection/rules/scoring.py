@@ -120,7 +120,7 @@ def score_rules(
         )
         for name, own in sets.items()
     )
-    metrics = {"correct": SummaryMetric("correct images", "higher", CORRECT, limits=(0, 1))}
+    metrics = {"correct": SummaryMetric("Correct images", "higher", CORRECT, limits=(0, 1))}
     scores, differences = summarise(result.outcomes, metrics, sets=list(sets))
     taken = {name: labels for name, (_, labels) in of_set.items()}
     warnings = [*result.warnings, *_taken_for_others(taken), *_never_found(read, sets, taken)]
