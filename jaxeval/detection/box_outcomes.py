@@ -98,7 +98,11 @@ def _missed(one: Judged, row: int, candidates: Sequence[int]) -> str:
     best = int(np.argmax(iou))
     if iou[best] >= 0.5:
         return f"{said}and the box that overlaps with it by {iou[best]:.2f} was taken for another"
-    return f"{said}best is a box that overlaps with it by {iou[best]:.2f} ({found.scores[alike[best]]:.2f})"
+    if not iou[best]:
+        surest = max(alike, key=lambda row: found.scores[row])
+        return f"{said}found elsewhere only (confidence {found.scores[surest]:.2f} at {_at(found.boxes[surest])})"
+    score = found.scores[alike[best]]
+    return f"{said}the nearest found overlaps with it by {iou[best]:.2f} (confidence {score:.2f})"
 
 
 def _a(label: str) -> str:

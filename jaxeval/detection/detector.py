@@ -58,6 +58,7 @@ class Detector:
       first_label: the number of the first of `labels`.
       unbounded_scores: whether scores may be any finite number, and not only 0 to 1.
       one_by_one: whether `find` is called with one image at a time, so that what fails is known by name.
+      reads: whether it says what is written in its boxes; None where only what it gives back tells.
 
     Raises:
       InputError: the layout is not known, a label has no name, or the identity has other than plain values.
@@ -80,6 +81,7 @@ class Detector:
     first_label: int = 0
     unbounded_scores: bool = False
     one_by_one: bool = False
+    reads: bool | None = None
 
     def __post_init__(self):
         whose = f"the detector {self.name}"

@@ -86,7 +86,7 @@ def faces_detector(given: Mapping[str, str]) -> Detector:
             return [_row(library, cascade, image, chosen) for image in batch]
 
     labels = (_LABELS.get(name, "face"),)
-    return Detector("faces", find, labels, identity, "xywh", unbounded_scores=True, one_by_one=True)
+    return Detector("faces", find, labels, identity, "xywh", unbounded_scores=True, one_by_one=True, reads=False)
 
 
 def _row(

@@ -79,7 +79,7 @@ def ocr_detector(given: Mapping[str, str]) -> Detector:
                 )
         return [_row(engine(np.ascontiguousarray(image[:, :, ::-1]))[0]) for image in batch]  # it takes blue first
 
-    return Detector("ocr", find, (_LABEL,), identity, one_by_one=True)
+    return Detector("ocr", find, (_LABEL,), identity, one_by_one=True, reads=True)
 
 
 def _row(found: list[Any] | None) -> dict[str, Any]:

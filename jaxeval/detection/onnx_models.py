@@ -134,7 +134,7 @@ def onnx_detector(file: str, given: Mapping[str, str], weights_dir: str | Path |
         "labels": list(labels),
         "first_label": first,
     }
-    return Detector(f"onnx:{file}", found, labels, identity, "xyxy", first, one_by_one=True)
+    return Detector(f"onnx:{file}", found, labels, identity, "xyxy", first, one_by_one=True, reads=False)
 
 
 class _Finder:

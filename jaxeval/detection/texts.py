@@ -10,6 +10,8 @@ import numpy as np
 from jaxeval import _arguments
 from jaxeval.detection.asked_texts import AskedTexts, read_texts
 from jaxeval.detection.boxes import FoundBoxes
+from jaxeval.detection.detector import Detector
+from jaxeval.detection.detectors import load_detector
 from jaxeval.detection.judged_sets import Looking, a_share, judged_sets, manifest_of
 from jaxeval.detection.normalisation import Normalisation, text_normalisation
 from jaxeval.detection.pairing import paired
@@ -218,7 +220,7 @@ def score_texts(
     change = text_normalisation(normalisation)
     texts = _texts(asked)
     looking = Looking(cache, batch_size, threads, on_error, progress)
-    sets = judged_sets(images, detector=detector if found is None else None, found=found, looking=looking)
+    sets = judged_sets(images, detector=_reader(detector) if found is None else None, found=found, looking=looking)
     wanted, warnings = _wanted(texts, change, unmatched)
     outcomes: list[ImageOutcome] = []
     counts = {"texts": len(texts), "images": 0, "images without text": 0}
@@ -252,6 +254,15 @@ def score_texts(
         warnings=[*warnings, *left_out(outcomes, chosen, sets=list(sets))],
     )
     return DetectionEvaluation("text", scores, differences, tuple(outcomes), _ORDER, manifest)
+
+
+def _reader(detector: Any) -> Detector:
+    loaded = load_detector(detector)
+    if loaded.reads is False:
+        raise InputError(
+            f"the detector {loaded.name} does not say what is written; choose one that reads, such as 'ocr'"
+        )
+    return loaded
 
 
 def _texts(asked: AskedTexts | str | Path | Mapping[str, Any]) -> AskedTexts:

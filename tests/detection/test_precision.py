@@ -207,7 +207,7 @@ def test_layouts_say_what_is_missing_and_what_should_not_be_there():
     assert [one.values["found50"] for one in evaluation.outcomes] == [0.5, 0, 1]
     assert [one.prompt for one in evaluation.outcomes] == ["a cat and a dog", "a cat and a dog", "b.png"]
     assert first.reasons == (
-        "asked for a dog at 50,50 40x40, best is a box that overlaps with it by 0.00 (0.80)",
+        "asked for a dog at 50,50 40x40, found elsewhere only (confidence 0.80 at 0,50 40x40)",
         "found a dog (0.80) at 0,50 40x40, which is not asked for there",
     )
     assert second.reasons == (

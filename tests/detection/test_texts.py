@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxeval.detection import TEXT_METRICS, FoundBoxes, Normalisation, score_texts
+from jaxeval.detection import TEXT_METRICS, Detector, FoundBoxes, Normalisation, score_texts
 from jaxeval.detection.text_scores import close_words, edit_distance, normalised_edit_distance, pned
 from jaxeval.errors import InputError
 from jaxeval.ops import clustered_ratio
@@ -251,3 +251,12 @@ def test_a_detector_reads_the_images_of_several_folders(tmp_path):
     assert [(one.value, one.n_prompts) for one in result.differences] == [(0.5, 2)]
     assert result.manifest["sets"] == {name: str(path) for name, path in folders.items()}
     assert result.outcomes[0].found[0].text == "Red!"
+
+
+def test_a_detector_that_does_not_read_is_refused_before_it_looks():
+    def nothing(batch):
+        raise AssertionError("it has been asked to look")
+
+    detector = Detector("shapes", nothing, reads=False)
+    with pytest.raises(InputError, match="the detector shapes does not say what is written"):
+        score_texts({"a": "sale"}, {"ours": np.zeros((1, 8, 8, 3), np.uint8)}, detector=detector)
