@@ -13,6 +13,7 @@ from jaxeval._arguments import checked, shown, whole_number
 from jaxeval.detection.box_files import read_found_boxes, read_true_boxes
 from jaxeval.detection.box_outcomes import Judged, outcomes_of_boxes
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
+from jaxeval.detection.image_names import places_of_names, said_of_others
 from jaxeval.detection.judged_sets import boxes_by_name, manifest_of
 from jaxeval.detection.masks import area_of_mask
 from jaxeval.detection.results import (
@@ -249,8 +250,10 @@ def _in_order_of_ids(truth: TrueBoxes) -> TrueBoxes:
 
 def _of_truth(found: FoundBoxes, truth: TrueBoxes) -> Judged:
     """The boxes of the truth's images; what was not looked at has none."""
-    places = {name: place for place, name in enumerate(truth.images)}
-    where = np.array([places.get(name, -1) for name in found.images], np.int64)
+    where, others = places_of_names(found.images, truth.images, extension=False)
+    used = where[np.unique(found.image)]
+    if len(np.unique(used[used >= 0])) < (used >= 0).sum():
+        raise InputError(f"{found.name} calls one image of {truth.name} by two names; name it once")
     image = where[found.image] if len(found) else np.zeros(0, np.int64)
     if len(image) and image.min() < 0:
         name = found.images[found.image[int(np.argmin(image))]]
@@ -263,7 +266,9 @@ def _of_truth(found: FoundBoxes, truth: TrueBoxes) -> Judged:
             f"{', '.join(truth.labels[:5])}{' and others' if len(truth.labels) > 5 else ''}"
         )
     sizes = None if truth.sizes is None else truth.sizes
-    own = dataclasses.replace(found, images=truth.images, image=image, sizes=sizes)
+    said = [*found.identity.get("warnings", ()), *said_of_others(found.name, others)]
+    identity = {**found.identity, **({"warnings": said} if said else {})}
+    own = dataclasses.replace(found, images=truth.images, image=image, sizes=sizes, identity=identity)
     # Images of one prompt are one cluster; an image without a prompt is one by itself.
     prompts = tuple(prompt or image for prompt, image in zip(truth.prompts or truth.images, truth.images, strict=True))
     numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}

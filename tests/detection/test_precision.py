@@ -388,3 +388,15 @@ def test_found_boxes_in_parts_of_sides(tmp_path):
     paths = written(tmp_path, truth, kept)
     assert numbers(score_boxes(*paths, normalised=True))["ap"] == pytest.approx(numbers(inside)["ap"], abs=1e-9)
     assert numbers(whole)["ap"] is not None
+
+
+def test_images_are_known_by_the_end_of_their_names():
+    found = boxes_of(
+        "ours", ("/data/val/a.png", "b"), [(0, "cat", [10, 10, 20, 20], 0.9), (1, "dog", [0, 0, 50, 50], 0.8)]
+    )
+    evaluation = score_boxes(LAYOUTS, found)
+    assert [one.values["found50"] for one in evaluation.outcomes] == [0.5, 1]
+    assert any("by the end of their name only, first '/data/val/a.png'" in sentence for sentence in evaluation.warnings)
+    twice = boxes_of("ours", ("a.png", "x/a.png"), [(0, "cat", [0, 0, 9, 9], 0.9), (1, "cat", [0, 0, 9, 9], 0.8)])
+    with pytest.raises(InputError, match="calls one image of layouts by two names"):
+        score_boxes(LAYOUTS, twice)
