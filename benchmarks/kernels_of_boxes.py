@@ -48,7 +48,7 @@ def _boxes(images: int, found: int, labels: int) -> dict[str, np.ndarray]:
     }
 
 
-def _of_size(size: Size) -> dict[str, np.ndarray]:
+def _of_size(size: Size) -> dict[str, Any]:
     return _boxes(size["images"], size["found"], size["labels"])
 
 
@@ -84,7 +84,7 @@ def _pycocotools(size: Size) -> Run:
 
     truth, found = _annotations(size)
     with contextlib.redirect_stdout(io.StringIO()):
-        own = COCO()
+        own: Any = COCO()  # its stubs know files alone
         own.dataset = truth
         own.createIndex()
         theirs = own.loadRes(found)
