@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt
 
 from jaxeval._arguments import whole_number
 from jaxeval.errors import InputError
@@ -31,6 +31,7 @@ from jaxeval.ops.detection.on_device import match_batch, precision_on_device
 _BITS = 16  # of a flag's number, which float32 holds exactly
 _FOUND = 5  # score, label, rank, and the image's number in two parts
 _TRUE = 3  # label, and the image's number in two parts
+_UNKNOWN = 2**32 - 1  # the number of an image that has none
 _GROUPS = 20
 
 
@@ -45,7 +46,8 @@ class _Batch(NamedTuple):
     true_areas: Float[Array, "b m"]
     crowd: Bool[Array, "b m"]
     ignored: Bool[Array, "b m"]
-    image: Int[Array, " b"]
+    image: UInt[Array, " b"]
+    misnumbered: Bool[Array, " b"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,6 +167,9 @@ class AveragePrecision(BufferedMetric):
         for name in ("labels", "true_labels", "index"):
             if name in given and not jnp.issubdtype(given[name].dtype, jnp.integer):
                 raise InputError(f"{self.name}: {name} has dtype {given[name].dtype}; integers are expected")
+        for name in ("mask", "crowd", "ignored"):
+            if name in given and given[name].dtype != bool:
+                raise InputError(f"{self.name}: {name} has dtype {given[name].dtype}; bool is expected")
         boxes, true_boxes = (
             convert_boxes(given[name].astype(jnp.float32), given=self.layout) for name in ("boxes", "true_boxes")
         )
@@ -174,8 +179,14 @@ class AveragePrecision(BufferedMetric):
             label, true_label = jnp.where(mask, label, -1), jnp.where(mask, true_label, -1)
         none = jnp.zeros_like(true_label, bool)
         areas = jnp.asarray(given.get("true_areas", true_boxes[..., 2] * true_boxes[..., 3]))
-        # Without a number, all images are of one that is no image's, and there is no interval over images.
-        index = given.get("index", 0 * given["labels"].sum(1, dtype=jnp.int32) - 1)
+        index = given.get("index")
+        if (
+            index is None
+        ):  # then there is no interval over images; made of labels, it varies over mapped axes as they do
+            image = (0 * label.sum(1)).astype(jnp.uint32) + jnp.uint32(_UNKNOWN)
+            misnumbered = image != jnp.uint32(_UNKNOWN)
+        else:
+            image, misnumbered = index.astype(jnp.uint32), index < 0
         return _Batch(
             jnp.asarray(boxes),
             given["scores"].astype(jnp.float32),
@@ -185,7 +196,8 @@ class AveragePrecision(BufferedMetric):
             areas.astype(jnp.float32),
             given.get("crowd", none).astype(bool),
             given.get("ignored", none).astype(bool),
-            index.astype(jnp.int32),
+            image,
+            misnumbered,
         )
 
     def compute(self, state: BufferedState) -> MetricValue:
@@ -198,7 +210,12 @@ class AveragePrecision(BufferedMetric):
           InputError: rows were lost to overflow, no true box counts, a label is not below `labels`, a score or an
             area is not finite, or a box has a side that is negative or not finite.
         """
-        matched = self._matched(state)
+        return self._compute_on_host(**self._rows_on_host(state))
+
+    def _compute_on_host(
+        self, *, reference: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"]
+    ) -> MetricValue:
+        matched = self._matched(reference, generated)
         summary = precision_recall(matched, protocol=self.protocol).summary()
         values = {name: value for name, value in summary.items() if not math.isnan(value)}
         if not values:
@@ -228,26 +245,29 @@ class AveragePrecision(BufferedMetric):
         Raises:
           InputError: as of `compute`.
         """
-        return precision_recall(self._matched(state), protocol=self.protocol)
+        return precision_recall(self._matched(**self._rows_on_host(state)), protocol=self.protocol)
 
-    def _matched(self, state: BufferedState) -> MatchedBoxes:
+    def _rows_on_host(self, state: BufferedState) -> dict[str, Float[np.ndarray, "n d"]]:
         check_whole(self, state)
-        state = on_host(state)
-        true, found = (
-            self.buffer.rows(part, side).astype(np.float64)
-            for part, side in ((state.reference, "true boxes"), (state.generated, "found boxes"))
-        )
+        whole = on_host(state)
+        return {
+            "reference": self.buffer.rows(whole.reference, "true boxes"),
+            "generated": self.buffer.rows(whole.generated, "found boxes"),
+        }
+
+    def _matched(self, reference: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"]) -> MatchedBoxes:
+        true, found = reference.astype(np.float64), generated.astype(np.float64)
         if not (np.isfinite(found).all() and np.isfinite(true).all()):
             raise InputError(
-                f"{self.name}: a score or an area is no finite number, or a box has a side that is negative or none"
+                f"{self.name}: a score or an area is no finite number, an index is negative, or a box has a side that "
+                "is negative or none"
             )
         for name, labels in (("labels", found[:, 1]), ("true_labels", true[:, 0])):
             if len(labels) and labels.max() >= self.labels:
                 raise InputError(f"{self.name}: {name} has {labels.max():g}; give numbers below labels={self.labels}")
         images, true_images = found[:, 3] + found[:, 4] * 2**_BITS, true[:, 1] + true[:, 2] * 2**_BITS
-        unknown = 2.0**32 - 1
         known = np.unique(np.concatenate([images, true_images]))
-        places = [np.where(one == unknown, -1, np.searchsorted(known, one)) for one in (images, true_images)]
+        places = [np.where(one == _UNKNOWN, -1, np.searchsorted(known, one)) for one in (images, true_images)]
         order = np.lexsort((found[:, 2], images, -found[:, 0], found[:, 1]))
         areas, thresholds = len(self.protocol.areas), len(self.protocol.thresholds)
         flags = _unpacked(found[order, _FOUND:], 2 * areas * thresholds).T.reshape(2, areas, thresholds, -1)
@@ -267,11 +287,6 @@ class AveragePrecision(BufferedMetric):
             images=len(known),
             labels=self.labels,
         )
-
-    def _compute_on_host(
-        self, *, reference: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"]
-    ) -> MetricValue:
-        raise NotImplementedError("compute has a way of its own")
 
     def _as_value(self, computed: Any, n_reference: int, n_generated: int) -> MetricValue:
         return MetricValue(self.name, float(computed), n_reference=n_reference, n_generated=n_generated)
@@ -311,15 +326,15 @@ _KNOWN = ("boxes", "scores", "labels", "true_boxes", "true_labels", "true_areas"
 def _rows(metric: AveragePrecision, batch: _Batch) -> tuple[Array, Array, Array, Array]:
     """Rows of found boxes and of true ones for the buffers, and which of them there are."""
     arrays = batch._asdict()
-    arrays.pop("image")
+    number, misnumbered = arrays.pop("image"), arrays.pop("misnumbered")[:, None]
     found = match_batch(**arrays, protocol=metric.protocol)
     # What cannot be a box is told to `compute`, which can refuse it.
     right, true_right = (
         (jnp.isfinite(boxes).all(-1) & (boxes[..., 2:] >= 0).all(-1)) for boxes in (found.boxes, batch.true_boxes)
     )
-    scores = jnp.where(right, found.scores, jnp.nan)
-    true_label = jnp.where(true_right & jnp.isfinite(batch.true_areas), batch.true_label, jnp.nan)
-    size, number = batch.image.shape[0], batch.image.astype(jnp.uint32)
+    scores = jnp.where(right & ~misnumbered, found.scores, jnp.nan)
+    true_label = jnp.where(true_right & jnp.isfinite(batch.true_areas) & ~misnumbered, batch.true_label, jnp.nan)
+    size = number.shape[0]
     parts = jnp.stack([number & (2**_BITS - 1), number >> _BITS], axis=-1).astype(jnp.float32)
 
     def rows(columns: list[Array], flags: Bool[Array, "b n f"]) -> Array:
