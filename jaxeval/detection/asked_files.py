@@ -4,12 +4,13 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxeval.detection.documents import parsed_json, read_limited
 from jaxeval.detection.whole_texts import fault_of
-from jaxeval.errors import InputError, said_by
+from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.tables import Table, read_table
 
@@ -83,22 +84,8 @@ def pieces_of(cell: str) -> list[str] | None:
 
 
 def _of_json(path: str | Path, value: str) -> Table:
-    own = local_path(path)
-    try:
-        size = own.stat().st_size
-        content = own.read_bytes() if size <= _LARGEST else b""
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if size > _LARGEST:
-        raise InputError(f"{path} has {size:,} bytes; the most are {_LARGEST:,}: give a .jsonl or .parquet file")
-    try:
-        found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
-    except InputError as error:
-        raise InputError(f"{path} {error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8; save it as UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({said_by(error)})") from error
+    content = read_limited(path, _LARGEST)
+    found = parsed_json(content, str(path))
     if isinstance(found, Mapping):
         rows = [{"name": name, **(one if isinstance(one, Mapping) else {value: one})} for name, one in found.items()]
         places = [f"the entry {name!r}" for name in found]
@@ -114,15 +101,6 @@ def _of_json(path: str | Path, value: str) -> Table:
         for name in dict.fromkeys(name for row in rows for name in row)
     }
     return Table(str(path), hashlib.sha256(content).hexdigest(), columns, places, [])
-
-
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InputError(f"has {name!r} twice; give each name once")
-        found[name] = value
-    return found
 
 
 def _cell(value: Any, where: str) -> str:

@@ -12,7 +12,7 @@ from jaxeval.files import local_path
 from jaxeval.tables import check_plain, each_once
 
 _MOST_BYTES = 4 << 30
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # as which JSON may have half of a character
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # as which JSON may have half of a character
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,35 +53,67 @@ def read_json(path: str | Path) -> JsonFile:
       ...     read_json(place).content
       {'images': []}
     """
+    content = read_limited(path, _MOST_BYTES)
+    found = parsed_json(content, str(path))
+    half = _half_text(found) if _HALF.search(content) else ""
+    return JsonFile(str(path), hashlib.sha256(content).hexdigest(), found, half)
+
+
+def read_limited(path: str | Path, most: int) -> bytes:
+    """A file's bytes.
+
+    Raises:
+      InputError: it cannot be read, or has more than `most`.
+    """
     own = local_path(path)
     try:
-        size = own.stat().st_size
-        if size > _MOST_BYTES:
-            raise InputError(f"{path} has {size:,} bytes; files of up to {_MOST_BYTES:,} are read")
-        content = own.read_bytes()
+        if own.stat().st_size > most:
+            raise InputError(f"{path} is larger than {most >> 20:,} MiB, up to which such files are read; divide it")
+        return own.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    check_plain(content, str(path))
+
+
+def parsed_json(content: bytes, name: str, *, finite: bool = False) -> Any:
+    """What JSON says.
+
+    Args:
+      content: of a file, or of a line of one.
+      name: what messages call it.
+      finite: whether NaN and infinities, which are no JSON, are refused here and not by who knows their place.
+
+    Raises:
+      InputError: it is empty, no UTF-8, no JSON (with line and column), or nested too deeply; or an object has a name
+        twice.
+
+    Example:
+      >>> from jaxeval.detection.documents import parsed_json
+      >>> parsed_json(b'{"images": []}', "found.json")
+      {'images': []}
+    """
+    check_plain(content, name)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
+        raise InputError(f"{name} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
     if not text.strip():
-        raise InputError(f"{path} is empty; a JSON document is expected")
+        raise InputError(f"{name} is empty; a JSON document is expected")
     try:
-        found = json.loads(text, object_pairs_hook=each_once)
+        return json.loads(text, object_pairs_hook=each_once, parse_constant=_no_number if finite else None)
     except InputError as error:
-        raise InputError(f"{path} {error}") from error
+        raise InputError(f"{name} {error}") from error
     except json.JSONDecodeError as error:
         raise InputError(
-            f"{path} is no JSON at line {error.lineno}, column {error.colno} ({error.msg}); it may have been cut short"
+            f"{name} is no JSON at line {error.lineno}, column {error.colno} ({error.msg}); it may have been cut short"
         ) from error
     except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply; no file of boxes is") from error
+        raise InputError(f"{name} is nested too deeply; no such file is") from error
     except ValueError as error:  # a number of thousands of digits
-        raise InputError(f"{path} is no JSON that can be read ({said_by(error)})") from error
-    half = _half_text(found) if _HALF.search(text) else ""
-    return JsonFile(str(path), hashlib.sha256(content).hexdigest(), found, half)
+        raise InputError(f"{name} is no JSON that can be read ({said_by(error)})") from error
+
+
+def _no_number(text: str) -> None:
+    raise InputError(f"has {text}, which is no number of JSON")
 
 
 def has_half(text: str) -> bool:

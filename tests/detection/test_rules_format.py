@@ -206,11 +206,11 @@ def test_what_is_wrong_around_rules_is_said(given, sentence):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is no JSON"),
+        (b"", "is empty"),
         (b"{", "is no JSON"),
-        (b'{"format": "jaxeval rules 1", "format": "x"}', "the key 'format' stands twice in one object"),
-        (b'{"format": NaN}', "NaN is no number of JSON"),
-        (b'{"format": "\xff"}', "is not UTF-8; save it as UTF-8"),
+        (b'{"format": "jaxeval rules 1", "format": "x"}', "has 'format' twice in one object"),
+        (b'{"format": NaN}', "has NaN, which is no number of JSON"),
+        (b'{"format": "\xff"}', "is not UTF-8 at byte 12; save it as UTF-8"),
         (b"[" * 100_000, "is nested too deeply"),
         (b"1" * 10_000, "is no JSON"),
     ],

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxeval.detection.documents import parsed_json, read_limited
 from jaxeval.detection.rules.colours import COLOUR_NAMES
-from jaxeval.detection.rules.format import parsed, read_limited, told
+from jaxeval.detection.rules.format import MOST_BYTES, told
 from jaxeval.detection.whole_texts import fault_of
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
@@ -33,7 +34,6 @@ PUBLISHED = "3639d2f4108d37af88e916ae166859a5e446ec8288a8fea92cba2a304cc90c25"
 """The `digest_of` the prompts in GenEval's repository."""
 
 _DIRECTIONS = {"left of": "left_of", "right of": "right_of", "above": "above", "below": "below"}
-_MOST_BYTES = 64 << 20
 _LONGEST = 2000
 
 
@@ -123,14 +123,14 @@ def read_geneval(path: str | Path) -> tuple[GenevalPrompt, ...]:
         if not folders:
             raise InputError(f"{path} has no folders 00000, 00001 and so on; give GenEval's file of prompts")
         files = ((name, f"{path}/{name}/metadata.jsonl") for name in folders)
-        lines = [(name, file, parsed(read_limited(file), file)) for name, file in files]
+        lines = [(name, file, parsed_json(read_limited(file, MOST_BYTES), file, finite=True)) for name, file in files]
     else:
-        content = read_limited(path, _MOST_BYTES)
+        content = read_limited(path, MOST_BYTES)
         rows = [(number, row) for number, row in enumerate(content.split(b"\n"), start=1) if row.strip()]
         if not rows:
             raise InputError(f"{path} is empty; give GenEval's file of prompts")
         lines = [
-            (f"{place:05d}", f"{path}: line {number}", parsed(row, f"{path}: line {number}"))
+            (f"{place:05d}", f"{path}: line {number}", parsed_json(row, f"{path}: line {number}", finite=True))
             for place, (number, row) in enumerate(rows)
         ]
     prompts = tuple(_prompt(name, where, value) for name, where, value in lines)

@@ -2,13 +2,13 @@
 
 import difflib
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from jaxeval._arguments import shown
+from jaxeval.detection.documents import parsed_json, read_limited
 from jaxeval.detection.rules.asked import (
     DIRECTIONS,
     RELATIONS,
@@ -25,14 +25,13 @@ from jaxeval.detection.rules.asked import (
 )
 from jaxeval.detection.rules.colours import COLOUR_NAMES
 from jaxeval.detection.whole_texts import fault_of
-from jaxeval.errors import InputError, said_by
-from jaxeval.files import local_path
+from jaxeval.errors import InputError
 
 FORMAT = "jaxeval rules 1"
 DEFAULT_CONFIDENCE = 0.3
 DEFAULT_MARGIN = 0.1
 
-_MOST_BYTES = 64 << 20
+MOST_BYTES = 64 << 20
 _DEEPEST = 16
 _MOST_PARTS = 1000
 _LONGEST = 2000  # letters of a name, a label or a category
@@ -161,55 +160,10 @@ def read_rules(path: str | Path) -> Rules:
       >>> str(found.prompts[0].rule.parts[0])
       'exactly 2 boxes of red apple left of cup'
     """
-    content = read_limited(path)
-    document = parsed(content, str(path))
+    content = read_limited(path, MOST_BYTES)
+    document = parsed_json(content, str(path), finite=True)
     rules = check_rules(document, name=str(path))
     return Rules(rules.name, rules.prompts, rules.colours, hashlib.sha256(content).hexdigest())
-
-
-def read_limited(path: str | Path, most: int = _MOST_BYTES) -> bytes:
-    """A file's bytes.
-
-    Raises:
-      InputError: it cannot be read, or is larger than `most`.
-    """
-    own = local_path(path)
-    try:
-        with own.open("rb") as stream:
-            content = stream.read(most + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(content) > most:
-        raise InputError(f"{path} is larger than {most >> 20} MiB, which no such file should be; divide it")
-    return content
-
-
-def parsed(content: bytes, name: str) -> Any:
-    """What JSON says; a key that stands twice and numbers that are none are refused.
-
-    Raises:
-      InputError: it is no JSON, or no UTF-8.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            names = [key for key, _ in pairs]
-            twice = next(key for key in names if names.count(key) > 1)
-            raise ValueError(f"the key {twice!r} stands twice in one object")
-        return found
-
-    def no_number(text: str) -> None:
-        raise ValueError(f"{text} is no number of JSON")
-
-    try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=once, parse_constant=no_number)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not UTF-8; save it as UTF-8") from error
-    except RecursionError as error:
-        raise InputError(f"{name} is nested too deeply; rules may lie {_DEEPEST} levels deep") from error
-    except ValueError as error:
-        raise InputError(f"{name} is no JSON ({said_by(error)})") from error
 
 
 def check_rules(document: Any, *, name: str = "rules") -> Rules:
