@@ -44,7 +44,9 @@ def _list(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="What texts are the same in spite of; see --list.",
 )
 @click.option(
-    "--metrics", metavar="NAME,...", help="Names, or all; see --list. [default: all but LeX's and TextAtlas']"
+    "--metrics",
+    metavar="NAME,...",
+    help="Names, or all; see --list. [default: exact,word-accuracy,cer,edit-similarity]",
 )
 @click.option("--confidence", default=0.0, show_default=True, metavar="X", help="Boxes of less are not read.")
 @click.option(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxeval._arguments import checked, shown, whole_number
+from jaxeval._arguments import checked, first_of, shown, whole_number
 from jaxeval.detection.box_files import read_found_boxes, read_true_boxes
 from jaxeval.detection.box_outcomes import Judged, outcomes_of_boxes
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
@@ -263,7 +263,7 @@ def _of_truth(found: FoundBoxes, truth: TrueBoxes) -> Judged:
         label = found.labels[found.label[int(np.argmin(place))]]
         raise InputError(
             f"{found.name} has boxes of the category {label!r}, which is none of {truth.name}: "
-            f"{', '.join(truth.labels[:5])}{' and others' if len(truth.labels) > 5 else ''}"
+            f"{first_of(truth.labels, 5)}"
         )
     sizes = None if truth.sizes is None else truth.sizes
     said = [*found.identity.get("warnings", ()), *said_of_others(found.name, others)]
@@ -453,6 +453,16 @@ def _name(key: str) -> str:
 
 
 def _definition(key: str, protocol: ops.DetectionProtocol) -> str:
-    whose = {"coco": "COCO", "voc2007": "Pascal VOC 2007, 11 recalls", "voc2010": "Pascal VOC 2010, all recalls"}
-    kind = "average precision" if key.startswith("ap") else "average recall"
-    return f"{kind}, {whose.get(protocol.name, protocol.name)}"
+    """Whose number it is, and what it is the mean of; one sentence for all that differ by overlap, area or count."""
+    whose = {"coco": "COCO", "voc2007": "Pascal VOC 2007", "voc2010": "Pascal VOC 2010"}.get(
+        protocol.name, protocol.name
+    )
+    overlaps = "an overlap" if len(protocol.thresholds) == 1 else "overlaps"
+    first, last = (f"{one:.2f}".lstrip("0") for one in (protocol.thresholds[0], protocol.thresholds[-1]))
+    at = f"{overlaps} (IoU) of {first}" + (
+        "" if len(protocol.thresholds) == 1 else f" to {last}, or that which is named"
+    )
+    if key.startswith("ar"):
+        return f"average recall ({whose}): mean over categories and {at}, with so many boxes of a category in an image"
+    recalls = "all recalls" if protocol.recalls is None else f"{len(protocol.recalls)} recalls"
+    return f"average precision ({whose}): mean over categories and {recalls}, at {at}"

@@ -15,7 +15,6 @@ from jaxeval.report.table import format_count, format_value, interval_text, prin
 
 _MOST_CATEGORIES = 15
 _MOST_LABELS = 15
-_MOST_DEFINITIONS = 4
 _MOST_WIDTH = 100_000
 _LONGEST_NAME = 60
 _LONGEST_LABEL = 26  # of a metric's column
@@ -179,10 +178,13 @@ def _most_images(name: str, found: _Scores) -> int:
 
 
 def _print_definitions(scores: Sequence[DetectionScore], metrics: Sequence[str], console: Console) -> None:
-    if len(metrics) > _MOST_DEFINITIONS:
-        return
-    defined = [next(score for score in scores if score.metric == metric) for metric in metrics]
-    lines = [plain(f"{one.label}: {one.definition}") for one in defined if one.definition]
+    """Each definition once, behind the numbers that it is of."""
+    of: dict[str, list[str]] = {}
+    for metric in metrics:
+        one = next(score for score in scores if score.metric == metric)
+        if one.definition:
+            of.setdefault(one.definition, []).append(one.label)
+    lines = [plain(f"{', '.join(labels)}: {definition}") for definition, labels in of.items()]
     if lines:
         console.print(Text("\n".join(lines) + "\n", "dim"))
 

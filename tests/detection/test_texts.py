@@ -85,7 +85,7 @@ def test_numbers_are_those_by_hand():
 def test_lines_that_are_joined_are_compared_as_one_line():
     """The parts of a line that a detector gives apart."""
     own = found("ours", {"card.png": ["Birthday", "Happy"]}, boxes=np.array([[60.0, 1, 50, 10], [0, 0, 50, 10]]))
-    result = score_texts({"card": "Happy Birthday"}, found=own)
+    result = score_texts({"card": "Happy Birthday"}, found=own, metrics="all")
     assert values(result)["line-accuracy"] == values(result)["exact"] == 1
 
 
@@ -112,13 +112,13 @@ def test_images_of_one_text_are_one_cluster():
 
 
 def test_an_image_in_which_nothing_was_read_counts():
-    result = score_texts({"a": "sale", "b": "now"}, found=found("ours", {"a.png": [], "b.png": []}))
+    result = score_texts({"a": "sale", "b": "now"}, found=found("ours", {"a.png": [], "b.png": []}), metrics="all")
     assert values(result)["cer"] == values(result)["wer"] == values(result)["cer-mean"] == 1
     assert values(result)["word-precision"] == values(result)["exact"] == 0
     assert result.outcomes[0].reasons == ("asked for 'sale' and read nothing",)
     assert result.manifest["counts"] == {"texts": 2, "images": 2, "images without text": 2}
     none = found("ours", {"a.png": [], "b.png": []}, texts=None)
-    assert values(score_texts({"a": "sale", "b": "now"}, found=none)) == values(result)
+    assert values(score_texts({"a": "sale", "b": "now"}, found=none, metrics="all")) == values(result)
 
 
 def test_what_became_of_each_image_is_said():
