@@ -112,6 +112,12 @@ def shown(value: Any) -> str:
     return f"an object of type {type(value).__name__}" if large else short
 
 
+def first_of(names: Sequence[str], most: int = 3, *, quoted: bool = False) -> str:
+    """The first of many names, perhaps in quotation marks, and how many more there are: "a, b, c and 4 more"."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most]) if quoted else names[:most]) + more
+
+
 def _is_real(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 

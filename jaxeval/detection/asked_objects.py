@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxeval._arguments import shown
+from jaxeval._arguments import first_of, shown
 from jaxeval.detection.asked_files import asked_table, cells_of, names_of, pieces_of
 from jaxeval.detection.coco_names import COCO_NAMES
 from jaxeval.detection.whole_texts import fault_of
@@ -20,7 +20,6 @@ SOA_FOLDERS = "soa-folders"
 """In the place of a file: objects are told by folders, as the authors of semantic object accuracy lay images out."""
 
 _SOA_FOLDER = re.compile(r"label_([0-9]{1,2})(?![0-9])")
-_NAMED = 3  # in messages
 _PLURALS = {"person": ("people", "persons"), "mouse": ("mice",), "knife": ("knives",), "sheep": ("sheep",)}
 
 
@@ -104,9 +103,8 @@ class AskedObjects:
             else:
                 strange.append(image)
         if strange:
-            more = f" and {len(strange) - _NAMED:,} more" if len(strange) > _NAMED else ""
             raise InputError(
-                f"{', '.join(strange[:_NAMED])}{more}: the image lies in no folder that is called label_00 to "
+                f"{first_of(strange)}: the image lies in no folder that is called label_00 to "
                 "label_79, by which the objects are told; give a file of objects"
             )
         digest = hashlib.sha256(json.dumps(list(images)).encode()).hexdigest()

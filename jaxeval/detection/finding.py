@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from jaxeval._arguments import at_least, checked, optional, shown, text
+from jaxeval._arguments import at_least, checked, first_of, optional, shown, text
 from jaxeval._faults import memory_said
 from jaxeval.detection.box_files import read_found_boxes, truth_given
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
@@ -29,7 +29,6 @@ from jaxeval.images.upright import upright_pixels
 from jaxeval.progress import Progress
 
 _MOST_THREADS = 32
-_NAMED = 3  # in messages
 _EXIF = ("apply", "ignore")
 
 
@@ -274,7 +273,7 @@ def _of_images(boxes: FoundBoxes, source: Source, path: str | Path) -> FoundBoxe
     if len(wrong):
         raise InputError(
             f"{path} has boxes of {boxes.images[wrong[0]]!r}, and there is no such image in {source.name}, or more "
-            f"than one that may be meant ({_some(names)})"
+            f"than one that may be meant ({first_of(names)})"
         )
     loose, firm = {name for name, _ in others}, set(used.tolist())
     firm |= {own for own, name in enumerate(boxes.images) if name not in loose}
@@ -291,10 +290,6 @@ def _of_images(boxes: FoundBoxes, source: Source, path: str | Path) -> FoundBoxe
     if others:
         identity["warnings"] = [*identity.get("warnings", ()), *said_of_others(str(path), others)]
     return dataclasses.replace(boxes, images=names, image=found[boxes.image], sizes=sizes, identity=identity)
-
-
-def _some(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:_NAMED])}{' and others' if len(names) > _NAMED else ''}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,13 +1,12 @@
 """Layout to image: is what was asked for found where it was asked for?"""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxeval._arguments import checked
+from jaxeval._arguments import checked, first_of
 from jaxeval.detection.box_files import read_true_boxes
 from jaxeval.detection.box_outcomes import Judged
 from jaxeval.detection.boxes import FoundBoxes, TrueBoxes
@@ -144,18 +143,14 @@ def _beside(found: FoundBoxes, asked: TrueBoxes, pattern: str | None, unmatched:
     ]
     if missing and len(missing) == len(np.unique(asked.label)) and len(found.labels):
         raise InputError(
-            f"none of the labels of {asked.name} ({_some(missing)}) is one of {found.name} ({_some(found.labels)}); "
-            "give one spelling to both"
+            f"none of the labels of {asked.name} ({first_of(missing)}) is one of {found.name} "
+            f"({first_of(found.labels)}); give one spelling to both"
         )
     said += [f"no box has the label {label!r}, which layouts ask for; it counts as never found" for label in missing]
     prompts = tuple(
         (asked.prompts[one] if asked.prompts is not None else "") or asked.images[one] for one in layout[kept]
     )
     return Judged(own, truth, known, layout[kept], prompts), said
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _copied(asked: TrueBoxes, layout: np.ndarray, images: FoundBoxes) -> tuple[TrueBoxes, int]:

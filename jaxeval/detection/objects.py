@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxeval import _arguments
+from jaxeval._arguments import first_of
 from jaxeval.detection.asked_objects import SOA_FOLDERS, AskedObjects, read_objects
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.judged_sets import Looking, a_share, judged_sets, manifest_of
@@ -41,7 +42,6 @@ from jaxeval.progress import Progress
 
 _COCO_CLASSES, _HALF = 80, 40
 _NEAR = 0.8  # of spellings
-_NAMED = 3  # in messages
 # Darknet's names of six of COCO's classes, and two more that are used for them.
 _OTHER_NAMES = {
     "aeroplane": "airplane",
@@ -214,8 +214,8 @@ def _unknown(sets: Mapping[str, FoundBoxes], wanted: Sequence[Sequence[str]]) ->
         strange = [label for label in asked if label not in known]
         if known and len(strange) == len(asked):
             raise InputError(
-                f"{name}: none of the objects asked for ({_named(strange)}) is one that boxes have ({_named(known)}); "
-                "name them alike"
+                f"{name}: none of the objects asked for ({first_of(strange, quoted=True)}) is one that boxes have "
+                f"({first_of(known, quoted=True)}); name them alike"
             )
         for label in strange:
             near = difflib.get_close_matches(label, known, 1, _NEAR)
@@ -412,11 +412,6 @@ def _differences(
             )
         )
     return differences
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(map(repr, names[:_NAMED])) + more
 
 
 def _plain_box(box: np.ndarray) -> tuple[float, float, float, float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from jaxeval import _arguments
+from jaxeval._arguments import first_of
 from jaxeval.errors import InputError
 from jaxeval.images.formats import STORED_EXTENSIONS
 
@@ -86,16 +87,16 @@ def paired(
     if not any(counts):
         how = f"by the pattern {pattern!r}" if pattern is not None else f"by name: {_WAYS}"
         raise InputError(
-            f"no image of {name} belongs to a {what} ({_some(images) or 'there are none'} against "
-            f"{_some(stems) or f'no {what}s'}); they are matched {how}"
+            f"no image of {name} belongs to a {what} ({first_of(images) or 'there are none'} against "
+            f"{first_of(stems) or f'no {what}s'}); they are matched {how}"
         )
     lonely = []
     without = [image for image, place in zip(images, found, strict=True) if place < 0]
     if without:
-        lonely.append(f"{len(without):,} of {len(images):,} images of {name} have no {what}: {_some(without)}")
+        lonely.append(f"{len(without):,} of {len(images):,} images of {name} have no {what}: {first_of(without)}")
     empty = [stem for stem, count in zip(stems, counts, strict=True) if not count]
     if empty:
-        lonely.append(f"{len(empty):,} of {len(stems):,} {what}s have no image in {name}: {_some(empty)}")
+        lonely.append(f"{len(empty):,} of {len(stems):,} {what}s have no image in {name}: {first_of(empty)}")
     if lonely and unmatched == "error":
         raise InputError(
             f"{'; '.join(lonely)}; complete them, say what the images are called with a pattern, or have such left "
@@ -181,8 +182,3 @@ def _without_extension(name: str) -> str:
 
 def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

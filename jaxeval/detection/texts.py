@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxeval import _arguments
+from jaxeval._arguments import first_of
 from jaxeval.detection.asked_texts import AskedTexts, read_texts
 from jaxeval.detection.boxes import FoundBoxes
 from jaxeval.detection.detector import Detector
@@ -33,7 +34,6 @@ from jaxeval.progress import Progress
 
 _NO_LIMIT = (0.0, float("inf"))
 _LONGEST_READ = 100_000  # letters that were read in one image
-_NAMED = 3  # in messages
 _SHOWN_WORDS = 5  # in reasons
 
 TEXT_METRICS: Mapping[str, SummaryMetric] = {
@@ -129,10 +129,7 @@ TEXT_METRICS: Mapping[str, SummaryMetric] = {
 }
 """The numbers of texts by name."""
 
-USUAL_TEXT_METRICS = (
-    *("exact", "same-words", "word-accuracy", "word-precision", "word-recall", "word-f", "cer", "cer-mean", "wer"),
-    *("edit-similarity", "line-accuracy", "line-similarity"),
-)
+USUAL_TEXT_METRICS = ("exact", "word-accuracy", "cer", "edit-similarity")
 _ORDER = "edit-similarity"
 
 
@@ -187,7 +184,7 @@ def score_texts(
       found: in the place of a detector, files of boxes with texts for each set; or `FoundBoxes`.
       normalisation: what texts are the same in spite of; a name (`text_normalisations`) or a `Normalisation`.
       metrics: names of `TEXT_METRICS`, also as comma-separated text, or `all`; by default those of
-        `USUAL_TEXT_METRICS`, which are all but LeX-Bench's and TextAtlas'.
+        `USUAL_TEXT_METRICS`: exact match, word accuracy, CER and edit similarity.
       confidence: boxes of less, from 0 to 1, are not read.
       pattern: what images are called, with `*` for the name of the text.
       unmatched: what an image without a text, a text without an image, or a text of which the normalisation leaves
@@ -310,7 +307,9 @@ def _wanted(texts: AskedTexts, change: Normalisation, unmatched: str) -> tuple[l
     warnings = []
     if empty:
         few = "text has" if len(empty) == 1 else "texts have"
-        sentence = f"{len(empty):,} {few} nothing left by the normalisation {change.name!r}: {_named(empty)}"
+        sentence = (
+            f"{len(empty):,} {few} nothing left by the normalisation {change.name!r}: {first_of(empty, quoted=True)}"
+        )
         if unmatched != "skip" or len(empty) == len(found):
             raise InputError(
                 f"{sentence}; choose another one, such as 'exact', or leave such texts out (--unmatched skip)"
@@ -320,7 +319,7 @@ def _wanted(texts: AskedTexts, change: Normalisation, unmatched: str) -> tuple[l
         few = "text has lines" if len(lost) == 1 else "texts have lines"
         warnings.append(
             f"{len(lost):,} {few} of which the normalisation {change.name!r} leaves nothing, and which are not asked "
-            f"for: {_named(lost)}"
+            f"for: {first_of(lost, quoted=True)}"
         )
     return found, warnings
 
@@ -442,9 +441,9 @@ def _reasons(wanted: str, read: str) -> tuple[str, ...]:
     missing, extra = _less(asked, found), _less(found, asked)
     if len(asked) > 1 or len(found) > 1:
         if missing:
-            reasons.append(f"these words are missing: {_some(missing)}")
+            reasons.append(f"these words are missing: {first_of(missing, _SHOWN_WORDS)}")
         if extra:
-            reasons.append(f"these words were not asked for: {_some(extra)}")
+            reasons.append(f"these words were not asked for: {first_of(extra, _SHOWN_WORDS)}")
         if not missing and not extra:
             reasons.append("the words are in another order")
     return tuple(reasons)
@@ -464,16 +463,6 @@ def _less(words: Sequence[str], others: Sequence[str]) -> list[str]:
 
 def _short(told: str) -> str:
     return repr(told if len(told) <= 120 else f"{told[:119]}…")
-
-
-def _some(words: Sequence[str]) -> str:
-    more = f" and {len(words) - _SHOWN_WORDS:,} more" if len(words) > _SHOWN_WORDS else ""
-    return ", ".join(words[:_SHOWN_WORDS]) + more
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(map(repr, names[:_NAMED])) + more
 
 
 def _plain_box(box: np.ndarray) -> tuple[float, float, float, float]:

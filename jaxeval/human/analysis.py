@@ -10,7 +10,7 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Bool, Float
 
-from jaxeval._arguments import shown, whole_number
+from jaxeval._arguments import first_of, shown, whole_number
 from jaxeval._packages import needed
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
@@ -532,6 +532,4 @@ def _asked_again(votes: Votes) -> int:
 
 def _some(names: Sequence[str]) -> str:
     """Names of raters as the beginning of a sentence in which they are the subject."""
-    shown_names = ", ".join(names[:3])
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return f"{shown_names}{more} {'is' if len(names) == 1 else 'are'}"
+    return f"{first_of(names)} {'is' if len(names) == 1 else 'are'}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from jaxeval._arguments import first_of
 from jaxeval.errors import InputError
 from jaxeval.human.blinding import display_pixels, opaque_name, png
 from jaxeval.human.gathering import Gathered
@@ -16,8 +17,6 @@ from jaxeval.human.prompts import Prompt
 from jaxeval.human.study import IMAGE_FOLDER, ImageFile, StudyItem
 from jaxeval.images import Item, PixelRules
 from jaxeval.progress import Progress
-
-_NAMED = 3  # in messages
 
 
 def encode(
@@ -96,5 +95,4 @@ def same_pixels(
     ]
     if not same or len(systems) < 2:
         return []
-    more = f" and {len(same) - _NAMED:,} more" if len(same) > _NAMED else ""
-    return [f"systems have the same pixels for {', '.join(map(repr, same[:_NAMED]))}{more}"]
+    return [f"systems have the same pixels for {first_of(same, quoted=True)}"]

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from jaxeval._arguments import first_of
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 
 LONGEST_PROMPT = 5_000
 LONGEST_CATEGORY = 200
-_NAMED = 3  # in messages
 
 
 class Prompt(NamedTuple):
@@ -73,9 +73,8 @@ def load_prompts(path: str | Path, names: Collection[str]) -> dict[str, Prompt]:
         else:
             found[own] = Prompt(prompt, category)
     if strange:
-        more = f" and {len(strange) - _NAMED:,} more" if len(strange) > _NAMED else ""
         raise InputError(
-            f"{str(path)!r} has prompts for names that no image has: {', '.join(map(repr, strange[:_NAMED]))}{more}; "
+            f"{str(path)!r} has prompts for names that no image has: {first_of(strange, quoted=True)}; "
             "names are relative to the set, as in 'folder/0001'"
         )
     if not found:

@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxeval import _arguments
+from jaxeval._arguments import first_of
 from jaxeval.errors import InputError
 from jaxeval.files import local_path
 from jaxeval.images.formats import STORED_EXTENSIONS
 from jaxeval.images.opening import open_source
 from jaxeval.images.source import Item
 
-_NAMED = 3  # in messages
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 _ARRAY = re.compile(r".+\.np[yz](\?[^?]*=[^?]*)?", re.IGNORECASE | re.DOTALL)
 
@@ -172,7 +172,8 @@ def with_names(
         if not stems == sorted(stems) == sorted(stems, key=_natural):
             raise InputError(
                 f"{name!r} has images without names, which are matched in order, but names such as those in {named!r} "
-                f"({_some(stems)}) can be put in more than one order; give them numbers of one length (0001, 0002, ...)"
+                f"({first_of(stems)}) can be put in more than one order; give them numbers of one length (0001, 0002, "
+                "...)"
             )
         found[name] = images.renamed(stems)
         if len(stems) > 1:
@@ -249,8 +250,9 @@ def match_pairs(
         if pattern != SAME_NAME:
             how += f", here by the pattern {pattern!r}"
         raise InputError(
-            f"no image of {name!r} has the name of one in {reference_name!r} ({_some(list(distorted))} against "
-            f"{_some(list(reference))}); {how}{_pattern_to_try(ours, theirs) if hint and pattern == SAME_NAME else ''}"
+            f"no image of {name!r} has the name of one in {reference_name!r} ({first_of(list(distorted))} against "
+            f"{first_of(list(reference))}); {how}"
+            f"{_pattern_to_try(ours, theirs) if hint and pattern == SAME_NAME else ''}"
         )
     wanted = set(partners.values())
     lonely = []
@@ -260,7 +262,7 @@ def match_pairs(
     ):
         if without:
             lonely.append(f"{len(without):,} of {len(own):,} images of {place!r} have no partner in {others!r}: ")
-            lonely[-1] += _some(without)
+            lonely[-1] += first_of(without)
     if lonely and not skip:
         raise InputError(f"{'; '.join(lonely)}; complete the folders, or leave such images out (--unmatched skip)")
     return Matching(name, pairs, tuple(f"{sentence} (left out)" for sentence in lonely))
@@ -304,8 +306,3 @@ def _pattern_to_try(reference: Mapping[str, Item], distorted: Mapping[str, Item]
         return ""
     before, after = additions.pop()
     return f" (--pattern '{before}*{after}' would pair them)"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
